@@ -1,0 +1,179 @@
+# Kleroterion. `make demo`, `make run`, `make check`, `make bench` are the main targets; they
+# install what they need (packaging/deps.sh) and build first.
+#
+#	CC=clang B=build/clang     another compiler, another build folder
+#	SAN=1 B=build/san          ASan and UBSan, without seccomp
+
+B        ?= build/out
+DEPS     := build/deps
+CC       ?= cc
+PREFIX   ?= /usr
+LIBEXEC  ?= $(PREFIX)/libexec/kleroterion
+SYSCONF  ?= /etc/kleroterion
+VERSION  := 0.1.0
+
+# packaging/deps.sh installs the packages and writes deps.mk: where SQLCipher is. Make reads it
+# again when it has been made, so that every target can rely on it.
+ifneq ($(MAKECMDGOALS),clean)
+include $(DEPS)/deps.mk
+endif
+
+$(DEPS)/deps.mk: packaging/deps.sh packaging/sqlcipher.sh
+	packaging/deps.sh $(DEPS)
+
+pc = $(shell pkg-config $(1))
+
+WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wimplicit-fallthrough \
+          -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Werror
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE \
+          -fno-strict-aliasing -ffunction-sections -fdata-sections
+IS_CLANG := $(shell $(CC) --version 2>/dev/null | grep -c clang)
+ifneq ($(IS_CLANG),0)
+HARDEN += -ftrivial-auto-var-init=zero
+ifneq ($(shell echo 'int x;' | $(CC) -ftrivial-auto-var-init=zero -xc -c -o /dev/null - 2>&1),)
+HARDEN += -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+endif
+else
+HARDEN += $(shell echo 'int x;' | $(CC) -ftrivial-auto-var-init=zero -xc -c -o /dev/null - 2>/dev/null && echo -ftrivial-auto-var-init=zero)
+endif
+LDHARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--gc-sections
+
+ifeq ($(SAN),1)
+OPT    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DKLERO_SANITIZE
+LDHARD += -fsanitize=address,undefined
+else
+OPT    ?= -O2 -g
+FORTIFY := $(shell echo '\#include <string.h>' | $(CC) -O2 -Werror -D_FORTIFY_SOURCE=3 -xc -c -o /dev/null - 2>/dev/null && echo 3 || echo 2)
+OPT    += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY)
+endif
+
+CFLAGS  += -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) -I. -MMD -MP \
+           -DKLERO_VERSION='"$(VERSION)"' -DKLERO_LIBEXEC='"$(LIBEXEC)"' -DKLERO_SYSCONF='"$(SYSCONF)"'
+
+C_EVENT  := $(call pc,--cflags libevent_core)
+L_EVENT  := $(call pc,--libs libevent_core)
+L_SSL    := $(call pc,--libs libssl libcrypto)
+L_CRYPTO := $(call pc,--libs libcrypto)
+L_SODIUM := $(call pc,--libs libsodium)
+L_SECC   := $(call pc,--libs libseccomp)
+C_P11KIT := $(call pc,--cflags p11-kit-1)
+L_P11    := $(call pc,--libs libp11)
+CFLAGS   += $(C_EVENT) $(C_P11KIT) $(SQLCIPHER_CFLAGS)
+
+# --- archives: a program takes from them what it needs and nothing else ---
+objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)))
+
+LIB_POLICY  := $(B)/libpolicy.a
+LIB_MSG     := $(B)/libmsg.a
+LIB_LOOP    := $(B)/libloop.a
+LIB_API     := $(B)/libapi.a
+LIB_SANDBOX := $(B)/libsandbox.a
+LIB_CONF    := $(B)/libconf.a
+LIB_P11     := $(B)/libp11klero.a
+LIB_SETUP   := $(B)/libsetup.a
+LIB_DB      := $(B)/libdb.a
+LIB_NET     := $(B)/libnet.a
+LIB_ENGINE  := $(B)/libengine.a
+LIB_ROLE    := $(B)/libhsmrole.a
+
+$(LIB_POLICY):  $(call objs,policy/*.c)
+$(LIB_MSG):     $(call objs,daemon/msg/*.c)
+$(LIB_LOOP):    $(call objs,daemon/loop/*.c)
+$(LIB_API):     $(call objs,daemon/api/*.c)
+$(LIB_SANDBOX): $(call objs,sandbox/*.c)
+$(LIB_CONF):    $(call objs,daemon/conf/*.c)
+$(LIB_P11):     $(call objs,hsm/p11/*.c)
+$(LIB_SETUP):   $(call objs,hsm/setup/*.c)
+$(LIB_DB):      $(call objs,db/*.c)
+$(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
+$(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engine/*.c))
+$(LIB_ROLE):    $(filter-out $(B)/hsm/role/main.o,$(call objs,hsm/role/*.c))
+
+%.a:
+	@rm -f $@
+	ar rcsD $@ $^
+
+$(B)/%.o: %.c | $(DEPS)/deps.mk
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+# --- programs ---
+BIN := klerod klerod-net klerod-engine klerod-hsm klerod-keyadm klerod-kdf kleroctl klero-verify
+PROGRAMS := $(addprefix $(B)/bin/,$(BIN))
+
+LIB_CHILD := $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+L_CHILD   := $(L_SODIUM) $(L_SECC)
+
+link = @mkdir -p $(@D); $(CC) $(OPT) $(LDFLAGS) $(LDHARD) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+$(B)/bin/klerod: $(call objs,daemon/parent/*.c) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+	$(link) $(L_CHILD) $(L_CRYPTO)
+$(B)/bin/klerod-net: $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
+	$(link) $(L_SSL) $(L_EVENT) $(L_CHILD)
+$(B)/bin/klerod-engine: $(B)/daemon/engine/engine.o $(LIB_ENGINE) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_CHILD)
+	$(link) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CRYPTO) $(L_CHILD)
+$(B)/bin/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_P11) $(LIB_CHILD)
+	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
+$(B)/bin/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_P11) $(LIB_CHILD)
+	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
+$(B)/bin/klerod-kdf: $(call objs,daemon/kdf/*.c) $(LIB_CHILD)
+	$(link) $(L_CHILD) $(L_CRYPTO)
+$(B)/bin/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
+$(B)/bin/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
+	$(link) $(L_SODIUM) $(L_CRYPTO)
+
+# --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+LIB_ALL := $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) -ldl -lm
+
+$(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
+	$(link) -lcmocka $(L_ALL)
+
+# --- fuzz targets: clang's libFuzzer, everything instrumented, in $(B) = build/fuzz ---
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
+	@mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
+
+# --- tools of the tests and of the benchmark: one program per file ---
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+$(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
+	$(link) $(L_ALL)
+
+.PHONY: all unit fuzz tools demo run check bench clean install format
+.DEFAULT_GOAL := all
+.SECONDARY:
+
+all: $(PROGRAMS)
+unit: $(UNIT)
+fuzz-build: $(FUZZ)
+fuzz:
+	$(MAKE) B=build/fuzz CC=clang SAN=1 OPT='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DKLERO_SANITIZE' fuzz-build
+tools: $(TOOLS)
+
+demo: all
+	tests/system/demo.sh $(B)/bin build/demo
+run: all
+	tests/system/run.sh $(B)/bin build/run
+check:
+	tests/check.sh
+bench: all tools
+	tests/bench/bench.sh $(B) $(PEER)
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/bin/klerod $(B)/bin/kleroctl $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(B)/bin/klero-verify $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(filter $(B)/bin/klerod-%,$(PROGRAMS)) $(DESTDIR)$(LIBEXEC)
+	install -m 644 packaging/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 packaging/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+clean:
+	rm -rf build/out build/clang build/san build/fuzz
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

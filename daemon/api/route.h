@@ -1,0 +1,96 @@
+/*
+ * The route table as data: daemon/api/route.def read into structures. Shared by net (router,
+ * validation, openapi.json) and engine (authorisation, idempotency, handlers).
+ * Pure data and look-ups; trusts nobody: net gives it what strangers sent.
+ */
+#ifndef DAEMON_API_ROUTE_H
+#define DAEMON_API_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
+
+/* Roles are bits; a user holds a set of them. WHO_* says which set may call a route. */
+enum user_role { ROLE_BIT_USER = 1, ROLE_BIT_ORGANISER = 2, ROLE_BIT_AUDITOR = 4, ROLE_BIT_ADMIN = 8 };
+#define WHO_ANYONE    0
+#define WHO_USER      (ROLE_BIT_USER | ROLE_BIT_ORGANISER | ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
+#define WHO_ORGANISER (ROLE_BIT_ORGANISER | ROLE_BIT_ADMIN)
+#define WHO_AUDITOR   (ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
+#define WHO_ADMIN     ROLE_BIT_ADMIN
+
+enum route_rate { RATE_FREE, RATE_ANON, RATE_AUTH };
+enum route_idem { IDEM_NONE, IDEM_ACCEPTED, IDEM_REQUIRED };
+enum route_cache { CACHE_NO = 0, CACHE_RAFFLES = 1, CACHE_KEYS = 2 };
+
+enum field_in { IN_PATH, IN_QUERY, IN_BODY };
+enum field_type {
+	FIELD_TEXT,   /* UTF-8 without control characters but LF and TAB; min..max in bytes */
+	FIELD_SECRET, /* as TEXT; never logged, wiped after use */
+	FIELD_EMAIL,  /* 3..254 bytes, one @, normalised to lower case by net */
+	FIELD_INT,    /* integer min..max */
+	FIELD_UUID,   /* canonical text form, 16 bytes on the wire */
+	FIELD_ENUM,   /* one of words */
+	FIELD_MONEY,  /* {"amount", "currency"}; amount min..2^53-1; currency [A-Z0-9]{2,8} */
+	FIELD_HEX,    /* lower-case hex; min..max bytes; raw bytes on the wire */
+	FIELD_CURSOR  /* opaque base64url, up to 128 bytes of text */
+};
+
+#define FIELD_WORDS   8
+#define ROUTE_FIELDS  10
+#define MONEY_MAX     INT64_C(9007199254740991) /* 2^53 - 1 */
+
+struct field {
+	const char *name; /* NULL ends the list */
+	enum field_in in;
+	enum field_type type;
+	bool required;
+	int64_t min, max;
+	const char *words[FIELD_WORDS]; /* ENUM; NULL ends */
+};
+
+struct route {
+	const char *name; /* metrics label and operationId */
+	enum route_method method;
+	const char *path;
+	uint8_t who;
+	enum route_rate rate;
+	enum route_idem idem;
+	enum route_cache cache;
+	uint16_t status;
+	struct field fields[ROUTE_FIELDS + 1];
+	const char *what;
+};
+
+enum route_id {
+#define ROUTE(name, ...) RT_##name,
+#include "daemon/api/route.def"
+#undef ROUTE
+	ROUTE_COUNT
+};
+
+extern const struct route route_table[ROUTE_COUNT];
+
+const char *route_method_name(enum route_method m);
+
+/* The parameters of a matched path, views into the request target, in the order of the path. */
+struct route_param {
+	const char *p;
+	size_t n;
+};
+#define ROUTE_PARAMS 4
+
+/*
+ * Finds the row for a method and a path (no query; not percent-decoded: our paths need none).
+ * Returns the route id, -1 when no row has this path, -2 when the path exists with other
+ * methods only; *allow then has a bit per method that exists (1 << enum route_method).
+ */
+int route_match(int method, const char *path, size_t n, struct route_param params[ROUTE_PARAMS],
+    unsigned *allow);
+
+/* Where a seed platform's old path lives now (308), or NULL: API.md "Base". Static storage per
+ * call site is not used: the new path is written to out (cap bytes). */
+const char *route_moved(const char *path, size_t n, char *out, size_t cap);
+
+#endif

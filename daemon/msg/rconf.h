@@ -1,0 +1,104 @@
+/*
+ * What parent tells each role at its start, and what keyadm answers: the fields of the *_CONF
+ * messages as structures, with one put and one get each, so that the wire format stands once.
+ * Part of the message layer. The getters run in the roles and trust parent, but bound
+ * everything all the same; the setters run in parent (and in kleroctl setup for keyadm).
+ */
+#ifndef DAEMON_MSG_RCONF_H
+#define DAEMON_MSG_RCONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/msg/wire.h"
+
+#define RCONF_PATH    256
+#define RCONF_ORIGINS 16
+#define RCONF_ENVS    4
+
+/* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
+struct rconf_identity {
+	bool drop;
+	uint32_t uid, gid;
+	char root[RCONF_PATH]; /* an empty folder to chroot into, "" for none */
+};
+
+/* count requests in window_s seconds */
+struct rconf_limit {
+	uint32_t count, window_s;
+};
+
+struct rconf_net {
+	struct rconf_identity id;
+	uint8_t index;
+	char host[RCONF_PATH];                    /* public name, for problem types and redirects */
+	char cert_pem[16384];                     /* certificate chain */
+	char origins[RCONF_ORIGINS][RCONF_PATH];  /* CORS: allowed origins, the first "" ends */
+	uint32_t max_connections;                 /* of this process */
+	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
+	struct rconf_limit anonymous, auth;       /* per address */
+};
+
+struct rconf_engine {
+	struct rconf_identity id;
+	char store[RCONF_PATH];  /* the database folder */
+	char host[RCONF_PATH];   /* issuer and log origin are https://<host> and <host>/klero */
+	uint8_t nets, kdfs;
+	uint32_t kdf_queue;      /* waiting passwords before 503 */
+	struct rconf_limit user; /* per user */
+	char currencies[128];    /* space separated codes in which wallets may be held */
+};
+
+struct rconf_token {
+	char module[RCONF_PATH]; /* PKCS#11 module, absolute path */
+	char label[64];          /* token label */
+	char env[RCONF_ENVS][RCONF_PATH]; /* NAME=value that the module needs; never a secret */
+	char pin[256];           /* wiped by its receiver after C_Login */
+};
+
+struct rconf_hsm { /* hsm and tlskey */
+	struct rconf_identity id;
+	struct rconf_token token;
+	char folder[RCONF_PATH]; /* token folder for the wider profile, "" when unknown */
+	char host[RCONF_PATH];
+};
+
+struct rconf_kdf {
+	struct rconf_identity id;
+	uint32_t memory_kib, passes;
+};
+
+enum keyadm_action { KEYADM_PROVISION_KEYS = 1, KEYADM_PROVISION_TLS = 2 };
+
+struct rconf_keyadm {
+	struct rconf_identity id;
+	struct rconf_token token;
+	char folder[RCONF_PATH]; /* the only folder it may write, "" when unknown */
+	char host[RCONF_PATH];
+	uint8_t action;
+	uint8_t appliance_id[16];
+	char names[8][RCONF_PATH]; /* TLS: subject alternative names, DNS or IP */
+};
+
+struct rconf_keyadm_done {
+	int32_t result;
+	char reason[256];
+	char sealed_dbkey[512]; /* PROVISION_KEYS */
+	char log_vkey[256];     /* PROVISION_KEYS: C2SP verifier key of <host>/klero/log */
+	char cert_pem[8192];    /* PROVISION_TLS: self-signed P-256 certificate */
+};
+
+void rconf_put_net(struct wire_out *w, const struct rconf_net *c);
+int rconf_get_net(struct wire_in *r, struct rconf_net *c) KE_CHECK;
+void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c);
+int rconf_get_engine(struct wire_in *r, struct rconf_engine *c) KE_CHECK;
+void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c);
+int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c) KE_CHECK;
+void rconf_put_kdf(struct wire_out *w, const struct rconf_kdf *c);
+int rconf_get_kdf(struct wire_in *r, struct rconf_kdf *c) KE_CHECK;
+void rconf_put_keyadm(struct wire_out *w, const struct rconf_keyadm *c);
+int rconf_get_keyadm(struct wire_in *r, struct rconf_keyadm *c) KE_CHECK;
+void rconf_put_keyadm_done(struct wire_out *w, const struct rconf_keyadm_done *c);
+int rconf_get_keyadm_done(struct wire_in *r, struct rconf_keyadm_done *c) KE_CHECK;
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * The whole event loop of the blocking roles (hsm, tlskey, kdf): poll descriptor 3 and the
+ * peers' channels, one message at a time. Part of the message layer. Blame as DESIGN.md
+ * section 2: a less trusted peer's garbage closes its channel and is reported to parent, a more
+ * trusted one's is fatal.
+ */
+#ifndef DAEMON_MSG_SERVE_H
+#define DAEMON_MSG_SERVE_H
+
+#include "daemon/msg/msg.h"
+
+#define SERVE_PEERS 16
+
+struct serve_peer {
+	int fd; /* -1: free */
+	enum role role;
+	uint8_t index;
+	uint32_t uses; /* for handlers' once-per-channel rules; 0 for a fresh channel */
+};
+
+/*
+ * Handles one request of a peer and writes its answer's body to w (capacity MSG_BODY_MAX).
+ * The answer's type is the request's plus one. KE_OK sends it; KE_PEER blames the peer (malformed
+ * body); anything else is a broken invariant and fatal.
+ */
+typedef int serve_handler(void *ctx, struct serve_peer *peer, const struct msg *m,
+    struct wire_out *w);
+
+/* Serves until STOP or until descriptor 3 closes; then returns. buf-free: owns its buffers. */
+void serve(enum role self, serve_handler *handler, void *ctx);
+
+#endif

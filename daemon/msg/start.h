@@ -1,0 +1,44 @@
+/*
+ * How every child starts: descriptor 3, its configuration, its sandbox, "ready". One order for
+ * all (DESIGN.md section 2, "Start"); a role's main reads top to bottom:
+ *
+ *	start_early(ROLE_X);                          nothing inherited, not dumpable, dies with parent
+ *	start_receive(ROLE_X, MSG_X_CONF, buf, &m);   configuration
+ *	... warm up ...
+ *	start_sandbox(ROLE_X, &conf.id, paths, n);    rlimits, chroot, uids, Landlock, seccomp
+ *	start_ready(ROLE_X);
+ *
+ * Part of the message layer. Every failure is fatal.
+ */
+#ifndef DAEMON_MSG_START_H
+#define DAEMON_MSG_START_H
+
+#include "daemon/msg/msg.h"
+#include "daemon/msg/rconf.h"
+
+struct sandbox_path;
+
+/* Closes every descriptor but 0-3, sets no_new_privs, PDEATHSIG, not dumpable, no core. */
+void start_early(enum role self);
+
+/* Blocks for one message of the wanted type on descriptor 3. buf holds MSG_MAX bytes. */
+void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m);
+
+/* Enters the role's sandbox; the profile is the role's own. wide: hsm without C_CopyObject. */
+void start_sandbox(enum role self, const struct rconf_identity *id, const struct sandbox_path *paths,
+    unsigned n, int wide);
+
+/* Sends the role's READY message. */
+void start_ready(enum role self);
+
+/*
+ * The control messages that every role answers alike: PING is answered by PONG, a PEER message
+ * yields its role and index (the descriptor stays in m->fd), STOP is reported. 
+ */
+enum start_ctl { START_OTHER, START_PING, START_PEER, START_STOP };
+enum start_ctl start_control(enum role self, const struct msg *m, enum role *peer, uint8_t *index);
+
+/* Tells parent that this peer broke the protocol; parent replaces it. The caller closes it. */
+void start_blame(enum role self, enum role peer, uint8_t index);
+
+#endif

@@ -1,0 +1,41 @@
+/*
+ * Text forms of bytes, ids and times: hex, base64 (RFC 4648), UUID (RFC 9562), RFC 3339, UTF-8.
+ * Pure; used everywhere. Decoders are strict: one text form per value, anything else KE_FORMAT.
+ * Not for secrets where timing matters (hex and base64 of secrets use libsodium's).
+ */
+#ifndef POLICY_TEXT_H
+#define POLICY_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/ke.h"
+
+/* dst receives 2n characters and a NUL. Lower case. */
+void text_hex(char *dst, const void *src, size_t n);
+/* Exactly 2n lower-case characters. */
+int text_unhex(void *dst, size_t n, const char *s, size_t len) KE_CHECK;
+
+#define TEXT_B64_LEN(n) ((((n) + 2) / 3) * 4)
+/* Standard alphabet with padding; dst receives TEXT_B64_LEN(n) characters and a NUL. */
+void text_b64(char *dst, const void *src, size_t n);
+/* Canonical input only (padding, zero trailing bits). *n is the size on return; cap bounds it. */
+int text_unb64(void *dst, size_t cap, size_t *n, const char *s, size_t len) KE_CHECK;
+/* URL alphabet without padding; returns the length; cap holds the NUL too. */
+int text_b64url(char *dst, size_t cap, const void *src, size_t n) KE_CHECK;
+int text_unb64url(void *dst, size_t cap, size_t *n, const char *s, size_t len) KE_CHECK;
+
+/* dst receives 36 characters and a NUL. */
+void text_uuid(char *dst, const uint8_t id[16]);
+int text_unuuid(uint8_t id[16], const char *s, size_t len) KE_CHECK;
+/* RFC 9562 version 7: unix_ms, then rnd (10 random bytes; their version and variant bits are set). */
+void text_uuid7(uint8_t id[16], int64_t unix_ms, const uint8_t rnd[10]);
+
+/* "2026-11-21T09:00:00.123Z": 24 characters and a NUL. Years 1970-9999. */
+void text_time(char dst[25], int64_t unix_ms);
+
+/* RFC 3629; KE_FORMAT for anything else. */
+int text_utf8(const void *s, size_t n) KE_CHECK;
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * What a process gives up before it meets input: rlimits, root folder, uids, Landlock, seccomp
+ * (DESIGN.md section 2). Runs in every child, once, after its warm-up. Trusts nobody; includes
+ * nothing of daemon/, so failures come back as words.
+ * Sources: seccomp(2), landlock(7), libseccomp's manual.
+ */
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "policy/ke.h"
+
+enum sandbox_profile {
+	SANDBOX_NET,
+	SANDBOX_TLSKEY,
+	SANDBOX_ENGINE,
+	SANDBOX_HSM,
+	SANDBOX_HSM_WIDE, /* a module without C_CopyObject: may read its token folder */
+	SANDBOX_KEYADM,
+	SANDBOX_KDF,
+	SANDBOX_PROFILES
+};
+
+struct sandbox_path {
+	const char *path;
+	bool write;
+};
+
+struct sandbox_params {
+	enum sandbox_profile profile;
+	bool drop; /* false: started without root, uid and chroot are skipped */
+	uid_t uid;
+	gid_t gid;
+	const char *root;                 /* folder to chroot into, NULL or "" for none */
+	const struct sandbox_path *paths; /* what Landlock leaves open */
+	size_t npaths;
+};
+
+/* no_new_privs, not dumpable, PDEATHSIG, no core, every descriptor from `first` on closed. */
+int sandbox_early(int first, char *why, size_t whylen) KE_CHECK;
+
+/*
+ * rlimits → chroot → setgroups/setresgid/setresuid, verified → Landlock → seccomp. On failure
+ * why says which step and why; the caller must not go on. note receives what the kernel lacks
+ * (Landlock ABI), "" when nothing.
+ */
+int sandbox_enter(const struct sandbox_params *p, char *note, size_t notelen, char *why,
+    size_t whylen) KE_CHECK;
+
+/* The profile's name and its allowed system calls by name (conditional ones included). */
+const char *sandbox_profile_name(enum sandbox_profile p);
+const char *const *sandbox_calls(enum sandbox_profile p, size_t *n);
+
+/* False in sanitizer builds, which leave seccomp out at compile time. */
+bool sandbox_has_seccomp(void);
+
+#endif
