@@ -29,7 +29,8 @@ struct chan *chan_new(struct event_base *base, int fd, enum role self, enum role
 void chan_free(struct chan *c); /* closes; no callback */
 
 /* Sends or queues; KE_FULL when the queue is full. fd is duplicated when queued. */
-int chan_send(struct chan *c, uint16_t type, uint64_t id, const void *body, size_t len, int fd) KE_CHECK;
+int chan_send(
+    struct chan *c, uint16_t type, uint64_t id, const void *body, size_t len, int fd) KE_CHECK;
 /* Messages waiting for room. */
 size_t chan_queued(const struct chan *c);
 /* Back-pressure: stop or go on reading from this peer. */

@@ -19,6 +19,7 @@ struct control_cbs {
 };
 
 /* Starts to listen on descriptor 3. Until then messages wait in the socket. */
-void control_start(struct event_base *base, enum role self, const struct control_cbs *cbs, void *arg);
+void control_start(
+    struct event_base *base, enum role self, const struct control_cbs *cbs, void *arg);
 
 #endif

@@ -31,18 +31,18 @@ struct rconf_limit {
 struct rconf_net {
 	struct rconf_identity id;
 	uint8_t index;
-	char host[RCONF_PATH];                    /* public name, for problem types and redirects */
-	char cert_pem[16384];                     /* certificate chain */
-	char origins[RCONF_ORIGINS][RCONF_PATH];  /* CORS: allowed origins, the first "" ends */
-	uint32_t max_connections;                 /* of this process */
+	char host[RCONF_PATH];                   /* public name, for problem types and redirects */
+	char cert_pem[16384];                    /* certificate chain */
+	char origins[RCONF_ORIGINS][RCONF_PATH]; /* CORS: allowed origins, the first "" ends */
+	uint32_t max_connections;                /* of this process */
 	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
-	struct rconf_limit anonymous, auth;       /* per address */
+	struct rconf_limit anonymous, auth; /* per address */
 };
 
 struct rconf_engine {
 	struct rconf_identity id;
-	char store[RCONF_PATH];  /* the database folder */
-	char host[RCONF_PATH];   /* issuer and log origin are https://<host> and <host>/klero */
+	char store[RCONF_PATH]; /* the database folder */
+	char host[RCONF_PATH];  /* issuer and log origin are https://<host> and <host>/klero */
 	uint8_t nets, kdfs;
 	uint32_t kdf_queue;      /* waiting passwords before 503 */
 	struct rconf_limit user; /* per user */
@@ -50,10 +50,10 @@ struct rconf_engine {
 };
 
 struct rconf_token {
-	char module[RCONF_PATH]; /* PKCS#11 module, absolute path */
-	char label[64];          /* token label */
+	char module[RCONF_PATH];          /* PKCS#11 module, absolute path */
+	char label[64];                   /* token label */
 	char env[RCONF_ENVS][RCONF_PATH]; /* NAME=value that the module needs; never a secret */
-	char pin[256];           /* wiped by its receiver after C_Login */
+	char pin[256];                    /* wiped by its receiver after C_Login */
 };
 
 struct rconf_hsm { /* hsm and tlskey */

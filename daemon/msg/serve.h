@@ -8,6 +8,7 @@
 #define DAEMON_MSG_SERVE_H
 
 #include "daemon/msg/msg.h"
+#include "daemon/msg/wire.h"
 
 #define SERVE_PEERS 16
 
@@ -23,10 +24,10 @@ struct serve_peer {
  * The answer's type is the request's plus one. KE_OK sends it; KE_PEER blames the peer (malformed
  * body); anything else is a broken invariant and fatal.
  */
-typedef int serve_handler(void *ctx, struct serve_peer *peer, const struct msg *m,
-    struct wire_out *w);
+typedef int serve_handler(
+    void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w);
 
-/* Serves until STOP or until descriptor 3 closes; then returns. buf-free: owns its buffers. */
+/* Serves until STOP or until descriptor 3 closes; then returns. */
 void serve(enum role self, serve_handler *handler, void *ctx);
 
 #endif

@@ -2,8 +2,8 @@
  * How every child starts: descriptor 3, its configuration, its sandbox, "ready". One order for
  * all (DESIGN.md section 2, "Start"); a role's main reads top to bottom:
  *
- *	start_early(ROLE_X);                          nothing inherited, not dumpable, dies with parent
- *	start_receive(ROLE_X, MSG_X_CONF, buf, &m);   configuration
+ *	start_early(ROLE_X);                          nothing inherited, not dumpable, dies with
+ *parent start_receive(ROLE_X, MSG_X_CONF, buf, &m);   configuration
  *	... warm up ...
  *	start_sandbox(ROLE_X, &conf.id, paths, n);    rlimits, chroot, uids, Landlock, seccomp
  *	start_ready(ROLE_X);
@@ -25,15 +25,15 @@ void start_early(enum role self);
 void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m);
 
 /* Enters the role's sandbox; the profile is the role's own. wide: hsm without C_CopyObject. */
-void start_sandbox(enum role self, const struct rconf_identity *id, const struct sandbox_path *paths,
-    unsigned n, int wide);
+void start_sandbox(enum role self, const struct rconf_identity *id,
+    const struct sandbox_path *paths, unsigned n, int wide);
 
 /* Sends the role's READY message. */
 void start_ready(enum role self);
 
 /*
  * The control messages that every role answers alike: PING is answered by PONG, a PEER message
- * yields its role and index (the descriptor stays in m->fd), STOP is reported. 
+ * yields its role and index (the descriptor stays in m->fd), STOP is reported.
  */
 enum start_ctl { START_OTHER, START_PING, START_PEER, START_STOP };
 enum start_ctl start_control(enum role self, const struct msg *m, enum role *peer, uint8_t *index);

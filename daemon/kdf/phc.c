@@ -1,0 +1,45 @@
+/*
+ * The cost parameters in a PHC string: see phc.h. Runs in kdf.
+ */
+#include "daemon/kdf/phc.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define MEMORY_MIN_KIB (8u * 1024)
+#define MEMORY_MAX_KIB (1024u * 1024)
+#define PASSES_MAX     10
+
+/* Reads a canonical decimal and the text that must follow it. */
+static const char *number(const char *s, const char *then, uint32_t *v)
+{
+	uint64_t n = 0;
+	size_t digits = 0;
+
+	for (; *s >= '0' && *s <= '9' && digits < 9; s++, digits++)
+		n = n * 10 + (uint64_t)(*s - '0');
+	if (digits == 0 || strncmp(s, then, strlen(then)) != 0)
+		return NULL;
+	*v = (uint32_t)n;
+	return s + strlen(then);
+}
+
+int phc_parse(const char *phc, struct phc_cost *cost)
+{
+	static const char head[] = "$argon2id$v=19$m=";
+
+	*cost = (struct phc_cost){0, 0};
+	if (strncmp(phc, head, sizeof head - 1) != 0)
+		return KE_FORMAT;
+	phc = number(phc + sizeof head - 1, ",t=", &cost->memory_kib);
+	if (phc == NULL)
+		return KE_FORMAT;
+	phc = number(phc, ",p=1$", &cost->passes);
+	return phc == NULL ? KE_FORMAT : KE_OK;
+}
+
+bool phc_bounded(const struct phc_cost *cost)
+{
+	return cost->memory_kib >= MEMORY_MIN_KIB && cost->memory_kib <= MEMORY_MAX_KIB &&
+	       cost->passes >= 1 && cost->passes <= PASSES_MAX;
+}

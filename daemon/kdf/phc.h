@@ -1,0 +1,23 @@
+/*
+ * The cost parameters in an Argon2id PHC string, and the bounds that a stored one must keep.
+ * Runs in kdf; the string comes from the store and is not trusted.
+ */
+#ifndef DAEMON_KDF_PHC_H
+#define DAEMON_KDF_PHC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy/ke.h"
+
+struct phc_cost {
+	uint32_t memory_kib, passes;
+};
+
+/* "$argon2id$v=19$m=<KiB>,t=<passes>,p=1$…": KE_FORMAT for anything else. */
+int phc_parse(const char *phc, struct phc_cost *cost) KE_CHECK;
+
+/* 8 MiB to 1 GiB, 1 to 10 passes. */
+bool phc_bounded(const struct phc_cost *cost);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * The configuration of each role on the wire: see rconf.h. The setters run in parent and in
+ * kleroctl setup, the getters in the roles, which trust parent but bound everything.
+ */
+#include "daemon/msg/rconf.h"
+
+#include <string.h>
+
+static void put_strings(struct wire_out *w, const char *first, size_t n, size_t stride)
+{
+	for (size_t i = 0; i < n; i++)
+		wire_put_cstr(w, first + i * stride);
+}
+
+static void get_strings(struct wire_in *r, char *first, size_t n, size_t stride)
+{
+	for (size_t i = 0; i < n; i++)
+		wire_get_cstr(r, first + i * stride, stride);
+}
+
+static void put_identity(struct wire_out *w, const struct rconf_identity *c)
+{
+	wire_put_u8(w, c->drop);
+	wire_put_u32(w, c->uid);
+	wire_put_u32(w, c->gid);
+	wire_put_cstr(w, c->root);
+}
+
+static void get_identity(struct wire_in *r, struct rconf_identity *c)
+{
+	uint8_t drop = wire_get_u8(r);
+
+	c->drop = drop != 0;
+	c->uid = wire_get_u32(r);
+	c->gid = wire_get_u32(r);
+	wire_get_cstr(r, c->root, sizeof c->root);
+	/* to drop to root would be no drop */
+	if (r->err == KE_OK && (drop > 1 || (c->drop && (c->uid == 0 || c->gid == 0))))
+		r->err = KE_RANGE;
+}
+
+static void put_limit(struct wire_out *w, const struct rconf_limit *c)
+{
+	wire_put_u32(w, c->count);
+	wire_put_u32(w, c->window_s);
+}
+
+static void get_limit(struct wire_in *r, struct rconf_limit *c)
+{
+	c->count = wire_get_u32(r);
+	c->window_s = wire_get_u32(r);
+}
+
+static void put_token(struct wire_out *w, const struct rconf_token *c)
+{
+	wire_put_cstr(w, c->module);
+	wire_put_cstr(w, c->label);
+	put_strings(w, c->env[0], RCONF_ENVS, RCONF_PATH);
+	wire_put_cstr(w, c->pin);
+}
+
+static void get_token(struct wire_in *r, struct rconf_token *c)
+{
+	wire_get_cstr(r, c->module, sizeof c->module);
+	wire_get_cstr(r, c->label, sizeof c->label);
+	get_strings(r, c->env[0], RCONF_ENVS, RCONF_PATH);
+	wire_get_cstr(r, c->pin, sizeof c->pin);
+}
+
+void rconf_put_net(struct wire_out *w, const struct rconf_net *c)
+{
+	put_identity(w, &c->id);
+	wire_put_u8(w, c->index);
+	wire_put_cstr(w, c->host);
+	wire_put_cstr(w, c->cert_pem);
+	put_strings(w, c->origins[0], RCONF_ORIGINS, RCONF_PATH);
+	wire_put_u32(w, c->max_connections);
+	wire_put_u32(w, c->header_timeout_ms);
+	wire_put_u32(w, c->body_timeout_ms);
+	wire_put_u32(w, c->idle_timeout_ms);
+	put_limit(w, &c->anonymous);
+	put_limit(w, &c->auth);
+}
+
+int rconf_get_net(struct wire_in *r, struct rconf_net *c)
+{
+	get_identity(r, &c->id);
+	c->index = wire_get_u8(r);
+	wire_get_cstr(r, c->host, sizeof c->host);
+	wire_get_cstr(r, c->cert_pem, sizeof c->cert_pem);
+	get_strings(r, c->origins[0], RCONF_ORIGINS, RCONF_PATH);
+	c->max_connections = wire_get_u32(r);
+	c->header_timeout_ms = wire_get_u32(r);
+	c->body_timeout_ms = wire_get_u32(r);
+	c->idle_timeout_ms = wire_get_u32(r);
+	get_limit(r, &c->anonymous);
+	get_limit(r, &c->auth);
+	return wire_end(r);
+}
+
+void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c)
+{
+	put_identity(w, &c->id);
+	wire_put_cstr(w, c->store);
+	wire_put_cstr(w, c->host);
+	wire_put_u8(w, c->nets);
+	wire_put_u8(w, c->kdfs);
+	wire_put_u32(w, c->kdf_queue);
+	put_limit(w, &c->user);
+	wire_put_cstr(w, c->currencies);
+}
+
+int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
+{
+	get_identity(r, &c->id);
+	wire_get_cstr(r, c->store, sizeof c->store);
+	wire_get_cstr(r, c->host, sizeof c->host);
+	c->nets = wire_get_u8(r);
+	c->kdfs = wire_get_u8(r);
+	c->kdf_queue = wire_get_u32(r);
+	get_limit(r, &c->user);
+	wire_get_cstr(r, c->currencies, sizeof c->currencies);
+	return wire_end(r);
+}
+
+void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
+{
+	put_identity(w, &c->id);
+	put_token(w, &c->token);
+	wire_put_cstr(w, c->folder);
+	wire_put_cstr(w, c->host);
+}
+
+int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
+{
+	get_identity(r, &c->id);
+	get_token(r, &c->token);
+	wire_get_cstr(r, c->folder, sizeof c->folder);
+	wire_get_cstr(r, c->host, sizeof c->host);
+	return wire_end(r);
+}
+
+void rconf_put_kdf(struct wire_out *w, const struct rconf_kdf *c)
+{
+	put_identity(w, &c->id);
+	wire_put_u32(w, c->memory_kib);
+	wire_put_u32(w, c->passes);
+}
+
+int rconf_get_kdf(struct wire_in *r, struct rconf_kdf *c)
+{
+	get_identity(r, &c->id);
+	c->memory_kib = wire_get_u32(r);
+	c->passes = wire_get_u32(r);
+	return wire_end(r);
+}
+
+void rconf_put_keyadm(struct wire_out *w, const struct rconf_keyadm *c)
+{
+	put_identity(w, &c->id);
+	put_token(w, &c->token);
+	wire_put_cstr(w, c->folder);
+	wire_put_cstr(w, c->host);
+	wire_put_u8(w, c->action);
+	wire_put_raw(w, c->appliance_id, sizeof c->appliance_id);
+	put_strings(w, c->names[0], 8, RCONF_PATH);
+}
+
+int rconf_get_keyadm(struct wire_in *r, struct rconf_keyadm *c)
+{
+	get_identity(r, &c->id);
+	get_token(r, &c->token);
+	wire_get_cstr(r, c->folder, sizeof c->folder);
+	wire_get_cstr(r, c->host, sizeof c->host);
+	c->action = wire_get_u8(r);
+	wire_get_raw(r, c->appliance_id, sizeof c->appliance_id);
+	get_strings(r, c->names[0], 8, RCONF_PATH);
+	return wire_end(r);
+}
+
+void rconf_put_keyadm_done(struct wire_out *w, const struct rconf_keyadm_done *c)
+{
+	wire_put_i32(w, c->result);
+	wire_put_cstr(w, c->reason);
+	wire_put_cstr(w, c->sealed_dbkey);
+	wire_put_cstr(w, c->log_vkey);
+	wire_put_cstr(w, c->cert_pem);
+}
+
+int rconf_get_keyadm_done(struct wire_in *r, struct rconf_keyadm_done *c)
+{
+	c->result = wire_get_i32(r);
+	wire_get_cstr(r, c->reason, sizeof c->reason);
+	wire_get_cstr(r, c->sealed_dbkey, sizeof c->sealed_dbkey);
+	wire_get_cstr(r, c->log_vkey, sizeof c->log_vkey);
+	wire_get_cstr(r, c->cert_pem, sizeof c->cert_pem);
+	return wire_end(r);
+}

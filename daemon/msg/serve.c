@@ -1,0 +1,143 @@
+/*
+ * The whole event loop of the blocking roles: see serve.h. Runs in hsm, tlskey and kdf.
+ */
+#include "daemon/msg/serve.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/msg/log.h"
+#include "daemon/msg/start.h"
+
+struct server {
+	enum role self;
+	serve_handler *handler;
+	void *ctx;
+	struct serve_peer peers[SERVE_PEERS];
+	uint8_t in[MSG_MAX], out[MSG_BODY_MAX];
+};
+
+static void close_peer(struct serve_peer *p)
+{
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* A new channel replaces an older one to the same peer. */
+static void add_peer(struct server *s, enum role role, uint8_t index, int fd)
+{
+	struct serve_peer *slot = NULL;
+
+	for (size_t i = 0; i < SERVE_PEERS; i++) {
+		struct serve_peer *p = &s->peers[i];
+
+		if (p->fd >= 0 && p->role == role && p->index == index)
+			close_peer(p);
+		if (p->fd < 0 && slot == NULL)
+			slot = p;
+	}
+	if (slot == NULL)
+		fatal("more than %d peers", SERVE_PEERS);
+	*slot = (struct serve_peer){.fd = fd, .role = role, .index = index};
+}
+
+/* False when it is time to leave. */
+static bool control(struct server *s)
+{
+	struct msg m;
+	enum role role;
+	uint8_t index;
+	int r = msg_recv(MSG_CTL_FD, s->self, ROLE_PARENT, RUN, s->in, &m);
+
+	if (r == KE_CLOSED)
+		return false;
+	if (r != KE_OK)
+		fatal("control channel: %s", ke_words(r));
+	switch (start_control(s->self, &m, &role, &index)) {
+	case START_STOP:
+		return false;
+	case START_PEER:
+		add_peer(s, role, index, m.fd);
+		return true;
+	case START_PING:
+		return true;
+	case START_OTHER:
+		break;
+	}
+	fatal("unexpected message %u of parent", m.type);
+}
+
+static void blame(struct server *s, struct serve_peer *p)
+{
+	if (role_rank(p->role) > role_rank(s->self))
+		fatal("%s sent garbage", role_word(p->role));
+	start_blame(s->self, p->role, p->index);
+	close_peer(p);
+}
+
+static void answer(struct server *s, struct serve_peer *p)
+{
+	struct msg m;
+	struct wire_out w;
+	int r = msg_recv(p->fd, s->self, p->role, RUN, s->in, &m);
+
+	if (r == KE_CLOSED || r == KE_IO) {
+		close_peer(p);
+		return;
+	}
+	if (r == KE_OK) {
+		wire_out_init(&w, s->out, sizeof s->out);
+		r = s->handler(s->ctx, p, &m, &w);
+		if (r == KE_OK && w.err != KE_OK)
+			fatal("answer to %u: %s", m.type, ke_words(w.err));
+		/* requests hold passwords and PINs */
+		sodium_memzero(s->in, MSG_HDR + m.len);
+	}
+	if (r == KE_PEER) {
+		blame(s, p);
+		return;
+	}
+	if (r != KE_OK)
+		fatal("request %u: %s", m.type, ke_words(r));
+	p->uses++;
+	r = msg_send(p->fd, (uint16_t)(m.type + 1), m.id, s->out, w.len, -1);
+	sodium_memzero(s->out, w.len);
+	if (r != KE_OK)
+		close_peer(p);
+}
+
+void serve(enum role self, serve_handler *handler, void *ctx)
+{
+	struct server *s = calloc(1, sizeof *s);
+	struct pollfd pfd[1 + SERVE_PEERS];
+
+	if (s == NULL)
+		fatal("out of memory");
+	s->self = self;
+	s->handler = handler;
+	s->ctx = ctx;
+	for (size_t i = 0; i < SERVE_PEERS; i++)
+		s->peers[i].fd = -1;
+	for (;;) {
+		pfd[0] = (struct pollfd){.fd = MSG_CTL_FD, .events = POLLIN};
+		for (size_t i = 0; i < SERVE_PEERS; i++)
+			pfd[i + 1] = (struct pollfd){.fd = s->peers[i].fd, .events = POLLIN};
+		if (poll(pfd, 1 + SERVE_PEERS, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			fatal("poll: errno %d", errno);
+		}
+		if (pfd[0].revents != 0) {
+			if (!control(s))
+				break;
+			continue; /* it may have replaced what was polled */
+		}
+		for (size_t i = 0; i < SERVE_PEERS; i++)
+			if (pfd[i + 1].revents != 0)
+				answer(s, &s->peers[i]);
+	}
+	free(s);
+}
