@@ -13,7 +13,12 @@
 enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
 
 /* Roles are bits; a user holds a set of them. WHO_* says which set may call a route. */
-enum user_role { ROLE_BIT_USER = 1, ROLE_BIT_ORGANISER = 2, ROLE_BIT_AUDITOR = 4, ROLE_BIT_ADMIN = 8 };
+enum user_role {
+	ROLE_BIT_USER = 1,
+	ROLE_BIT_ORGANISER = 2,
+	ROLE_BIT_AUDITOR = 4,
+	ROLE_BIT_ADMIN = 8
+};
 #define WHO_ANYONE    0
 #define WHO_USER      (ROLE_BIT_USER | ROLE_BIT_ORGANISER | ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
 #define WHO_ORGANISER (ROLE_BIT_ORGANISER | ROLE_BIT_ADMIN)
@@ -37,9 +42,9 @@ enum field_type {
 	FIELD_CURSOR  /* opaque base64url, up to 128 bytes of text */
 };
 
-#define FIELD_WORDS   8
-#define ROUTE_FIELDS  10
-#define MONEY_MAX     INT64_C(9007199254740991) /* 2^53 - 1 */
+#define FIELD_WORDS  8
+#define ROUTE_FIELDS 10
+#define MONEY_MAX    INT64_C(9007199254740991) /* 2^53 - 1 */
 
 struct field {
 	const char *name; /* NULL ends the list */

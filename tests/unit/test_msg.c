@@ -1,0 +1,351 @@
+/*
+ * The message layer: every rule of msg.def is tried with what it allows and with each way of
+ * breaking it; the cursors at their bounds; descriptors over a real socket.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/msg/msg.h"
+#include "daemon/msg/rconf.h"
+#include "daemon/msg/wire.h"
+
+static size_t packet(uint8_t *buf, uint16_t version, uint16_t type, uint32_t length, size_t body)
+{
+	struct wire_out w;
+
+	wire_out_init(&w, buf, MSG_HDR);
+	wire_put_u16(&w, version);
+	wire_put_u16(&w, type);
+	wire_put_u32(&w, length);
+	wire_put_u64(&w, 7);
+	memset(buf + MSG_HDR, 0, body);
+	return MSG_HDR + body;
+}
+
+static enum msg_when one_state(const struct msg_rule *r)
+{
+	return (r->when & RUN) != 0 ? RUN : PRE;
+}
+
+static int try(const struct msg_rule *r, uint16_t version, size_t len, int fd, enum role self,
+    enum role peer, enum msg_when when)
+{
+	static uint8_t buf[MSG_MAX + 64];
+	struct msg m;
+	size_t n = packet(buf, version, r->type, (uint32_t)len, len);
+
+	return msg_check(buf, n, fd, self, peer, when, &m);
+}
+
+static void test_every_rule_holds(void **state)
+{
+	size_t n;
+	const struct msg_rule *rules = msg_rules(&n);
+
+	(void)state;
+	assert_true(n > 50);
+	for (size_t i = 0; i < n; i++) {
+		const struct msg_rule *r = &rules[i];
+		enum msg_when when = one_state(r);
+		int fd = r->fd == 1 ? 99 : -1;
+
+		assert_int_equal(try(r, MSG_VERSION, r->min, fd, r->to, r->from, when), KE_OK);
+		assert_int_equal(try(r, MSG_VERSION, r->max, fd, r->to, r->from, when), KE_OK);
+		assert_int_equal(try(r, 2, r->min, fd, r->to, r->from, when), KE_PEER);
+		assert_int_equal(
+		    try(r, MSG_VERSION, r->max + 1, fd, r->to, r->from, when), KE_PEER);
+		if (r->min > 0)
+			assert_int_equal(
+			    try(r, MSG_VERSION, r->min - 1, fd, r->to, r->from, when), KE_PEER);
+		if (r->fd < 2)
+			assert_int_equal(
+			    try(r, MSG_VERSION, r->min, r->fd == 1 ? -1 : 99, r->to, r->from, when),
+			    KE_PEER);
+	}
+}
+
+static void test_only_the_named_peers(void **state)
+{
+	size_t n;
+	const struct msg_rule *rules = msg_rules(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		for (int self = 0; self < ROLE_COUNT; self++)
+			for (int peer = 0; peer < ROLE_COUNT; peer++) {
+				const struct msg_rule *r = &rules[i];
+				bool right = r->to == (enum role)self && r->from == (enum role)peer;
+				int got = try(r, MSG_VERSION, r->min, r->fd == 1 ? 99 : -1,
+				    (enum role)self, (enum role)peer, one_state(r));
+
+				assert_int_equal(got, right ? KE_OK : KE_PEER);
+			}
+}
+
+static void test_only_when_permitted(void **state)
+{
+	size_t n;
+	const struct msg_rule *rules = msg_rules(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		const struct msg_rule *r = &rules[i];
+		int fd = r->fd == 1 ? 99 : -1;
+
+		assert_int_equal(try(r, MSG_VERSION, r->min, fd, r->to, r->from, PRE),
+		    (r->when & PRE) != 0 ? KE_OK : KE_PEER);
+		assert_int_equal(try(r, MSG_VERSION, r->min, fd, r->to, r->from, RUN),
+		    (r->when & RUN) != 0 ? KE_OK : KE_PEER);
+	}
+}
+
+static void test_lengths_must_agree(void **state)
+{
+	static uint8_t buf[MSG_MAX];
+	struct msg m;
+	size_t n = packet(buf, MSG_VERSION, MSG_HSM_HOLDER, 48, 48);
+
+	(void)state;
+	assert_int_equal(msg_check(buf, n, -1, ROLE_HSM, ROLE_ENGINE, RUN, &m), KE_OK);
+	assert_int_equal(m.len, 48);
+	assert_int_equal(m.id, 7);
+	assert_int_equal(msg_check(buf, n - 1, -1, ROLE_HSM, ROLE_ENGINE, RUN, &m), KE_PEER);
+	packet(buf, MSG_VERSION, MSG_HSM_HOLDER, 47, 48);
+	assert_int_equal(msg_check(buf, n, -1, ROLE_HSM, ROLE_ENGINE, RUN, &m), KE_PEER);
+	for (size_t k = 0; k < MSG_HDR; k++)
+		assert_int_equal(msg_check(buf, k, -1, ROLE_HSM, ROLE_ENGINE, RUN, &m), KE_PEER);
+	packet(buf, MSG_VERSION, 0xfffe, 0, 0);
+	assert_int_equal(msg_check(buf, MSG_HDR, -1, ROLE_HSM, ROLE_ENGINE, RUN, &m), KE_PEER);
+}
+
+static void test_numbers(void **state)
+{
+	size_t n;
+	const struct msg_rule *rules = msg_rules(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		const struct msg_rule *r = &rules[i];
+
+		assert_true(r->max <= MSG_BODY_MAX && r->min <= r->max);
+		assert_ptr_equal(msg_rule(r->type), r);
+		/* an answer stands for a request that goes the other way */
+		if ((r->type & 1) != 0 && msg_rule((uint16_t)(r->type - 1)) != NULL) {
+			const struct msg_rule *q = msg_rule((uint16_t)(r->type - 1));
+
+			assert_true(q->from == r->to && q->to == r->from);
+		}
+	}
+}
+
+static void pair(int sv[2])
+{
+	assert_int_equal(msg_pair(sv), KE_OK);
+}
+
+static void test_over_a_socket(void **state)
+{
+	static uint8_t buf[MSG_MAX], body[48];
+	struct msg m;
+	int sv[2];
+
+	(void)state;
+	pair(sv);
+	memset(body, 0xa5, sizeof body);
+	assert_int_equal(msg_send(sv[0], MSG_HSM_HOLDER, 99, body, sizeof body, -1), KE_OK);
+	assert_int_equal(msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m), KE_OK);
+	assert_int_equal(m.type, MSG_HSM_HOLDER);
+	assert_int_equal(m.id, 99);
+	assert_memory_equal(m.body, body, sizeof body);
+	assert_int_equal(m.fd, -1);
+	fcntl(sv[1], F_SETFL, O_NONBLOCK);
+	assert_int_equal(msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m), KE_AGAIN);
+	close(sv[0]);
+	assert_int_equal(msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m), KE_CLOSED);
+	assert_int_equal(msg_send(sv[1], MSG_HSM_HOLDER, 1, body, sizeof body, -1), KE_CLOSED);
+	close(sv[1]);
+}
+
+static void test_largest_message(void **state)
+{
+	static uint8_t buf[MSG_MAX], body[MSG_BODY_MAX + 1];
+	struct msg m;
+	int sv[2];
+
+	(void)state;
+	pair(sv);
+	assert_int_equal(msg_send(sv[0], MSG_API_REQ, 1, body, MSG_BODY_MAX + 1, -1), KE_LONG);
+	assert_int_equal(msg_send(sv[0], MSG_API_REQ, 1, body, MSG_BODY_MAX, -1), KE_OK);
+	assert_int_equal(msg_recv(sv[1], ROLE_ENGINE, ROLE_NET, RUN, buf, &m), KE_OK);
+	assert_int_equal(m.len, MSG_BODY_MAX);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Several descriptors in one packet, or one where none belongs: refused, and none leaks. */
+static void send_fds(int sock, uint16_t type, size_t len, int count)
+{
+	uint8_t raw[MSG_HDR + 64];
+	char space[CMSG_SPACE(4 * sizeof(int))] = {0};
+	struct iovec iov = {raw, packet(raw, MSG_VERSION, type, (uint32_t)len, len)};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	mh.msg_control = space;
+	mh.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+	for (int i = 0; i < count; i++)
+		memcpy(CMSG_DATA(c) + (size_t)i * sizeof(int), &(int){0}, sizeof(int));
+	assert_true(sendmsg(sock, &mh, 0) > 0);
+}
+
+static void test_descriptors(void **state)
+{
+	static uint8_t buf[MSG_MAX];
+	struct msg m;
+	int sv[2], before;
+
+	(void)state;
+	pair(sv);
+	before = open_fds();
+	send_fds(sv[0], MSG_NET_PEER, 2, 1);
+	assert_int_equal(msg_recv(sv[1], ROLE_NET, ROLE_PARENT, RUN, buf, &m), KE_OK);
+	assert_true(m.fd >= 0);
+	assert_true((fcntl(m.fd, F_GETFD) & FD_CLOEXEC) != 0);
+	close(m.fd);
+	send_fds(sv[0], MSG_NET_PEER, 2, 2);
+	assert_int_equal(msg_recv(sv[1], ROLE_NET, ROLE_PARENT, RUN, buf, &m), KE_PEER);
+	send_fds(sv[0], MSG_NET_PING, 0, 1);
+	assert_int_equal(msg_recv(sv[1], ROLE_NET, ROLE_PARENT, RUN, buf, &m), KE_PEER);
+	assert_int_equal(m.fd, -1);
+	assert_int_equal(open_fds(), before);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static void test_wire_round_trip(void **state)
+{
+	uint8_t buf[64], raw[3] = {1, 2, 3}, back[3];
+	char text[8];
+	struct wire_out w;
+	struct wire_in r;
+
+	(void)state;
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_u8(&w, 0xfe);
+	wire_put_u16(&w, 0xfedc);
+	wire_put_u32(&w, 0xfedcba98);
+	wire_put_i32(&w, -5);
+	wire_put_u64(&w, UINT64_MAX - 1);
+	wire_put_i64(&w, INT64_MIN);
+	wire_put_raw(&w, raw, 3);
+	wire_put_cstr(&w, "klero");
+	assert_int_equal(w.err, KE_OK);
+	assert_int_equal(buf[1], 0xdc); /* little-endian on every machine */
+	wire_in_init(&r, buf, w.len);
+	assert_int_equal(wire_get_u8(&r), 0xfe);
+	assert_int_equal(wire_get_u16(&r), 0xfedc);
+	assert_int_equal(wire_get_u32(&r), 0xfedcba98);
+	assert_int_equal(wire_get_i32(&r), -5);
+	assert_true(wire_get_u64(&r) == UINT64_MAX - 1);
+	assert_true(wire_get_i64(&r) == INT64_MIN);
+	wire_get_raw(&r, back, 3);
+	assert_memory_equal(back, raw, 3);
+	assert_int_equal(wire_end(&r), KE_LONG);
+	wire_get_cstr(&r, text, sizeof text);
+	assert_string_equal(text, "klero");
+	assert_int_equal(wire_end(&r), KE_OK);
+}
+
+static void test_wire_bounds(void **state)
+{
+	uint8_t buf[4] = {0xff, 0xff, 'a', 0};
+	char text[3];
+	size_t n;
+	struct wire_out w;
+	struct wire_in r;
+
+	(void)state;
+	wire_out_init(&w, buf, 3);
+	wire_put_u32(&w, 1);
+	assert_int_equal(w.err, KE_FULL);
+	wire_put_u8(&w, 1);
+	assert_int_equal(w.len, 0); /* the first error sticks */
+	wire_in_init(&r, (uint8_t[]){0xff, 0xff, 'a'}, 3);
+	assert_null(wire_get_str(&r, 65535, &n));
+	assert_int_equal(wire_end(&r), KE_SHORT);
+	wire_in_init(&r, (uint8_t[]){3, 0, 'a', 'b', 'c'}, 5);
+	wire_get_cstr(&r, text, sizeof text);
+	assert_int_equal(wire_end(&r), KE_LONG);
+	assert_string_equal(text, "");
+	wire_in_init(&r, (uint8_t[]){2, 0, 'a', 0}, 4);
+	wire_get_cstr(&r, text, sizeof text);
+	assert_int_equal(wire_end(&r), KE_FORMAT);
+	wire_in_init(&r, NULL, 0);
+	assert_int_equal(wire_end(&r), KE_OK);
+	assert_int_equal(wire_get_u64(&r), 0);
+	assert_int_equal(wire_end(&r), KE_SHORT);
+}
+
+static void test_no_role_drops_to_root(void **state)
+{
+	struct rconf_kdf a = {.id = {.drop = true, .uid = 0, .gid = 7}, .memory_kib = 1}, b;
+	uint8_t buf[512];
+	struct wire_out w;
+	struct wire_in r;
+
+	(void)state;
+	wire_out_init(&w, buf, sizeof buf);
+	rconf_put_kdf(&w, &a);
+	wire_in_init(&r, buf, w.len);
+	assert_int_equal(rconf_get_kdf(&r, &b), KE_RANGE);
+	a.id.uid = 9;
+	wire_out_init(&w, buf, sizeof buf);
+	rconf_put_kdf(&w, &a);
+	wire_in_init(&r, buf, w.len);
+	assert_int_equal(rconf_get_kdf(&r, &b), KE_OK);
+	assert_int_equal(b.id.uid, 9);
+	for (size_t cut = 0; cut < w.len; cut++) {
+		wire_in_init(&r, buf, cut);
+		assert_int_not_equal(rconf_get_kdf(&r, &b), KE_OK);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_rule_holds),
+	    cmocka_unit_test(test_only_the_named_peers),
+	    cmocka_unit_test(test_only_when_permitted),
+	    cmocka_unit_test(test_lengths_must_agree),
+	    cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_over_a_socket),
+	    cmocka_unit_test(test_largest_message),
+	    cmocka_unit_test(test_descriptors),
+	    cmocka_unit_test(test_wire_round_trip),
+	    cmocka_unit_test(test_wire_bounds),
+	    cmocka_unit_test(test_no_role_drops_to_root),
+	};
+
+	return cmocka_run_group_tests_name("msg", tests, NULL, NULL);
+}
