@@ -75,6 +75,7 @@ LIB_DB      := $(B)/libdb.a
 LIB_NET     := $(B)/libnet.a
 LIB_ENGINE  := $(B)/libengine.a
 LIB_ROLE    := $(B)/libhsmrole.a
+LIB_KDF     := $(B)/libkdf.a
 
 $(LIB_POLICY):  $(call objs,policy/*.c)
 $(LIB_MSG):     $(call objs,daemon/msg/*.c)
@@ -88,6 +89,8 @@ $(LIB_DB):      $(call objs,db/*.c)
 $(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
 $(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engine/*.c))
 $(LIB_ROLE):    $(filter-out $(B)/hsm/role/main.o,$(call objs,hsm/role/*.c))
+
+$(LIB_KDF):     $(filter-out $(B)/daemon/kdf/kdf.o,$(call objs,daemon/kdf/*.c))
 
 %.a:
 	@rm -f $@
@@ -116,7 +119,7 @@ $(B)/bin/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
 $(B)/bin/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
-$(B)/bin/klerod-kdf: $(call objs,daemon/kdf/*.c) $(LIB_CHILD)
+$(B)/bin/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
 $(B)/bin/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
@@ -125,7 +128,7 @@ $(B)/bin/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-LIB_ALL := $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+LIB_ALL := $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)

@@ -1,0 +1,68 @@
+/*
+ * The cost parameters of stored password hashes: what kdf accepts to work on.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sodium.h>
+
+#include "daemon/kdf/phc.h"
+
+static void test_libsodium_agrees(void **state)
+{
+	char phc[crypto_pwhash_STRBYTES];
+	struct phc_cost cost;
+
+	(void)state;
+	assert_int_equal(crypto_pwhash_argon2id_str(phc, "pw", 2, 2, 9 * 1024 * 1024), 0);
+	assert_int_equal(phc_parse(phc, &cost), KE_OK);
+	assert_int_equal(cost.memory_kib, 9 * 1024);
+	assert_int_equal(cost.passes, 2);
+	assert_true(phc_bounded(&cost));
+}
+
+static void test_refusals(void **state)
+{
+	static const char *const bad[] = {
+	    "",
+	    "$argon2i$v=19$m=65536,t=3,p=1$c2FsdA$aGFzaA",
+	    "$argon2id$v=16$m=65536,t=3,p=1$c2FsdA$aGFzaA",
+	    "$argon2id$v=19$m=,t=3,p=1$c2FsdA$aGFzaA",
+	    "$argon2id$v=19$m=65536,t=3,p=2$c2FsdA$aGFzaA",
+	    "$argon2id$v=19$m=65536,t=,p=1$c2FsdA$aGFzaA",
+	    "$argon2id$v=19$m=99999999999999999999,t=3,p=1$c2FsdA$aGFzaA",
+	    "$argon2id$v=19$m=-1,t=3,p=1$c2FsdA$aGFzaA",
+	    "$argon2id$v=19$m=65536",
+	};
+	struct phc_cost cost;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_int_equal(phc_parse(bad[i], &cost), KE_FORMAT);
+}
+
+static void test_bounds(void **state)
+{
+	(void)state;
+	assert_true(phc_bounded(&(struct phc_cost){65536, 3}));
+	assert_false(phc_bounded(&(struct phc_cost){4096, 3}));
+	assert_false(phc_bounded(&(struct phc_cost){2u * 1024 * 1024, 3}));
+	assert_false(phc_bounded(&(struct phc_cost){65536, 0}));
+	assert_false(phc_bounded(&(struct phc_cost){65536, 11}));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_libsodium_agrees),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_bounds),
+	};
+
+	if (sodium_init() < 0)
+		return 1;
+	return cmocka_run_group_tests_name("phc", tests, NULL, NULL);
+}
