@@ -21,6 +21,14 @@ endif
 $(DEPS)/deps.mk: packaging/deps.sh packaging/sqlcipher.sh
 	packaging/deps.sh $(DEPS)
 
+# V=1 shows whole command lines
+ifneq ($(V),1)
+Q := @
+say = @echo '  $(1)	$(2)';
+else
+say =
+endif
+
 pc = $(shell pkg-config $(1))
 
 WARN   := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wvla -Wimplicit-fallthrough \
@@ -94,11 +102,12 @@ $(LIB_KDF):     $(filter-out $(B)/daemon/kdf/kdf.o,$(call objs,daemon/kdf/*.c))
 
 %.a:
 	@rm -f $@
-	ar rcsD $@ $^
+	$(Q)ar rcsD $@ $^
 
 $(B)/%.o: %.c | $(DEPS)/deps.mk
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 # --- programs ---
 BIN := klerod klerod-net klerod-engine klerod-hsm klerod-keyadm klerod-kdf kleroctl klero-verify
@@ -107,7 +116,7 @@ PROGRAMS := $(addprefix $(B)/bin/,$(BIN))
 LIB_CHILD := $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_CHILD   := $(L_SODIUM) $(L_SECC)
 
-link = @mkdir -p $(@D); $(CC) $(OPT) $(LDFLAGS) $(LDHARD) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+link = $(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDFLAGS) $(LDHARD) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 $(B)/bin/klerod: $(call objs,daemon/parent/*.c) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_CHILD) $(L_CRYPTO)
@@ -137,7 +146,7 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
 # --- fuzz targets: clang's libFuzzer, everything instrumented, in $(B) = build/fuzz ---
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
-	@mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
+	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
 
 # --- tools of the tests and of the benchmark: one program per file ---
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
