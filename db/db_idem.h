@@ -1,0 +1,43 @@
+/*
+ * Stored answers of idempotent requests. The scope (user, route, key) is kept as the first 16
+ * bytes of its SHA-256.
+ */
+#ifndef DB_DB_IDEM_H
+#define DB_DB_IDEM_H
+
+#include "db/db.h"
+
+#define DB_ANSWER_MAX 65536
+
+struct db_idem_key {
+	uint8_t user[16];
+	const char
+	    *route; /* the row's name: a route's number may change with the program, this not */
+	const void *key;
+	size_t key_len;
+};
+
+struct db_idem {
+	uint8_t body_hash[32];
+	uint16_t status; /* 0: the first request is still under way */
+	int64_t created_ms;
+	const void *answer; /* put: the caller's; get: within the caller's buf */
+	size_t answer_len;
+};
+
+/* KE_NOTFOUND; KE_LONG when cap is less than the answer. */
+int db_idem_get(
+    struct db *d, const struct db_idem_key *k, struct db_idem *v, void *buf, size_t cap) KE_CHECK;
+/*
+ * The common case in one call: KE_OK when the key was new and is stored now, KE_EXISTS when not
+ * (then db_idem_get). Finishes a row whose status was 0.
+ */
+int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem *v) KE_CHECK;
+/* Takes back a row of status 0, so that the request can be tried again; KE_NOTFOUND. */
+int db_idem_drop(struct db *d, const struct db_idem_key *k) KE_CHECK;
+/* Drops every row of status 0: at start nothing is under way. */
+int db_idem_recover(struct db *d, int64_t *n) KE_CHECK;
+/* Deletes at most `most` rows made before `before_ms`. */
+int db_idem_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n) KE_CHECK;
+
+#endif
