@@ -1,0 +1,217 @@
+#!/bin/bash
+# Everything that must hold, in one run: `make check` and .ci/run. Needs no input, cleans up after
+# itself, says how long each suite took, and ends with "N passed, N failed".
+#
+#	tests/check.sh [SUITE...]     all suites without arguments
+#
+#	BASE=DIR        where the builds go (build)
+#	FUZZ_SECONDS=N  for each fuzz target (4)
+#
+# As root the system tests run twice: as root, where the roles drop to uids of their own, and in
+# part as an ordinary user. Started by an ordinary user they run as that user.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 DEBIAN_FRONTEND=noninteractive
+
+base=${BASE:-build}
+fuzz_seconds=${FUZZ_SECONDS:-4}
+python=/usr/bin/python3
+jobs=$(nproc)
+work=$(mktemp -d "${TMPDIR:-/tmp}/klero-check.XXXXXX")
+tally=$work/tally
+: >"$tally"
+
+# The ordinary user that root lends itself for the tests "as a user".
+user_uid=59990
+
+# The uncommon end: whatever happens, the last line is the count.
+finish() {
+	status=$?
+	passed=$(awk '{ p += $2 } END { print p + 0 }' "$tally")
+	failed=$(awk '{ f += $3 } END { print f + 0 }' "$tally")
+	[ "$status" != 0 ] && [ "$failed" = 0 ] && failed=1
+	rm -rf "$work"
+	echo
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ] || exit 1
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# tally NAME PASSED FAILED
+tally() {
+	echo "$1 $2 $3" >>"$tally"
+	[ "$3" = 0 ] || echo "FAILED: $1: $3"
+}
+
+# one NAME COMMAND...: a test that is its exit status
+one() {
+	name=$1
+	shift
+	if "$@" >"$work/log" 2>&1; then
+		tally "$name" 1 0
+	else
+		tail -n 60 "$work/log"
+		tally "$name" 0 1
+	fi
+}
+
+# A line per test, "ok …" or "not ok …" (TAP); crashed programs count as one failure.
+tap() {
+	name=$1
+	shift
+	"$@" >"$work/log" 2>"$work/err"
+	rc=$?
+	good=$(grep -c '^ok ' "$work/log")
+	bad=$(grep -c '^not ok ' "$work/log")
+	[ $rc != 0 ] && [ "$bad" = 0 ] && bad=1
+	[ $rc = 0 ] && [ "$good" = 0 ] && bad=1
+	if [ "$bad" != 0 ]; then
+		grep -v '^ok ' "$work/log" | tail -n 40
+		tail -n 40 "$work/err"
+	fi
+	tally "$name" "$good" "$bad"
+}
+
+# pytests NAME COMMAND-PREFIX... -- ARGUMENTS...
+pytests() {
+	name=$1
+	shift
+	prefix=()
+	while [ "$1" != -- ]; do
+		prefix+=("$1")
+		shift
+	done
+	shift
+	# the temporary folder may have to be written by another user
+	xml=$(mktemp -d "${TMPDIR:-/tmp}/klero-junit.XXXXXX")
+	chmod 777 "$xml"
+	"${prefix[@]}" $python -m pytest -q -p no:cacheprovider --junitxml="$xml/r.xml" "$@" 2>&1 | tail -n 200 >"$work/log"
+	read -r good bad < <($python - "$xml/r.xml" <<-'PY'
+		import sys, xml.etree.ElementTree as e
+		try:
+		    s = e.parse(sys.argv[1]).getroot().find("testsuite").attrib
+		    bad = int(s["failures"]) + int(s["errors"])
+		    print(int(s["tests"]) - bad - int(s["skipped"]), bad)
+		except Exception:
+		    print(0, 1)
+	PY
+	)
+	rm -rf "$xml"
+	[ "$good" = 0 ] && [ "$bad" = 0 ] && bad=1
+	if [ "$bad" != 0 ]; then
+		cat "$work/log"
+	else
+		tail -n 1 "$work/log"
+	fi
+	tally "$name" "$good" "$bad"
+}
+
+build() {
+	make -j"$jobs" "$@" >"$work/build.log" 2>&1 && return 0
+	grep -E 'error|Error|warning|undefined' "$work/build.log" | head -n 30
+	tail -n 5 "$work/build.log"
+	return 1
+}
+
+suite_build() {
+	for row in "gcc $base/out gcc 0" "clang $base/clang clang 0" "sanitizers $base/san clang 1"; do
+		read -r name dir cc san <<<"$row"
+		# the tools are not built with sanitizers: nothing uses them so
+		more=tools
+		[ "$san" = 1 ] && more=
+		if build B="$dir" CC="$cc" SAN="$san" all unit $more; then
+			tally "build-$name" 1 0
+		else
+			tally "build-$name" 0 1
+		fi
+	done
+	one build-fuzz make -j"$jobs" fuzz
+}
+
+suite_lint() {
+	tap lint $python tests/lint/lint.py --bin "$base/out/bin"
+	grep '^#' "$work/log"
+}
+
+suite_unit() {
+	export CMOCKA_MESSAGE_OUTPUT=TAP
+	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+	for kind in out clang san; do
+		for t in "$base/$kind"/tests/test_*; do
+			case $t in *.o | *.d) continue ;; esac
+			[ -x "$t" ] && tap "unit-$kind-$(basename "$t")" timeout 300 "$t"
+		done
+	done
+}
+
+# Each target runs over its seeds, and then for some seconds beyond them.
+suite_fuzz() {
+	for t in build/fuzz/fuzz/fuzz_*; do
+		case $t in *.o | *.d) continue ;; esac
+		name=$(basename "$t")
+		mkdir -p "$work/corpus/$name"
+		seeds=$(for d in tests/fuzz/seeds/"$name" tests/fuzz/seeds/"${name#fuzz_}"; do [ -d "$d" ] && echo "$d"; done)
+		one "$name" timeout 300 "$t" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 \
+			-artifact_prefix="$work/" "$work/corpus/$name" $seeds
+	done
+}
+
+suite_escape() {
+	for t in tests/escape/run*.sh; do
+		[ -x "$t" ] && tap "escape-$(basename "$t" .sh)" timeout 300 "$t" "$base/out"
+	done
+}
+
+# A copy that any user may read, for the tests as an ordinary user.
+lend() {
+	mkdir -p "$work/user/home"
+	cp -r "$base/out/bin" "$work/user/bin"
+	cp -r tests Makefile README.md daemon "$work/user/" 2>/dev/null
+	chmod 711 "$work"
+	chown -R $user_uid:$user_uid "$work/user"
+}
+
+as_user() {
+	env -C "$work/user" HOME="$work/user/home" TMPDIR="$work/user" \
+		setpriv --reuid=$user_uid --regid=$user_uid --clear-groups "$@"
+}
+
+suite_system() {
+	export KLERO_BIN=$PWD/$base/out/bin
+	if [ "$(id -u)" != 0 ]; then
+		pytests system-user env -- tests/system
+		return
+	fi
+	pytests system-root env -- tests/system
+	lend
+	KLERO_BIN=$work/user/bin pytests system-user as_user -- tests/system -m "not root_only and not slow"
+	rm -rf "$work/user"
+}
+
+# The sanitizers' build runs without seccomp; one walk through everything is enough for it.
+suite_sanitized() {
+	KLERO_BIN=$PWD/$base/san/bin ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
+		pytests system-sanitized env -- tests/system -m smoke
+}
+
+suite_demo() {
+	for n in 1 2; do
+		one "demo-$n" timeout 120 tests/system/demo.sh "$base/out/bin" "$base/demo"
+	done
+	if [ "$(id -u)" = 0 ]; then
+		lend
+		one demo-user as_user timeout 120 tests/system/demo.sh bin demo
+		rm -rf "$work/user"
+	fi
+}
+
+packaging/deps.sh build/deps || exit 1
+suites=("$@")
+[ $# = 0 ] && suites=(build lint unit fuzz escape system sanitized demo)
+for s in "${suites[@]}"; do
+	start=$SECONDS
+	echo "== $s"
+	"suite_$s"
+	echo "== $s: $((SECONDS - start)) s, $(awk '{ p += $2; f += $3 } END { print p + 0 " passed, " f + 0 " failed so far" }' "$tally")"
+done

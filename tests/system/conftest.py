@@ -1,0 +1,112 @@
+"""Fixtures of the system tests: one appliance for all tests that leave it whole, and fresh ones
+for those that do not. KLERO_BIN names the folder of the programs (build/out/bin)."""
+
+import os
+import pathlib
+import secrets
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import klero  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("KLERO_BIN", ROOT / "build" / "out" / "bin"))
+
+
+def pytest_configure(config):
+    for line in ("root_only: needs root", "slow: not repeated as an ordinary user",
+                 "smoke: the short walk through everything"):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("root_only") and os.getuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+class Lab:
+    """Makes appliances under one temporary folder, all of them stopped and removed at the end."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="klero-test."))
+        self.dir.chmod(0o711)  # the roles' own users pass through
+        self.made = []
+
+    def make(self, *lines, limits=False):
+        """A provisioned appliance, not started; limits=True keeps the default limits."""
+        a = klero.Appliance(BIN, self.dir / secrets.token_hex(4), list(lines) + ([] if limits else klero.NO_LIMITS))
+        self.made.append(a)
+        return a.provision()
+
+    def end(self):
+        failed = []
+        for a in self.made:
+            try:
+                a.stop()
+            except klero.Failure as e:
+                failed.append(str(e))
+        shutil.rmtree(self.dir, ignore_errors=True)
+        assert not failed, failed
+
+
+@pytest.fixture(scope="session")
+def lab():
+    made = Lab()
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="session")
+def appliance(lab):
+    """The appliance that the tests share; started, its limits raised."""
+    return lab.make().start()
+
+
+@pytest.fixture(scope="session")
+def admin(appliance):
+    return appliance.admin()
+
+
+@pytest.fixture
+def client(appliance):
+    c = appliance.client()
+    yield c
+    c.close()
+
+
+@pytest.fixture
+def person(appliance):
+    p = appliance.person()
+    yield p
+    p.close()
+
+
+@pytest.fixture(scope="session")
+def rich(appliance, admin):
+    """A user with money, shared by tests that only spend."""
+    p = appliance.person()
+    admin.confirm(p.deposit(100_000_000)["id"])
+    return p
+
+
+@pytest.fixture
+def fresh(lab):
+    """An appliance of the test's own, started; stopped afterwards."""
+    a = lab.make().start()
+    yield a
+    a.stop()
+
+
+@pytest.fixture
+def open_raffle(admin):
+    """Makes and opens a raffle: open_raffle(capacity=10) -> its id."""
+    def make(**fields):
+        raffle = admin.create(**fields)["id"]
+        klero.want(admin.step(raffle, "open"), 200)
+        return raffle
+    return make

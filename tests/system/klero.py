@@ -1,0 +1,364 @@
+"""An appliance and its clients, for the demo and the system tests. Python's standard library only.
+
+Appliance provisions, starts, stops and looks at one klerod. Client speaks HTTPS to it with the
+certificate verified, one connection kept alive. Person is a client with an account. None of it
+knows anything of the daemon but its command line, its configuration and its API.
+"""
+
+import collections
+import http.client
+import json
+import os
+import pathlib
+import queue
+import secrets
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+NO_LIMITS = ["limit-anonymous 10000000/900", "limit-auth 10000000/900", "limit-user 10000000/900"]
+PASSWORD = "correct horse battery staple"
+
+
+class Failure(Exception):
+    """What was asked for did not happen; the text says what did."""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def tls_context(ca):
+    ctx = ssl.create_default_context(cafile=str(ca))
+    ctx.minimum_version = ssl.TLSVersion.TLSv1_3
+    return ctx
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        """The code of a problem document, None for anything else."""
+        if "problem+json" not in (self.headers.get("Content-Type") or ""):
+            return None
+        return self.json.get("code")
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:400]!r}>"
+
+
+class Client:
+    """One kept-alive connection. seen collects (method, path, status) of every answer."""
+
+    seen = collections.Counter()
+
+    def __init__(self, port, ca, timeout=30):
+        self.port, self.ca, self.timeout = port, ca, timeout
+        self.token = None
+        self.conn = None
+
+    def _connection(self):
+        if self.conn is None:
+            self.conn = http.client.HTTPSConnection(
+                "localhost", self.port, timeout=self.timeout, context=tls_context(self.ca))
+        return self.conn
+
+    def call(self, method, path, body=None, *, idem=None, headers=None, token="own", raw=None):
+        """One request, one Answer. A connection that the server closed meanwhile is opened anew."""
+        h = dict(headers or {})
+        data = raw
+        if body is not None:
+            data = json.dumps(body).encode()
+        if data is not None:
+            h.setdefault("Content-Type", "application/json")
+        token = self.token if token == "own" else token
+        if token:
+            h["Authorization"] = "Bearer " + token
+        if idem is True:
+            idem = secrets.token_hex(16)
+        if idem is not None:
+            h["Idempotency-Key"] = idem
+        for attempt in (0, 1):
+            fresh = self.conn is None
+            try:
+                conn = self._connection()
+                conn.request(method, path, body=data, headers=h)
+                r = conn.getresponse()
+                a = Answer(r.status, r.headers, r.read())
+                break
+            except (http.client.RemoteDisconnected, ConnectionError, ssl.SSLEOFError):
+                self.close()
+                if fresh or attempt:
+                    raise
+        if r.will_close:
+            self.close()
+        Client.seen[method, path.split("?")[0], a.status] += 1
+        return a
+
+    def get(self, path, **more):
+        return self.call("GET", path, **more)
+
+    def post(self, path, body=None, **more):
+        return self.call("POST", path, body, **more)
+
+    def close(self):
+        if self.conn is not None:
+            self.conn.close()
+        self.conn = None
+
+
+def want(answer, status):
+    if answer.status != status:
+        raise Failure(f"wanted {status}, got {answer}")
+    return answer
+
+
+class Person(Client):
+    """A client with an account."""
+
+    def __init__(self, port, ca, email, password=PASSWORD):
+        super().__init__(port, ca)
+        self.email, self.password = email, password
+        self.refresh_token = None
+
+    def register(self):
+        want(self.post("/api/v1/auth/register", {"email": self.email, "password": self.password}, token=None), 201)
+        return self
+
+    def login(self):
+        a = want(self.post("/api/v1/auth/login", {"email": self.email, "password": self.password}, token=None), 200)
+        self.take(a.json)
+        return self
+
+    def take(self, tokens):
+        self.token, self.refresh_token = tokens["access_token"], tokens["refresh_token"]
+
+    def id(self):
+        return want(self.get("/api/v1/auth/me"), 200).json["id"]
+
+    def deposit(self, amount, currency="EUR", reference=None):
+        body = {"money": {"amount": amount, "currency": currency}, "provider": "manual"}
+        if reference:
+            body["reference"] = reference
+        return want(self.post("/api/v1/wallet/deposit", body, idem=True), 202).json
+
+    def confirm(self, deposit_id):
+        return want(self.post(f"/api/v1/admin/deposits/{deposit_id}/confirm"), 200).json
+
+    def available(self, currency="EUR"):
+        for b in want(self.get("/api/v1/wallet"), 200).json["balances"]:
+            if b["currency"] == currency:
+                return b["available"]
+        return 0
+
+    def buy(self, raffle, quantity=1, seed=None, idem=True):
+        body = {"quantity": quantity}
+        if seed is not None:
+            body["client_seed"] = seed
+        return self.post(f"/api/v1/raffles/{raffle}/buy", body, idem=idem)
+
+    def create(self, **fields):
+        body = {"title": "A car", "price": {"amount": 100, "currency": "EUR"}, "capacity": 1000, "winners": 1}
+        body.update(fields)
+        return want(self.post("/api/v1/admin/raffles", body), 201).json
+
+    def step(self, raffle, verb, body=None):
+        return self.post(f"/api/v1/admin/raffles/{raffle}/{verb}", body)
+
+    def raffle(self, raffle):
+        return want(self.get(f"/api/v1/raffles/{raffle}"), 200).json
+
+
+def in_parallel(work, items, workers=8):
+    """work(item) for each item, some at a time; the first failure is raised."""
+    todo, errors = queue.SimpleQueue(), []
+    for i in items:
+        todo.put(i)
+
+    def run():
+        while not errors:
+            try:
+                item = todo.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                work(item)
+            except Exception as e:  # handed to the caller below
+                errors.append(e)
+
+    threads = [threading.Thread(target=run) for _ in range(workers)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+
+
+def children(pid):
+    """{pid: argv} of the living children of a process."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = pathlib.Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+            argv = pathlib.Path("/proc", entry, "cmdline").read_bytes().split(b"\0")[:-1]
+        except OSError:
+            continue
+        if int(stat[1]) == pid and stat[0] != "Z":
+            found[int(entry)] = [a.decode() for a in argv]
+    return found
+
+
+class Appliance:
+    """One klerod under dir. lines are added to its configuration."""
+
+    def __init__(self, bindir, directory, lines=(), port=None):
+        self.bin, self.dir = pathlib.Path(bindir).resolve(), pathlib.Path(directory)
+        self.port = port or free_port()
+        self.lines = list(lines)
+        self.process = None
+
+    @property
+    def conf(self):
+        return self.dir / "klerod.conf"
+
+    @property
+    def ca(self):
+        return self.dir / "tls.pem"
+
+    @property
+    def vkey(self):
+        return self.dir / "store" / "klero.vkey"
+
+    def log(self):
+        path = self.dir / "klerod.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def provision(self):
+        run = subprocess.run([HERE / "provision.sh", self.bin, self.dir, str(self.port), *self.lines],
+                             capture_output=True, text=True)
+        if run.returncode:
+            raise Failure(run.stderr.strip())
+        return self
+
+    def spawn(self):
+        """Starts klerod and returns at once."""
+        self.process = subprocess.Popen([self.bin / "klerod", "-c", self.conf], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.process
+
+    def start(self):
+        p = self.spawn()
+        line = p.stdout.readline()
+        if not line.startswith("klerod: ready "):
+            p.wait(30)
+            raise Failure(f"klerod did not start: {line}{p.stderr.read()}{self.log()[-2000:]}")
+        return self
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends it and returns the exit status. No child may outlive it."""
+        p, self.process = self.process, None
+        if p is None:
+            return 0
+        kids = children(p.pid)
+        if p.poll() is None:
+            p.send_signal(how)
+        try:
+            status = p.wait(30)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            raise Failure("klerod did not stop within 30 s")
+        finally:
+            p.stdout.close()
+            p.stderr.close()
+        left = self._outlived(kids)
+        if left:
+            raise Failure(f"left behind: {left}")
+        return status
+
+    @staticmethod
+    def _outlived(kids):
+        for _ in range(100):
+            left = {k: a for k, a in kids.items() if _alive(k, a)}
+            if not left:
+                break
+            time.sleep(0.05)
+        return left
+
+    def roles(self):
+        """{"engine": [pid], "net": [pid, pid], …}"""
+        out = collections.defaultdict(list)
+        for pid, argv in children(self.process.pid).items():
+            out[argv[1] if len(argv) > 1 else "?"].append(pid)
+        return out
+
+    def kill(self, role, which=0):
+        pid = sorted(self.roles()[role])[which]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_ready(self, seconds=30):
+        """Until /health/ready answers 200: after a role was killed."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                c = self.client(timeout=5)
+                a = c.get("/health/ready")
+                c.close()
+                if a.status == 200:
+                    return
+            except (OSError, http.client.HTTPException) as e:
+                a = e
+            if time.monotonic() > end:
+                raise Failure(f"not ready after {seconds} s: {a!r}\n{self.log()[-2000:]}")
+            time.sleep(0.05)
+
+    def ctl(self, *args, stdin="", check=True):
+        run = subprocess.run([self.bin / "kleroctl", "-c", self.conf, *args], input=stdin,
+                             capture_output=True, text=True, timeout=60)
+        if check and run.returncode:
+            raise Failure(f"kleroctl {' '.join(args)}: {run.stderr.strip()}")
+        return run
+
+    def status(self):
+        return json.loads(self.ctl("status").stdout)
+
+    def client(self, **more):
+        return Client(self.port, self.ca, **more)
+
+    def admin(self, email="admin@example.org"):
+        """A new admin, logged in."""
+        self.ctl("admin", "create", email, stdin=PASSWORD + "\n")
+        return Person(self.port, self.ca, email).login()
+
+    def person(self, email=None):
+        """A new user, logged in."""
+        email = email or f"u{secrets.token_hex(6)}@example.org"
+        return Person(self.port, self.ca, email).register().login()
+
+    def verify(self, proof, *args, env=None):
+        """klero-verify in a process that knows nothing of the daemon."""
+        return subprocess.run([self.bin / "klero-verify", *map(str, args), str(proof)], cwd="/",
+                              env=env or {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120)
+
+
+def _alive(pid, argv):
+    try:
+        now = pathlib.Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return False
+    return bool(now) and [a.decode() for a in now] == argv

@@ -1,0 +1,12 @@
+#!/bin/sh
+# `make run`: an appliance in DIR that serves until Ctrl-C or SIGTERM.
+#
+#	tests/system/run.sh BIN DIR
+set -eu
+
+bin=$1 dir=$2
+"$(dirname "$0")/provision.sh" "$bin" "$dir" 8443
+dir=$(cd "$dir" && pwd)
+echo "CA file: $dir/tls.pem"
+echo "log:     $dir/klerod.log"
+exec "$bin/klerod" -c "$dir/klerod.conf"
