@@ -47,12 +47,15 @@ int sandbox_early(int first, char *why, size_t whylen) KE_CHECK;
  * why says which step and why; the caller must not go on. note receives what the kernel lacks
  * (Landlock ABI), "" when nothing.
  */
-int sandbox_enter(const struct sandbox_params *p, char *note, size_t notelen, char *why,
-    size_t whylen) KE_CHECK;
+int sandbox_enter(
+    const struct sandbox_params *p, char *note, size_t notelen, char *why, size_t whylen) KE_CHECK;
 
-/* The profile's name and its allowed system calls by name (conditional ones included). */
+/*
+ * The profile's name, and its i-th system call by name (conditional and refused ones included),
+ * NULL when there are no more.
+ */
 const char *sandbox_profile_name(enum sandbox_profile p);
-const char *const *sandbox_calls(enum sandbox_profile p, size_t *n);
+const char *sandbox_call(enum sandbox_profile p, size_t i);
 
 /* False in sanitizer builds, which leave seccomp out at compile time. */
 bool sandbox_has_seccomp(void);

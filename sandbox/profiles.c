@@ -1,0 +1,198 @@
+/*
+ * The posture of every role on one screen: which system calls it may make once it has entered
+ * its sandbox, under which condition, and why. Read once, in each child, by filter.c. What no row
+ * names ends the process (filter.c); so a row here is a right, and each was seen in a trace on
+ * Debian 12 or 13 or is a libc's other way to do the same.
+ */
+#include "sandbox/profiles.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#define NET    (1u << SANDBOX_NET)
+#define TLSKEY (1u << SANDBOX_TLSKEY)
+#define ENGINE (1u << SANDBOX_ENGINE)
+#define HSM    (1u << SANDBOX_HSM)
+#define WIDE   (1u << SANDBOX_HSM_WIDE)
+#define KEYADM (1u << SANDBOX_KEYADM)
+#define KDF    (1u << SANDBOX_KDF)
+#define ALL    (NET | TLSKEY | ENGINE | HSM | WIDE | KEYADM | KDF)
+#define CRYPTO (TLSKEY | HSM | WIDE | KEYADM) /* those with a PKCS#11 module inside */
+#define CLOSED (TLSKEY | HSM)                 /* those of them that have closed the file system */
+#define LOOP   (NET | ENGINE)                 /* those on libevent */
+
+#define ANY                                                                                        \
+	{                                                                                          \
+		PROFILE_ALWAYS, 0, 0,                                                              \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
+#define REFUSE                                                                                     \
+	{                                                                                          \
+		PROFILE_REFUSE, 0, 0,                                                              \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
+/* mmap and mprotect take the protection as their third argument */
+#define NO_EXEC                                                                                    \
+	{                                                                                          \
+		PROFILE_BITS_OFF, 2, 1,                                                            \
+		{                                                                                  \
+			PROT_EXEC                                                                  \
+		}                                                                                  \
+	}
+/* openat takes the flags as its third argument */
+#define READ_ONLY                                                                                  \
+	{                                                                                          \
+		PROFILE_BITS_OFF, 2, 1,                                                            \
+		{                                                                                  \
+			O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND                           \
+		}                                                                                  \
+	}
+#define CHAN_FLAGS                                                                                 \
+	{                                                                                          \
+		PROFILE_ONE_OF, 1, 3,                                                              \
+		{                                                                                  \
+			F_GETFL, F_SETFL, F_DUPFD_CLOEXEC                                          \
+		}                                                                                  \
+	}
+#define FILE_FLAGS                                                                                 \
+	{                                                                                          \
+		PROFILE_ONE_OF, 1, 9,                                                              \
+		{                                                                                  \
+			F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,            \
+			    F_DUPFD_CLOEXEC, F_ADD_SEALS                                           \
+		}                                                                                  \
+	}
+#define BYTES_WAITING                                                                              \
+	{                                                                                          \
+		PROFILE_ONE_OF, 1, 1,                                                              \
+		{                                                                                  \
+			FIONREAD                                                                   \
+		}                                                                                  \
+	}
+
+static const struct profile_call calls[] = {
+    /* memory: never executable */
+    {"mmap", ALL, NO_EXEC, "malloc, locked memory for secrets, SQLite's shared index"},
+    {"mprotect", ALL, NO_EXEC, "guard pages around secrets, malloc's heap"},
+    {"munmap", ALL, ANY, "free"},
+    {"mremap", ALL, ANY, "realloc of large blocks"},
+    {"madvise", ALL, ANY, "secrets stay out of core files"},
+    {"mlock", ALL, ANY, "secrets stay out of swap"},
+    {"munlock", ALL, ANY, "secrets are given back"},
+    {"brk", ALL, ANY, "malloc"},
+
+    /* the channels to parent and to the peers, the log line, the end */
+    {"recvmsg", ALL, ANY, "a message, with its descriptor"},
+    {"sendmsg", ALL, ANY, "a message, with its descriptor"},
+    {"write", ALL, ANY, "a log line; TLS records in net; files in engine and keyadm"},
+    {"close", ALL, ANY, "a stale channel, a connection"},
+    {"exit_group", ALL, ANY, "the end"},
+
+    /* waiting, locks, time, randomness */
+    {"poll", CRYPTO | KDF, ANY, "the loop of the blocking roles"},
+    {"ppoll", CRYPTO | KDF, ANY, "poll where the architecture has no poll"},
+    {"restart_syscall", ALL, ANY, "the kernel goes on with a wait after SIGSTOP and SIGCONT"},
+    {"futex", ALL, ANY, "locks inside libraries"},
+    {"getrandom", ALL, ANY, "randomness; libcrypto's generator seeds itself again"},
+    {"clock_gettime", ALL, ANY, "time, where the kernel offers no vDSO"},
+    {"gettimeofday", LOOP | CRYPTO, ANY, "time, where the kernel offers no vDSO"},
+    {"time", LOOP | CRYPTO, ANY, "time, where the kernel offers no vDSO"},
+    {"epoll_wait", LOOP, ANY, "the loop of libevent"},
+    {"epoll_pwait", LOOP, ANY, "epoll_wait where the architecture has none"},
+    {"epoll_pwait2", LOOP, ANY, "a newer libevent's loop"},
+    {"epoll_ctl", LOOP, ANY, "the loop of libevent"},
+    {"fcntl", NET, CHAN_FLAGS, "non-blocking channels, a descriptor kept in a queue"},
+    {"fcntl", ENGINE | WIDE | KEYADM, FILE_FLAGS, "the same; file locks; sealing a large answer"},
+
+    /* net: clients */
+    {"accept4", NET, ANY, "a client"},
+    {"read", LOOP | WIDE | KEYADM, ANY, "TLS records; files"},
+    {"writev", NET | ENGINE, ANY, "several pieces in one record; libc's last words"},
+    {"shutdown", NET, ANY, "a client's end"},
+    {"setsockopt", NET, ANY, "TCP_NODELAY on a client's socket"},
+    {"getsockopt", NET, ANY, "a client's error"},
+    {"getpeername", NET, ANY, "a client's address"},
+    {"ioctl", NET, BYTES_WAITING, "libevent asks how much there is to read"},
+    {"fstat", NET | ENGINE | WIDE | KEYADM, ANY, "the size of an answer that came as a file"},
+    {"newfstatat", NET | ENGINE | WIDE | KEYADM, ANY, "the same, by a newer libc"},
+    {"pread64", NET | ENGINE | WIDE | KEYADM, ANY, "a piece of an answer; a page of the store"},
+
+    /* engine: the store, within the folder that Landlock leaves open */
+    {"openat", ENGINE | KEYADM, ANY, "database, journal, proofs; token objects in keyadm"},
+    {"open", ENGINE | KEYADM, ANY, "the same, by an older way"},
+    {"pwrite64", ENGINE | KEYADM, ANY, "a page of the store"},
+    {"lseek", ENGINE | WIDE | KEYADM, ANY, "stdio"},
+    {"fsync", ENGINE | KEYADM, ANY, "durable"},
+    {"fdatasync", ENGINE | KEYADM, ANY, "durable"},
+    {"ftruncate", ENGINE | KEYADM, ANY, "journal, shared index, a large answer"},
+    {"fallocate", ENGINE, ANY, "room for the shared index"},
+    {"stat", ENGINE | WIDE | KEYADM, ANY, "is the journal there?"},
+    {"lstat", ENGINE | WIDE | KEYADM, ANY, "is it a link?"},
+    {"access", ENGINE | WIDE | KEYADM, ANY, "is the journal there?"},
+    {"faccessat", ENGINE | WIDE | KEYADM, ANY, "the same, by a newer libc"},
+    {"faccessat2", ENGINE | WIDE | KEYADM, ANY, "the same, by a newer libc"},
+    {"readlink", ENGINE | KEYADM, ANY, "SQLite resolves the path of the store"},
+    {"readlinkat", ENGINE | KEYADM, ANY, "the same, by a newer libc"},
+    {"unlink", ENGINE | KEYADM, ANY, "the journal's end, a temporary file"},
+    {"unlinkat", ENGINE | KEYADM, ANY, "the same, by a newer libc"},
+    {"rename", ENGINE | KEYADM, ANY, "a finished proof takes its name"},
+    {"renameat", ENGINE | KEYADM, ANY, "the same, where the architecture has no rename"},
+    {"renameat2", ENGINE | KEYADM, ANY, "the same, by a newer libc"},
+    {"mkdir", ENGINE | KEYADM, ANY, "the folder of proofs, a token's folder"},
+    {"mkdirat", ENGINE | KEYADM, ANY, "the same, where the architecture has no mkdir"},
+    {"getcwd", ENGINE | KEYADM, ANY, "SQLite makes a path absolute"},
+    {"memfd_create", ENGINE, ANY, "a large answer"},
+    {"geteuid", ENGINE | KEYADM, ANY, "SQLite: may the journal's owner be set?"},
+    {"fchmod", ENGINE, ANY, "SQLite gives the shared index the store's mode"},
+    {"sysinfo", ENGINE | NET, ANY, "libc's qsort asks how much memory there is"},
+
+    /* the PKCS#11 module */
+    {"getpid", ENGINE | CRYPTO, ANY, "SQLite and libcrypto: have we forked?"},
+    {"openat", WIDE, READ_ONLY, "token objects, for reading"},
+    {"getdents64", WIDE | KEYADM, ANY, "the objects of a token"},
+    {"umask", KEYADM, ANY, "token files are nobody else's"},
+    {"chmod", KEYADM, ANY, "token files are nobody else's"},
+    {"openat", CLOSED, REFUSE, "syslog and the time zone, after a bad ciphertext"},
+    {"open", CLOSED, REFUSE, "the same, by an older way"},
+    {"newfstatat", CLOSED, REFUSE, "the time zone again"},
+    {"stat", CLOSED, REFUSE, "the time zone again"},
+    {"access", CLOSED, REFUSE, "a module looks for its files"},
+    {"socket", CRYPTO, REFUSE, "syslog, after a bad ciphertext"},
+    {"connect", CRYPTO, REFUSE, "syslog goes on"},
+    {"sendto", CRYPTO, REFUSE, "syslog goes on"},
+};
+
+static const struct profile_limits limits[SANDBOX_PROFILES] = {
+    [SANDBOX_NET] = {"net", 65536, false, RLIM_INFINITY},
+    [SANDBOX_TLSKEY] = {"tlskey", 64, false, RLIM_INFINITY},
+    [SANDBOX_ENGINE] = {"engine", 1024, true, RLIM_INFINITY},
+    [SANDBOX_HSM] = {"hsm", 64, false, RLIM_INFINITY},
+    [SANDBOX_HSM_WIDE] = {"hsm-wide", 256, false, RLIM_INFINITY},
+    [SANDBOX_KEYADM] = {"keyadm", 256, true, RLIM_INFINITY},
+    [SANDBOX_KDF] = {"kdf", 32, false, (rlim_t)512 << 20},
+};
+
+const struct profile_call *profile_calls(size_t *n)
+{
+	*n = sizeof calls / sizeof calls[0];
+	return calls;
+}
+
+const struct profile_call *profile_find(enum sandbox_profile p, const char *name)
+{
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+		if ((calls[i].who & (1u << p)) != 0 && strcmp(calls[i].name, name) == 0)
+			return &calls[i];
+	return NULL;
+}
+
+const struct profile_limits *profile_limits(enum sandbox_profile p)
+{
+	return &limits[p];
+}

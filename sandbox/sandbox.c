@@ -1,0 +1,191 @@
+/*
+ * The order in which a process gives up what it has: see sandbox.h. Runs in every child, once,
+ * after its warm-up; any failure is the end of that child.
+ */
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/filter.h"
+#include "sandbox/landlock.h"
+#include "sandbox/profiles.h"
+
+/* Where a failure is put into words. */
+struct words {
+	char *why;
+	size_t len;
+};
+
+static int failed(const struct words *w, const char *step)
+{
+	snprintf(w->why, w->len, "%s: %s", step, strerror(errno));
+	return KE_INTERNAL;
+}
+
+static int limit(int what, rlim_t value)
+{
+	struct rlimit have, want = {value, value};
+
+	if (getrlimit(what, &have) != 0)
+		return KE_INTERNAL;
+	if (have.rlim_max != RLIM_INFINITY && (value == RLIM_INFINITY || value > have.rlim_max))
+		want.rlim_cur = want.rlim_max = have.rlim_max;
+	return setrlimit(what, &want) == 0 ? KE_OK : KE_INTERNAL;
+}
+
+/* A change of identity undoes the last two, so this runs at the start and again after it. */
+static int harden(const struct words *w)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return failed(w, "no_new_privs");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return failed(w, "not dumpable");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		return failed(w, "death signal");
+	return KE_OK;
+}
+
+/* Kernels before 5.9 have no close_range. */
+static int close_from(int first)
+{
+	struct rlimit files;
+
+	if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) == 0)
+		return KE_OK;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return KE_INTERNAL;
+	for (rlim_t fd = (rlim_t)first; fd < files.rlim_cur; fd++)
+		close((int)fd);
+	return KE_OK;
+}
+
+int sandbox_early(int first, char *why, size_t whylen)
+{
+	struct words w = {why, whylen};
+	int r = harden(&w);
+
+	if (r != KE_OK)
+		return r;
+	umask(077);
+	if (limit(RLIMIT_CORE, 0) != KE_OK)
+		return failed(&w, "no core");
+	if (close_from(first) != KE_OK)
+		return failed(&w, "closing inherited descriptors");
+	return KE_OK;
+}
+
+static int set_limits(const struct profile_limits *l, const struct words *w)
+{
+	if (limit(RLIMIT_CORE, 0) != KE_OK || limit(RLIMIT_NPROC, 0) != KE_OK)
+		return failed(w, "rlimit");
+	if (limit(RLIMIT_NOFILE, l->files) != KE_OK)
+		return failed(w, "rlimit of descriptors");
+	if (!l->writes_file && limit(RLIMIT_FSIZE, 0) != KE_OK)
+		return failed(w, "rlimit of file size");
+#ifndef KLERO_SANITIZE /* its shadow memory is terabytes of addresses */
+	if (limit(RLIMIT_AS, l->memory) != KE_OK)
+		return failed(w, "rlimit of memory");
+#endif
+	return KE_OK;
+}
+
+static int change_root(const char *root, const struct words *w)
+{
+	if (chroot(root) != 0 || chdir("/") != 0)
+		return failed(w, "chroot");
+	return KE_OK;
+}
+
+static int change_identity(uid_t uid, gid_t gid, const struct words *w)
+{
+	uid_t u[3];
+	gid_t g[3];
+
+	if (uid == 0 || gid == 0) {
+		errno = EPERM;
+		return failed(w, "uid and gid of a role must not be 0");
+	}
+	if (setgroups(0, NULL) != 0)
+		return failed(w, "setgroups");
+	if (setresgid(gid, gid, gid) != 0)
+		return failed(w, "setresgid");
+	if (setresuid(uid, uid, uid) != 0)
+		return failed(w, "setresuid");
+	if (getresuid(&u[0], &u[1], &u[2]) != 0 || getresgid(&g[0], &g[1], &g[2]) != 0)
+		return failed(w, "getresuid");
+	for (int i = 0; i < 3; i++)
+		if (u[i] != uid || g[i] != gid)
+			return failed(w, "uid and gid did not change");
+	if (getgroups(0, NULL) != 0)
+		return failed(w, "supplementary groups remain");
+	if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0)
+		return failed(w, "root can be regained");
+	return KE_OK;
+}
+
+/* A change of uid has cleared them; a start with ambient capabilities has not. */
+static int drop_capabilities(const struct words *w)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	memset(data, 0, sizeof data);
+	if (syscall(SYS_capset, &head, data) != 0)
+		return failed(w, "capset");
+	return KE_OK;
+}
+
+int sandbox_enter(
+    const struct sandbox_params *p, char *note, size_t notelen, char *why, size_t whylen)
+{
+	struct words w = {why, whylen};
+	int fd, r;
+
+	/* the paths are opened before the root and the rights to reach them go */
+	r = landlock_prepare(p->paths, p->npaths, &fd, note, notelen, why, whylen);
+	if (r != KE_OK)
+		return r;
+	r = set_limits(profile_limits(p->profile), &w);
+	/* a role that keeps a path keeps the root that the path starts from */
+	if (r == KE_OK && p->drop && p->npaths == 0 && p->root != NULL && p->root[0] != '\0')
+		r = change_root(p->root, &w);
+	if (r == KE_OK && p->drop)
+		r = change_identity(p->uid, p->gid, &w);
+	if (r == KE_OK)
+		r = drop_capabilities(&w);
+	if (r == KE_OK)
+		r = harden(&w);
+	if (r == KE_OK && landlock_enter(fd) != KE_OK)
+		r = failed(&w, "Landlock");
+	if (fd >= 0)
+		close(fd);
+	if (r == KE_OK && filter_load(p->profile) != KE_OK)
+		r = failed(&w, "seccomp");
+	return r;
+}
+
+const char *sandbox_profile_name(enum sandbox_profile p)
+{
+	return profile_limits(p)->name;
+}
+
+const char *sandbox_call(enum sandbox_profile p, size_t i)
+{
+	size_t n;
+	const struct profile_call *c = profile_calls(&n);
+
+	for (size_t k = 0; k < n; k++)
+		if ((c[k].who & (1u << p)) != 0 && i-- == 0)
+			return c[k].name;
+	return NULL;
+}
