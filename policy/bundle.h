@@ -40,12 +40,12 @@ enum bundle_step {
 };
 
 struct bundle_result {
-	enum bundle_step step;   /* the last step entered */
-	int err;                 /* KE_OK when all steps held */
-	char why[200];           /* one line: what did not agree, and where */
+	enum bundle_step step; /* the last step entered */
+	int err;               /* KE_OK when all steps held */
+	char why[200];         /* one line: what did not agree, and where */
 	uint64_t tickets;
 	uint32_t winners, reserves;
-	char vkey[400];          /* that signed */
+	char vkey[400]; /* that signed */
 };
 
 const char *bundle_step_words(enum bundle_step s);

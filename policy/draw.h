@@ -17,7 +17,6 @@
 int draw_key_v1(uint8_t key[32], const uint8_t seed[32], const void *entropy, size_t n,
     const uint8_t aggregate[32]) KE_CHECK;
 
-struct draw_beacons; /* contributions, in order */
 /* DRAW.md section 8's context from its parts; contributions are given ready-made. */
 void draw_context_v2(uint8_t out[32], const uint8_t raffle[16], const uint8_t open_leaf[32],
     uint64_t n, const uint8_t root[32], uint16_t beacons, const void *contributions, size_t len);
@@ -28,9 +27,9 @@ void draw_context_v2(uint8_t out[32], const uint8_t raffle[16], const uint8_t op
 /* The stream of u64 words under a draw key. */
 struct draw_stream {
 	uint8_t key[32];
-	uint64_t block;    /* next block */
+	uint64_t block; /* next block */
 	uint64_t words[4];
-	unsigned left;     /* words not taken yet */
+	unsigned left; /* words not taken yet */
 };
 void draw_stream_init(struct draw_stream *s, const uint8_t key[32]);
 uint64_t draw_stream_word(struct draw_stream *s);

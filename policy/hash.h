@@ -20,7 +20,8 @@ void hash_hmac(uint8_t out[32], const uint8_t key[32], const void *p, size_t n);
  * The KDF's input: 00000001 ‖ label ‖ 00 ‖ context ‖ 00000100. Returns its length, at most
  * HASH_KDF_INPUT_MAX; 0 when it would not fit. For the HSM, whose HMAC wants these bytes.
  */
-size_t hash_kdf_input(uint8_t out[HASH_KDF_INPUT_MAX], const char *label, const void *ctx, size_t n);
+size_t hash_kdf_input(
+    uint8_t out[HASH_KDF_INPUT_MAX], const char *label, const void *ctx, size_t n);
 /* HMAC-SHA256(key, that input). context up to 400 bytes. */
 void hash_kdf(uint8_t out[32], const uint8_t key[32], const char *label, const void *ctx, size_t n);
 

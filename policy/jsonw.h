@@ -18,8 +18,9 @@ struct jsonw {
 	char *buf; /* the caller's */
 	size_t cap, len;
 	unsigned depth;
-	bool comma[JSONW_DEPTH + 1];
-	bool key; /* a key was written, its value is due */
+	bool comma[JSONW_DEPTH + 1];  /* something stands at this depth already */
+	bool object[JSONW_DEPTH + 1]; /* else an array, or outside all brackets */
+	bool key;                     /* a key was written, its value is due */
 	int err;
 };
 
@@ -34,10 +35,10 @@ void jsonw_cstr(struct jsonw *w, const char *s);
 void jsonw_int(struct jsonw *w, int64_t v);
 void jsonw_bool(struct jsonw *w, bool v);
 void jsonw_null(struct jsonw *w);
-void jsonw_hex(struct jsonw *w, const void *p, size_t n);  /* lower-case hex string */
-void jsonw_b64(struct jsonw *w, const void *p, size_t n);  /* base64 with padding */
-void jsonw_uuid(struct jsonw *w, const uint8_t id[16]);    /* canonical form */
-void jsonw_time(struct jsonw *w, int64_t unix_ms);         /* RFC 3339 UTC, milliseconds */
+void jsonw_hex(struct jsonw *w, const void *p, size_t n); /* lower-case hex string */
+void jsonw_b64(struct jsonw *w, const void *p, size_t n); /* base64 with padding */
+void jsonw_uuid(struct jsonw *w, const uint8_t id[16]);   /* canonical form */
+void jsonw_time(struct jsonw *w, int64_t unix_ms);        /* RFC 3339 UTC, milliseconds */
 void jsonw_money(struct jsonw *w, int64_t amount, const char *currency);
 /* A value that is JSON already. */
 void jsonw_raw(struct jsonw *w, const char *json, size_t n);
@@ -50,7 +51,10 @@ void jsonw_khex(struct jsonw *w, const char *key, const void *p, size_t n);
 void jsonw_kuuid(struct jsonw *w, const char *key, const uint8_t id[16]);
 void jsonw_ktime(struct jsonw *w, const char *key, int64_t unix_ms);
 void jsonw_kmoney(struct jsonw *w, const char *key, int64_t amount, const char *currency);
-/* KE_OK when everything fitted and every bracket is closed; KE_FULL, KE_FORMAT otherwise. */
+/*
+ * KE_OK when everything fitted and every bracket is closed; KE_FULL, KE_LIMIT (depth), or
+ * KE_FORMAT for invalid UTF-8 and for calls in an order that makes no JSON.
+ */
 int jsonw_end(const struct jsonw *w) KE_CHECK;
 
 #endif

@@ -12,7 +12,8 @@
 
 #define MERKLE_LEVELS 64
 
-/* The roots of the full subtrees of a tree of `size` leaves, largest first: popcount(size) of them. */
+/* The roots of the full subtrees of a tree of `size` leaves, largest first: popcount(size) of them.
+ */
 struct merkle_range {
 	uint64_t size;
 	uint8_t hash[MERKLE_LEVELS][32];

@@ -62,7 +62,8 @@ int record1_parse(struct record1 *r, const char *text, size_t n) KE_CHECK;
  * does not agree. Ticket ids are not known here: the caller compares them with the leaves.
  */
 int record1_check(const struct record1 *r, const char **what) KE_CHECK;
-/* Fills draw_key and the indexes of winners + reserves picks; KE_RANGE when there are too few tickets. */
+/* Fills draw_key and the indexes of winners + reserves picks; KE_RANGE when there are too few
+ * tickets. */
 int record1_draw(struct record1 *r) KE_CHECK;
 
 /*

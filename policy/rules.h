@@ -17,18 +17,37 @@ int rules_money_add(int64_t a, int64_t b, int64_t *sum) KE_CHECK;
 int rules_money_mul(int64_t price, int64_t quantity, int64_t *cost) KE_CHECK;
 
 enum raffle_state { RAFFLE_DRAFT, RAFFLE_OPEN, RAFFLE_CLOSED, RAFFLE_DRAWN, RAFFLE_STATES };
-enum raffle_act { RAFFLE_ACT_OPEN, RAFFLE_ACT_BUY, RAFFLE_ACT_CLOSE, RAFFLE_ACT_ENTROPY, RAFFLE_ACT_DRAW, RAFFLE_ACT_PROVE };
+enum raffle_act {
+	RAFFLE_ACT_OPEN,
+	RAFFLE_ACT_BUY,
+	RAFFLE_ACT_CLOSE,
+	RAFFLE_ACT_ENTROPY,
+	RAFFLE_ACT_DRAW,
+	RAFFLE_ACT_PROVE
+};
 
 /* Why an act is refused; the engine maps each to one problem. */
 enum rules_no {
-	RULES_YES, RULES_NOT_DRAFT, RULES_NOT_OPEN, RULES_NOT_CLOSED, RULES_DRAWN, RULES_NOT_DRAWN,
-	RULES_EMPTY, RULES_ENTROPY_MISSING, RULES_ENTROPY_SET, RULES_SOLD_OUT, RULES_PER_PERSON,
-	RULES_AMOUNT, RULES_SELF_APPROVAL, RULES_DECIDED
+	RULES_YES,
+	RULES_NOT_DRAFT,
+	RULES_NOT_OPEN,
+	RULES_NOT_CLOSED,
+	RULES_DRAWN,
+	RULES_NOT_DRAWN,
+	RULES_EMPTY,
+	RULES_ENTROPY_MISSING,
+	RULES_ENTROPY_SET,
+	RULES_SOLD_OUT,
+	RULES_PER_PERSON,
+	RULES_AMOUNT,
+	RULES_SELF_APPROVAL,
+	RULES_DECIDED
 };
 
 const char *rules_raffle_word(enum raffle_state s);
 /* The state machine as a table: may the act happen in this state? */
-enum rules_no rules_raffle_act(enum raffle_state s, enum raffle_act a, bool entropy_set, int64_t sold);
+enum rules_no rules_raffle_act(
+    enum raffle_state s, enum raffle_act a, bool entropy_set, int64_t sold);
 /* The state after an act that may happen. */
 enum raffle_state rules_raffle_next(enum raffle_state s, enum raffle_act a);
 
@@ -40,6 +59,7 @@ struct rules_sale {
 enum rules_no rules_sale(const struct rules_sale *s, int64_t quantity, int64_t *cost);
 
 /* May admin confirm a deposit of depositor that is (or is not) still pending? */
-enum rules_no rules_deposit_confirm(const uint8_t admin[16], const uint8_t depositor[16], bool pending);
+enum rules_no rules_deposit_confirm(
+    const uint8_t admin[16], const uint8_t depositor[16], bool pending);
 
 #endif
