@@ -51,7 +51,8 @@ struct record1 {
 	struct record_pick *picks;  /* the caller's, RECORD1_PICKS_MAX of them for record1_parse */
 };
 
-/* Writes the text; *len its length without a NUL. KE_FULL, KE_RANGE. */
+/* Writes the text; *len its length without a NUL. KE_FULL; KE_RANGE: no or too many winners or
+ * bytes of entropy. */
 int record1_text(const struct record1 *r, char *out, size_t cap, size_t *len) KE_CHECK;
 /* Strict: what record1_text would not write is KE_FORMAT. */
 int record1_parse(struct record1 *r, const char *text, size_t n) KE_CHECK;
@@ -59,16 +60,24 @@ int record1_parse(struct record1 *r, const char *text, size_t n) KE_CHECK;
 /*
  * Draws from the record's own seed, entropy, aggregate and tickets and compares draw-key and every
  * index; checks the commitment too. KE_OK, or KE_CRYPTO with *what naming the first line that
- * does not agree. Ticket ids are not known here: the caller compares them with the leaves.
+ * does not agree ("seed-commit", "tickets", "draw-key", "winner", "reserve"); KE_NOMEM. Ticket ids
+ * are not known here: the caller compares them with the leaves.
  */
 int record1_check(const struct record1 *r, const char **what) KE_CHECK;
+/* The same, with the position (from 1) and the two indexes when it is a winner or a reserve. */
+struct record1_fault {
+	const char *what;
+	uint32_t pos;
+	uint64_t said, drawn;
+};
+int record1_fault(const struct record1 *r, struct record1_fault *f) KE_CHECK;
 /* Fills draw_key and the indexes of winners + reserves picks; KE_RANGE when there are too few
  * tickets. */
 int record1_draw(struct record1 *r) KE_CHECK;
 
 /*
- * Wire form for MSG_HSM_SIGN_DRAW1 (little-endian as daemon/msg/wire.h): returns the length or
- * KE_FULL; record1_unwire demands the exact end.
+ * Wire form for MSG_HSM_SIGN_DRAW1 (little-endian as daemon/msg/wire.h); KE_FULL, KE_RANGE as
+ * above. record1_unwire demands the exact end: KE_FORMAT.
  */
 int record1_wire(const struct record1 *r, void *out, size_t cap, size_t *len) KE_CHECK;
 int record1_unwire(struct record1 *r, const void *p, size_t n) KE_CHECK;
