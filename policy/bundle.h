@@ -24,6 +24,29 @@
 #define BUNDLE_LABEL  "reproduced; entropy chosen by the operator after close"
 #define BUNDLE_MAX    ((size_t)1 << 30)
 
+/*
+ * Writing, piece by piece, so that a bundle of any size needs one small buffer: the head, each
+ * leaf, the middle, each client seed, the tail. first: the first of its array. Every piece is
+ * appended at *len and moves it; KE_FULL, KE_FORMAT for text that is not UTF-8.
+ */
+struct bundle_head {
+	const char *vkey, *note; /* note: the whole signed note */
+	size_t note_len;
+	uint8_t raffle[16];
+	const char *title;
+	uint32_t winners, reserves; /* as announced; the record may have fewer when few were sold */
+};
+#define BUNDLE_LEAF_CAP     168                    /* room that one leaf needs */
+#define BUNDLE_SEED_CAP(n)  (6 * (n) + 4)          /* that a client seed of n bytes needs at most */
+#define BUNDLE_HEAD_CAP(nl) (2 * (nl) + 16 * 1024) /* that the head with a note of nl bytes needs  \
+						    */
+int bundle_put_head(const struct bundle_head *h, char *out, size_t cap, size_t *len) KE_CHECK;
+int bundle_put_leaf(const uint8_t *leaf, bool first, char *out, size_t cap, size_t *len) KE_CHECK;
+int bundle_put_middle(char *out, size_t cap, size_t *len) KE_CHECK;
+int bundle_put_seed(
+    const void *seed, size_t n, bool first, char *out, size_t cap, size_t *len) KE_CHECK;
+int bundle_put_tail(char *out, size_t cap, size_t *len) KE_CHECK;
+
 /* What a check found: one step per row, in the order in which they are done. */
 enum bundle_step {
 	BUNDLE_READ,      /* JSON, format, fields */
@@ -48,12 +71,15 @@ struct bundle_result {
 	char vkey[400]; /* that signed */
 };
 
+/* One or two words; never NULL. */
 const char *bundle_step_words(enum bundle_step s);
 
 /*
- * Checks a whole bundle. trusted: the key the caller trusts, NULL to take the bundle's own word
- * (then "signed" proves only that the bundle agrees with itself). commit: the seed commitment
- * published before the sale (32 bytes), or NULL.
+ * Checks a whole bundle; result and return value say the same. KE_FORMAT, KE_VERSION: no bundle of
+ * this format; KE_WRONG_KEY, KE_NOTFOUND: another signer; KE_CRYPTO: something does not agree;
+ * KE_NOMEM. Memory: 20 bytes a JSON token, that is about 40 bytes a ticket. trusted: the key the
+ * caller trusts, NULL to take the bundle's own word (then "signed" proves only that the bundle
+ * agrees with itself). commit: the seed commitment published before the sale (32 bytes), or NULL.
  */
 int bundle_check(const char *text, size_t n, const struct note_key *trusted, const uint8_t *commit,
     struct bundle_result *res) KE_CHECK;
