@@ -1,0 +1,366 @@
+/*
+ * Finding, checking and copying our keys: see key.h. Runs in hsm, tlskey and keyadm.
+ */
+#include "hsm/p11/key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "hsm/p11/ckr.h"
+
+#define PREFIX      "klero/"
+#define OBJECTS_MAX 256 /* of one class in a token: KEYS.md section 1 wants tens */
+
+static const struct key_kind kinds[KEY_PURPOSES] = {
+    [KEY_MASTER] = {"master", CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT,
+	32},
+    [KEY_SEED] = {"seed", CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_KEY_WRAP_PAD, KEY_WRAP,
+	32},
+    [KEY_MAC] = {"mac", CKO_SECRET_KEY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN,
+	CKM_SHA256_HMAC, KEY_SIGN, 32},
+    [KEY_TOKEN] = {"token", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
+    [KEY_LOG] = {"log", CKO_PRIVATE_KEY, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA,
+	KEY_SIGN, 32},
+    [KEY_TLS] = {"tls", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
+};
+
+const struct key_kind *key_kind(enum key_purpose purpose)
+{
+	return &kinds[purpose];
+}
+
+void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version)
+{
+	snprintf(out, KEY_LABEL_MAX, PREFIX "%s/v%06u", kinds[purpose].word, version % 1000000);
+}
+
+/* A label of ours, or KE_NOTFOUND (somebody else's object), or KE_FORMAT. */
+static int parse_label(const char *label, enum key_purpose *purpose, uint32_t *version)
+{
+	char again[KEY_LABEL_MAX], word[16];
+	unsigned v;
+
+	if (strncmp(label, PREFIX, strlen(PREFIX)) != 0)
+		return KE_NOTFOUND;
+	if (sscanf(label, PREFIX "%15[a-z]/v%6u", word, &v) != 2 || v == 0)
+		return KE_FORMAT;
+	for (unsigned i = 0; i < KEY_PURPOSES; i++) {
+		if (strcmp(word, kinds[i].word) != 0)
+			continue;
+		*purpose = (enum key_purpose)i;
+		*version = v;
+		key_label(again, *purpose, v);
+		return strcmp(again, label) == 0 ? KE_OK : KE_FORMAT;
+	}
+	return KE_FORMAT;
+}
+
+/* One attribute of at most cap bytes; *n its length, 0 when the object has no such attribute. */
+static int get_attribute(
+    struct p11 *p, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE type, void *out, size_t cap, size_t *n)
+{
+	CK_ATTRIBUTE a = {type, out, (CK_ULONG)cap};
+	CK_RV rv = p->f->C_GetAttributeValue(p->session, h, &a, 1);
+
+	*n = 0;
+	if (rv == CKR_ATTRIBUTE_TYPE_INVALID)
+		return KE_OK;
+	if (rv != CKR_OK)
+		return p11_check(p, "C_GetAttributeValue", rv);
+	if (a.ulValueLen > cap)
+		return p11_fail(p, KE_DAMAGED, "attribute 0x%lx is too long", type);
+	*n = (size_t)a.ulValueLen;
+	return KE_OK;
+}
+
+/* What a boolean attribute must be in a token object and in its session copy. */
+enum must { NO, YES, ANY };
+
+struct flag {
+	CK_ATTRIBUTE_TYPE type;
+	const char *name;
+	enum must token, copy;
+	unsigned use; /* not 0: YES for a key of this use, NO for any other; may be absent for NO */
+};
+
+#define FLAG(a, token, copy, use)                                                                  \
+	{                                                                                          \
+		a, #a, token, copy, use                                                            \
+	}
+
+static const struct flag flags[] = {
+    FLAG(CKA_TOKEN, YES, NO, 0),
+    FLAG(CKA_PRIVATE, YES, YES, 0),
+    FLAG(CKA_SENSITIVE, YES, YES, 0),
+    FLAG(CKA_EXTRACTABLE, NO, NO, 0),
+    FLAG(CKA_LOCAL, YES, ANY, 0),
+    FLAG(CKA_ALWAYS_SENSITIVE, YES, YES, 0),
+    FLAG(CKA_NEVER_EXTRACTABLE, YES, YES, 0),
+    FLAG(CKA_ENCRYPT, ANY, ANY, KEY_ENCRYPT),
+    FLAG(CKA_DECRYPT, ANY, ANY, KEY_ENCRYPT),
+    FLAG(CKA_WRAP, ANY, ANY, KEY_WRAP),
+    FLAG(CKA_UNWRAP, ANY, ANY, KEY_WRAP),
+    FLAG(CKA_SIGN, ANY, ANY, KEY_SIGN),
+    FLAG(CKA_DERIVE, ANY, ANY, 8 /* no key of ours derives */),
+};
+
+static int check_flag(struct p11 *p, const struct key *k, const struct flag *f, bool token)
+{
+	const struct key_kind *kind = &kinds[k->purpose];
+	enum must must = token ? f->token : f->copy;
+	char label[KEY_LABEL_MAX];
+	CK_BBOOL value = CK_FALSE;
+	size_t n;
+	int r;
+
+	if (f->use != 0)
+		must = (kind->use & f->use) != 0 ? YES : NO;
+	if (must == ANY)
+		return KE_OK;
+	r = get_attribute(p, k->handle, f->type, &value, sizeof value, &n);
+	if (r != KE_OK)
+		return r;
+	/* a private key has no CKA_ENCRYPT at all, which is as good as a refusal */
+	if (n == 0 && f->use != 0 && must == NO)
+		return KE_OK;
+	if (n == sizeof value && (value != CK_FALSE) == (must == YES))
+		return KE_OK;
+	key_label(label, k->purpose, k->version);
+	return p11_fail(p, KE_DAMAGED, "key %s of token %s: %s must be %s; it is not used", label,
+	    p->label, f->name, must == YES ? "true" : "false");
+}
+
+static int check_number(
+    struct p11 *p, const struct key *k, CK_ATTRIBUTE_TYPE type, const char *name, CK_ULONG want)
+{
+	char label[KEY_LABEL_MAX];
+	CK_ULONG value = 0;
+	size_t n;
+	int r = get_attribute(p, k->handle, type, &value, sizeof value, &n);
+
+	if (r != KE_OK)
+		return r;
+	if (n == sizeof value && value == want)
+		return KE_OK;
+	key_label(label, k->purpose, k->version);
+	return p11_fail(p, KE_DAMAGED, "key %s of token %s: %s is 0x%lx, not 0x%lx", label,
+	    p->label, name, value, want);
+}
+
+static int check_key(struct p11 *p, const struct key *k, bool token)
+{
+	const struct key_kind *kind = &kinds[k->purpose];
+	int r = check_number(p, k, CKA_KEY_TYPE, "CKA_KEY_TYPE", kind->type);
+
+	if (r == KE_OK && kind->class == CKO_SECRET_KEY)
+		r = check_number(p, k, CKA_VALUE_LEN, "CKA_VALUE_LEN", kind->bytes);
+	for (size_t i = 0; r == KE_OK && i < sizeof flags / sizeof flags[0]; i++)
+		r = check_flag(p, k, &flags[i], token);
+	return r;
+}
+
+/* CKA_ID = purpose ‖ u32 version ‖ 8 random bytes, beside the label that says the same. */
+static int check_id(struct p11 *p, const struct key *k)
+{
+	const char *word = kinds[k->purpose].word;
+	uint8_t id[KEY_ID_MAX], want[4];
+	size_t n, w = strlen(word);
+	int r = get_attribute(p, k->handle, CKA_ID, id, sizeof id, &n);
+
+	if (r != KE_OK)
+		return r;
+	for (unsigned i = 0; i < 4; i++)
+		want[i] = (uint8_t)(k->version >> (24 - 8 * i));
+	if (n == w + 12 && memcmp(id, word, w) == 0 && memcmp(id + w, want, 4) == 0)
+		return KE_OK;
+	return p11_fail(p, KE_DAMAGED, "key klero/%s/v%06u of token %s: CKA_ID says otherwise",
+	    word, k->version, p->label);
+}
+
+/*
+ * CKA_EC_POINT is a DER OCTET STRING; some modules give the bare point. Both lengths are known,
+ * so there is no doubt which it is.
+ */
+static int unwrap_point(const uint8_t *der, size_t n, uint8_t *pub, size_t want)
+{
+	if (n == want + 2 && der[0] == 0x04 && der[1] == want) {
+		der += 2;
+		n -= 2;
+	}
+	if (n != want || (want == 65 && der[0] != 0x04))
+		return KE_FORMAT;
+	memcpy(pub, der, want);
+	return KE_OK;
+}
+
+static int find_by_label(
+    struct p11 *p, CK_OBJECT_CLASS class, const char *label, CK_OBJECT_HANDLE *found, CK_ULONG *n)
+{
+	CK_ATTRIBUTE want[] = {
+	    {CKA_CLASS, &class, sizeof class}, {CKA_LABEL, p11_in(label), (CK_ULONG)strlen(label)}};
+	int r = p11_check(p, "C_FindObjectsInit",
+	    p->f->C_FindObjectsInit(p->session, want, label[0] != '\0' ? 2 : 1));
+
+	if (r != KE_OK)
+		return r;
+	r = p11_check(p, "C_FindObjects", p->f->C_FindObjects(p->session, found, OBJECTS_MAX, n));
+	if (p->f->C_FindObjectsFinal(p->session) != CKR_OK && r == KE_OK)
+		return p11_fail(p, KE_UNAVAIL, "C_FindObjectsFinal failed");
+	return r;
+}
+
+static int read_public(struct p11 *p, struct key *k)
+{
+	CK_OBJECT_HANDLE found[OBJECTS_MAX];
+	CK_ULONG count = 0;
+	char label[KEY_LABEL_MAX];
+	uint8_t der[KEY_PUB_MAX + 16];
+	size_t n = 0;
+	int r;
+
+	key_label(label, k->purpose, k->version);
+	r = find_by_label(p, CKO_PUBLIC_KEY, label, found, &count);
+	if (r != KE_OK)
+		return r;
+	if (count != 1)
+		return p11_fail(p, count > 1 ? KE_EXISTS : KE_NOTFOUND,
+		    "token %s has %lu public keys labelled %s, not one", p->label, count, label);
+	r = get_attribute(p, found[0], CKA_EC_POINT, der, sizeof der, &n);
+	if (r != KE_OK)
+		return r;
+	if (unwrap_point(der, n, k->pub, kinds[k->purpose].bytes) != KE_OK)
+		return p11_fail(
+		    p, KE_DAMAGED, "public key %s of token %s is malformed", label, p->label);
+	return KE_OK;
+}
+
+static int read_modifiable(struct p11 *p, struct key *k)
+{
+	CK_BBOOL value = CK_TRUE;
+	size_t n;
+	int r = get_attribute(p, k->handle, CKA_MODIFIABLE, &value, sizeof value, &n);
+
+	k->modifiable = n == 0 || value != CK_FALSE;
+	return r;
+}
+
+/* Takes one object into the ring; objects that are not ours are passed over. */
+static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE h)
+{
+	struct key k = {.handle = h};
+	char label[128];
+	size_t n;
+	int r = get_attribute(p, h, CKA_LABEL, label, sizeof label - 1, &n);
+
+	if (r == KE_DAMAGED)
+		return KE_OK; /* longer than any of ours */
+	if (r != KE_OK)
+		return r;
+	label[n] = '\0';
+	r = parse_label(label, &k.purpose, &k.version);
+	if (r == KE_NOTFOUND)
+		return KE_OK;
+	if (r != KE_OK || kinds[k.purpose].class != class)
+		return p11_fail(p, KE_DAMAGED,
+		    "token %s holds an object labelled %.40s that is no key of ours; remove it",
+		    p->label, label);
+	if (key_ring_get(ring, k.purpose, k.version) != NULL)
+		return p11_fail(p, KE_EXISTS,
+		    "token %s holds two keys labelled %s; remove the one that is not ours",
+		    p->label, label);
+	if (ring->n == KEY_RING_MAX)
+		return p11_fail(
+		    p, KE_LIMIT, "token %s holds more than %d keys", p->label, KEY_RING_MAX);
+	r = check_key(p, &k, true);
+	if (r == KE_OK)
+		r = check_id(p, &k);
+	if (r == KE_OK)
+		r = read_modifiable(p, &k);
+	if (r == KE_OK && class == CKO_PRIVATE_KEY)
+		r = read_public(p, &k);
+	if (r == KE_OK)
+		ring->keys[ring->n++] = k;
+	return r;
+}
+
+int key_ring_find(struct p11 *p, struct key_ring *ring)
+{
+	static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY};
+	CK_OBJECT_HANDLE found[OBJECTS_MAX];
+	int r;
+
+	ring->n = 0;
+	for (size_t c = 0; c < 2; c++) {
+		CK_ULONG n = 0;
+
+		r = find_by_label(p, classes[c], "", found, &n);
+		for (CK_ULONG i = 0; r == KE_OK && i < n; i++)
+			r = take(p, ring, classes[c], found[i]);
+		if (r != KE_OK)
+			return r;
+	}
+	return KE_OK;
+}
+
+int key_ring_demand(struct p11 *p, const struct key_ring *ring, unsigned purposes)
+{
+	for (unsigned i = 0; i < KEY_PURPOSES; i++)
+		if ((purposes & (1u << i)) != 0 &&
+		    key_ring_get(ring, (enum key_purpose)i, 0) == NULL)
+			return p11_fail(p, KE_NOTFOUND,
+			    "token %s has no key klero/%s; run kleroctl setup, or restore the "
+			    "token",
+			    p->label, kinds[i].word);
+	return KE_OK;
+}
+
+const struct key *key_ring_get(
+    const struct key_ring *ring, enum key_purpose purpose, uint32_t version)
+{
+	const struct key *best = NULL;
+
+	for (size_t i = 0; i < ring->n; i++) {
+		const struct key *k = &ring->keys[i];
+
+		if (k->purpose != purpose || (version != 0 && k->version != version))
+			continue;
+		if (best == NULL || k->version > best->version)
+			best = k;
+	}
+	return best;
+}
+
+int key_copy(struct p11 *p, struct key *k, bool *copied)
+{
+	CK_BBOOL no = CK_FALSE;
+	CK_ATTRIBUTE change[] = {{CKA_TOKEN, &no, sizeof no}};
+	CK_OBJECT_HANDLE h = CK_INVALID_HANDLE;
+	CK_RV rv = p->f->C_CopyObject(p->session, k->handle, change, 1, &h);
+
+	*copied = rv != CKR_FUNCTION_NOT_SUPPORTED;
+	if (!*copied)
+		return KE_OK;
+	if (rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_ACTION_PROHIBITED)
+		return p11_fail(p, KE_DENIED, "token %s does not let klero/%s be copied: %s",
+		    p->label, kinds[k->purpose].word, ckr_name(rv));
+	if (rv != CKR_OK)
+		return p11_check(p, "C_CopyObject", rv);
+	p->made++;
+	k->handle = h;
+	return check_key(p, k, false);
+}
+
+int key_ring_copy(struct p11 *p, struct key_ring *ring, bool *copied)
+{
+	struct key_ring copies = *ring;
+	int r;
+
+	*copied = true;
+	for (size_t i = 0; i < copies.n; i++) {
+		r = key_copy(p, &copies.keys[i], copied);
+		if (r != KE_OK || !*copied)
+			return r;
+	}
+	*ring = copies;
+	return KE_OK;
+}

@@ -1,0 +1,80 @@
+/*
+ * Our keys in a token: what kinds there are, how they are labelled, which attributes each must
+ * have (KEYS.md section 2). Keys are found by label, `klero/<purpose>/v000001`, never by handle or
+ * slot, and checked before use. Runs in hsm, tlskey and keyadm. Trusts the token for its
+ * attributes, not that somebody put the right keys into it.
+ */
+#ifndef HSM_P11_KEY_H
+#define HSM_P11_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hsm/p11/p11.h"
+
+enum key_purpose { KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG, KEY_TLS, KEY_PURPOSES };
+
+#define KEY_PUB_MAX   65 /* P-256: 04 ‖ X ‖ Y; Ed25519: 32 bytes */
+#define KEY_LABEL_MAX 32
+#define KEY_ID_MAX    24
+#define KEY_RING_MAX  32
+
+/* Boolean attributes that say what a key may be used for. */
+enum key_use { KEY_ENCRYPT = 1, KEY_WRAP = 2, KEY_SIGN = 4 };
+
+struct key_kind {
+	const char *word; /* the purpose in labels */
+	CK_OBJECT_CLASS class;
+	CK_KEY_TYPE type;
+	CK_MECHANISM_TYPE make,
+	    allowed;    /* how it is generated, the one mechanism it is used with */
+	unsigned use;   /* enum key_use */
+	CK_ULONG bytes; /* of a secret key; of the public key of a pair */
+};
+
+struct key {
+	enum key_purpose purpose;
+	uint32_t version;
+	CK_OBJECT_HANDLE handle;
+	bool modifiable;          /* see make_key */
+	uint8_t pub[KEY_PUB_MAX]; /* of a pair */
+};
+
+struct key_ring {
+	struct key keys[KEY_RING_MAX];
+	size_t n;
+};
+
+const struct key_kind *key_kind(enum key_purpose purpose);
+
+/* "klero/<purpose>/v000001" */
+void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version);
+
+/*
+ * Every key of ours in the token: labels and ids read, duplicates refused, attributes checked,
+ * public keys read. KE_EXISTS for a duplicate, KE_DAMAGED for a key that is not as KEYS.md
+ * section 2 wants it or a label that is none, KE_UNAVAIL. p->why names the key.
+ */
+int key_ring_find(struct p11 *p, struct key_ring *ring) KE_CHECK;
+
+/* Demands an active key of each purpose in the set (bits 1 << KEY_x): KE_NOTFOUND. */
+int key_ring_demand(struct p11 *p, const struct key_ring *ring, unsigned purposes) KE_CHECK;
+
+/*
+ * Makes session copies of all keys, so that no call needs the token's files again, and checks
+ * that they are as closed as the originals. *copied is false, and the ring stays as it is, when
+ * the module lacks C_CopyObject.
+ */
+int key_ring_copy(struct p11 *p, struct key_ring *ring, bool *copied) KE_CHECK;
+
+/*
+ * Makes one session copy: *copied is false when the module lacks C_CopyObject. KE_DENIED when it
+ * refuses to copy this key.
+ */
+int key_copy(struct p11 *p, struct key *k, bool *copied) KE_CHECK;
+
+/* The key of that version, the highest (active) one for version 0; NULL when there is none. */
+const struct key *key_ring_get(
+    const struct key_ring *ring, enum key_purpose purpose, uint32_t version);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * Loading a PKCS#11 module, finding a token, logging in: see p11.h. Runs in hsm, tlskey and
+ * keyadm.
+ */
+#include "hsm/p11/p11.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hsm/p11/ckr.h"
+
+#define SLOTS_MAX 64
+
+int p11_check(struct p11 *p, const char *call, CK_RV rv)
+{
+	if (rv == CKR_OK)
+		return KE_OK;
+	p->call = call;
+	p->rv = rv;
+	(void)p11_fail(p, KE_OK, "%s: %s (0x%lx)", call, ckr_name(rv), rv);
+	return ckr_class(rv);
+}
+
+int p11_fail(struct p11 *p, int r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->why, sizeof p->why, fmt, ap);
+	va_end(ap);
+	return r;
+}
+
+static int set_environment(struct p11 *p, char *const env[], size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (env[i] == NULL || env[i][0] == '\0')
+			continue;
+		if (strchr(env[i], '=') == NULL || putenv(env[i]) != 0)
+			return p11_fail(
+			    p, KE_FORMAT, "pkcs11-env: %.80s is not NAME=value", env[i]);
+	}
+	return KE_OK;
+}
+
+static int function_list(struct p11 *p, const char *module)
+{
+	CK_C_GetFunctionList get;
+	void *sym = dlsym(p->dl, "C_GetFunctionList");
+
+	/* ISO C has no conversion between object and function pointers; POSIX demands that it works
+	 */
+	memcpy(&get, &sym, sizeof get);
+	if (get == NULL || get(&p->f) != CKR_OK || p->f == NULL || p->f->version.major != 2)
+		return p11_fail(p, KE_FORMAT,
+		    "%s is not a PKCS#11 2.x module; check pkcs11-module in klerod.conf", module);
+	return KE_OK;
+}
+
+int p11_load(struct p11 *p, const char *module, char *const env[], size_t nenv)
+{
+	int r = set_environment(p, env, nenv);
+
+	if (r != KE_OK)
+		return r;
+	p->dl = dlopen(module, RTLD_NOW | RTLD_LOCAL);
+	if (p->dl == NULL)
+		return p11_fail(p, KE_NOTFOUND,
+		    "PKCS#11 module cannot be loaded: %.160s; check pkcs11-module in klerod.conf",
+		    dlerror());
+	r = function_list(p, module);
+	if (r != KE_OK)
+		return r;
+	r = p11_check(p, "C_Initialize", p->f->C_Initialize(NULL));
+	if (r != KE_OK)
+		return p11_fail(p, KE_UNAVAIL,
+		    "PKCS#11 module %.160s does not start: C_Initialize: %s; check its own "
+		    "configuration (pkcs11-env) and its permissions",
+		    module, ckr_name(p->rv));
+	p->initialised = true;
+	p->has_digest_key = true;
+	return KE_OK;
+}
+
+/* Labels are padded to 32 bytes with blanks; libp11 pads with NULs, so a token of its making has
+ * them. */
+static bool label_is(const CK_TOKEN_INFO *info, const char *label)
+{
+	size_t n = P11_LABEL_MAX;
+
+	while (n > 0 && (info->label[n - 1] == ' ' || info->label[n - 1] == '\0'))
+		n--;
+	return n == strlen(label) && memcmp(info->label, label, n) == 0;
+}
+
+static int find_slot(struct p11 *p, const char *label)
+{
+	CK_SLOT_ID slots[SLOTS_MAX];
+	CK_ULONG n = SLOTS_MAX, found = 0;
+	CK_TOKEN_INFO info;
+	int r = p11_check(p, "C_GetSlotList", p->f->C_GetSlotList(CK_TRUE, slots, &n));
+
+	if (r != KE_OK)
+		return KE_UNAVAIL;
+	for (CK_ULONG i = 0; i < n; i++) {
+		if (p->f->C_GetTokenInfo(slots[i], &info) != CKR_OK || !label_is(&info, label))
+			continue;
+		p->slot = slots[i];
+		found++;
+	}
+	if (found == 0)
+		return p11_fail(p, KE_NOTFOUND,
+		    "no token labelled %s in the PKCS#11 module; run kleroctl setup, or check "
+		    "keys-token and tls-token in klerod.conf",
+		    label);
+	if (found > 1)
+		return p11_fail(p, KE_EXISTS, "%lu tokens are labelled %s; give each its own label",
+		    found, label);
+	return KE_OK;
+}
+
+int p11_open(struct p11 *p, const char *label, bool write)
+{
+	CK_FLAGS flags = CKF_SERIAL_SESSION | (write ? CKF_RW_SESSION : 0);
+	int r;
+
+	if (strlen(label) == 0 || strlen(label) > P11_LABEL_MAX)
+		return p11_fail(p, KE_LONG, "token label %.40s: 1 to 32 bytes", label);
+	memcpy(p->label, label, strlen(label) + 1);
+	r = find_slot(p, label);
+	if (r != KE_OK)
+		return r;
+	r = p11_check(
+	    p, "C_OpenSession", p->f->C_OpenSession(p->slot, flags, NULL, NULL, &p->session));
+	if (r != KE_OK)
+		return p11_fail(p, KE_UNAVAIL, "token %s: C_OpenSession: %s; is the device there?",
+		    label, ckr_name(p->rv));
+	return KE_OK;
+}
+
+int p11_login(struct p11 *p, const char *pin)
+{
+	CK_TOKEN_INFO info;
+	int r = p11_check(p, "C_GetTokenInfo", p->f->C_GetTokenInfo(p->slot, &info));
+
+	if (r != KE_OK)
+		return KE_UNAVAIL;
+	if (info.flags & CKF_USER_PIN_LOCKED)
+		return p11_fail(p, KE_LIMIT,
+		    "token %s has locked its PIN; unlock it with its SO PIN and the vendor's tool",
+		    p->label);
+	if (info.flags & CKF_USER_PIN_FINAL_TRY)
+		return p11_fail(p, KE_LIMIT,
+		    "token %s allows one last PIN, so it is not tried; log in once with the "
+		    "vendor's tool, then start again",
+		    p->label);
+	r = p11_check(
+	    p, "C_Login", p->f->C_Login(p->session, CKU_USER, p11_in(pin), (CK_ULONG)strlen(pin)));
+	if (r == KE_AUTH || r == KE_LIMIT)
+		return p11_fail(p, r,
+		    "token %s refuses the PIN (%s); check its PIN file; it is not tried again",
+		    p->label, ckr_name(p->rv));
+	if (r != KE_OK)
+		return p11_fail(p, KE_UNAVAIL, "token %s: C_Login: %s", p->label, ckr_name(p->rv));
+	return KE_OK;
+}
+
+struct need {
+	enum p11_need what;
+	CK_MECHANISM_TYPE mech;
+	const char *name, *means;
+};
+
+static const struct need needs[] = {
+    {P11_NEED_KEYS, CKM_AES_KEY_GEN, "CKM_AES_KEY_GEN", "no master and seed key"},
+    {P11_NEED_KEYS, CKM_AES_GCM, "CKM_AES_GCM", "the database key cannot be sealed"},
+    {P11_NEED_KEYS, CKM_AES_KEY_WRAP_PAD, "CKM_AES_KEY_WRAP_PAD", "server seeds cannot be kept"},
+    {P11_NEED_KEYS, CKM_GENERIC_SECRET_KEY_GEN, "CKM_GENERIC_SECRET_KEY_GEN",
+	"no server seeds and no MAC key"},
+    {P11_NEED_KEYS, CKM_SHA256_HMAC, "CKM_SHA256_HMAC", "no commitments and no refresh tokens"},
+    {P11_NEED_KEYS, CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", "no key for access tokens"},
+    {P11_NEED_KEYS, CKM_ECDSA, "CKM_ECDSA", "access tokens cannot be signed"},
+    {P11_NEED_KEYS, CKM_EC_EDWARDS_KEY_PAIR_GEN, "CKM_EC_EDWARDS_KEY_PAIR_GEN", "no log key"},
+    {P11_NEED_KEYS, CKM_EDDSA, "CKM_EDDSA", "proofs cannot be signed"},
+    {P11_NEED_TLS, CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", "no TLS key"},
+    {P11_NEED_TLS, CKM_ECDSA, "CKM_ECDSA", "no TLS handshake can be signed"},
+};
+
+int p11_need(struct p11 *p, enum p11_need what)
+{
+	char list[200] = "";
+	size_t used = 0;
+	CK_MECHANISM_INFO info;
+
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+		if (needs[i].what != what ||
+		    p->f->C_GetMechanismInfo(p->slot, needs[i].mech, &info) == CKR_OK)
+			continue;
+		if (used < sizeof list)
+			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s (%s)",
+			    used > 0 ? ", " : "", needs[i].name, needs[i].means);
+	}
+	if (used > 0)
+		return p11_fail(
+		    p, KE_NOTFOUND, "token %s lacks %s; use another HSM", p->label, list);
+	return KE_OK;
+}
+
+void p11_close(struct p11 *p)
+{
+	if (p->initialised)
+		(void)p->f->C_Finalize(NULL);
+	p->initialised = false;
+}

@@ -1,0 +1,74 @@
+/*
+ * The PKCS#11 module: loaded, initialised, one token found by its label, one session, one login.
+ * Raw Cryptoki, since libp11 lists no key beside an Ed25519 key and keeps the PIN (KEYS.md
+ * section 1). Runs in hsm, tlskey and keyadm. Trusts the module, which shares its address space.
+ * Standard: PKCS#11 2.40.
+ */
+#ifndef HSM_P11_P11_H
+#define HSM_P11_P11_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <p11-kit/pkcs11.h>
+
+#include "policy/ke.h"
+
+#define P11_LABEL_MAX 32 /* of a token: CK_TOKEN_INFO has no room for more */
+
+/* After so many session objects a process is worn out: SoftHSM leaks 245 bytes with each. */
+#define P11_OBJECTS_MAX 100000
+
+struct p11 {
+	void *dl;
+	CK_FUNCTION_LIST *f;
+	CK_SLOT_ID slot;
+	CK_SESSION_HANDLE session;
+	bool initialised;
+	bool has_digest_key; /* false when the module lacks C_DigestKey */
+	uint32_t made;       /* session objects ever made */
+	const char *call;    /* the Cryptoki call that failed last, for a log line, */
+	CK_RV rv;            /* and what it returned */
+	char label[P11_LABEL_MAX + 1];
+	char why[320]; /* one line that names what failed and what to do; valid after an error */
+};
+
+/* Remembers a failing call; the class of ckr_class(), KE_OK for CKR_OK. */
+int p11_check(struct p11 *p, const char *call, CK_RV rv) KE_CHECK;
+
+/* Writes p->why and returns r: `return p11_fail(p, KE_X, "…")`. */
+int p11_fail(struct p11 *p, int r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Cryptoki's prototypes lack const; a module does not write through these pointers. */
+static inline void *p11_in(const void *ptr)
+{
+	return (void *)(uintptr_t)ptr;
+}
+
+/*
+ * Sets the module's environment ("NAME=value", kept by reference), loads it and initialises it.
+ * KE_NOTFOUND when it cannot be loaded, KE_FORMAT when it is no PKCS#11 module, KE_UNAVAIL.
+ */
+int p11_load(struct p11 *p, const char *module, char *const env[], size_t nenv) KE_CHECK;
+
+/* Opens a session on the one token with this label. KE_NOTFOUND, KE_EXISTS (two of them). */
+int p11_open(struct p11 *p, const char *label, bool write) KE_CHECK;
+
+/*
+ * Logs in as the user, once: a PIN that may be the last try is not tried (KE_LIMIT), a refused
+ * one is KE_AUTH, a locked one KE_LIMIT. The caller wipes the PIN.
+ */
+int p11_login(struct p11 *p, const char *pin) KE_CHECK;
+
+/*
+ * Demands every mechanism that `what` needs and names those that the token lacks, with what that
+ * means: KE_NOTFOUND.
+ */
+enum p11_need { P11_NEED_KEYS, P11_NEED_TLS };
+int p11_need(struct p11 *p, enum p11_need what) KE_CHECK;
+
+/* C_Finalize. The caller leaves by _exit: SoftHSM crashes in exit handlers under OpenSSL 3. */
+void p11_close(struct p11 *p);
+
+#endif

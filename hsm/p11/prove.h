@@ -1,0 +1,39 @@
+/*
+ * Does a key do what it should? A test of each with software as the other side, run after
+ * generation (KEYS.md section 2, known-answer test) and at every start, where it also warms up
+ * every code path that the sandbox is going to close behind us. And a canary: a value with a
+ * known answer, which tells a bad row from a bad HSM when the module's answer does not.
+ * Runs in hsm, tlskey and keyadm.
+ */
+#ifndef HSM_P11_PROVE_H
+#define HSM_P11_PROVE_H
+
+#include "hsm/p11/key.h"
+#include "hsm/p11/op.h"
+
+/*
+ * One operation of each kind with the active key of every purpose in the set (bits 1 << KEY_x,
+ * all of them there), each checked: signatures by OpenSSL and libsodium under the public key, the
+ * MAC and the KDF against software over a revealed throw-away seed, sealing and wrapping by going
+ * both ways and by refusing a changed bit. KE_DAMAGED when an answer is wrong, KE_UNAVAIL.
+ */
+int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes) KE_CHECK;
+
+struct canary {
+	uint8_t sealed[32 + OP_SEAL_EXTRA];
+	uint8_t wrapped[OP_SEED_BLOB];
+	uint8_t commit[32]; /* SHA-256 of the wrapped seed */
+};
+
+/* Needs master and seed keys. */
+int canary_make(struct p11 *p, const struct key_ring *ring, struct canary *c) KE_CHECK;
+
+/*
+ * After an operation under the master or the seed key failed with r: KE_CRYPTO when the same
+ * operation still works on the canary, so that the value is bad; KE_UNAVAIL when it does not.
+ * Any other r comes back as it is.
+ */
+int canary_judge(
+    struct p11 *p, const struct key_ring *ring, const struct canary *c, int r) KE_CHECK;
+
+#endif
