@@ -1,0 +1,342 @@
+/*
+ * klero-verify: checks the proof of a draw, offline. Runs as the auditor's own program, on files
+ * from people whom the auditor does not trust; links neither the store nor the HSM and opens no
+ * socket. All judgement is in policy/bundle.c; here are the command line, the reading and the
+ * words.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/bundle.h"
+#include "policy/jsonw.h"
+#include "policy/ke.h"
+#include "policy/note.h"
+#include "policy/text.h"
+
+enum exit_code { EXIT_VERIFIED = 0, EXIT_NOT = 1, EXIT_USAGE = 2, EXIT_READ = 3 };
+
+struct options {
+	bool json, quiet, have_key, have_commit;
+	struct note_key key;
+	uint8_t commit[32];
+	const char *file;
+};
+
+static const char usage_text[] =
+    "Usage: klero-verify [--vkey VKEY | --vkey-file FILE] [--commit HEX] [--json] [-q] PROOF\n"
+    "Checks the proof of a draw (a v1 bundle, " BUNDLE_FORMAT ") without any network.\n"
+    "\n"
+    "  PROOF                 the proof's file, - for standard input\n"
+    "  -k, --vkey VKEY       the operator's verifier key that you trust\n"
+    "  -f, --vkey-file FILE  the same, the first line of a file\n"
+    "  -c, --commit HEX      the seed commitment published before the sale, 64 hex digits\n"
+    "  --json                print one JSON document instead of lines\n"
+    "  -q, --quiet           print the last line only\n"
+    "  --version, -h, --help\n"
+    "\n"
+    "Without a key the signer is taken from the proof itself: then the proof agrees with itself,\n"
+    "but you have to compare the signer with the key that the operator publishes.\n"
+    "Exit: 0 verified, 1 not verified, 2 wrong usage, 3 a file cannot be read.\n";
+
+/* --- reading --- */
+
+/* Reads all of fd, at most max bytes; *buf is the caller's to free. size is a guess of the size. */
+static int read_all(int fd, size_t size, size_t max, char **buf, size_t *n)
+{
+	size_t cap = size < 65536 ? 65536 : size + 1, len = 0;
+	char *p = malloc(cap);
+	ssize_t got;
+
+	while (p != NULL) {
+		got = read(fd, p + len, cap - len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0 || len + (size_t)got > max)
+			break;
+		len += (size_t)got;
+		if (len == cap) {
+			char *more = realloc(p, cap *= 2);
+
+			if (more == NULL)
+				free(p);
+			p = more;
+		}
+	}
+	*buf = p;
+	*n = len;
+	if (p == NULL)
+		return KE_NOMEM;
+	return got == 0 ? KE_OK : got < 0 ? KE_IO : KE_LONG;
+}
+
+/* Says what is wrong with the file itself when it fails. */
+static int read_file(const char *file, size_t max, char **buf, size_t *n)
+{
+	int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	size_t size = 0;
+	int r;
+
+	*buf = NULL;
+	if (fd < 0) {
+		fprintf(stderr, "klero-verify: %s: %s\n", file, strerror(errno));
+		return KE_IO;
+	}
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
+		size = (uint64_t)st.st_size > max ? max : (size_t)st.st_size;
+	r = read_all(fd, size, max, buf, n);
+	if (r == KE_IO)
+		fprintf(stderr, "klero-verify: %s: %s\n", file, strerror(errno));
+	else if (r == KE_LONG)
+		fprintf(stderr, "klero-verify: %s: larger than %zu bytes\n", file, max);
+	else if (r != KE_OK)
+		fprintf(stderr, "klero-verify: %s: %s\n", file, ke_words(r));
+	if (fd != STDIN_FILENO)
+		close(fd);
+	return r;
+}
+
+/* --- the command line --- */
+
+static int usage_error(const char *what)
+{
+	fprintf(stderr, "klero-verify: %s (see --help)\n", what);
+	return EXIT_USAGE;
+}
+
+static int set_key(struct options *o, const char *s, size_t n)
+{
+	if (o->have_key)
+		return usage_error("more than one verifier key");
+	if (note_vkey_parse(&o->key, s, n) != KE_OK)
+		return usage_error("that is not an Ed25519 verifier key (name+id+key)");
+	o->have_key = true;
+	return EXIT_VERIFIED;
+}
+
+static int set_key_file(struct options *o, const char *file)
+{
+	char *buf, *lf;
+	size_t n;
+	int code = EXIT_READ;
+
+	if (read_file(file, 4096, &buf, &n) == KE_OK) {
+		lf = memchr(buf, '\n', n);
+		code = set_key(o, buf, lf == NULL ? n : (size_t)(lf - buf));
+	}
+	free(buf);
+	return code;
+}
+
+static int set_commit(struct options *o, const char *hex)
+{
+	if (text_unhex(o->commit, 32, hex, strlen(hex)) != KE_OK)
+		return usage_error("a commitment has 64 lower-case hex digits");
+	o->have_commit = true;
+	return EXIT_VERIFIED;
+}
+
+static int set_option(struct options *o, int c)
+{
+	switch (c) {
+	case 'k':
+		return set_key(o, optarg, strlen(optarg));
+	case 'f':
+		return set_key_file(o, optarg);
+	case 'c':
+		return set_commit(o, optarg);
+	case 'j':
+		o->json = true;
+		return EXIT_VERIFIED;
+	case 'q':
+		o->quiet = true;
+		return EXIT_VERIFIED;
+	default:
+		return EXIT_USAGE; /* getopt has said why */
+	}
+}
+
+/* EXIT_VERIFIED to go on; *done when --help or --version has answered already. */
+static int parse(struct options *o, int argc, char **argv, bool *done)
+{
+	static const struct option list[] = {
+	    {"vkey", required_argument, NULL, 'k'},
+	    {"vkey-file", required_argument, NULL, 'f'},
+	    {"commit", required_argument, NULL, 'c'},
+	    {"json", no_argument, NULL, 'j'},
+	    {"quiet", no_argument, NULL, 'q'},
+	    {"version", no_argument, NULL, 'V'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int c, code;
+
+	while ((c = getopt_long(argc, argv, "k:f:c:qh", list, NULL)) != -1) {
+		if (c == 'h' || c == 'V') {
+			fputs(c == 'h' ? usage_text : "klero-verify " KLERO_VERSION "\n", stdout);
+			*done = true;
+			return EXIT_VERIFIED;
+		}
+		code = set_option(o, c);
+		if (code != EXIT_VERIFIED)
+			return code;
+	}
+	if (optind != argc - 1)
+		return usage_error("give one proof");
+	o->file = argv[optind];
+	return EXIT_VERIFIED;
+}
+
+/* --- the words --- */
+
+/* Names come from the proof: nothing in them may reach the terminal as a command. */
+static void print_plain(const char *s)
+{
+	for (; *s != '\0'; s++)
+		putchar(*s >= ' ' && *s <= '~' ? *s : '?');
+}
+
+/* What a step that held has shown. */
+static void print_meaning(
+    const struct options *o, const struct bundle_result *res, enum bundle_step s)
+{
+	unsigned long long tickets = res->tickets;
+
+	switch (s) {
+	case BUNDLE_READ:
+		printf("v1 (" BUNDLE_FORMAT "), %llu tickets", tickets);
+		break;
+	case BUNDLE_SIGNATURE:
+		printf("the record is signed by ");
+		print_plain(res->vkey);
+		break;
+	case BUNDLE_RECORD:
+		printf("%u winners, %u reserves", res->winners, res->reserves);
+		break;
+	case BUNDLE_COMMIT:
+		printf("the server seed is the one committed to%s",
+		    o->have_commit ? ", as published before the sale" : " in the record");
+		break;
+	case BUNDLE_LEAVES:
+		printf("%llu leaves of this raffle, each at its index", tickets);
+		break;
+	case BUNDLE_SEEDS:
+		printf("%llu client seeds, each the one in its leaf", tickets);
+		break;
+	case BUNDLE_ROOT:
+		printf("the leaves have the signed Merkle root");
+		break;
+	case BUNDLE_AGGREGATE:
+		printf("the client seeds have the signed aggregate");
+		break;
+	case BUNDLE_DRAW:
+		printf("drawn again from the seed, the entropy and the aggregate: the same");
+		break;
+	case BUNDLE_WINNERS:
+		printf("each winner's and reserve's ticket id is the one in its leaf");
+		break;
+	case BUNDLE_STEPS:
+		break;
+	}
+	putchar('\n');
+}
+
+static void print_lines(const struct options *o, const struct bundle_result *res)
+{
+	for (unsigned i = 0; i <= (unsigned)res->step; i++) {
+		enum bundle_step s = (enum bundle_step)i;
+		bool ok = s != res->step || res->err == KE_OK;
+
+		printf("%s %-13s ", ok ? "ok  " : "FAIL", bundle_step_words(s));
+		if (ok)
+			print_meaning(o, res, s);
+		else
+			puts(res->why);
+	}
+	if (res->err == KE_OK)
+		printf("v1 draw: " BUNDLE_LABEL "\n");
+	if (!o->have_key)
+		printf("note: no --vkey was given, the signer was taken from the proof itself; "
+		       "compare it with the key that the operator publishes\n");
+	if (!o->have_commit)
+		printf("note: no --commit was given; compare the seed commitment with the one "
+		       "published before the sale\n");
+}
+
+static void print_json(const struct options *o, const struct bundle_result *res)
+{
+	char buf[8192];
+	struct jsonw w;
+
+	jsonw_init(&w, buf, sizeof(buf));
+	jsonw_object(&w);
+	jsonw_kbool(&w, "verified", res->err == KE_OK);
+	jsonw_kcstr(&w, "format", BUNDLE_FORMAT);
+	jsonw_kcstr(&w, "label", BUNDLE_LABEL);
+	jsonw_kcstr(&w, "signer", res->vkey);
+	jsonw_kbool(&w, "signer_trusted", o->have_key);
+	jsonw_kbool(&w, "commit_given", o->have_commit);
+	jsonw_kint(&w, "tickets", (int64_t)res->tickets);
+	jsonw_kint(&w, "winners", res->winners);
+	jsonw_kint(&w, "reserves", res->reserves);
+	jsonw_key(&w, "steps");
+	jsonw_array(&w);
+	for (unsigned i = 0; i <= (unsigned)res->step; i++) {
+		jsonw_object(&w);
+		jsonw_kcstr(&w, "step", bundle_step_words((enum bundle_step)i));
+		jsonw_kbool(&w, "ok", i != (unsigned)res->step || res->err == KE_OK);
+		jsonw_object_end(&w);
+	}
+	jsonw_array_end(&w);
+	if (res->err != KE_OK)
+		jsonw_kcstr(&w, "why", res->why);
+	jsonw_object_end(&w);
+	if (jsonw_end(&w) == KE_OK)
+		printf("%.*s\n", (int)w.len, buf);
+}
+
+static int verify(const struct options *o, const char *text, size_t n)
+{
+	struct bundle_result res;
+	int r = bundle_check(
+	    text, n, o->have_key ? &o->key : NULL, o->have_commit ? o->commit : NULL, &res);
+
+	if (o->json) {
+		print_json(o, &res);
+		return r == KE_OK ? EXIT_VERIFIED : EXIT_NOT;
+	}
+	if (!o->quiet)
+		print_lines(o, &res);
+	if (r == KE_OK)
+		puts("VERIFIED");
+	else
+		printf("NOT VERIFIED: %s\n", res.why[0] != '\0' ? res.why : ke_words(r));
+	return r == KE_OK ? EXIT_VERIFIED : EXIT_NOT;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {0};
+	bool done = false;
+	char *text;
+	size_t n;
+	int code = parse(&o, argc, argv, &done);
+
+	if (code != EXIT_VERIFIED || done)
+		return code;
+	code = EXIT_READ;
+	if (read_file(o.file, BUNDLE_MAX, &text, &n) == KE_OK)
+		code = verify(&o, text, n);
+	free(text);
+	/* A verdict that could not be written is none. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		code = EXIT_READ;
+	return code;
+}
