@@ -332,6 +332,17 @@ static int step_leaves(struct check *c)
 	return r;
 }
 
+static int step_root(struct check *c)
+{
+	uint8_t root[32];
+
+	merkle_range_root(&c->range, root);
+	if (memcmp(root, c->rec.root, 32) != 0)
+		return no(
+		    c, KE_CRYPTO, "the leaves do not have the record's root: a leaf was altered");
+	return KE_OK;
+}
+
 static int step_seeds(struct check *c)
 {
 	uint8_t bytes[LEAF_LEN], digest[32];
@@ -354,17 +365,6 @@ static int step_seeds(struct check *c)
 		hash_run_add(c->aggregate, digest, sizeof(digest));
 	}
 	return r;
-}
-
-static int step_root(struct check *c)
-{
-	uint8_t root[32];
-
-	merkle_range_root(&c->range, root);
-	if (memcmp(root, c->rec.root, 32) != 0)
-		return no(
-		    c, KE_CRYPTO, "the leaves do not have the record's root: a leaf was altered");
-	return KE_OK;
 }
 
 static int step_aggregate(struct check *c)
@@ -428,8 +428,8 @@ static const struct {
     [BUNDLE_RECORD] = {"record", step_record},
     [BUNDLE_COMMIT] = {"commitment", step_commit},
     [BUNDLE_LEAVES] = {"leaves", step_leaves},
-    [BUNDLE_SEEDS] = {"client seeds", step_seeds},
     [BUNDLE_ROOT] = {"root", step_root},
+    [BUNDLE_SEEDS] = {"client seeds", step_seeds},
     [BUNDLE_AGGREGATE] = {"aggregate", step_aggregate},
     [BUNDLE_DRAW] = {"draw", step_draw},
     [BUNDLE_WINNERS] = {"winners", step_winners},

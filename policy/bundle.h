@@ -36,10 +36,11 @@ struct bundle_head {
 	const char *title;
 	uint32_t winners, reserves; /* as announced; the record may have fewer when few were sold */
 };
-#define BUNDLE_LEAF_CAP     168                    /* room that one leaf needs */
-#define BUNDLE_SEED_CAP(n)  (6 * (n) + 4)          /* that a client seed of n bytes needs at most */
-#define BUNDLE_HEAD_CAP(nl) (2 * (nl) + 16 * 1024) /* that the head with a note of nl bytes needs  \
-						    */
+#define BUNDLE_LEAF_CAP    168           /* room that one leaf needs */
+#define BUNDLE_SEED_CAP(n) (6 * (n) + 4) /* that a client seed of n bytes needs at most */
+#define BUNDLE_HEAD_CAP(nl)                                                                        \
+	(2 * (nl) + 16 * 1024) /* that the head with a note of nl bytes needs                      \
+				*/
 int bundle_put_head(const struct bundle_head *h, char *out, size_t cap, size_t *len) KE_CHECK;
 int bundle_put_leaf(const uint8_t *leaf, bool first, char *out, size_t cap, size_t *len) KE_CHECK;
 int bundle_put_middle(char *out, size_t cap, size_t *len) KE_CHECK;
@@ -54,8 +55,8 @@ enum bundle_step {
 	BUNDLE_RECORD,    /* record text parses */
 	BUNDLE_COMMIT,    /* SHA-256(server seed) is the commitment */
 	BUNDLE_LEAVES,    /* each leaf well-formed, of this raffle, at its index */
-	BUNDLE_SEEDS,     /* client seeds match the leaves */
 	BUNDLE_ROOT,      /* Merkle root */
+	BUNDLE_SEEDS,     /* client seeds match the leaves */
 	BUNDLE_AGGREGATE, /* aggregate of the client seeds */
 	BUNDLE_DRAW,      /* draw key, winners, reserves */
 	BUNDLE_WINNERS,   /* ticket ids of the winners are those of the leaves */

@@ -34,8 +34,8 @@ static const char usage_text[] =
     "Checks the proof of a draw (a v1 bundle, " BUNDLE_FORMAT ") without any network.\n"
     "\n"
     "  PROOF                 the proof's file, - for standard input\n"
-    "  -k, --vkey VKEY       the operator's verifier key that you trust\n"
-    "  -f, --vkey-file FILE  the same, the first line of a file\n"
+    "  -k, --vkey VKEY       the operator's verifier key that you trust, or a file that holds it\n"
+    "      --vkey-file FILE  a file that holds it\n"
     "  -c, --commit HEX      the seed commitment published before the sale, 64 hex digits\n"
     "  --json                print one JSON document instead of lines\n"
     "  -q, --quiet           print the last line only\n"
@@ -135,6 +135,16 @@ static int set_key_file(struct options *o, const char *file)
 	return code;
 }
 
+/* A key, or else the name of a file. */
+static int set_key_or_file(struct options *o, const char *s)
+{
+	struct note_key k;
+
+	if (note_vkey_parse(&k, s, strlen(s)) == KE_OK || access(s, F_OK) != 0)
+		return set_key(o, s, strlen(s));
+	return set_key_file(o, s);
+}
+
 static int set_commit(struct options *o, const char *hex)
 {
 	if (text_unhex(o->commit, 32, hex, strlen(hex)) != KE_OK)
@@ -147,7 +157,7 @@ static int set_option(struct options *o, int c)
 {
 	switch (c) {
 	case 'k':
-		return set_key(o, optarg, strlen(optarg));
+		return set_key_or_file(o, optarg);
 	case 'f':
 		return set_key_file(o, optarg);
 	case 'c':
@@ -178,7 +188,7 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	};
 	int c, code;
 
-	while ((c = getopt_long(argc, argv, "k:f:c:qh", list, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "k:c:qh", list, NULL)) != -1) {
 		if (c == 'h' || c == 'V') {
 			fputs(c == 'h' ? usage_text : "klero-verify " KLERO_VERSION "\n", stdout);
 			*done = true;
@@ -227,11 +237,11 @@ static void print_meaning(
 	case BUNDLE_LEAVES:
 		printf("%llu leaves of this raffle, each at its index", tickets);
 		break;
-	case BUNDLE_SEEDS:
-		printf("%llu client seeds, each the one in its leaf", tickets);
-		break;
 	case BUNDLE_ROOT:
 		printf("the leaves have the signed Merkle root");
+		break;
+	case BUNDLE_SEEDS:
+		printf("%llu client seeds, each the one in its leaf", tickets);
 		break;
 	case BUNDLE_AGGREGATE:
 		printf("the client seeds have the signed aggregate");

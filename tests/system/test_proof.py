@@ -114,5 +114,5 @@ def test_rubbish(check, text):
 
 def test_no_file(appliance):
     run = appliance.verify("/nonexistent/proof.json")
-    assert run.returncode in (1, 2) and "/nonexistent/proof.json" in run.stderr
+    assert run.returncode == 3 and "/nonexistent/proof.json" in run.stderr
     assert appliance.verify("-x").returncode == 2
