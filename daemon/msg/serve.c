@@ -78,19 +78,24 @@ static void blame(struct server *s, struct serve_peer *p)
 	close_peer(p);
 }
 
-static void answer(struct server *s, struct serve_peer *p)
+/* False when it is time to leave. */
+static bool answer(struct server *s, struct serve_peer *p)
 {
+	bool last = false;
 	struct msg m;
 	struct wire_out w;
 	int r = msg_recv(p->fd, s->self, p->role, RUN, s->in, &m);
 
 	if (r == KE_CLOSED || r == KE_IO) {
 		close_peer(p);
-		return;
+		return true;
 	}
 	if (r == KE_OK) {
 		wire_out_init(&w, s->out, sizeof s->out);
 		r = s->handler(s->ctx, p, &m, &w);
+		last = r == KE_CLOSED;
+		if (last)
+			r = KE_OK;
 		if (r == KE_OK && w.err != KE_OK)
 			fatal("answer to %u: %s", m.type, ke_words(w.err));
 		/* requests hold passwords and PINs */
@@ -98,15 +103,15 @@ static void answer(struct server *s, struct serve_peer *p)
 	}
 	if (r == KE_PEER) {
 		blame(s, p);
-		return;
+		return true;
 	}
 	if (r != KE_OK)
 		fatal("request %u: %s", m.type, ke_words(r));
-	p->uses++;
 	r = msg_send(p->fd, (uint16_t)(m.type + 1), m.id, s->out, w.len, -1);
 	sodium_memzero(s->out, w.len);
 	if (r != KE_OK)
 		close_peer(p);
+	return !last;
 }
 
 void serve(enum role self, serve_handler *handler, void *ctx)
@@ -136,8 +141,9 @@ void serve(enum role self, serve_handler *handler, void *ctx)
 			continue; /* it may have replaced what was polled */
 		}
 		for (size_t i = 0; i < SERVE_PEERS; i++)
-			if (pfd[i + 1].revents != 0)
-				answer(s, &s->peers[i]);
+			if (pfd[i + 1].revents != 0 && !answer(s, &s->peers[i]))
+				goto out;
 	}
+out:
 	free(s);
 }

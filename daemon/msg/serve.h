@@ -16,18 +16,19 @@ struct serve_peer {
 	int fd; /* -1: free */
 	enum role role;
 	uint8_t index;
-	uint32_t uses; /* for handlers' once-per-channel rules; 0 for a fresh channel */
+	uint32_t uses; /* the handlers' own, for once-per-channel rules; 0 for a fresh channel */
 };
 
 /*
  * Handles one request of a peer and writes its answer's body to w (capacity MSG_BODY_MAX).
- * The answer's type is the request's plus one. KE_OK sends it; KE_PEER blames the peer (malformed
- * body); anything else is a broken invariant and fatal.
+ * The answer's type is the request's plus one. KE_OK sends it; KE_CLOSED sends it and ends serve(),
+ * for a process that must be replaced; KE_PEER blames the peer (malformed body); anything else is
+ * a broken invariant and fatal.
  */
 typedef int serve_handler(
     void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w);
 
-/* Serves until STOP or until descriptor 3 closes; then returns. */
+/* Serves until STOP, until descriptor 3 closes or until the handler says KE_CLOSED. */
 void serve(enum role self, serve_handler *handler, void *ctx);
 
 #endif
