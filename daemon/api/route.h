@@ -10,17 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/roles.h"
+
 enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
 
-/* Roles are bits; a user holds a set of them. WHO_* says which set may call a route. */
-enum user_role {
-	ROLE_BIT_USER = 1,
-	ROLE_BIT_ORGANISER = 2,
-	ROLE_BIT_AUDITOR = 4,
-	ROLE_BIT_ADMIN = 8
-};
+/* WHO_* says which set of roles (policy/roles.h) may call a route. */
 #define WHO_ANYONE    0
-#define WHO_USER      (ROLE_BIT_USER | ROLE_BIT_ORGANISER | ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
+#define WHO_USER      ROLES_ALL
 #define WHO_ORGANISER (ROLE_BIT_ORGANISER | ROLE_BIT_ADMIN)
 #define WHO_AUDITOR   (ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
 #define WHO_ADMIN     ROLE_BIT_ADMIN
