@@ -78,10 +78,11 @@ struct db_ledger_report {
 /*
  * Recomputes everything: each transfer has two entries that sum to zero in one currency, each chain
  * of entries is whole and adds up to the balance, each currency sums to zero. Reads the whole
- * ledger. KE_DAMAGED with words.
+ * ledger, in memory that grows with it. KE_DAMAGED with words.
  */
 int db_ledger_check(struct db *d, struct db_ledger_report *rep) KE_CHECK;
-/* The cheap part of it, for /health: balances and entries of each currency sum to zero. */
+/* The cheap part, for /health: the balances of each currency sum to zero. Only rep->accounts is
+ * counted. */
 int db_ledger_check_sums(struct db *d, struct db_ledger_report *rep) KE_CHECK;
 
 #endif
