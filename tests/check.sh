@@ -166,7 +166,7 @@ suite_escape() {
 # A copy that any user may read, for the tests as an ordinary user.
 lend() {
 	mkdir -p "$work/user/home"
-	cp -r "$base/out/bin" "$work/user/bin"
+	cp -r "$base/out/bin" "$base/out/tools" "$work/user/"
 	cp -r tests Makefile README.md daemon "$work/user/" 2>/dev/null
 	chmod 711 "$work"
 	chown -R $user_uid:$user_uid "$work/user"

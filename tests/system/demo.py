@@ -56,7 +56,7 @@ def sell(raffle, crowd):
 def draw(admin, raffle):
     klero.want(admin.step(raffle, "close"), 200)
     r = admin.raffle(raffle)
-    say(f"sales closed; root of the {r['sold']} tickets: {r['root']}")
+    say(f"sales closed; root of the {r['sold']} tickets: {r['tickets_root']}")
     entropy = "demo entropy: the operator reads it aloud after close".encode().hex()
     klero.want(admin.step(raffle, "entropy", {"entropy": entropy}), 200)
     say("external entropy entered, after close as the rules demand")

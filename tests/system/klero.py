@@ -146,7 +146,7 @@ class Person(Client):
         self.token, self.refresh_token = tokens["access_token"], tokens["refresh_token"]
 
     def id(self):
-        return want(self.get("/api/v1/auth/me"), 200).json["id"]
+        return want(self.get("/api/v1/auth/me"), 200).json["user_id"]
 
     def deposit(self, amount, currency="EUR", reference=None):
         body = {"money": {"amount": amount, "currency": currency}, "provider": "manual"}
@@ -160,7 +160,7 @@ class Person(Client):
     def available(self, currency="EUR"):
         for b in want(self.get("/api/v1/wallet"), 200).json["balances"]:
             if b["currency"] == currency:
-                return b["available"]
+                return b["available"]["amount"]
         return 0
 
     def buy(self, raffle, quantity=1, seed=None, idem=True):

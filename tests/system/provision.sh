@@ -6,6 +6,10 @@
 #
 # Each LINE is added to the configuration; a keyword that stands in one replaces the default here.
 # Does nothing when DIR holds a provisioned appliance already.
+#
+# Started by root, the roles become users of their own, who must be able to reach their folders.
+# Where DIR lies in a folder that is closed to others (/root), store, tokens and run folder are
+# put into a folder of their own in /var/tmp; DIR/elsewhere says which.
 set -eu
 
 bin=$(cd "$1" && pwd)
@@ -30,19 +34,31 @@ random_pin() {
 	(umask 077 && od -An -N12 -tx1 /dev/urandom | tr -d ' \n' >"$1")
 }
 
+# Can every user pass through all folders above this one?
+reachable() {
+	d=$1
+	while [ "$d" != / ]; do
+		case $(stat -c %A "$d") in
+		d????????[xt]) ;;
+		*) return 1 ;;
+		esac
+		d=$(dirname "$d")
+	done
+}
+
 defaults() {
 	cat <<-CONF
 		host localhost
 		listen 127.0.0.1:$port
-		store $dir/store
-		run-dir $dir/run
+		store $state/store
+		run-dir $state/run
 		log-file $dir/klerod.log
 		tls-certificate $dir/tls.pem
 		tls-names localhost 127.0.0.1
 		uid-base 59900
 		pkcs11-module $module
-		pkcs11-folder $dir/tokens
-		softhsm-conf $dir/softhsm2.conf
+		pkcs11-folder $state/tokens
+		softhsm-conf $state/softhsm2.conf
 		keys-token klero-keys
 		keys-pin-file $dir/keys.pin
 		tls-token klero-tls
@@ -52,6 +68,14 @@ defaults() {
 
 [ -e "$dir/provisioned" ] && exit 0
 module=$(softhsm_module)
+state=$dir
+if [ "$(id -u)" = 0 ] && ! reachable "$dir"; then
+	state=$(mktemp -d /var/tmp/kleroterion.XXXXXX)
+	chmod 711 "$state"
+	echo "$state" >"$dir/elsewhere"
+	ln -s "$state/store" "$dir/store"
+	echo "provision: other users cannot pass through the folders above $dir: store and tokens are in $state"
+fi
 {
 	# a default gives way to a line of the caller's with the same keyword
 	defaults | while read -r keyword value; do

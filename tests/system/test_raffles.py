@@ -42,7 +42,7 @@ def test_whole_life(appliance, admin, rich, client, tmp_path):
     assert drawn["state"] == "drawn"
     picks = drawn["winners"] + drawn["reserves"]
     assert len(drawn["winners"]) == 3 and len(drawn["reserves"]) == 2
-    assert len({p["index"] for p in picks}) == 5 and all(ids[p["index"]] == p["ticket"] for p in picks)
+    assert len({p["index"] for p in picks}) == 5 and all(ids[p["index"]] == p["ticket_id"] for p in picks)
     assert "reproduced" in drawn["label"]
 
     a = client.get(f"/api/v1/raffles/{rid}/proof")

@@ -48,12 +48,20 @@ def used(lab):
 @pytest.fixture
 def broken(used):
     """The appliance, put back as it was after the test."""
-    saved = {p: p.read_bytes() for p in (used.conf, used.dir / "keys.pin", used.dir / "tls.pin",
-                                        used.dir / "store" / "klero.db", used.dir / "store" / "klero.keys")}
+    store = used.dir / "store"
+    saved = {p: p.read_bytes() for p in [used.conf, used.dir / "keys.pin", used.dir / "tls.pin",
+                                        *(p for p in store.iterdir() if p.is_file())]}
+    owner = (store / "klero.keys").stat()
     yield used
     used.stop()
+    for path in store.iterdir():
+        if path.is_file() and path not in saved:
+            path.unlink()
     for path, data in saved.items():
+        new = not path.exists()
         path.write_bytes(data)
+        if new:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def edit(appliance, keyword, value):
@@ -103,8 +111,19 @@ def test_module_that_is_none(broken):
 def test_wrong_database_key(broken, lab):
     other = lab.make().start()
     other.stop()
-    shutil.copyfile(other.dir / "store" / "klero.db", broken.dir / "store" / "klero.db")
+    for name in ("klero.db", "klero.check"):
+        shutil.copyfile(other.dir / "store" / name, broken.dir / "store" / name)
     refuses(broken, "key")
+
+
+def test_schema_from_the_future(broken):
+    tool = broken.bin.parent / "tools" / "store_schema"
+    if not tool.exists():
+        pytest.skip("the tests' tools are not built: make tools")
+    conf = dict(l.split(" ", 1) for l in broken.conf.read_text().splitlines())
+    subprocess.run([tool, conf["pkcs11-module"], "klero-keys", conf["keys-pin-file"], conf["store"], "999"],
+                   env={**os.environ, "SOFTHSM2_CONF": conf["softhsm-conf"]}, check=True, timeout=30)
+    refuses(broken, "999")
 
 
 def test_sealed_key_of_another_appliance(broken, lab):

@@ -91,7 +91,7 @@ def test_entries_are_paged_and_add_up(appliance, admin, open_raffle):
         if not page["next_cursor"]:
             break
         cursor = "&cursor=" + page["next_cursor"]
-    assert len(seen) == 9 and len({e["id"] for e in seen}) == 9
+    assert len(seen) == 9 and len({e["entry"] for e in seen}) == 9
     assert sum(e["money"]["amount"] for e in seen) == p.available() == 5010 - 400
 
 
