@@ -1,0 +1,88 @@
+/*
+ * klerod.conf: a strict parser over one table of keywords, and the files that the configuration
+ * names. Runs in parent and in kleroctl. Trusts the file's owner (root, or the user who starts
+ * klerod), for that is the operator; says of every mistake which file and line it is in.
+ */
+#ifndef DAEMON_CONF_CONF_H
+#define DAEMON_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "daemon/msg/rconf.h"
+#include "daemon/msg/role.h"
+#include "policy/ke.h"
+
+#define CONF_FILE_MAX  65536
+#define CONF_NAMES     8 /* subject alternative names: those of rconf_keyadm */
+#define CONF_PIN_MAX   255
+#define CONF_CHILD_MAX 16 /* of nets and of kdfs: SERVE_PEERS bounds what tlskey can serve */
+
+struct conf_token {
+	char label[64];
+	char pin_file[RCONF_PATH];
+};
+
+/* The file, line by line; "" where an optional keyword is absent. */
+struct conf {
+	char host[RCONF_PATH];
+	struct sockaddr_storage listen;
+	socklen_t listen_len;
+	char store[RCONF_PATH], run_dir[RCONF_PATH], log_file[RCONF_PATH];
+	char tls_certificate[RCONF_PATH];
+	char tls_names[CONF_NAMES][RCONF_PATH];
+	char users[ROLE_COUNT][64]; /* by enum role; "" is the default user */
+	uint32_t uid_base;          /* 0: none */
+	char module[RCONF_PATH], module_env[RCONF_ENVS][RCONF_PATH], module_folder[RCONF_PATH];
+	char softhsm_conf[RCONF_PATH];
+	struct conf_token keys, tls;
+	uint32_t nets, kdfs, kdf_queue, max_connections;
+	char origins[RCONF_ORIGINS][RCONF_PATH];
+	struct rconf_limit anonymous, auth, user, death_budget;
+	char currencies[128];
+	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */
+};
+
+/*
+ * Parses n bytes of text; name is the file's for messages. On failure why is one line,
+ * "file:line: what is wrong". Pure.
+ */
+int conf_parse(struct conf *c, const char *name, const char *text, size_t n, char *why,
+    size_t whylen) KE_CHECK;
+
+/* Reads and parses a file that nobody but root and the caller may have written. */
+int conf_read(struct conf *c, const char *path, char *why, size_t whylen) KE_CHECK;
+
+/*
+ * Reads a whole regular file of at most cap bytes that only its owner, root or the caller, may
+ * write; with secret set nobody else may read it either. Symbolic links are refused. *n is the
+ * size. On failure why names the file and says what to do.
+ */
+int conf_file(const char *path, bool secret, void *buf, size_t cap, size_t *n, char *why,
+    size_t whylen) KE_CHECK;
+
+/*
+ * A PIN: the first line of a secret file, 4 to CONF_PIN_MAX printable characters. pin holds
+ * CONF_PIN_MAX + 1 bytes and is the caller's to wipe, whatever is returned.
+ */
+int conf_pin(const char *path, char *pin, char *why, size_t whylen) KE_CHECK;
+
+/*
+ * A token's module, label and environment, with SOFTHSM2_CONF where softhsm-conf is set; the PIN
+ * stays empty. KE_LONG.
+ */
+int conf_token(const struct conf *c, const struct conf_token *which, struct rconf_token *t,
+    char *why, size_t whylen) KE_CHECK;
+
+/*
+ * Who a role becomes. Without root: nobody else (drop false). With root: the configured user, or
+ * klero-<role>, or uid-base plus the role's place; never root, never two roles alike. KE_NOTFOUND
+ * when there is no such user.
+ */
+int conf_identity(const struct conf *c, enum role role, struct rconf_identity *id, char *why,
+    size_t whylen) KE_CHECK;
+
+#endif

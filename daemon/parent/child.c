@@ -1,0 +1,366 @@
+/*
+ * The life of one child: see child.h.
+ */
+#include "daemon/parent/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/conf/spawn.h"
+#include "daemon/parent/logs.h"
+#include "daemon/parent/roles.h"
+
+/* A role that ends with status 0 after so long has asked to be replaced (KEYS.md section 1). */
+#define PLANNED_MS 1000
+/* How long a child that has closed its control channel may take to end. */
+#define CLOSED_MS 1000
+/* Waiting before a role that has just died dies again: doubled each time. */
+#define BACKOFF_MS     100
+#define BACKOFF_MAX_MS 30000
+
+static void add(struct parent *p, enum role role, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		p->children[p->n++] =
+		    (struct child){.role = role, .index = (uint8_t)i, .ctl = -1, .log = -1};
+}
+
+/* The order is that in which a role hears of its peers. */
+void child_list(struct parent *p)
+{
+	add(p, ROLE_HSM, 1);
+	add(p, ROLE_TLSKEY, 1);
+	add(p, ROLE_ENGINE, 1);
+	add(p, ROLE_KDF, p->conf.kdfs);
+	add(p, ROLE_NET, p->conf.nets);
+}
+
+static bool alive(const struct child *c)
+{
+	return c->state == CHILD_STARTING || c->state == CHILD_READY;
+}
+
+static void set_state(struct parent *p, struct child *c, enum child_state to)
+{
+#define BIT(s) (1u << (s))
+	static const unsigned from[CHILD_STATES] = {
+	    [CHILD_NONE] =
+		BIT(CHILD_STARTING) | BIT(CHILD_READY) | BIT(CHILD_STOPPING) | BIT(CHILD_DYING),
+	    [CHILD_STARTING] = BIT(CHILD_NONE),
+	    [CHILD_READY] = BIT(CHILD_STARTING),
+	    [CHILD_STOPPING] = BIT(CHILD_READY),
+	    [CHILD_DYING] = BIT(CHILD_STARTING) | BIT(CHILD_READY) | BIT(CHILD_STOPPING),
+	};
+
+	if ((from[to] & BIT(c->state)) == 0)
+		fatal("%s.%u: state %d after %d", role_word(c->role), c->index, to, c->state);
+#undef BIT
+	(void)p;
+	c->state = to;
+	c->since_ms = parent_now();
+	c->deadline_ms = 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* A process for c; our ends of its channel and of its log pipe do not block. */
+static int spawn(struct parent *p, struct child *c)
+{
+	int log[2], r;
+
+	if (pipe2(log, O_CLOEXEC) != 0)
+		return KE_IO;
+	r = fcntl(log[0], F_SETFL, O_NONBLOCK) == 0 ? KE_OK : KE_IO;
+	if (r == KE_OK)
+		r = spawn_role(p->libexec, c->role, c->index, p->null, log[1], &c->pid, &c->ctl);
+	close(log[1]);
+	if (r != KE_OK) {
+		close(log[0]);
+		return r;
+	}
+	c->log = log[0];
+	c->line_len = 0;
+	c->spoke = false;
+	return KE_OK;
+}
+
+/* A control channel is empty but for a few short messages; a full one is a sick child's. */
+static void tell(
+    struct parent *p, struct child *c, uint16_t type, const void *body, size_t len, int fd)
+{
+	int r = msg_send(c->ctl, type, 0, body, len, fd);
+
+	/* a closed one belongs to a child that has just ended: its death will be noticed */
+	if (r != KE_OK && r != KE_CLOSED)
+		child_kill(p, c, LOGL_ERROR, "does not read its control channel");
+}
+
+static void introduce(struct parent *p, struct child *to, const struct child *peer, int fd)
+{
+	uint8_t body[2] = {(uint8_t)peer->role, peer->index};
+
+	tell(p, to, roles_messages(to->role)->peer, body, sizeof body, fd);
+}
+
+static void link_peers(struct parent *p, struct child *c)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct child *peer = &p->children[i];
+		int sv[2];
+
+		if (!alive(peer) || !alive(c) || !roles_edge(c->role, peer->role))
+			continue;
+		if (msg_pair(sv) != KE_OK) {
+			child_kill(p, c, LOGL_ERROR, "gets no channel to its peer");
+			return;
+		}
+		introduce(p, c, peer, sv[0]);
+		introduce(p, peer, c, sv[1]);
+		close(sv[0]);
+		close(sv[1]);
+	}
+}
+
+void child_start(struct parent *p, struct child *c)
+{
+	char why[512] = "";
+
+	if (spawn(p, c) != KE_OK) {
+		logs_say(p, LOGL_ERROR, "%s.%u cannot be started: %s", role_word(c->role), c->index,
+		    strerror(errno));
+		parent_stop(p, 1);
+		return;
+	}
+	set_state(p, c, CHILD_STARTING);
+	c->deadline_ms = c->since_ms + PARENT_START_MS;
+	if (roles_configure(p, c, why, sizeof why) != KE_OK) {
+		logs_say(p, LOGL_ERROR, "%s", why);
+		c->spoke = true;
+		child_kill(p, c, LOGL_WARN, "gets no configuration");
+		return;
+	}
+	link_peers(p, c);
+}
+
+void child_kill(struct parent *p, struct child *c, enum log_level level, const char *why)
+{
+	if (c->state == CHILD_NONE || c->state == CHILD_DYING)
+		return;
+	logs_say(p, level, "%s.%u[%d] %s: killed", role_word(c->role), c->index, (int)c->pid, why);
+	set_state(p, c, CHILD_DYING);
+	close_fd(&c->ctl);
+	kill(c->pid, SIGKILL);
+}
+
+void child_stop(struct parent *p, struct child *c)
+{
+	set_state(p, c, CHILD_STOPPING);
+	c->deadline_ms = c->since_ms + PARENT_STOP_MS;
+	tell(p, c, roles_messages(c->role)->stop, NULL, 0, -1);
+}
+
+static struct child *find(struct parent *p, unsigned role, unsigned index)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->children[i].role == role && p->children[i].index == index)
+			return &p->children[i];
+	return NULL;
+}
+
+/* Only a more trusted peer can blame, and only one that it has a channel to. */
+static bool blame(struct parent *p, struct child *c, const struct msg *m)
+{
+	struct child *peer = find(p, m->body[0], m->body[1]);
+	char why[64];
+
+	if (peer == NULL || !roles_edge(c->role, peer->role) ||
+	    role_rank(c->role) <= role_rank(peer->role))
+		return false;
+	snprintf(why, sizeof why, "broke the protocol towards %s", role_word(c->role));
+	child_kill(p, peer, LOGL_SECURITY, why);
+	return true;
+}
+
+/* False when the child may not say this now. */
+static bool handle(struct parent *p, struct child *c, const struct msg *m)
+{
+	const struct role_messages *own = roles_messages(c->role);
+
+	if (c->state == CHILD_STARTING && m->type == own->ready) {
+		logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role),
+		    c->index, (int)c->pid, (long long)(parent_now() - c->since_ms));
+		set_state(p, c, CHILD_READY);
+		c->next_ms = c->since_ms + PARENT_PING_MS;
+		return true;
+	}
+	if (c->state == CHILD_STARTING || m->type == own->ready)
+		return false;
+	if (m->type == own->pong) {
+		if (c->state == CHILD_READY)
+			c->deadline_ms = 0;
+		return true;
+	}
+	return blame(p, c, m);
+}
+
+void child_message(struct parent *p, struct child *c)
+{
+	struct msg m;
+	int r = msg_recv(c->ctl, ROLE_PARENT, c->role, RUN, p->buf, &m);
+
+	if (r == KE_AGAIN)
+		return;
+	if (r == KE_CLOSED || r == KE_IO) {
+		close_fd(&c->ctl);
+		c->deadline_ms = parent_now() + CLOSED_MS;
+		return;
+	}
+	if (r == KE_OK && m.fd >= 0)
+		close(m.fd);
+	if (r != KE_OK || !handle(p, c, &m))
+		child_kill(p, c, LOGL_SECURITY, "broke the protocol towards parent");
+}
+
+static void ping(struct parent *p, struct child *c, int64_t now)
+{
+	c->next_ms = now + PARENT_PING_MS;
+	if (c->deadline_ms != 0)
+		return; /* the last one is still unanswered */
+	c->deadline_ms = now + PARENT_PONG_MS;
+	tell(p, c, roles_messages(c->role)->ping, NULL, 0, -1);
+}
+
+static const char *overdue(const struct child *c)
+{
+	if (c->state == CHILD_STARTING)
+		return "was not ready in time";
+	return c->state == CHILD_STOPPING ? "did not finish in time" : "does not answer";
+}
+
+int64_t child_tick(struct parent *p, struct child *c, int64_t now)
+{
+	int64_t next = INT64_MAX;
+
+	if (c->state == CHILD_NONE && p->phase == PHASE_RUNNING) {
+		if (c->next_ms > now)
+			return c->next_ms;
+		child_start(p, c);
+	}
+	if (c->state == CHILD_NONE || c->state == CHILD_DYING)
+		return next;
+	if (c->deadline_ms != 0 && now >= c->deadline_ms) {
+		child_kill(p, c, LOGL_ERROR, overdue(c));
+		return next;
+	}
+	if (c->state == CHILD_READY && c->ctl >= 0) {
+		if (now >= c->next_ms)
+			ping(p, c, now);
+		next = c->next_ms;
+	}
+	return c->deadline_ms != 0 && c->deadline_ms < next ? c->deadline_ms : next;
+}
+
+static void report(struct parent *p, const struct child *c, int status)
+{
+	enum log_level level = c->spoke || c->state == CHILD_DYING ? LOGL_WARN : LOGL_ERROR;
+	const char *role = role_word(c->role);
+
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		logs_say(p, LOGL_SECURITY, "%s.%u[%d] was killed by its sandbox", role, c->index,
+		    (int)c->pid);
+	else if (WIFSIGNALED(status))
+		logs_say(p, level, "%s.%u[%d] was killed by signal %d", role, c->index, (int)c->pid,
+		    WTERMSIG(status));
+	else if (WEXITSTATUS(status) != 0)
+		logs_say(p, level, "%s.%u[%d] ended with status %d", role, c->index, (int)c->pid,
+		    WEXITSTATUS(status));
+	else
+		logs_say(p, LOGL_INFO, "%s.%u[%d] ended", role, c->index, (int)c->pid);
+}
+
+/* Writes a death down; false when there were more than the budget allows. */
+static bool within_budget(struct parent *p, enum role role, int64_t now)
+{
+	const struct rconf_limit *budget = &p->conf.death_budget;
+	struct deaths *d = &p->deaths[role];
+	uint32_t slot = d->n % budget->count;
+	bool ok = d->n < budget->count || now - d->at_ms[slot] > (int64_t)budget->window_s * 1000;
+
+	d->at_ms[slot] = now;
+	d->n++;
+	return ok;
+}
+
+/* The first replacement comes at once, then twice as late each time. */
+static int64_t backoff(const struct parent *p, enum role role, int64_t now)
+{
+	const struct rconf_limit *budget = &p->conf.death_budget;
+	const struct deaths *d = &p->deaths[role];
+	int64_t wait = BACKOFF_MS / 2;
+	uint32_t back = 1;
+
+	while (
+	    back < d->n && back < budget->count && wait < BACKOFF_MAX_MS &&
+	    now - d->at_ms[(d->n - 1 - back) % budget->count] < (int64_t)budget->window_s * 1000) {
+		wait *= 2;
+		back++;
+	}
+	if (back == 1)
+		return 0;
+	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+}
+
+static void replace(struct parent *p, struct child *c, bool planned)
+{
+	int64_t now = parent_now();
+
+	c->next_ms = now;
+	if (planned)
+		return;
+	if (!within_budget(p, c->role, now)) {
+		logs_say(p, LOGL_ERROR, "%s has died more than %u times in %u s: stopping",
+		    role_word(c->role), p->conf.death_budget.count, p->conf.death_budget.window_s);
+		parent_stop(p, 1);
+		return;
+	}
+	c->next_ms += backoff(p, c->role, now);
+}
+
+static void died(struct parent *p, struct child *c, int status)
+{
+	bool planned = c->state == CHILD_READY && status == 0 &&
+		       (c->role == ROLE_HSM || c->role == ROLE_TLSKEY) &&
+		       parent_now() - c->since_ms >= PLANNED_MS;
+
+	logs_read(p, c, true);
+	report(p, c, status);
+	close_fd(&c->ctl);
+	close_fd(&c->log);
+	c->pid = 0;
+	set_state(p, c, CHILD_NONE);
+	if (p->phase == PHASE_BOOT)
+		parent_stop(p, 1);
+	else if (p->phase == PHASE_RUNNING)
+		replace(p, c, planned);
+}
+
+void child_reap(struct parent *p)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < p->n; i++)
+			if (p->children[i].pid == pid)
+				died(p, &p->children[i], status);
+}

@@ -1,0 +1,120 @@
+/*
+ * The log: see logs.h. A line is "2026-11-21T09:00:00.123Z net.0[4711] info text".
+ */
+#include "daemon/parent/logs.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "policy/text.h"
+
+static const char *const words[] = {"debug", "info", "warn", "error", "security"};
+
+/* How a line ends that standard error gets too: the reason why the start failed. */
+static void echo(const struct parent *p, const char *origin, const char *text)
+{
+	char line[1400];
+	int n = snprintf(line, sizeof line, "klerod: %s%s\n", origin, text);
+
+	if (p->log != STDERR_FILENO && write(STDERR_FILENO, line, (size_t)n) < 0)
+		return; /* nobody reads it */
+}
+
+static void put(struct parent *p, const char *origin, pid_t pid, const char *text)
+{
+	char line[1400], when[25];
+	struct timespec now;
+	size_t n;
+	ssize_t done;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	text_time(when, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+	n = (size_t)snprintf(line, sizeof line, "%s %s[%d] %s\n", when, origin, (int)pid, text);
+	if (n >= sizeof line) {
+		n = sizeof line;
+		line[n - 1] = '\n';
+	}
+	/* a full disk must not stop the appliance: there is nobody to tell */
+	done = write(p->log, line, n);
+	(void)done;
+}
+
+void logs_say(struct parent *p, enum log_level level, const char *fmt, ...)
+{
+	char text[1100];
+	size_t n = (size_t)snprintf(text, sizeof text, "%s ", words[level]);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + n, sizeof text - n, fmt, ap);
+	va_end(ap);
+	put(p, "parent", getpid(), text);
+	if (p->phase == PHASE_BOOT && level >= LOGL_ERROR)
+		echo(p, "", text + n);
+}
+
+/* The text after "error " or "security ", NULL for a line of another level. */
+static const char *grave(const char *line)
+{
+	for (size_t i = LOGL_ERROR; i <= LOGL_SECURITY; i++) {
+		size_t n = strlen(words[i]);
+
+		if (strncmp(line, words[i], n) == 0 && line[n] == ' ')
+			return line + n + 1;
+	}
+	return NULL;
+}
+
+static void finish_line(struct parent *p, struct child *c)
+{
+	char origin[32];
+	const char *text;
+
+	if (c->line_len == 0)
+		return;
+	c->line[c->line_len] = '\0';
+	c->line_len = 0;
+	snprintf(origin, sizeof origin, "%s.%u", role_word(c->role), c->index);
+	put(p, origin, c->pid, c->line);
+	text = grave(c->line);
+	if (text == NULL || p->phase != PHASE_BOOT)
+		return;
+	snprintf(origin, sizeof origin, "%s: ", role_word(c->role));
+	echo(p, origin, text);
+	c->spoke = true;
+}
+
+static void take(struct parent *p, struct child *c, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char ch = s[i];
+
+		if (ch == '\n' || c->line_len == sizeof c->line - 1)
+			finish_line(p, c);
+		if (ch != '\n')
+			c->line[c->line_len++] = ch >= ' ' && ch < 0x7f ? ch : '?';
+	}
+}
+
+void logs_read(struct parent *p, struct child *c, bool end)
+{
+	char some[4096];
+	ssize_t n;
+
+	/* a role that writes without end must not keep parent here; what is left comes next turn */
+	for (int turns = 0; turns < 16; turns++) {
+		n = c->log < 0 ? -1 : read(c->log, some, sizeof some);
+		if (n == 0) { /* it has closed its end: no reason to be woken again */
+			close(c->log);
+			c->log = -1;
+		}
+		if (n <= 0)
+			break;
+		take(p, c, some, (size_t)n);
+	}
+	if (end)
+		finish_line(p, c);
+}

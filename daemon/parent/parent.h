@@ -1,0 +1,85 @@
+/*
+ * The parent's one context and what its parts offer each other. klerod's first process: root with
+ * five capabilities, or the invoking user. It reads the configuration, opens what must be opened
+ * by root, starts the roles, watches over them and replaces them. It decodes nothing but the fixed
+ * control messages of its children, and it has no library in it that parses what clients send.
+ */
+#ifndef DAEMON_PARENT_PARENT_H
+#define DAEMON_PARENT_PARENT_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/conf/conf.h"
+#include "daemon/msg/log.h"
+#include "daemon/msg/msg.h"
+#include "daemon/msg/role.h"
+
+#define PARENT_CHILDREN (3 + 2 * CONF_CHILD_MAX) /* hsm, tlskey, engine, kdfs, nets */
+
+#define PARENT_START_MS 30000 /* from exec to READY; a network HSM takes its time */
+#define PARENT_PING_MS  5000  /* between two questions of the watchdog */
+#define PARENT_PONG_MS  15000 /* a role that is silent for so long is replaced */
+#define PARENT_STOP_MS  10000 /* to finish what is in flight */
+
+enum child_state {
+	CHILD_NONE,     /* no process; due at next_ms */
+	CHILD_STARTING, /* has its configuration, not READY yet */
+	CHILD_READY,
+	CHILD_STOPPING, /* was told to finish */
+	CHILD_DYING,    /* was killed, not yet reaped */
+	CHILD_STATES
+};
+
+struct child {
+	enum role role;
+	uint8_t index;
+	enum child_state state;
+	pid_t pid;
+	int ctl, log;        /* our ends; -1 when closed */
+	int64_t since_ms;    /* of the present state */
+	int64_t deadline_ms; /* until it is killed: start, PONG or stop; 0: none */
+	int64_t next_ms;     /* next PING, or next start */
+	bool spoke;          /* an error line of it has reached standard error */
+	char line[1200];     /* of its log, unfinished */
+	size_t line_len;
+};
+
+/* When the last deaths of a role were: a ring of as many as the budget allows. */
+struct deaths {
+	int64_t *at_ms;
+	uint32_t n;
+};
+
+enum parent_phase {
+	PHASE_BOOT,     /* any death is final */
+	PHASE_RUNNING,  /* the dead are replaced */
+	PHASE_STOPPING, /* stage by stage, downwards */
+	PHASE_DONE
+};
+
+struct parent {
+	struct conf conf;
+	const char *conf_path;
+	char libexec[RCONF_PATH];
+	char empty[RCONF_PATH];                      /* the folder that the roles chroot into */
+	int null, signals, listen, ctl, limits, log; /* descriptors */
+	struct child children[PARENT_CHILDREN];
+	size_t n;
+	struct deaths deaths[ROLE_COUNT];
+	enum parent_phase phase;
+	int stage; /* of boot upwards, of the stop downwards: roles_stage() */
+	int exit_code;
+	uint8_t buf[MSG_MAX];
+	struct pollfd poll[2 + 2 * PARENT_CHILDREN];
+};
+
+/* Monotonic milliseconds. */
+int64_t parent_now(void);
+
+/* Ends everything in order; code becomes the exit status. A second call kills. */
+void parent_stop(struct parent *p, int code);
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * The roles as parent sees them: see roles.h. PINs pass through here on their way from file to
+ * role, in locked memory, and are wiped at once.
+ */
+#include "daemon/parent/roles.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/msg/rconf.h"
+#include "daemon/msg/wire.h"
+
+/* Argon2id: 64 MiB, 3 passes (API.md) */
+#define KDF_MEMORY_KIB 65536
+#define KDF_PASSES     3
+
+#define MESSAGES(R)                                                                                \
+	MSG_##R##_CONF, MSG_##R##_READY, MSG_##R##_PEER, MSG_##R##_PING, MSG_##R##_PONG,           \
+	    MSG_##R##_STOP
+
+static const struct role_row {
+	struct role_messages messages;
+	int stage;
+} rows[ROLE_COUNT] = {
+    [ROLE_HSM] = {{MESSAGES(HSM), MSG_HSM_BLAME}, 0},
+    [ROLE_TLSKEY] = {{MESSAGES(TLSKEY), MSG_TLSKEY_BLAME}, 0},
+    [ROLE_KDF] = {{MESSAGES(KDF), 0}, 0},
+    [ROLE_ENGINE] = {{MESSAGES(ENGINE), MSG_ENGINE_BLAME}, 1},
+    [ROLE_NET] = {{MESSAGES(NET), MSG_NET_BLAME}, 2},
+};
+
+static const struct edge {
+	enum role a, b;
+} edges[] = {
+    {ROLE_NET, ROLE_TLSKEY},
+    {ROLE_NET, ROLE_ENGINE},
+    {ROLE_ENGINE, ROLE_HSM},
+    {ROLE_ENGINE, ROLE_KDF},
+};
+
+const struct role_messages *roles_messages(enum role role)
+{
+	return &rows[role].messages;
+}
+
+int roles_stage(enum role role)
+{
+	return rows[role].stage;
+}
+
+bool roles_edge(enum role a, enum role b)
+{
+	for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)
+		if ((edges[i].a == a && edges[i].b == b) || (edges[i].a == b && edges[i].b == a))
+			return true;
+	return false;
+}
+
+/* What one configuration is made in, all of it locked memory. */
+struct scratch {
+	union {
+		struct rconf_net net;
+		struct rconf_engine engine;
+		struct rconf_hsm hsm;
+		struct rconf_kdf kdf;
+	} conf;
+	uint8_t body[32768];
+	char *why;
+	size_t whylen;
+};
+
+static int make_net(
+    const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
+{
+	struct rconf_net *net = &s->conf.net;
+	size_t n = 0;
+	int r = conf_file(c->tls_certificate, false, net->cert_pem, sizeof net->cert_pem - 1, &n,
+	    s->why, s->whylen);
+
+	if (r != KE_OK)
+		return r;
+	net->cert_pem[n] = '\0';
+	net->index = child->index;
+	memcpy(net->host, c->host, sizeof net->host);
+	memcpy(net->origins, c->origins, sizeof net->origins);
+	net->max_connections = c->max_connections;
+	net->header_timeout_ms = c->header_timeout * 1000;
+	net->body_timeout_ms = c->body_timeout * 1000;
+	net->idle_timeout_ms = c->idle_timeout * 1000;
+	net->anonymous = c->anonymous;
+	net->auth = c->auth;
+	rconf_put_net(w, net);
+	return KE_OK;
+}
+
+static int make_engine(
+    const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
+{
+	struct rconf_engine *engine = &s->conf.engine;
+
+	(void)child;
+	engine->id.root[0] = '\0'; /* it keeps the store folder, by Landlock */
+	memcpy(engine->store, c->store, sizeof engine->store);
+	memcpy(engine->host, c->host, sizeof engine->host);
+	memcpy(engine->currencies, c->currencies, sizeof engine->currencies);
+	engine->nets = (uint8_t)c->nets;
+	engine->kdfs = (uint8_t)c->kdfs;
+	engine->kdf_queue = c->kdf_queue;
+	engine->user = c->user;
+	rconf_put_engine(w, engine);
+	return KE_OK;
+}
+
+/* hsm and tlskey differ in token and PIN only. */
+static int make_hsm(
+    const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
+{
+	const struct conf_token *token = child->role == ROLE_HSM ? &c->keys : &c->tls;
+	struct rconf_hsm *hsm = &s->conf.hsm;
+	int r = conf_token(c, token, &hsm->token, s->why, s->whylen);
+
+	if (r == KE_OK)
+		r = conf_pin(token->pin_file, hsm->token.pin, s->why, s->whylen);
+	if (r != KE_OK)
+		return r;
+	memcpy(hsm->folder, c->module_folder, sizeof hsm->folder);
+	memcpy(hsm->host, c->host, sizeof hsm->host);
+	rconf_put_hsm(w, hsm);
+	return KE_OK;
+}
+
+static int make_kdf(
+    const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
+{
+	(void)c;
+	(void)child;
+	s->conf.kdf.memory_kib = KDF_MEMORY_KIB;
+	s->conf.kdf.passes = KDF_PASSES;
+	rconf_put_kdf(w, &s->conf.kdf);
+	return KE_OK;
+}
+
+static int make(struct parent *p, const struct child *c, struct scratch *s, struct wire_out *w)
+{
+	/* every configuration begins with the identity */
+	struct rconf_identity *id = &s->conf.hsm.id;
+	int r = conf_identity(&p->conf, c->role, id, s->why, s->whylen);
+
+	if (r != KE_OK)
+		return r;
+	memcpy(id->root, p->empty, sizeof id->root);
+	switch (c->role) {
+	case ROLE_NET:
+		return make_net(&p->conf, c, s, w);
+	case ROLE_ENGINE:
+		return make_engine(&p->conf, c, s, w);
+	case ROLE_HSM:
+	case ROLE_TLSKEY:
+		return make_hsm(&p->conf, c, s, w);
+	default:
+		return make_kdf(&p->conf, c, s, w);
+	}
+}
+
+int roles_configure(struct parent *p, struct child *c, char *why, size_t whylen)
+{
+	struct scratch *s = sodium_malloc(sizeof *s);
+	struct wire_out w;
+	int r = KE_NOMEM;
+
+	snprintf(why, whylen, "out of locked memory");
+	if (s == NULL)
+		return r;
+	sodium_memzero(s, sizeof *s);
+	s->why = why;
+	s->whylen = whylen;
+	wire_out_init(&w, s->body, sizeof s->body);
+	r = make(p, c, s, &w);
+	if (r == KE_OK) {
+		snprintf(why, whylen, "its configuration cannot be sent");
+		r = w.err;
+	}
+	if (r == KE_OK)
+		r = msg_send(c->ctl, rows[c->role].messages.conf, 0, s->body, w.len, -1);
+	sodium_free(s); /* wipes */
+	if (r != KE_OK || c->role != ROLE_NET)
+		return r;
+	r = msg_send(c->ctl, MSG_NET_LISTEN, 0, NULL, 0, p->listen);
+	return r == KE_OK ? msg_send(c->ctl, MSG_NET_LIMITS, 0, NULL, 0, p->limits) : r;
+}

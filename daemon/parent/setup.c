@@ -1,0 +1,267 @@
+/*
+ * Before the children: see setup.h.
+ */
+#include "daemon/parent/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/net/limit.h"
+#include "daemon/parent/ctl.h"
+#include "daemon/parent/roles.h"
+
+#define BACKLOG 4096
+/* descriptors of a net: its clients and some */
+#define FILES 65536
+
+struct words {
+	char *why;
+	size_t len;
+};
+
+static int wrong(const struct words *w, int r, const char *what, const char *how)
+{
+	snprintf(w->why, w->len, "%s: %s", what, how);
+	return r;
+}
+
+static int check_folder(const struct words *w, const char *path, uid_t owner)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return wrong(w, KE_NOTFOUND, path, "is not there: run kleroctl setup");
+	if (!S_ISDIR(st.st_mode))
+		return wrong(w, KE_DENIED, path, "is not a folder");
+	if (st.st_uid != owner) {
+		snprintf(w->why, w->len, "%s belongs to user %u: chown it to %u", path, st.st_uid,
+		    owner);
+		return KE_DENIED;
+	}
+	if ((st.st_mode & 022) != 0)
+		return wrong(w, KE_DENIED, path, "can be written by others: chmod go-w");
+	return KE_OK;
+}
+
+static int check_pin(const struct words *w, const char *path)
+{
+	char *pin = sodium_malloc(CONF_PIN_MAX + 1);
+	int r;
+
+	if (pin == NULL)
+		return wrong(w, KE_NOMEM, path, "out of locked memory");
+	r = conf_pin(path, pin, w->why, w->len);
+	sodium_free(pin);
+	return r;
+}
+
+static int check_files(const struct parent *p, const struct words *w)
+{
+	char path[RCONF_PATH + 16], pem[16384];
+	size_t n;
+	int r;
+
+	snprintf(path, sizeof path, "%s/klero.keys", p->conf.store);
+	if (access(path, F_OK) != 0)
+		return wrong(
+		    w, KE_NOTFOUND, path, "is not there: run kleroctl setup, or restore a backup");
+	if (access(p->conf.module, R_OK) != 0)
+		return wrong(w, KE_NOTFOUND, p->conf.module, strerror(errno));
+	r = check_pin(w, p->conf.keys.pin_file);
+	if (r == KE_OK)
+		r = check_pin(w, p->conf.tls.pin_file);
+	if (r == KE_OK)
+		r = conf_file(
+		    p->conf.tls_certificate, false, pem, sizeof pem - 1, &n, w->why, w->len);
+	return r;
+}
+
+static int check_programs(const struct parent *p, const struct words *w)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		char path[2 * RCONF_PATH];
+
+		snprintf(path, sizeof path, "%s/%s", p->libexec, role_binary(p->children[i].role));
+		if (access(path, X_OK) != 0)
+			return wrong(w, KE_NOTFOUND, path, strerror(errno));
+	}
+	return KE_OK;
+}
+
+int setup_check(struct parent *p, char *why, size_t whylen)
+{
+	struct words w = {why, whylen};
+	struct rconf_identity id, engine = {0};
+	int r = KE_OK;
+
+	for (size_t i = 0; r == KE_OK && i < p->n; i++) {
+		r = conf_identity(&p->conf, p->children[i].role, &id, why, whylen);
+		if (p->children[i].role == ROLE_ENGINE)
+			engine = id;
+	}
+	if (r == KE_OK)
+		r = check_folder(&w, p->conf.store, engine.uid);
+	if (r == KE_OK)
+		r = check_files(p, &w);
+	return r == KE_OK ? check_programs(p, &w) : r;
+}
+
+/* The run folder and in it the empty one that the roles chroot into. */
+static int make_run_folder(struct parent *p, const struct words *w)
+{
+	int r;
+
+	if (snprintf(p->empty, sizeof p->empty, "%s/empty", p->conf.run_dir) >=
+	    (int)sizeof p->empty)
+		return wrong(w, KE_LONG, p->conf.run_dir, "the path is too long");
+	if (mkdir(p->conf.run_dir, 0755) != 0 && errno != EEXIST)
+		return wrong(w, KE_IO, p->conf.run_dir, strerror(errno));
+	r = check_folder(w, p->conf.run_dir, geteuid());
+	if (r != KE_OK)
+		return r;
+	if (mkdir(p->empty, 0555) != 0 && errno != EEXIST)
+		return wrong(w, KE_IO, p->empty, strerror(errno));
+	r = check_folder(w, p->empty, geteuid());
+	/* it holds nothing, so it can be made anew; rmdir fails when that is not so */
+	if (r == KE_OK && (rmdir(p->empty) != 0 || mkdir(p->empty, 0555) != 0))
+		return wrong(w, KE_DENIED, p->empty, "is not empty: remove what is in it");
+	return r;
+}
+
+static int open_log(struct parent *p, const struct words *w)
+{
+	p->log = STDERR_FILENO;
+	if (p->conf.log_file[0] == '\0')
+		return KE_OK;
+	p->log = open(p->conf.log_file,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	if (p->log < 0)
+		return wrong(w, KE_IO, p->conf.log_file, strerror(errno));
+	return KE_OK;
+}
+
+static int open_listen(struct parent *p, const struct words *w)
+{
+	struct sockaddr *addr = (struct sockaddr *)&p->conf.listen;
+	int on = 1;
+
+	p->listen = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (p->listen < 0 || setsockopt(p->listen, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+	    bind(p->listen, addr, p->conf.listen_len) != 0 || listen(p->listen, BACKLOG) != 0)
+		return wrong(w, KE_IO, "listen", strerror(errno));
+	return KE_OK;
+}
+
+/* Shared by all nets, so that a client has one limit and not one per process. */
+static int open_limits(struct parent *p, const struct words *w)
+{
+	p->limits = memfd_create("klero-limits", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (p->limits < 0 || ftruncate(p->limits, LIMIT_BYTES) != 0 ||
+	    fcntl(p->limits, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		return wrong(w, KE_IO, "shared memory", strerror(errno));
+	return KE_OK;
+}
+
+static int open_signals(struct parent *p, const struct words *w)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	/* ignored in all roles too, who inherit it: a client that leaves must not end one */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_SETMASK, &set, NULL) != 0)
+		return wrong(w, KE_IO, "signals", strerror(errno));
+	p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return p->signals < 0 ? wrong(w, KE_IO, "signals", strerror(errno)) : KE_OK;
+}
+
+static int open_deaths(struct parent *p, const struct words *w)
+{
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		p->deaths[role].at_ms =
+		    calloc(p->conf.death_budget.count, sizeof *p->deaths[role].at_ms);
+		if (p->deaths[role].at_ms == NULL)
+			return wrong(w, KE_NOMEM, "death-budget", "out of memory");
+	}
+	return KE_OK;
+}
+
+int setup_open(struct parent *p, char *why, size_t whylen)
+{
+	static int (*const steps[])(struct parent *, const struct words *) = {
+	    open_log, make_run_folder, open_listen, open_limits, open_signals, open_deaths};
+	struct rlimit files = {FILES, FILES};
+	struct words w = {why, whylen};
+	int r = KE_OK;
+
+	/* where the system allows less, net takes what there is */
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+			return wrong(&w, KE_IO, "rlimit", strerror(errno));
+	}
+	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++)
+		r = steps[i](p, &w);
+	return r == KE_OK ? ctl_open(p, why, whylen) : r;
+}
+
+static const int kept[] = {
+    CAP_SETUID,          /* a child becomes its role's user */
+    CAP_SETGID,          /* and group */
+    CAP_SYS_CHROOT,      /* and goes into the empty folder */
+    CAP_KILL,            /* the watchdog ends a process of another user */
+    CAP_DAC_READ_SEARCH, /* hsm's warm-up reads the token folder, which is its user's */
+};
+
+#define KEPT (sizeof kept / sizeof kept[0])
+
+static bool is_kept(int cap)
+{
+	for (size_t i = 0; i < KEPT; i++)
+		if (kept[i] == cap)
+			return true;
+	return false;
+}
+
+int setup_capabilities(char *why, size_t whylen)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	struct words w = {why, whylen};
+
+	if (geteuid() != 0)
+		return KE_OK;
+	/* the bounding set first: a child's exec as root would take all of it back */
+	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (!is_kept(cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM)
+			return wrong(&w, KE_DENIED, "capabilities", strerror(errno));
+	memset(data, 0, sizeof data);
+	for (size_t i = 0; i < KEPT; i++)
+		data[kept[i] / 32].permitted |= 1u << (kept[i] % 32);
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	if (syscall(SYS_capset, &head, data) != 0)
+		return wrong(&w, KE_DENIED,
+		    "capabilities: klerod as root needs setuid, setgid, sys_chroot, kill and "
+		    "dac_read_search",
+		    strerror(errno));
+	return KE_OK;
+}
