@@ -1,0 +1,80 @@
+/*
+ * The ticket leaf against the draw's vectors: commitments, encoding, leaf hash and root.
+ */
+#include "tests/unit/vectors.h"
+
+#include "policy/leaf.h"
+#include "policy/merkle.h"
+
+/* word: index, ms, id, holder, salt, seed, commit, seed hash, leaf hash */
+static void check_ticket(char *const *word, const uint8_t raffle[16], struct merkle_range *range)
+{
+	uint8_t salt[32], seed[256], bytes[LEAF_LEN], hash[32];
+	size_t seed_len = vectors_hex(word[6], seed, sizeof(seed));
+	struct leaf l = {.index = vectors_u64(word[1]), .issued_ms = vectors_u64(word[2])}, back;
+
+	memcpy(l.raffle, raffle, 16);
+	assert_int_equal(vectors_hex(word[3], l.ticket, 16), 16);
+	vectors_hex32(word[5], salt);
+	leaf_holder_commit(l.holder_commit, salt, word[4], strlen(word[4]));
+	assert_hex(l.holder_commit, 32, word[7]);
+	leaf_client_seed_hash(l.client_seed_hash, seed, seed_len);
+	assert_hex(l.client_seed_hash, 32, word[8]);
+	leaf_encode(bytes, &l);
+	merkle_leaf_hash(hash, bytes, sizeof(bytes));
+	assert_hex(hash, 32, word[9]);
+	merkle_range_add(range, hash);
+	memset(&back, 0, sizeof(back));
+	assert_int_equal(leaf_decode(&back, bytes, sizeof(bytes)), KE_OK);
+	assert_memory_equal(&back, &l, sizeof(l));
+}
+
+static void test_vectors(void **state)
+{
+	uint8_t raffle[16], root[32];
+	struct merkle_range range;
+	struct vectors v;
+	char want[65] = "";
+	int tickets = 0;
+
+	(void)state;
+	merkle_range_init(&range);
+	vectors_open(&v, "draw2.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "raffle_id"))
+			assert_int_equal(vectors_hex(v.word[1], raffle, 16), 16);
+		if (vectors_is(&v, "ticket_root"))
+			memcpy(want, v.word[1], 65);
+		if (vectors_is(&v, "ticket")) {
+			check_ticket(v.word, raffle, &range);
+			tickets++;
+		}
+	}
+	assert_int_equal(tickets, 10);
+	merkle_range_root(&range, root);
+	assert_hex(root, 32, want);
+}
+
+static void test_refused(void **state)
+{
+	uint8_t bytes[LEAF_LEN + 1] = "KLT2";
+	struct leaf l;
+
+	(void)state;
+	assert_int_equal(leaf_decode(&l, bytes, LEAF_LEN), KE_OK);
+	assert_int_equal(leaf_decode(&l, bytes, LEAF_LEN - 1), KE_FORMAT);
+	assert_int_equal(leaf_decode(&l, bytes, LEAF_LEN + 1), KE_FORMAT);
+	assert_int_equal(leaf_decode(&l, bytes, 0), KE_FORMAT);
+	bytes[3] = '1';
+	assert_int_equal(leaf_decode(&l, bytes, LEAF_LEN), KE_FORMAT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_vectors),
+	    cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
