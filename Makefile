@@ -153,7 +153,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
 
-.PHONY: all unit fuzz tools demo run check bench clean install format
+.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -170,6 +170,10 @@ run: all
 	tests/system/run.sh $(B)/bin build/run
 check:
 	tests/check.sh
+# the same inside another Debian release (root only): make check-release RELEASE=trixie SUITES='build unit'
+RELEASE ?= trixie
+check-release:
+	tests/release.sh $(RELEASE) $(SUITES)
 bench: all tools
 	tests/bench/bench.sh $(B) $(PEER)
 

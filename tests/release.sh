@@ -1,0 +1,46 @@
+#!/bin/bash
+# Builds and tests this tree inside another Debian release: `make check-release RELEASE=trixie`.
+# Needs root. The root folder is made by debootstrap once and kept in build/release-<name>; it is
+# mounted in a mount namespace of its own, so nothing stays mounted whatever happens.
+#
+#	tests/release.sh RELEASE [SUITE...]     suites of tests/check.sh (build unit system escape)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+release=$1
+shift
+[ "$(id -u)" = 0 ] || { echo "release: needs root, for chroot and mount" >&2; exit 1; }
+root=$PWD/build/release-$release
+
+mirror() {
+	# the mirror that this machine uses for Debian, one-line or deb822 form
+	cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+		sed -n -E 's/^(URIs:|deb( \[[^]]*\])?) *(https?:[^ ]*\/debian)\/?( .*)?$/\3/p' | head -n 1
+}
+
+if [ ! -e "$root/made" ]; then
+	command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
+	rm -rf "$root"
+	uri=$(mirror)
+	debootstrap --variant=minbase --include=git,make,ca-certificates "$release" "$root" \
+		"${uri:-http://deb.debian.org/debian}"
+	cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+	touch "$root/made"
+fi
+
+# The tracked files as they are now; builds of an earlier run stay for speed.
+mkdir -p "$root/klero"
+git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$root/klero"
+cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
+
+exec unshare --mount --pid --fork --kill-child bash -eu -c '
+	root=$1
+	shift
+	mount --make-rprivate /
+	mount -t proc proc "$root/proc"
+	mount -t sysfs sys "$root/sys"
+	mount -t tmpfs tmp "$root/tmp"
+	mount --rbind /dev "$root/dev"
+	exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI=true TERM=dumb \
+		KLERO_SHARED="" bash /klero/tests/check.sh "$@"
+' release "$root" "$@"
