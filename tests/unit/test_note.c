@@ -1,0 +1,223 @@
+/*
+ * Signed notes: the examples of C2SP and of Go's note package, notes of our own, and refusals.
+ */
+#include "tests/unit/vectors.h"
+
+#include <sodium.h>
+
+#include "policy/note.h"
+
+#define DASH "\xe2\x80\x94 "
+
+/* c2sp.org/signed-note at 5ba5ee8; golang/mod sumdb/note/example_test.go */
+static const struct {
+	const char *vkey, *text, *sigs;
+} examples[] = {
+    {"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	"This is an example message.\n",
+	DASH "example.com/foo "
+	     "Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72I"
+	     "neyaQM=\n"},
+    {"PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+	"If you think cryptography is the answer to your problem,\n"
+	"then you don't know what your problem is.\n",
+	DASH "PeterNeumann "
+	     "x08go/ZJkuBS9UG/"
+	     "SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"},
+};
+
+static int open_note(const char *vkey, const char *text, const char *sigs, size_t *text_len)
+{
+	struct note_key k;
+	char msg[8192];
+	int n = snprintf(msg, sizeof(msg), "%s\n%s", text, sigs);
+
+	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+	return note_open(msg, (size_t)n, &k, text_len);
+}
+
+static void test_examples(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const char *vkey = examples[i].vkey;
+		struct note_key k;
+		char again[400];
+		size_t n;
+
+		assert_int_equal(open_note(vkey, examples[i].text, examples[i].sigs, &n), KE_OK);
+		assert_int_equal(n, strlen(examples[i].text));
+		assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+		assert_int_equal(note_vkey(k.name, k.pub, again, sizeof(again)), KE_OK);
+		assert_string_equal(again, vkey);
+		for (size_t cap = 0; cap <= strlen(vkey); cap++)
+			assert_int_equal(note_vkey(k.name, k.pub, again, cap), KE_FULL);
+		/* the other example's key signed something else */
+		assert_int_equal(
+		    open_note(examples[1 - i].vkey, examples[i].text, examples[i].sigs, &n),
+		    KE_NOTFOUND);
+	}
+}
+
+static void test_altered(void **state)
+{
+	char sigs[256];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(
+	    open_note(examples[0].vkey, "This is an example message!\n", examples[0].sigs, &n),
+	    KE_CRYPTO);
+	memcpy(sigs, examples[0].sigs, strlen(examples[0].sigs) + 1);
+	sigs[60] = sigs[60] == 'A' ? 'B' : 'A';
+	assert_int_equal(open_note(examples[0].vkey, examples[0].text, sigs, &n), KE_CRYPTO);
+	/* one wrong signature by the key outweighs a good one, in either order */
+	for (int first = 0; first < 2; first++) {
+		char both[600];
+
+		snprintf(both, sizeof(both), "%s%s", first ? sigs : examples[0].sigs,
+		    first ? examples[0].sigs : sigs);
+		assert_int_equal(
+		    open_note(examples[0].vkey, examples[0].text, both, &n), KE_CRYPTO);
+	}
+}
+
+/* Signatures by other keys, of any length, before and after ours. */
+static void test_other_signatures(void **state)
+{
+	char many[4096], *p = many;
+	size_t n;
+
+	(void)state;
+	p += snprintf(p, 200, DASH "example.com/foo AAAAAAA=\n");
+	p += snprintf(p, 200, DASH "other.example AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
+	p += snprintf(p, 400, "%s", examples[0].sigs);
+	snprintf(p, 400, "%s", examples[1].sigs);
+	assert_int_equal(open_note(examples[0].vkey, examples[0].text, many, &n), KE_OK);
+	assert_int_equal(n, strlen(examples[0].text));
+	p = many;
+	for (int i = 0; i < NOTE_SIGS_MAX; i++)
+		p += snprintf(p, 200, DASH "o%d AAAAAAAA\n", i);
+	assert_int_equal(open_note(examples[0].vkey, examples[0].text, many, &n), KE_NOTFOUND);
+	snprintf(p, 200, DASH "more AAAAAAAA\n");
+	assert_int_equal(open_note(examples[0].vkey, examples[0].text, many, &n), KE_FORMAT);
+	/* ours, but too short: it is wrong, not another's */
+	assert_int_equal(open_note(examples[0].vkey, examples[0].text,
+			     DASH "example.com/foo Uw2QOkn8srV1\n", &n),
+	    KE_CRYPTO);
+}
+
+static void test_no_note(void **state)
+{
+	static const char *const bad_sigs[] = {
+	    "",
+	    "\n",
+	    "x\n",
+	    "- example.com/foo AAAAAAAA\n",
+	    DASH "\n",
+	    DASH "name\n",
+	    DASH " AAAAAAAA\n",
+	    DASH "name  AAAAAAAA\n",
+	    DASH "name AAAAAAAA \n",
+	    DASH "name AAAAAAAA",
+	    DASH "name AAAA\n",
+	    DASH "name A\n",
+	    DASH "name AAAAAAA\n",
+	    DASH "na+me AAAAAAAA\n",
+	    DASH "na\xc2\xa0me AAAAAAAA\n",
+	    DASH "na\xe2\x80\x83me AAAAAAAA\n",
+	    DASH "na\xe3\x80\x80me AAAAAAAA\n",
+	    DASH "na\tme AAAAAAAA\n",
+	    DASH "na\xff"
+		 "me AAAAAAAA\n",
+	    DASH "name AAAAAAAA\nmore\n",
+	};
+	const char *vkey = examples[0].vkey;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad_sigs) / sizeof(bad_sigs[0]); i++)
+		if (open_note(vkey, "text\n", bad_sigs[i], &n) != KE_FORMAT)
+			fail_msg("accepted %zu: %s", i, bad_sigs[i]);
+	assert_int_equal(open_note(vkey, "no end", DASH "name AAAAAAAA\n", &n), KE_FORMAT);
+	assert_int_equal(open_note(vkey, "tab\t\n", DASH "name AAAAAAAA\n", &n), KE_FORMAT);
+	assert_int_equal(open_note(vkey, "\xff\n", DASH "name AAAAAAAA\n", &n), KE_FORMAT);
+	assert_int_equal(open_note(vkey, "text\n", DASH "name AAAAAAAA\n", &n), KE_NOTFOUND);
+	assert_int_equal(open_note(vkey, "te\n\nxt\n", DASH "name AAAAAAAA\n", &n), KE_NOTFOUND);
+	assert_int_equal(n, 7);
+}
+
+static void test_bad_vkeys(void **state)
+{
+	static const char *const bad[] = {
+	    "",
+	    "example.com/foo",
+	    "example.com/foo+530d903a",
+	    "example.com/foo+530d903a+",
+	    "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "example.com/fop+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2",
+	    "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2kAAAA",
+	    "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "example.com foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k\n",
+	};
+	/* a witness' cosignature key, type 4 */
+	static const char witness[] =
+	    "witness.example.org/w1+cc1e04e3+BJEGiZQtymtMS6cv8kRTSlYQIyeZqlxoo97P228IL365";
+	char long_name[NOTE_NAME_MAX + 2], vkey[400];
+	uint8_t pub[32] = {1};
+	struct note_key k;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (note_vkey_parse(&k, bad[i], strlen(bad[i])) != KE_FORMAT)
+			fail_msg("accepted %s", bad[i]);
+	assert_int_equal(note_vkey_parse(&k, witness, strlen(witness)), KE_VERSION);
+	memset(long_name, 'n', sizeof(long_name));
+	long_name[NOTE_NAME_MAX + 1] = '\0';
+	assert_int_equal(note_vkey(long_name, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_FORMAT);
+	long_name[NOTE_NAME_MAX] = '\0';
+	assert_int_equal(note_vkey(long_name, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+	assert_string_equal(k.name, long_name);
+}
+
+static void test_own(void **state)
+{
+	static const char text[] = "kleroterion/v1 draw\n\nwith an empty line\n";
+	uint8_t seed[32] = {4}, pub[32], secret[64], sig[64], id[4];
+	char vkey[400], line[512];
+	size_t n;
+
+	(void)state;
+	crypto_sign_seed_keypair(pub, secret, seed);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)text, strlen(text), secret);
+	note_key_id(id, "a/klero/log", pub);
+	assert_int_equal(note_vkey("a/klero/log", pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_sig_line("a/klero/log", id, sig, line, sizeof(line), &n), KE_OK);
+	assert_int_equal(n, strlen(line));
+	assert_int_equal(open_note(vkey, text, line, &n), KE_OK);
+	assert_int_equal(n, strlen(text));
+	for (size_t cap = 0; cap <= strlen(line); cap++) {
+		char small[512];
+
+		assert_int_equal(note_sig_line("a/klero/log", id, sig, small, cap, &n), KE_FULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_examples),
+	    cmocka_unit_test(test_altered),
+	    cmocka_unit_test(test_other_signatures),
+	    cmocka_unit_test(test_no_note),
+	    cmocka_unit_test(test_bad_vkeys),
+	    cmocka_unit_test(test_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
