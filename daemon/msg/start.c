@@ -90,7 +90,7 @@ void start_sandbox(enum role self, const struct rconf_identity *id,
 	char note[160] = "", why[160] = "";
 	int r;
 
-	if (wide && self == ROLE_HSM)
+	if (wide && (self == ROLE_HSM || self == ROLE_TLSKEY))
 		p.profile = SANDBOX_HSM_WIDE;
 	r = sandbox_enter(&p, note, sizeof note, why, sizeof why);
 	if (r != KE_OK)

@@ -24,7 +24,8 @@ void start_early(enum role self);
 /* Blocks for one message of the wanted type on descriptor 3. buf holds MSG_MAX bytes. */
 void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m);
 
-/* Enters the role's sandbox; the profile is the role's own. wide: hsm without C_CopyObject. */
+/* Enters the role's sandbox; the profile is the role's own. wide: hsm or tlskey
+ * on a module without C_CopyObject. */
 void start_sandbox(enum role self, const struct rconf_identity *id,
     const struct sandbox_path *paths, unsigned n, int wide);
 

@@ -31,7 +31,7 @@ struct p11 {
 	const char *call;    /* the Cryptoki call that failed last, for a log line, */
 	CK_RV rv;            /* and what it returned */
 	char label[P11_LABEL_MAX + 1];
-	char why[320]; /* one line that names what failed and what to do; valid after an error */
+	char why[256]; /* one line that names what failed and what to do; valid after an error */
 };
 
 /* Remembers a failing call; the class of ckr_class(), KE_OK for CKR_OK. */

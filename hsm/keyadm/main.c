@@ -1,0 +1,120 @@
+/*
+ * klerod-keyadm: a process for one approved action on one token, gone when it is done. It alone
+ * opens a token read-write, and links the code that makes keys.
+ * Runs as the keyadm role, started by parent or by kleroctl setup; trusts both, and the token.
+ */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/msg/log.h"
+#include "daemon/msg/start.h"
+#include "hsm/keyadm/keyadm.h"
+#include "sandbox/sandbox.h"
+
+struct keyadm {
+	struct p11 p;
+	struct rconf_keyadm *conf; /* locked memory: it holds the PIN */
+	struct rconf_keyadm_done done;
+};
+
+/* Everything that needs the file system at large: the module, its configuration, libcrypto's. */
+static int warm_up(struct keyadm *a)
+{
+	struct rconf_token *t = &a->conf->token;
+	char *env[RCONF_ENVS];
+	uint8_t rnd[8];
+	int r;
+
+	tzset();
+	for (size_t i = 0; i < RCONF_ENVS; i++)
+		env[i] = t->env[i];
+	r = p11_load(&a->p, t->module, env, RCONF_ENVS);
+	if (r == KE_OK)
+		r = p11_open(&a->p, t->label, true);
+	if (r == KE_OK)
+		r = p11_need(
+		    &a->p, a->conf->action == KEYADM_PROVISION_TLS ? P11_NEED_TLS : P11_NEED_KEYS);
+	if (r == KE_OK)
+		r = p11_login(&a->p, t->pin);
+	sodium_memzero(t->pin, sizeof t->pin);
+	if (r == KE_OK && a->p.f->C_GenerateRandom(a->p.session, rnd, sizeof rnd) != CKR_OK)
+		r = p11_fail(&a->p, KE_UNAVAIL, "token %s has no randomness", t->label);
+	return r;
+}
+
+static void enter_sandbox(struct keyadm *a)
+{
+	const struct sandbox_path folder = {a->conf->folder, true};
+
+	closelog(); /* the module may have opened a socket to syslog */
+	start_sandbox(ROLE_KEYADM, &a->conf->id, &folder, a->conf->folder[0] != '\0' ? 1 : 0, 0);
+}
+
+static int act(struct keyadm *a)
+{
+	switch (a->conf->action) {
+	case KEYADM_PROVISION_KEYS:
+		return keyadm_provision_keys(&a->p, a->conf, &a->done);
+	case KEYADM_PROVISION_TLS:
+		return keyadm_provision_tls(&a->p, a->conf, &a->done);
+	default:
+		return p11_fail(&a->p, KE_FORMAT, "unknown action %u", a->conf->action);
+	}
+}
+
+static void report(struct keyadm *a, int result, uint8_t *buf)
+{
+	struct wire_out w;
+	int r;
+
+	a->done.result = result;
+	if (result != KE_OK)
+		snprintf(a->done.reason, sizeof a->done.reason, "%s", a->p.why);
+	wire_out_init(&w, buf, MSG_BODY_MAX);
+	rconf_put_keyadm_done(&w, &a->done);
+	if (w.err != KE_OK)
+		fatal("report: %s", ke_words(w.err));
+	r = msg_send(MSG_CTL_FD, MSG_KEYADM_DONE, 0, buf, w.len, -1);
+	if (r != KE_OK)
+		fatal("report: %s", ke_words(r));
+}
+
+static void configure(struct keyadm *a, uint8_t *buf)
+{
+	struct msg m;
+	struct wire_in r;
+
+	start_receive(ROLE_KEYADM, MSG_KEYADM_CONF, buf, &m);
+	a->conf = sodium_malloc(sizeof *a->conf);
+	if (a->conf == NULL)
+		fatal("out of memory");
+	wire_in_init(&r, m.body, m.len);
+	if (rconf_get_keyadm(&r, a->conf) != KE_OK)
+		fatal("configuration");
+	sodium_memzero(buf, MSG_MAX);
+}
+
+int main(void)
+{
+	static struct keyadm a;
+	static uint8_t buf[MSG_MAX];
+	int r;
+
+	start_early(ROLE_KEYADM);
+	if (sodium_init() < 0)
+		fatal("libsodium does not start");
+	configure(&a, buf);
+	r = warm_up(&a);
+	if (r == KE_OK) {
+		enter_sandbox(&a);
+		r = act(&a);
+	}
+	report(&a, r, buf);
+	p11_close(&a.p);
+	_exit(r == KE_OK ? 0 : 1);
+}

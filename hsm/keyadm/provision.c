@@ -1,0 +1,134 @@
+/*
+ * Provisioning: see keyadm.h. Runs in klerod-keyadm, inside its sandbox.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "hsm/keyadm/cert.h"
+#include "hsm/keyadm/keyadm.h"
+#include "hsm/keyadm/sync.h"
+#include "hsm/p11/blob.h"
+#include "hsm/p11/make.h"
+#include "hsm/p11/prove.h"
+#include "policy/note.h"
+
+static int refuse_if_used(struct p11 *p)
+{
+	struct key_ring ring;
+	char label[KEY_LABEL_MAX];
+	int r = key_ring_find(p, &ring);
+
+	if (r != KE_OK)
+		return r;
+	if (ring.n == 0)
+		return KE_OK;
+	key_label(label, ring.keys[0].purpose, ring.keys[0].version);
+	return p11_fail(p, KE_EXISTS,
+	    "token %s holds %s already, so nothing was changed; use another token", p->label,
+	    label);
+}
+
+/* Makes version 1 of each purpose in the set; ring holds what there is, also after a failure. */
+static int make_all(struct p11 *p, unsigned purposes, struct key_ring *ring)
+{
+	int r = KE_OK;
+
+	ring->n = 0;
+	for (unsigned i = 0; r == KE_OK && i < KEY_PURPOSES; i++) {
+		if ((purposes & (1u << i)) == 0)
+			continue;
+		r = make_key(p, (enum key_purpose)i, 1, &ring->keys[ring->n]);
+		if (r == KE_OK)
+			ring->n++;
+	}
+	return r;
+}
+
+static void undo_all(struct p11 *p, const struct key_ring *ring)
+{
+	for (size_t i = 0; i < ring->n; i++)
+		make_undo(p, &ring->keys[i]);
+}
+
+/* What an operator should know about a module that does not do everything. */
+static void remark(const struct p11 *p, const struct key_ring *ring, char *out, size_t cap)
+{
+	int n = 0;
+
+	out[0] = '\0';
+	if (!p->has_digest_key)
+		n = snprintf(
+		    out, cap, "the module lacks C_DigestKey: v1 raffles cannot be offered; ");
+	if (n >= 0 && (size_t)n < cap && ring->n > 0 && ring->keys[0].modifiable)
+		snprintf(out + n, cap - (size_t)n,
+		    "the module copies only keys that are CKA_MODIFIABLE: ours are");
+}
+
+static int vkey(
+    const struct key_ring *ring, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	char name[NOTE_NAME_MAX + 1];
+	int n = snprintf(name, sizeof name, "%s/klero/log", c->host);
+
+	if (n < 0 || n >= (int)sizeof name)
+		return KE_LONG;
+	return note_vkey(
+	    name, key_ring_get(ring, KEY_LOG, 0)->pub, done->log_vkey, sizeof done->log_vkey);
+}
+
+int keyadm_provision_keys(
+    struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	const unsigned purposes =
+	    1u << KEY_MASTER | 1u << KEY_SEED | 1u << KEY_MAC | 1u << KEY_TOKEN | 1u << KEY_LOG;
+	struct key_ring ring;
+	int r = refuse_if_used(p);
+
+	if (r != KE_OK)
+		return r;
+	r = make_all(p, purposes, &ring);
+	if (r == KE_OK)
+		r = prove_keys(p, &ring, purposes);
+	if (r == KE_OK)
+		r = blob_make_class_key(p, &ring, BLOB_DB, c->appliance_id, done->sealed_dbkey,
+		    sizeof done->sealed_dbkey);
+	if (r == KE_OK) {
+		r = vkey(&ring, c, done);
+		if (r != KE_OK)
+			(void)p11_fail(p, r, "host %.100s is too long for a log name", c->host);
+	}
+	if (r == KE_OK)
+		r = sync_folder(p, c->folder);
+	if (r != KE_OK) {
+		undo_all(p, &ring);
+		return r;
+	}
+	remark(p, &ring, done->reason, sizeof done->reason);
+	return KE_OK;
+}
+
+int keyadm_provision_tls(
+    struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	const unsigned purposes = 1u << KEY_TLS;
+	struct key_ring ring;
+	int r = refuse_if_used(p);
+
+	if (r != KE_OK)
+		return r;
+	r = make_all(p, purposes, &ring);
+	if (r == KE_OK)
+		r = prove_keys(p, &ring, purposes);
+	if (r == KE_OK)
+		r = cert_make(p, &ring.keys[0], c, (int64_t)time(NULL), done->cert_pem,
+		    sizeof done->cert_pem);
+	if (r == KE_OK)
+		r = sync_folder(p, c->folder);
+	if (r != KE_OK) {
+		undo_all(p, &ring);
+		return r;
+	}
+	remark(p, &ring, done->reason, sizeof done->reason);
+	return KE_OK;
+}

@@ -1,0 +1,62 @@
+/*
+ * Dispatch, results and the end of a worn-out process. Runs in hsm and tlskey: see hsm.h.
+ */
+#include "daemon/msg/log.h"
+#include "hsm/p11/ckr.h"
+#include "hsm/role/hsm.h"
+
+struct row {
+	uint16_t type;
+	int (*answer)(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+};
+
+/* Two message tables in one program: msg_recv lets a role see its own rows only. */
+static const struct row rows[] = {
+    {MSG_HSM_KEYS, hsm_answer_keys},
+    {MSG_HSM_OPEN_DBKEY, hsm_answer_open_dbkey},
+    {MSG_HSM_SESSION, hsm_answer_session},
+    {MSG_HSM_REFRESH, hsm_answer_refresh},
+    {MSG_HSM_HOLDER, hsm_answer_holder},
+    {MSG_HSM_NEW_SEED, hsm_answer_new_seed},
+    {MSG_HSM_REVEAL_SEED, hsm_answer_reveal_seed},
+    {MSG_HSM_SIGN_DRAW1, hsm_answer_sign_draw1},
+    {MSG_TLS_SIGN, hsm_answer_tls_sign},
+};
+
+bool hsm_result(struct hsm *h, struct wire_out *w, int r)
+{
+	if (r == KE_AGAIN)
+		r = KE_UNAVAIL;
+	if (r == KE_UNAVAIL) {
+		h->lost = true;
+		log_error("token %s: %s: %s; this process ends, a fresh one logs in anew",
+		    h->p.label, h->p.call != NULL ? h->p.call : "?", ckr_name(h->p.rv));
+	}
+	w->len = 0;
+	wire_put_i32(w, r);
+	return r == KE_OK;
+}
+
+static bool worn_out(const struct hsm *h)
+{
+	return h->p.made >= P11_OBJECTS_MAX || (h->self == ROLE_HSM && once_nearly_full(&h->once));
+}
+
+int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	struct hsm *h = ctx;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int r;
+
+		if (rows[i].type != m->type)
+			continue;
+		r = rows[i].answer(h, peer, m, w);
+		if (r != KE_OK)
+			return r;
+		if (worn_out(h))
+			log_info("worn out after %u session objects: to be replaced", h->p.made);
+		return h->lost || worn_out(h) ? KE_CLOSED : KE_OK;
+	}
+	return KE_INTERNAL;
+}

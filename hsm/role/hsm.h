@@ -1,0 +1,79 @@
+/*
+ * The context of klerod-hsm and the answers to its messages. Runs in hsm and in tlskey, which is
+ * the same program with another message table, another token and another PIN. Trusts parent and
+ * its token; engine and net only as far as each answer says: meanings come in, never bytes to sign.
+ */
+#ifndef HSM_ROLE_HSM_H
+#define HSM_ROLE_HSM_H
+
+#include "daemon/msg/rconf.h"
+#include "daemon/msg/role.h"
+#include "daemon/msg/serve.h"
+#include "hsm/p11/key.h"
+#include "hsm/p11/prove.h"
+#include "hsm/role/once.h"
+#include "policy/note.h"
+#include "policy/record.h"
+
+#define HSM_HOST_MAX 200
+/* How far engine's idea of now may lie from hsm's own clock. */
+#define HSM_CLOCK_SLACK_S 300
+#define HSM_TOKEN_LIFE_S  900
+
+struct hsm {
+	enum role self;
+	struct p11 p;
+	struct key_ring ring;
+	char host[HSM_HOST_MAX + 1];
+	bool lost; /* the device is gone: this process ends after its answer */
+
+	/* hsm only */
+	struct canary canary;
+	struct once once;
+	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
+	uint8_t log_id[4];
+	struct record_pick *picks; /* RECORD1_PICKS_MAX */
+	char *text;                /* RECORD1_TEXT_MAX */
+};
+
+/*
+ * Everything before the sandbox: module, login (wipes the PIN), keys found, checked, copied and
+ * proved. wide becomes true when the keys stay in the token's files. Never returns on failure:
+ * one log line, then HSM_EXIT_PIN or HSM_EXIT_FAILED.
+ */
+void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide);
+
+/* The same up to a login that has happened: prepares the context for a ring of keys. For tests too.
+ */
+int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide) KE_CHECK;
+
+/* serve_handler of both roles. KE_CLOSED when this process must be replaced after its answer. */
+int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w);
+
+/*
+ * Begins an answer with its result. KE_AGAIN and KE_UNAVAIL mean that the device is lost: logged,
+ * and the process ends. True when r is KE_OK and the answer's fields follow.
+ */
+bool hsm_result(struct hsm *h, struct wire_out *w, int r);
+
+/* One per message of daemon/msg.def. KE_OK, or KE_PEER for a body that cannot be read. */
+int hsm_answer_keys(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_open_dbkey(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_session(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_refresh(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_holder(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_new_seed(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_reveal_seed(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_sign_draw1(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+
+/* What a v1 seed is revealed for, as one hash: the same from a request and from a record. */
+struct hsm_draw {
+	const uint8_t *raffle, *commit, *root, *aggregate, *entropy;
+	uint64_t tickets;
+	size_t entropy_len;
+};
+void hsm_draw_hash(uint8_t out[32], const struct hsm_draw *d);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * klerod-hsm: the keys behind a table of meanings. Two roles in one program: "hsm" (all keys but
+ * the TLS one, engine's peer) and "tlskey" (the TLS key, net's peer), each with its own token, PIN,
+ * uid and message table. Blocking, single-threaded, without libevent: the more trusted, the duller.
+ * Trusts parent and its token.
+ */
+#include <sodium.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/msg/log.h"
+#include "daemon/msg/start.h"
+#include "hsm/role/exit.h"
+#include "hsm/role/hsm.h"
+#include "sandbox/sandbox.h"
+
+static enum role role_of(int argc, char **argv)
+{
+	if (argc >= 2 && strcmp(argv[1], role_word(ROLE_HSM)) == 0)
+		return ROLE_HSM;
+	if (argc >= 2 && strcmp(argv[1], role_word(ROLE_TLSKEY)) == 0)
+		return ROLE_TLSKEY;
+	fatal("started by hand? the first argument is hsm or tlskey");
+}
+
+/* The configuration holds the PIN: locked memory, and the message's buffer wiped. */
+static struct rconf_hsm *configure(enum role self, uint8_t *buf)
+{
+	struct rconf_hsm *c = sodium_malloc(sizeof *c);
+	struct wire_in r;
+	struct msg m;
+
+	if (c == NULL)
+		fatal("out of memory");
+	start_receive(self, self == ROLE_HSM ? MSG_HSM_CONF : MSG_TLSKEY_CONF, buf, &m);
+	wire_in_init(&r, m.body, m.len);
+	if (rconf_get_hsm(&r, c) != KE_OK)
+		fatal("configuration");
+	sodium_memzero(buf, MSG_MAX);
+	return c;
+}
+
+/* With its keys in the token's files a wide hsm needs their folder, so it is not chrooted either.
+ */
+static void enter_sandbox(enum role self, struct rconf_hsm *c, bool wide)
+{
+	const struct sandbox_path folder = {c->folder, false};
+
+	if (wide)
+		c->id.root[0] = '\0';
+	start_sandbox(self, &c->id, &folder, wide && c->folder[0] != '\0' ? 1 : 0, wide);
+}
+
+int main(int argc, char **argv)
+{
+	static struct hsm h;
+	static uint8_t buf[MSG_MAX];
+	enum role self = role_of(argc, argv);
+	struct rconf_hsm *c;
+	bool wide = false;
+
+	start_early(self);
+	if (sodium_init() < 0)
+		fatal("libsodium does not start");
+	if (sodium_mlock(buf, sizeof buf) != 0)
+		log_warn("the configuration's buffer cannot be locked into memory");
+	c = configure(self, buf);
+	hsm_warm_up(&h, self, c, &wide);
+	enter_sandbox(self, c, wide);
+	start_ready(self);
+	serve(self, hsm_handle, &h);
+	/* a lost device may hang in C_Finalize; what it held is gone with the process anyway */
+	if (h.lost)
+		_exit(HSM_EXIT_LOST);
+	p11_close(&h.p);
+	_exit(HSM_EXIT_PLANNED);
+}

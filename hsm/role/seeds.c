@@ -1,0 +1,199 @@
+/*
+ * Server seeds: made and committed to, revealed once. Runs in hsm: see hsm.h.
+ *
+ * What hsm enforces by itself, whatever engine says (DRAW.md sections 2 and 11, v1):
+ * - a seed leaves the HSM only for a raffle that has sold a ticket and has its entropy;
+ * - once revealed, the same seed comes again only for the very same draw (tickets, root,
+ *   aggregate, entropy), and no other seed for that raffle;
+ * - a seed made by this process for one raffle is not revealed for another;
+ * - a raffle whose seed is revealed gets no new one;
+ * - what comes out is what the commitment names.
+ * These facts are remembered for the life of the process (once.h). hsm cannot know that sales are
+ * closed: in v1 that word is engine's.
+ */
+#include <sodium.h>
+#include <string.h>
+
+#include "daemon/msg/log.h"
+#include "hsm/p11/blob.h"
+#include "hsm/role/hsm.h"
+#include "policy/be.h"
+#include "policy/draw.h"
+#include "policy/hash.h"
+#include "policy/text.h"
+
+/* A raffle id as a fact's value. */
+static void as_value(uint8_t value[32], const uint8_t raffle[16])
+{
+	memset(value, 0, 32);
+	memcpy(value, raffle, 16);
+}
+
+static int refuse(const uint8_t raffle[16], const char *why)
+{
+	char hex[33];
+
+	text_hex(hex, raffle, 16);
+	log_security("seed of raffle %s: %s", hex, why);
+	return KE_DENIED;
+}
+
+struct fresh {
+	uint8_t commit1[32], commit2[32], blob[OP_SEED_BLOB];
+};
+
+/* Commitments and wrapping of a seed that is still inside. */
+static int describe(struct hsm *h, const struct key *k, const uint8_t raffle[16],
+    CK_OBJECT_HANDLE seed, struct fresh *f)
+{
+	int r = op_seed_digest(&h->p, seed, f->commit1);
+
+	if (r == KE_OK)
+		r = op_kdf(&h->p, seed, DRAW_COMMIT_LABEL, raffle, 16, f->commit2);
+	if (r == KE_OK)
+		r = op_seed_wrap(&h->p, k->handle, seed, f->blob);
+	return r;
+}
+
+static int make_seed(
+    struct hsm *h, const uint8_t raffle[16], struct fresh *f, char *text, size_t cap)
+{
+	const struct key *k = key_ring_get(&h->ring, KEY_SEED, 0);
+	uint8_t value[32] = {0};
+	CK_OBJECT_HANDLE seed;
+	int r, d;
+
+	/* bound to a draw, and not to this impossible one: it has been revealed */
+	if (once_ask(&h->once, ONCE_DRAW, raffle, 16, value) == KE_DENIED)
+		return refuse(raffle, "a new one was asked for after the reveal");
+	r = op_seed_make(&h->p, &seed);
+	if (r != KE_OK)
+		return r;
+	r = describe(h, k, raffle, seed, f);
+	d = op_destroy(&h->p, seed);
+	if (r != KE_OK || d != KE_OK)
+		return r != KE_OK ? r : d;
+	r = blob_put(text, cap, BLOB_SEED, k->version, f->blob, sizeof f->blob);
+	if (r != KE_OK)
+		return r;
+	as_value(value, raffle);
+	return once_tell(&h->once, ONCE_SEED, f->commit1, 32, value);
+}
+
+int hsm_answer_new_seed(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	char text[BLOB_TEXT_MAX];
+	struct fresh f;
+
+	(void)peer;
+	/* raw[16] by the table */
+	if (hsm_result(h, w, make_seed(h, m->body, &f, text, sizeof text))) {
+		wire_put_raw(w, f.commit1, sizeof f.commit1);
+		wire_put_raw(w, f.commit2, sizeof f.commit2);
+		wire_put_cstr(w, text);
+	}
+	return KE_OK;
+}
+
+void hsm_draw_hash(uint8_t out[32], const struct hsm_draw *d)
+{
+	uint8_t fixed[16 + 32 + 8 + 32 + 32];
+
+	memcpy(fixed, d->raffle, 16);
+	memcpy(fixed + 16, d->commit, 32);
+	be_put64(fixed + 48, d->tickets);
+	memcpy(fixed + 56, d->root, 32);
+	memcpy(fixed + 88, d->aggregate, 32);
+	/* the one field of unknown length is the last */
+	hash_sha256_2(out, fixed, sizeof fixed, d->entropy, d->entropy_len);
+}
+
+/* Do the facts allow it? */
+static int may_reveal(struct hsm *h, const struct hsm_draw *d, const uint8_t draw[32])
+{
+	uint8_t value[32];
+
+	if (d->tickets == 0 || d->entropy_len == 0 || d->entropy_len > DRAW_ENTROPY_MAX)
+		return KE_RANGE;
+	as_value(value, d->raffle);
+	if (once_ask(&h->once, ONCE_SEED, d->commit, 32, value) == KE_DENIED)
+		return refuse(d->raffle, "it belongs to another raffle");
+	if (once_ask(&h->once, ONCE_DRAW, d->raffle, 16, draw) == KE_DENIED)
+		return refuse(d->raffle, "a second reveal with other facts");
+	return KE_OK;
+}
+
+/* Unwraps the seed into seed[32]; nothing is known about its value yet. */
+static int unwrap(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
+{
+	uint8_t blob[BLOB_DATA_MAX];
+	const struct key *k;
+	CK_OBJECT_HANDLE object;
+	uint32_t version;
+	size_t len;
+	int r = blob_get((const char *)text, n, BLOB_SEED, &version, blob, sizeof blob, &len), d;
+
+	if (r != KE_OK)
+		return r;
+	if (len != OP_SEED_BLOB)
+		return KE_FORMAT;
+	k = key_ring_get(&h->ring, KEY_SEED, version);
+	if (k == NULL)
+		return KE_VERSION;
+	r = op_seed_unwrap(&h->p, k->handle, blob, true, &object);
+	if (r != KE_OK)
+		return canary_judge(&h->p, &h->ring, &h->canary, r);
+	r = op_seed_read(&h->p, object, seed);
+	d = op_destroy(&h->p, object);
+	return r != KE_OK ? r : d;
+}
+
+static int reveal(
+    struct hsm *h, const struct hsm_draw *d, const uint8_t *text, size_t n, uint8_t seed[32])
+{
+	uint8_t draw[32], digest[32], value[32];
+	int r;
+
+	hsm_draw_hash(draw, d);
+	r = may_reveal(h, d, draw);
+	if (r == KE_OK)
+		r = unwrap(h, text, n, seed);
+	if (r != KE_OK)
+		return r;
+	hash_sha256(digest, seed, 32);
+	if (sodium_memcmp(digest, d->commit, 32) != 0)
+		return KE_CRYPTO;
+	/* remembered before it is told */
+	as_value(value, d->raffle);
+	r = once_tell(&h->once, ONCE_SEED, d->commit, 32, value);
+	if (r == KE_OK)
+		r = once_tell(&h->once, ONCE_DRAW, d->raffle, 16, draw);
+	return r;
+}
+
+int hsm_answer_reveal_seed(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	struct hsm_draw d;
+	struct wire_in in;
+	const uint8_t *text;
+	uint8_t seed[32];
+	size_t n;
+
+	(void)peer;
+	wire_in_init(&in, m->body, m->len);
+	d.raffle = wire_get_view(&in, 16);
+	d.commit = wire_get_view(&in, 32);
+	d.tickets = wire_get_u64(&in);
+	d.root = wire_get_view(&in, 32);
+	d.aggregate = wire_get_view(&in, 32);
+	d.entropy = wire_get_str(&in, 1024, &d.entropy_len);
+	text = wire_get_str(&in, BLOB_TEXT_MAX, &n);
+	if (wire_end(&in) != KE_OK)
+		return KE_PEER;
+	if (hsm_result(h, w, reveal(h, &d, text, n, seed)))
+		wire_put_raw(w, seed, sizeof seed);
+	sodium_memzero(seed, sizeof seed);
+	return KE_OK;
+}

@@ -1,0 +1,53 @@
+/*
+ * tlskey's one answer: the signature of a TLS 1.3 server CertificateVerify (RFC 8446 section
+ * 4.4.3), and of nothing else. Whoever captures net can finish handshakes while it lasts; it cannot
+ * have a certificate request, a client's CertificateVerify or anything of another protocol signed.
+ * Runs in tlskey: see hsm.h.
+ */
+#include <string.h>
+
+#include "daemon/msg/log.h"
+#include "hsm/p11/op.h"
+#include "hsm/role/hsm.h"
+#include "policy/hash.h"
+
+#define SPACES 64
+/* With its terminating zero, which is the separator of the construction. */
+static const char context[] = "TLS 1.3, server CertificateVerify";
+
+/* A transcript hash is SHA-256's or SHA-384's: there is no other in TLS 1.3's suites. */
+static bool is_length(size_t n)
+{
+	size_t fixed = SPACES + sizeof context;
+
+	return n == fixed + 32 || n == fixed + 48;
+}
+
+static bool is_input(const uint8_t *p)
+{
+	for (size_t i = 0; i < SPACES; i++)
+		if (p[i] != ' ')
+			return false;
+	return memcmp(p + SPACES, context, sizeof context) == 0;
+}
+
+int hsm_answer_tls_sign(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	const struct key *k = key_ring_get(&h->ring, KEY_TLS, 0);
+	uint8_t digest[32], sig[64];
+	int r = KE_DENIED;
+
+	if (!is_length(m->len))
+		return KE_PEER;
+	if (is_input(m->body)) {
+		hash_sha256(digest, m->body, m->len);
+		r = op_sign_p256(&h->p, k->handle, digest, sig);
+	} else {
+		log_security("%s %u asked for a signature on something else than a handshake",
+		    role_word(peer->role), peer->index);
+	}
+	if (hsm_result(h, w, r))
+		wire_put_raw(w, sig, sizeof sig);
+	return KE_OK;
+}

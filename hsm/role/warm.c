@@ -1,0 +1,102 @@
+/*
+ * From configuration to the sandbox's door. Runs in hsm and tlskey: see hsm.h.
+ */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/msg/log.h"
+#include "hsm/role/exit.h"
+#include "hsm/role/hsm.h"
+
+static unsigned purposes_of(enum role self)
+{
+	if (self == ROLE_TLSKEY)
+		return 1u << KEY_TLS;
+	return 1u << KEY_MASTER | 1u << KEY_SEED | 1u << KEY_MAC | 1u << KEY_TOKEN | 1u << KEY_LOG;
+}
+
+/* What only hsm has: canary, memory, the log's name, room for a record. */
+static int prepare_hsm(struct hsm *h)
+{
+	int r = canary_make(&h->p, &h->ring, &h->canary);
+
+	if (r != KE_OK)
+		return r;
+	snprintf(h->log_name, sizeof h->log_name, "%s/klero/log", h->host);
+	note_key_id(h->log_id, h->log_name, key_ring_get(&h->ring, KEY_LOG, 0)->pub);
+	h->picks = calloc(RECORD1_PICKS_MAX, sizeof *h->picks);
+	h->text = malloc(RECORD1_TEXT_MAX);
+	r = once_init(&h->once);
+	if (r != KE_OK || h->picks == NULL || h->text == NULL)
+		return p11_fail(&h->p, KE_NOMEM, "out of memory");
+	return KE_OK;
+}
+
+int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
+{
+	unsigned purposes = purposes_of(self);
+	bool copied;
+	int r;
+
+	h->self = self;
+	if (strlen(host) > HSM_HOST_MAX)
+		return p11_fail(&h->p, KE_LONG, "host: longer than %d bytes", HSM_HOST_MAX);
+	snprintf(h->host, sizeof h->host, "%s", host);
+	r = key_ring_find(&h->p, &h->ring);
+	if (r == KE_OK)
+		r = key_ring_demand(&h->p, &h->ring, purposes);
+	if (r == KE_OK)
+		r = key_ring_copy(&h->p, &h->ring, &copied);
+	/* every code path once: what it needs of the file system is there afterwards */
+	if (r == KE_OK)
+		r = prove_keys(&h->p, &h->ring, purposes);
+	if (r == KE_OK && self == ROLE_HSM)
+		r = prepare_hsm(h);
+	if (r == KE_OK)
+		*wide = !copied;
+	return r;
+}
+
+static void give_up(struct hsm *h, int r)
+{
+	log_error("%s", h->p.why);
+	p11_close(&h->p);
+	_exit(r == KE_AUTH || r == KE_LIMIT ? HSM_EXIT_PIN : HSM_EXIT_FAILED);
+}
+
+void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
+{
+	char *env[RCONF_ENVS];
+	int r;
+
+	tzset(); /* SoftHSM logs a tampered ciphertext to syslog, which wants the local time */
+	for (size_t i = 0; i < RCONF_ENVS; i++)
+		env[i] = c->token.env[i];
+	r = p11_load(&h->p, c->token.module, env, RCONF_ENVS);
+	if (r == KE_OK)
+		r = p11_open(&h->p, c->token.label, false);
+	if (r == KE_OK)
+		r = p11_need(&h->p, self == ROLE_HSM ? P11_NEED_KEYS : P11_NEED_TLS);
+	if (r == KE_OK) {
+		r = p11_login(&h->p, c->token.pin);
+		if (r != KE_OK) {
+			sodium_memzero(c->token.pin, sizeof c->token.pin);
+			give_up(h, r);
+		}
+	}
+	sodium_memzero(c->token.pin, sizeof c->token.pin);
+	if (r == KE_OK)
+		r = hsm_prepare(h, self, c->host, wide);
+	if (r != KE_OK)
+		give_up(h, KE_INTERNAL);
+	if (*wide)
+		log_warn("the module lacks C_CopyObject: the token folder stays readable");
+	if (self == ROLE_HSM && !h->p.has_digest_key)
+		log_warn("the module lacks C_DigestKey: v1 raffles cannot be offered");
+	closelog(); /* the self-test has made the module open a socket to syslog */
+}
