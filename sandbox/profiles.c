@@ -169,13 +169,14 @@ static const struct profile_call calls[] = {
 };
 
 static const struct profile_limits limits[SANDBOX_PROFILES] = {
-    [SANDBOX_NET] = {"net", 65536, false, RLIM_INFINITY},
-    [SANDBOX_TLSKEY] = {"tlskey", 64, false, RLIM_INFINITY},
-    [SANDBOX_ENGINE] = {"engine", 1024, true, RLIM_INFINITY},
-    [SANDBOX_HSM] = {"hsm", 64, false, RLIM_INFINITY},
-    [SANDBOX_HSM_WIDE] = {"hsm-wide", 256, false, RLIM_INFINITY},
-    [SANDBOX_KEYADM] = {"keyadm", 256, true, RLIM_INFINITY},
-    [SANDBOX_KDF] = {"kdf", 32, false, (rlim_t)512 << 20},
+    [SANDBOX_NET] = {"net", 65536, false, false, false, RLIM_INFINITY},
+    [SANDBOX_TLSKEY] = {"tlskey", 64, false, false, false, RLIM_INFINITY},
+    [SANDBOX_ENGINE] = {"engine", 1024, true, false, false, RLIM_INFINITY},
+    [SANDBOX_HSM] = {"hsm", 64, false, false, false, RLIM_INFINITY},
+    [SANDBOX_HSM_WIDE] = {"hsm-wide", 256, false, true, false, RLIM_INFINITY},
+    /* the token folder may lie where only root passes through, such as below /root */
+    [SANDBOX_KEYADM] = {"keyadm", 256, true, true, true, RLIM_INFINITY},
+    [SANDBOX_KDF] = {"kdf", 32, false, false, false, (rlim_t)512 << 20},
 };
 
 const struct profile_call *profile_calls(size_t *n)

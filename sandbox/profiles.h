@@ -35,10 +35,13 @@ struct profile_call {
 	const char *why;
 };
 
+/* What the steps before seccomp leave. */
 struct profile_limits {
 	const char *name;
 	rlim_t files;     /* RLIMIT_NOFILE, or less where the hard limit is lower */
 	bool writes_file; /* otherwise RLIMIT_FSIZE is 0 */
+	bool keeps_root;  /* needs paths that start at the real root: no chroot */
+	bool searches;    /* keeps CAP_DAC_READ_SEARCH, within what Landlock leaves open */
 	rlim_t memory;    /* RLIMIT_AS in bytes, RLIM_INFINITY for none */
 };
 

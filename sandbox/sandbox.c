@@ -106,7 +106,7 @@ static int change_root(const char *root, const struct words *w)
 	return KE_OK;
 }
 
-static int change_identity(uid_t uid, gid_t gid, const struct words *w)
+static int change_identity(uid_t uid, gid_t gid, bool keep_caps, const struct words *w)
 {
 	uid_t u[3];
 	gid_t g[3];
@@ -115,6 +115,8 @@ static int change_identity(uid_t uid, gid_t gid, const struct words *w)
 		errno = EPERM;
 		return failed(w, "uid and gid of a role must not be 0");
 	}
+	if (keep_caps && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
+		return failed(w, "keepcaps");
 	if (setgroups(0, NULL) != 0)
 		return failed(w, "setgroups");
 	if (setresgid(gid, gid, gid) != 0)
@@ -128,21 +130,60 @@ static int change_identity(uid_t uid, gid_t gid, const struct words *w)
 			return failed(w, "uid and gid did not change");
 	if (getgroups(0, NULL) != 0)
 		return failed(w, "supplementary groups remain");
+	return KE_OK;
+}
+
+static int stays_changed(const struct words *w)
+{
 	if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0)
 		return failed(w, "root can be regained");
 	return KE_OK;
 }
 
+int sandbox_search_capability(void)
+{
+	static const int candidates[] = {CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE};
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct have[2];
+
+	if (syscall(SYS_capget, &head, have) != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++)
+		if ((have[0].permitted & (1u << candidates[i])) != 0)
+			return candidates[i];
+	return -1;
+}
+
 /* A change of uid has cleared them; a start with ambient capabilities has not. */
-static int drop_capabilities(const struct words *w)
+static int drop_capabilities(bool keep_search, const struct words *w)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
+	int search = keep_search ? sandbox_search_capability() : -1;
 
 	memset(data, 0, sizeof data);
+	if (search >= 0)
+		data[0].effective = data[0].permitted = 1u << search;
 	if (syscall(SYS_capset, &head, data) != 0)
 		return failed(w, "capset");
 	return KE_OK;
+}
+
+/* rlimits, root folder, user, capabilities. */
+static int drop(const struct sandbox_params *p, const struct words *w)
+{
+	const struct profile_limits *l = profile_limits(p->profile);
+	int r = set_limits(l, w);
+
+	if (r == KE_OK && p->drop && !l->keeps_root && p->root != NULL && p->root[0] != '\0')
+		r = change_root(p->root, w);
+	if (r == KE_OK && p->drop)
+		r = change_identity(p->uid, p->gid, l->searches, w);
+	if (r == KE_OK)
+		r = drop_capabilities(p->drop && l->searches, w);
+	if (r == KE_OK && p->drop)
+		r = stays_changed(w);
+	return r == KE_OK ? harden(w) : r;
 }
 
 int sandbox_enter(
@@ -155,16 +196,7 @@ int sandbox_enter(
 	r = landlock_prepare(p->paths, p->npaths, &fd, note, notelen, why, whylen);
 	if (r != KE_OK)
 		return r;
-	r = set_limits(profile_limits(p->profile), &w);
-	/* a role that keeps a path keeps the root that the path starts from */
-	if (r == KE_OK && p->drop && p->npaths == 0 && p->root != NULL && p->root[0] != '\0')
-		r = change_root(p->root, &w);
-	if (r == KE_OK && p->drop)
-		r = change_identity(p->uid, p->gid, &w);
-	if (r == KE_OK)
-		r = drop_capabilities(&w);
-	if (r == KE_OK)
-		r = harden(&w);
+	r = drop(p, &w);
 	if (r == KE_OK && landlock_enter(fd) != KE_OK)
 		r = failed(&w, "Landlock");
 	if (fd >= 0)

@@ -34,7 +34,8 @@ struct sandbox_params {
 	bool drop; /* false: started without root, uid and chroot are skipped */
 	uid_t uid;
 	gid_t gid;
-	const char *root;                 /* folder to chroot into, NULL or "" for none */
+	/* folder to chroot into, NULL or "" for none; hsm-wide and keyadm keep theirs */
+	const char *root;
 	const struct sandbox_path *paths; /* what Landlock leaves open */
 	size_t npaths;
 };
@@ -56,6 +57,12 @@ int sandbox_enter(
  */
 const char *sandbox_profile_name(enum sandbox_profile p);
 const char *sandbox_call(enum sandbox_profile p, size_t i);
+
+/*
+ * The least capability that this process has and that lets root look into folders of others:
+ * CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE where a container was given only that; -1 for none.
+ */
+int sandbox_search_capability(void);
 
 /* False in sanitizer builds, which leave seccomp out at compile time. */
 bool sandbox_has_seccomp(void);

@@ -24,6 +24,7 @@
 #include "daemon/net/limit.h"
 #include "daemon/parent/ctl.h"
 #include "daemon/parent/roles.h"
+#include "sandbox/sandbox.h"
 
 #define BACKLOG 4096
 /* descriptors of a net: its clients and some */
@@ -223,19 +224,25 @@ int setup_open(struct parent *p, char *why, size_t whylen)
 	return r == KE_OK ? ctl_open(p, why, whylen) : r;
 }
 
-static const int kept[] = {
-    CAP_SETUID,          /* a child becomes its role's user */
-    CAP_SETGID,          /* and group */
-    CAP_SYS_CHROOT,      /* and goes into the empty folder */
-    CAP_KILL,            /* the watchdog ends a process of another user */
-    CAP_DAC_READ_SEARCH, /* hsm's warm-up reads the token folder, which is its user's */
-};
+#define KEPT 5
 
-#define KEPT (sizeof kept / sizeof kept[0])
-
-static bool is_kept(int cap)
+/* The least that parent and its children's start need; false when root lacks one. */
+static bool needed(int kept[KEPT])
 {
-	for (size_t i = 0; i < KEPT; i++)
+	int n = 0;
+
+	kept[n++] = CAP_SETUID;     /* a child becomes its role's user */
+	kept[n++] = CAP_SETGID;     /* and group */
+	kept[n++] = CAP_SYS_CHROOT; /* and goes into the empty folder */
+	kept[n++] = CAP_KILL;       /* the watchdog ends a process of another user */
+	/* hsm's warm-up reads the token folder, and paths may lead through others' folders */
+	kept[n] = sandbox_search_capability();
+	return kept[n] >= 0;
+}
+
+static bool is_kept(const int kept[KEPT], int cap)
+{
+	for (int i = 0; i < KEPT; i++)
 		if (kept[i] == cap)
 			return true;
 	return false;
@@ -243,25 +250,27 @@ static bool is_kept(int cap)
 
 int setup_capabilities(char *why, size_t whylen)
 {
+	static const char missing[] = "klerod as root needs the capabilities setuid, setgid, "
+				      "sys_chroot, kill and dac_read_search";
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 	struct words w = {why, whylen};
+	int kept[KEPT];
 
 	if (geteuid() != 0)
 		return KE_OK;
+	if (!needed(kept))
+		return wrong(&w, KE_DENIED, "start", missing);
 	/* the bounding set first: a child's exec as root would take all of it back */
 	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (!is_kept(cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0 && errno != EPERM)
-			return wrong(&w, KE_DENIED, "capabilities", strerror(errno));
+		if (!is_kept(kept, cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
+			return wrong(&w, KE_DENIED, "capability bounding set", strerror(errno));
 	memset(data, 0, sizeof data);
-	for (size_t i = 0; i < KEPT; i++)
+	for (int i = 0; i < KEPT; i++)
 		data[kept[i] / 32].permitted |= 1u << (kept[i] % 32);
 	data[0].effective = data[0].permitted;
 	data[1].effective = data[1].permitted;
 	if (syscall(SYS_capset, &head, data) != 0)
-		return wrong(&w, KE_DENIED,
-		    "capabilities: klerod as root needs setuid, setgid, sys_chroot, kill and "
-		    "dac_read_search",
-		    strerror(errno));
+		return wrong(&w, KE_DENIED, "start", missing);
 	return KE_OK;
 }

@@ -1,0 +1,112 @@
+/*
+ * kleroctl: a thin main over its commands (kleroctl_*.c). Runs for an operator; see kleroctl.h.
+ */
+#include "daemon/cli/kleroctl.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "daemon/conf/spawn.h"
+
+static const struct command {
+	const char *first, *second; /* second: NULL for none */
+	int args;                   /* after them; -1: one or more */
+	int (*run)(struct ctl *, int, char **);
+	const char *usage;
+} commands[] = {
+    {"setup", NULL, 0, ctl_setup, "setup"},
+    {"admin", "create", 1, ctl_admin_create, "admin create EMAIL"},
+    {"user", "roles", -2, ctl_user_roles, "user roles EMAIL ROLE..."},
+    {"status", NULL, 0, ctl_status, "status"},
+};
+
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+int ctl_fail(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("kleroctl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return status;
+}
+
+static int usage(void)
+{
+	fputs("usage:", stderr);
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(stderr, "\tkleroctl [-c FILE] [-L FOLDER] %s\n", commands[i].usage);
+	fputs("\tkleroctl --version\n", stderr);
+	return CTL_USAGE;
+}
+
+/* The command that the words name; NULL for none or for a wrong number of arguments. */
+static const struct command *find(int argc, char **argv)
+{
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *c = &commands[i];
+		int words = c->second == NULL ? 1 : 2, args = argc - words;
+
+		if (args < 0 || strcmp(argv[0], c->first) != 0)
+			continue;
+		if (c->second != NULL && strcmp(argv[1], c->second) != 0)
+			continue;
+		return c->args >= 0 ? (args == c->args ? c : NULL) : (args >= -c->args ? c : NULL);
+	}
+	return NULL;
+}
+
+/* Secrets pass through here: no core, no debugger, no swap for what is in sodium's memory. */
+static int protect(struct ctl *ctl)
+{
+	struct rlimit none = {0, 0};
+
+	ctl->null = spawn_reserve();
+	if (ctl->null < 0 || sodium_init() < 0)
+		return KE_INTERNAL;
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+		return KE_INTERNAL;
+	return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? KE_INTERNAL : KE_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option longs[] = {{"version", no_argument, NULL, 'V'}, {0}};
+	static struct ctl ctl;
+	const struct command *c;
+	char why[512];
+	int opt;
+
+	ctl.conf_path = KLERO_SYSCONF "/klerod.conf";
+	spawn_default_libexec(ctl.libexec, sizeof ctl.libexec);
+	while ((opt = getopt_long(argc, argv, "+c:L:", longs, NULL)) != -1) {
+		if (opt == 'V') {
+			printf("kleroctl %s\n", KLERO_VERSION);
+			return CTL_OK;
+		}
+		if (opt == 'c')
+			ctl.conf_path = optarg;
+		else if (opt == 'L' && strlen(optarg) < sizeof ctl.libexec)
+			strcpy(ctl.libexec, optarg);
+		else
+			return usage();
+	}
+	c = find(argc - optind, argv + optind);
+	if (c == NULL)
+		return usage();
+	if (protect(&ctl) != KE_OK)
+		return ctl_fail(CTL_REFUSED, "cannot protect secrets in memory");
+	if (conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)
+		return ctl_fail(CTL_USAGE, "%s", why);
+	optind += c->second == NULL ? 1 : 2;
+	return c->run(&ctl, argc - optind, argv + optind);
+}

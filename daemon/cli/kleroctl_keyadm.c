@@ -1,0 +1,87 @@
+/*
+ * One run of klerod-keyadm: see kleroctl_keyadm.h.
+ */
+#include "daemon/cli/kleroctl_keyadm.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/conf/spawn.h"
+#include "daemon/msg/msg.h"
+
+#define KEYADM_MS 120000 /* a network HSM takes its time to make keys */
+
+struct buffers {
+	uint8_t out[16384], in[MSG_MAX];
+};
+
+static int wait_readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int r;
+
+	do
+		r = poll(&p, 1, KEYADM_MS);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return KE_IO;
+	return r == 0 ? KE_TIMEOUT : KE_OK;
+}
+
+static int talk(
+    int ctl, const struct rconf_keyadm *k, struct rconf_keyadm_done *done, struct buffers *b)
+{
+	struct wire_out w;
+	struct wire_in in;
+	struct msg m;
+	int r;
+
+	wire_out_init(&w, b->out, sizeof b->out);
+	rconf_put_keyadm(&w, k);
+	r = w.err;
+	if (r == KE_OK)
+		r = msg_send(ctl, MSG_KEYADM_CONF, 0, b->out, w.len, -1);
+	if (r == KE_OK)
+		r = wait_readable(ctl);
+	if (r == KE_OK)
+		r = msg_recv(ctl, ROLE_PARENT, ROLE_KEYADM, RUN, b->in, &m);
+	if (r != KE_OK)
+		return r;
+	wire_in_init(&in, m.body, m.len);
+	return rconf_get_keyadm_done(&in, done);
+}
+
+int keyadm_run(const struct ctl *ctl, const struct rconf_keyadm *k, struct rconf_keyadm_done *done,
+    char *why, size_t whylen)
+{
+	struct buffers *b = sodium_malloc(sizeof *b);
+	pid_t pid;
+	int fd, r = KE_NOMEM;
+
+	snprintf(why, whylen, "klerod-keyadm cannot be started");
+	if (b == NULL)
+		return r;
+	r = spawn_role(ctl->libexec, ROLE_KEYADM, 0, ctl->null, STDERR_FILENO, &pid, &fd);
+	if (r != KE_OK)
+		goto out;
+	r = talk(fd, k, done, b);
+	if (r != KE_OK) {
+		snprintf(why, whylen, "klerod-keyadm has given no answer: %s", ke_words(r));
+		kill(pid, SIGKILL);
+	} else if (done->result != KE_OK) {
+		snprintf(why, whylen, "%s", done->reason);
+		r = done->result;
+	}
+	close(fd);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+out:
+	sodium_free(b); /* wipes */
+	return r;
+}

@@ -1,0 +1,197 @@
+/*
+ * The commands that talk to a running appliance: one request over the control socket, one answer
+ * of engine's. Runs in kleroctl; trusts engine, which checks everything again.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/cli/kleroctl.h"
+#include "daemon/cli/kleroctl_ask.h"
+#include "daemon/msg/msg.h"
+#include "daemon/msg/wire.h"
+#include "policy/roles.h"
+
+#define ANSWER_MS    60000
+#define PASSWORD_MAX 1024
+#define EMAIL_MAX    320
+
+/* Both directions of one exchange, in locked memory: a request may hold a password. */
+struct exchange {
+	uint8_t body[2048], answer[MSG_MAX];
+	struct wire_out w;
+};
+
+static int reach(const struct ctl *ctl)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (snprintf(sun.sun_path, sizeof sun.sun_path, "%s/ctl.sock", ctl->conf.run_dir) >=
+		(int)sizeof sun.sun_path ||
+	    connect(fd, (struct sockaddr *)&sun, sizeof sun) != 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Waits for the answer to `type`. KE_TIMEOUT, KE_CLOSED, KE_PEER. */
+static int receive(int fd, uint16_t type, struct exchange *x, struct msg *m)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int r;
+
+	do
+		r = poll(&p, 1, ANSWER_MS);
+	while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return KE_TIMEOUT;
+	r = msg_recv(fd, ROLE_CTL, ROLE_ENGINE, RUN, x->answer, m);
+	if (r != KE_OK)
+		return r;
+	if (m->fd >= 0)
+		close(m->fd);
+	return m->type == type + 1 ? KE_OK : KE_PEER;
+}
+
+/* Prints engine's words; its result decides the status. */
+static int show(const struct msg *m)
+{
+	struct wire_in r;
+	int32_t result;
+	const uint8_t *words;
+	size_t n = 0;
+
+	wire_in_init(&r, m->body, m->len);
+	result = wire_get_i32(&r);
+	words = wire_get_str(&r, MSG_BODY_MAX, &n);
+	if (wire_end(&r) != KE_OK)
+		return ctl_fail(CTL_REFUSED, "klerod's answer is malformed");
+	if (result != KE_OK && n == 0)
+		return ctl_fail(CTL_REFUSED, "%s", ke_words(result));
+	if (result != KE_OK)
+		return ctl_fail(CTL_REFUSED, "%.*s", (int)n, (const char *)words);
+	printf("%.*s\n", (int)n, (const char *)words);
+	return fflush(stdout) == 0 ? CTL_OK
+				   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
+}
+
+/* Sends what stands in x->w and shows the answer. */
+static int ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
+{
+	struct msg m;
+	int fd, r;
+
+	if (x->w.err != KE_OK)
+		return ctl_fail(CTL_USAGE, "the words are too long");
+	fd = reach(ctl);
+	if (fd < 0)
+		return ctl_fail(CTL_UNREACHABLE, "no klerod at %s/ctl.sock: %s", ctl->conf.run_dir,
+		    strerror(errno));
+	r = msg_send(fd, type, 1, x->body, x->w.len, -1);
+	if (r == KE_OK)
+		r = receive(fd, type, x, &m);
+	close(fd);
+	if (r == KE_OK)
+		return show(&m);
+	return ctl_fail(CTL_UNREACHABLE, "klerod does not answer: %s", ke_words(r));
+}
+
+static struct exchange *exchange_new(void)
+{
+	struct exchange *x = sodium_malloc(sizeof *x);
+
+	if (x != NULL)
+		wire_out_init(&x->w, x->body, sizeof x->body);
+	return x;
+}
+
+int ctl_admin_create(struct ctl *ctl, int argc, char **argv)
+{
+	char *password = sodium_malloc(PASSWORD_MAX + 1);
+	struct exchange *x = exchange_new();
+	int status = CTL_REFUSED, r;
+
+	(void)argc;
+	if (password == NULL || x == NULL) {
+		status = ctl_fail(CTL_REFUSED, "out of locked memory");
+		goto out;
+	}
+	if (strlen(argv[0]) > EMAIL_MAX) {
+		status = ctl_fail(CTL_USAGE, "the e-mail address is too long");
+		goto out;
+	}
+	r = ask_password(password, PASSWORD_MAX + 1);
+	if (r != KE_OK) {
+		status = ctl_fail(r == KE_CONFLICT ? CTL_REFUSED : CTL_USAGE, "%s",
+		    r == KE_CONFLICT ? "the passwords differ" : "no password of 1 to 1024 bytes");
+		goto out;
+	}
+	wire_put_cstr(&x->w, argv[0]);
+	wire_put_cstr(&x->w, password);
+	status = ask(ctl, MSG_CTL_ADMIN, x);
+out:
+	sodium_free(password); /* these wipe */
+	sodium_free(x);
+	return status;
+}
+
+/* Adds the bits of "user,organiser"; false for an unknown word. */
+static bool add_roles(const char *words, unsigned *bits)
+{
+	while (*words != '\0') {
+		size_t n = strcspn(words, ",");
+		unsigned bit = roles_bit(words, n);
+
+		if (bit == 0)
+			return false;
+		*bits |= bit;
+		words += n;
+		words += *words == ',';
+	}
+	return true;
+}
+
+int ctl_user_roles(struct ctl *ctl, int argc, char **argv)
+{
+	struct exchange *x;
+	unsigned bits = 0;
+	int status;
+
+	for (int i = 1; i < argc; i++)
+		if (!add_roles(argv[i], &bits))
+			return ctl_fail(CTL_USAGE,
+			    "%s: the roles are user, organiser, auditor and admin", argv[i]);
+	if (bits == 0 || strlen(argv[0]) > EMAIL_MAX)
+		return ctl_fail(CTL_USAGE, "which roles, of whom?");
+	x = exchange_new();
+	if (x == NULL)
+		return ctl_fail(CTL_REFUSED, "out of locked memory");
+	wire_put_cstr(&x->w, argv[0]);
+	wire_put_u8(&x->w, (uint8_t)bits);
+	status = ask(ctl, MSG_CTL_ROLES, x);
+	sodium_free(x);
+	return status;
+}
+
+int ctl_status(struct ctl *ctl, int argc, char **argv)
+{
+	struct exchange *x = exchange_new();
+	int status;
+
+	(void)argc;
+	(void)argv;
+	if (x == NULL)
+		return ctl_fail(CTL_REFUSED, "out of locked memory");
+	status = ask(ctl, MSG_CTL_STATUS, x);
+	sodium_free(x);
+	return status;
+}

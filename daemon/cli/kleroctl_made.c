@@ -1,0 +1,154 @@
+/*
+ * What setup makes, and how it takes it back: see kleroctl_made.h.
+ */
+#include "daemon/cli/kleroctl_made.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DEPTH 8 /* descriptors of a walk */
+
+/* nftw's callback has no argument of ours. */
+static struct {
+	uid_t uid;
+	gid_t gid;
+} walk;
+
+static int failed(char *why, size_t whylen, const char *path)
+{
+	snprintf(why, whylen, "%s: %s", path, strerror(errno));
+	return KE_IO;
+}
+
+void made_note(struct made *m, const char *path)
+{
+	if (m->n < MADE_MAX)
+		snprintf(m->path[m->n++], MADE_PATH, "%s", path);
+}
+
+/* Without root all is the caller's already. */
+static int give(int fd, const struct rconf_identity *owner)
+{
+	return owner != NULL && geteuid() == 0 ? fchown(fd, owner->uid, owner->gid) : 0;
+}
+
+/* Makes what is new in a folder survive a power cut. */
+static int sync_parent(const char *path)
+{
+	char dir[MADE_PATH];
+	char *slash;
+	int fd, r;
+
+	snprintf(dir, sizeof dir, "%s", path);
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		return -1;
+	slash[slash == dir ? 1 : 0] = '\0';
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	r = fsync(fd);
+	close(fd);
+	return r;
+}
+
+int made_folder(struct made *m, const char *path, mode_t mode, const struct rconf_identity *owner,
+    char *why, size_t whylen)
+{
+	bool fresh = mkdir(path, 0700) == 0;
+	int fd, r;
+
+	if (!fresh && errno != EEXIST)
+		return failed(why, whylen, path);
+	if (fresh)
+		made_note(m, path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return failed(why, whylen, path);
+	r = give(fd, owner) == 0 && fchmod(fd, mode) == 0 && sync_parent(path) == 0
+		? KE_OK
+		: failed(why, whylen, path);
+	close(fd);
+	return r;
+}
+
+static int write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		p += done;
+		n -= (size_t)done;
+	}
+	return fsync(fd);
+}
+
+int made_file(struct made *m, const char *path, mode_t mode, const struct rconf_identity *owner,
+    const void *text, size_t n, char *why, size_t whylen)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600), r;
+
+	if (fd < 0)
+		return failed(why, whylen, path);
+	made_note(m, path);
+	r = write_all(fd, text, n) == 0 && fchmod(fd, mode) == 0 && give(fd, owner) == 0 &&
+		    sync_parent(path) == 0
+		? KE_OK
+		: failed(why, whylen, path);
+	close(fd);
+	return r;
+}
+
+static int give_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return lchown(path, walk.uid, walk.gid);
+}
+
+int made_give(const char *folder, const struct rconf_identity *owner, char *why, size_t whylen)
+{
+	if (geteuid() != 0)
+		return KE_OK;
+	walk.uid = owner->uid;
+	walk.gid = owner->gid;
+	return nftw(folder, give_one, DEPTH, FTW_PHYS) == 0 ? KE_OK : failed(why, whylen, folder);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st;
+	(void)type;
+	(void)where;
+	return remove(path);
+}
+
+void made_undo(struct made *m, const char *private_folder)
+{
+	while (m->n > 0) {
+		const char *path = m->path[--m->n];
+		int r = strcmp(path, private_folder) == 0
+			    ? nftw(path, remove_one, DEPTH, FTW_PHYS | FTW_DEPTH)
+			    : remove(path);
+
+		if (r != 0)
+			fprintf(stderr, "kleroctl: %s remains: %s\n", path, strerror(errno));
+	}
+}
+
+void made_list(const struct made *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		printf("made %s\n", m->path[i]);
+}

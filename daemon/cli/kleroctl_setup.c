@@ -1,0 +1,278 @@
+/*
+ * kleroctl setup: makes an appliance where there is none. Folders, SoftHSM's configuration, PINs,
+ * tokens (hsm/setup), keys (klerod-keyadm, once for each token), and last the files that say that
+ * it is complete. Refuses an existing appliance; after a failure it takes back what it has made
+ * and names what remains. Runs in kleroctl, as root or as the user who will start klerod.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/cli/kleroctl.h"
+#include "daemon/cli/kleroctl_keyadm.h"
+#include "daemon/cli/kleroctl_made.h"
+#include "hsm/setup/setup.h"
+#include "policy/text.h"
+
+#define PIN_BYTES 15 /* 20 characters of base64url: 120 bits */
+
+struct setup {
+	const struct ctl *ctl;
+	const struct conf *conf;
+	struct rconf_identity engine, keyadm;
+	uint8_t appliance[16];
+	struct rconf_keyadm_done keys, tls;
+	struct made made;
+	char why[512];
+};
+
+static int say(struct setup *s, int r, const char *what, const char *how)
+{
+	snprintf(s->why, sizeof s->why, "%s: %s", what, how);
+	return r;
+}
+
+static void in_store(const struct setup *s, const char *name, char *path, size_t len)
+{
+	snprintf(path, len, "%s/%s", s->conf->store, name);
+}
+
+static int refuse_existing(struct setup *s)
+{
+	static const char *const names[] = {"klero.keys", "klero.db", "klero.new"};
+	char path[MADE_PATH];
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		in_store(s, names[i], path, sizeof path);
+		if (access(path, F_OK) == 0)
+			return say(s, KE_EXISTS, path, "is there already: nothing was changed");
+	}
+	if (access(s->conf->tls_certificate, F_OK) == 0)
+		return say(s, KE_EXISTS, s->conf->tls_certificate,
+		    "is there already: nothing was changed");
+	return KE_OK;
+}
+
+static int find_users(struct setup *s)
+{
+	int r = conf_identity(s->conf, ROLE_ENGINE, &s->engine, s->why, sizeof s->why);
+
+	if (r == KE_OK)
+		r = conf_identity(s->conf, ROLE_KEYADM, &s->keyadm, s->why, sizeof s->why);
+	return r;
+}
+
+static int make_folders(struct setup *s)
+{
+	const struct rconf_identity self = {.uid = geteuid(), .gid = getegid()};
+	int r = made_folder(&s->made, s->conf->store, 0700, &s->engine, s->why, sizeof s->why);
+
+	if (r == KE_OK)
+		r = made_folder(&s->made, s->conf->run_dir, 0755, &self, s->why, sizeof s->why);
+	return r;
+}
+
+/* A private SoftHSM: its token folder is keyadm's, and its configuration file is ours. */
+static int make_softhsm(struct setup *s)
+{
+	int r;
+
+	if (s->conf->softhsm_conf[0] == '\0')
+		return KE_OK;
+	if (s->conf->module_folder[0] == '\0')
+		return say(s, KE_FORMAT, s->ctl->conf_path,
+		    "softhsm-conf needs pkcs11-folder, the folder of its tokens");
+	r = made_folder(&s->made, s->conf->module_folder, 0700, &s->keyadm, s->why, sizeof s->why);
+	if (r != KE_OK || access(s->conf->softhsm_conf, F_OK) == 0)
+		return r;
+	r = setup_softhsm_conf(
+	    s->conf->softhsm_conf, s->conf->module_folder, s->why, sizeof s->why);
+	if (r == KE_OK)
+		made_note(&s->made, s->conf->softhsm_conf);
+	return r;
+}
+
+/* A random PIN in its file, unless the operator has put one there. */
+static int make_pin(struct setup *s, const char *path)
+{
+	uint8_t *rnd;
+	char *pin;
+	int r = KE_NOMEM;
+
+	if (access(path, F_OK) == 0)
+		return KE_OK; /* read, and checked, where it is used */
+	rnd = sodium_malloc(PIN_BYTES);
+	pin = sodium_malloc(CONF_PIN_MAX + 1);
+	if (rnd == NULL || pin == NULL) {
+		say(s, r, path, "out of locked memory");
+		goto out;
+	}
+	randombytes_buf(rnd, PIN_BYTES);
+	sodium_bin2base64(
+	    pin, CONF_PIN_MAX + 1, rnd, PIN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	strcat(pin, "\n");
+	r = made_file(&s->made, path, 0400, NULL, pin, strlen(pin), s->why, sizeof s->why);
+out:
+	sodium_free(rnd);
+	sodium_free(pin);
+	return r;
+}
+
+/* The security officer's PIN stands beside the user's; it is needed to set that one anew. */
+static int so_path(const struct conf_token *t, char *path, size_t len)
+{
+	return snprintf(path, len, "%s.so", t->pin_file) < (int)len ? KE_OK : KE_LONG;
+}
+
+static int make_pins(struct setup *s)
+{
+	const struct conf_token *const tokens[] = {&s->conf->keys, &s->conf->tls};
+	char so[RCONF_PATH];
+	int r = KE_OK;
+
+	for (size_t i = 0; r == KE_OK && i < 2; i++) {
+		r = make_pin(s, tokens[i]->pin_file);
+		if (r == KE_OK && so_path(tokens[i], so, sizeof so) != KE_OK)
+			r = say(s, KE_LONG, tokens[i]->pin_file, "the path is too long");
+		if (r == KE_OK)
+			r = make_pin(s, so);
+	}
+	return r;
+}
+
+static int make_token(struct setup *s, const struct conf_token *which)
+{
+	struct rconf_token *t = sodium_malloc(sizeof *t);
+	char *so_pin = sodium_malloc(CONF_PIN_MAX + 1), so[RCONF_PATH];
+	enum setup_what what;
+	int r = KE_NOMEM;
+
+	if (t == NULL || so_pin == NULL) {
+		say(s, r, which->label, "out of locked memory");
+		goto out;
+	}
+	r = conf_token(s->conf, which, t, s->why, sizeof s->why);
+	if (r == KE_OK)
+		r = conf_pin(which->pin_file, t->pin, s->why, sizeof s->why);
+	if (r == KE_OK)
+		r = so_path(which, so, sizeof so);
+	if (r == KE_OK)
+		r = conf_pin(so, so_pin, s->why, sizeof s->why);
+	if (r == KE_OK)
+		r = setup_token(t, so_pin, t->pin, &what, s->why, sizeof s->why);
+	if (r == KE_OK)
+		printf("token %s: %s\n", which->label,
+		    what == SETUP_INITIALISED ? "initialised" : "found");
+out:
+	sodium_free(t);
+	sodium_free(so_pin);
+	return r;
+}
+
+static int make_tokens(struct setup *s)
+{
+	int r = make_token(s, &s->conf->keys);
+
+	if (r == KE_OK)
+		r = make_token(s, &s->conf->tls);
+	/* initialised by us, used by keyadm; another's token folder stays as it is */
+	if (r == KE_OK && s->conf->softhsm_conf[0] != '\0')
+		r = made_give(s->conf->module_folder, &s->keyadm, s->why, sizeof s->why);
+	return r;
+}
+
+/* One run of klerod-keyadm. */
+static int act(struct setup *s, enum keyadm_action action, const struct conf_token *which,
+    struct rconf_keyadm_done *done)
+{
+	struct rconf_keyadm *k = sodium_malloc(sizeof *k);
+	int r = KE_NOMEM;
+
+	if (k == NULL)
+		return say(s, r, which->label, "out of locked memory");
+	sodium_memzero(k, sizeof *k);
+	k->id = s->keyadm;
+	k->action = (uint8_t)action;
+	memcpy(k->folder, s->conf->module_folder, sizeof k->folder);
+	memcpy(k->host, s->conf->host, sizeof k->host);
+	memcpy(k->appliance_id, s->appliance, sizeof k->appliance_id);
+	memcpy(k->names, s->conf->tls_names, sizeof k->names);
+	r = conf_token(s->conf, which, &k->token, s->why, sizeof s->why);
+	if (r == KE_OK)
+		r = conf_pin(which->pin_file, k->token.pin, s->why, sizeof s->why);
+	if (r == KE_OK)
+		r = keyadm_run(s->ctl, k, done, s->why, sizeof s->why);
+	sodium_free(k); /* wipes */
+	if (r != KE_OK)
+		return r;
+	printf("token %s: keys made\n", which->label);
+	if (done->reason[0] != '\0')
+		printf("token %s: note: %s\n", which->label, done->reason);
+	return KE_OK;
+}
+
+static int make_keys(struct setup *s)
+{
+	randombytes_buf(s->appliance, sizeof s->appliance);
+	return act(s, KEYADM_PROVISION_KEYS, &s->conf->keys, &s->keys);
+}
+
+static int make_tls(struct setup *s)
+{
+	return act(s, KEYADM_PROVISION_TLS, &s->conf->tls, &s->tls);
+}
+
+/* klero.keys comes last: with it the appliance is there. */
+static int write_files(struct setup *s)
+{
+	char path[MADE_PATH], hex[33], text[1024];
+	int r = made_file(&s->made, s->conf->tls_certificate, 0644, NULL, s->tls.cert_pem,
+	    strlen(s->tls.cert_pem), s->why, sizeof s->why);
+
+	snprintf(text, sizeof text, "%s\n", s->keys.log_vkey);
+	in_store(s, "klero.vkey", path, sizeof path);
+	if (r == KE_OK)
+		r = made_file(
+		    &s->made, path, 0644, &s->engine, text, strlen(text), s->why, sizeof s->why);
+	in_store(s, "klero.new", path, sizeof path);
+	if (r == KE_OK)
+		r = made_file(&s->made, path, 0600, &s->engine, "", 0, s->why, sizeof s->why);
+	text_hex(hex, s->appliance, sizeof s->appliance);
+	snprintf(text, sizeof text, "appliance %s\ndbkey %s\n", hex, s->keys.sealed_dbkey);
+	in_store(s, "klero.keys", path, sizeof path);
+	if (r == KE_OK)
+		r = made_file(
+		    &s->made, path, 0600, &s->engine, text, strlen(text), s->why, sizeof s->why);
+	return r;
+}
+
+int ctl_setup(struct ctl *ctl, int argc, char **argv)
+{
+	static int (*const steps[])(struct setup *) = {refuse_existing, find_users, make_folders,
+	    make_softhsm, make_pins, make_tokens, make_keys, make_tls, write_files};
+	static struct setup s;
+	int r = KE_OK;
+
+	(void)argc;
+	(void)argv;
+	s = (struct setup){.ctl = ctl, .conf = &ctl->conf};
+	umask(077);
+	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++)
+		r = steps[i](&s);
+	if (r != KE_OK) {
+		bool private = s.conf->softhsm_conf[0] != '\0';
+
+		ctl_fail(CTL_REFUSED, "%s", s.why[0] != '\0' ? s.why : ke_words(r));
+		made_undo(&s.made, private ? s.conf->module_folder : "");
+		if (!private && s.keys.sealed_dbkey[0] != '\0')
+			ctl_fail(CTL_REFUSED, "the keys in token %s remain: use another token",
+			    s.conf->keys.label);
+		return CTL_REFUSED;
+	}
+	made_list(&s.made);
+	printf("the appliance is ready: start klerod -c %s\n", ctl->conf_path);
+	return CTL_OK;
+}
