@@ -204,6 +204,7 @@ static int settings(struct db *d, const uint8_t key[32])
 	return r;
 }
 
+/* How large a statement or a value may be, once the migrations (which need more) are done. */
 static void limits(struct db *d)
 {
 	static const int limit[][2] = {
@@ -215,7 +216,7 @@ static void limits(struct db *d)
 	    {SQLITE_LIMIT_VDBE_OP, 50000},
 	    {SQLITE_LIMIT_FUNCTION_ARG, 8},
 	    {SQLITE_LIMIT_ATTACHED, 0},
-	    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 0},
+	    {SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 16},
 	    {SQLITE_LIMIT_VARIABLE_NUMBER, 64},
 	    {SQLITE_LIMIT_TRIGGER_DEPTH, 4},
 	    {SQLITE_LIMIT_WORKER_THREADS, 0},
@@ -223,6 +224,10 @@ static void limits(struct db *d)
 
 	for (size_t i = 0; i < sizeof limit / sizeof limit[0]; i++)
 		sqlite3_limit(d->sq, limit[i][0], limit[i][1]);
+}
+
+static void guards(struct db *d)
+{
 	sqlite3_db_config(d->sq, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(d->sq, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	/* Until the store is known to be good, closing it must not write the log back. */
@@ -262,7 +267,7 @@ int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32], bool c
 	if (rc != SQLITE_OK)
 		return db_sqlite_error(d, rc, "opening");
 	sqlite3_busy_timeout(d->sq, 400); /* an engine that is just dying */
-	limits(d);
+	guards(d);
 	int r = settings(d, key);
 	if (!r)
 		r = assert_cipher(d);
@@ -303,10 +308,10 @@ int db_sqlite_version(struct db *d, int *version, int64_t *tables)
 	char text[32];
 	int r = ask(d, "PRAGMA user_version", text, sizeof text);
 
-	*version = atoi(text);
+	*version = (int)strtol(text, NULL, 10);
 	if (!r)
 		r = ask(d, "SELECT count(*) FROM sqlite_schema", text, sizeof text);
-	*tables = atoll(text);
+	*tables = strtoll(text, NULL, 10);
 	return r;
 }
 
@@ -365,6 +370,7 @@ int db_sqlite_prepare(struct db *d)
 	};
 	int r = KE_OK;
 
+	limits(d);
 	sqlite3_set_authorizer(d->sq, authorize, d);
 	for (size_t i = 0; !r && i < DB_TURN_SQL; i++)
 		r = prepare(d, &d->turn_st[i], turn[i]);
