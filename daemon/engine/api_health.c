@@ -1,0 +1,188 @@
+/*
+ * How the appliance is: health, metrics; and what admins and auditors read: audit, jobs. Runs in
+ * engine. Health must answer while the store does not.
+ */
+#include <string.h>
+
+#include "daemon/engine/api.h"
+#include "daemon/engine/engine.h"
+#include "daemon/engine/health.h"
+#include "daemon/engine/list.h"
+#include "db/db_audit.h"
+#include "db/db_job.h"
+#include "db/db_meta.h"
+#include "db/db_user.h"
+
+#define JOBS_SHOWN 100
+
+/* Does the store answer? Asked afresh each time: one look-up by key. */
+static bool store_works(struct engine *e)
+{
+	uint8_t id[16];
+	size_t n;
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_meta_get(e->db, DB_META_APPLIANCE, id, sizeof id, &n);
+	return r == KE_OK && !e->turn.sick;
+}
+
+static bool hsm_works(const struct engine *e)
+{
+	return e->peers.hsm.chan != NULL && e->hsm.token.version != 0;
+}
+
+static unsigned kdfs(const struct engine *e)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PEERS_KDFS; i++)
+		n += e->peers.kdf[i].chan != NULL;
+	return n;
+}
+
+bool health_ready(struct engine *e, enum problem *p)
+{
+	if (!store_works(e))
+		*p = PB_STORE_UNAVAILABLE;
+	else if (!hsm_works(e))
+		*p = PB_HSM_UNAVAILABLE;
+	else if (kdfs(e) == 0)
+		*p = PB_RESTARTING;
+	else
+		return true;
+	return false;
+}
+
+static void put_more(struct engine *e, struct jsonw *w)
+{
+	int64_t users = 0;
+
+	if (turn_begin(e) == KE_OK && db_user_count(e->db, &users) == KE_OK)
+		jsonw_kint(w, "users", users);
+	jsonw_kint(w, "schema", db_schema(e->db));
+	jsonw_kint(w, "token_key_version", e->hsm.token.version);
+	jsonw_kint(w, "log_key_version", e->hsm.log_version);
+	jsonw_kbool(w, "v1_commitments", e->hsm.has_digest_key);
+	jsonw_kint(w, "waiting", e->jobs.waiting);
+	jsonw_kint(w, "kdf_queue", e->kdf.queued);
+	jsonw_kint(w, "turns", (int64_t)e->metrics.counter[METRIC_TURNS]);
+	jsonw_kint(w, "tickets_sold", (int64_t)e->metrics.counter[METRIC_TICKETS_SOLD]);
+}
+
+void health_put(struct engine *e, struct jsonw *w, bool more)
+{
+	bool store = store_works(e), hsm = hsm_works(e);
+	unsigned n = kdfs(e);
+
+	jsonw_object(w);
+	jsonw_kcstr(w, "status", store && hsm && n > 0 ? "ok" : "degraded");
+	jsonw_kcstr(w, "database", store ? "ok" : "unavailable");
+	jsonw_kcstr(w, "hsm", hsm ? "ok" : "unavailable");
+	jsonw_kcstr(w, "kdf", n > 0 ? "ok" : "unavailable");
+	jsonw_kcstr(w, "version", KLERO_VERSION);
+	if (more)
+		put_more(e, w);
+	jsonw_object_end(w);
+}
+
+int api_health(struct rq *q)
+{
+	health_put(q->e, rq_json(q), false);
+	return rq_json_end(q);
+}
+
+int api_health_ready(struct rq *q)
+{
+	enum problem p;
+	struct jsonw *w;
+
+	if (!health_ready(q->e, &p))
+		return rq_refuse_retry(q, p, 2);
+	w = rq_json(q);
+	jsonw_object(w);
+	jsonw_kcstr(w, "status", "ready");
+	jsonw_object_end(w);
+	return rq_json_end(q);
+}
+
+int api_metrics(struct rq *q)
+{
+	size_t len;
+	int r = metrics_write(q->e, q->e->scratch, ENGINE_SCRATCH, &len);
+
+	return r == KE_OK ? rq_text(q, API_TEXT_METRICS, len) : KE_INTERNAL;
+}
+
+/* net answers this one itself; asking engine finds nothing. */
+int api_openapi(struct rq *q)
+{
+	return rq_refuse(q, PB_NOT_FOUND);
+}
+
+/* --- audit --- */
+
+static int put_line(void *arg, const struct db_audit *a)
+{
+	struct list *l = arg;
+
+	if (!list_take_number(l, a->seq))
+		return KE_OK;
+	jsonw_object(l->w);
+	jsonw_kint(l->w, "seq", a->seq);
+	jsonw_ktime(l->w, "at", a->at_ms);
+	if (a->has_actor)
+		jsonw_kuuid(l->w, "actor", a->actor);
+	jsonw_kcstr(l->w, "action", a->action);
+	if (a->has_subject)
+		jsonw_kuuid(l->w, "subject", a->subject);
+	jsonw_key(l->w, "detail");
+	jsonw_raw(l->w, a->detail, a->detail_len);
+	jsonw_khex(l->w, "hash", a->hash, sizeof a->hash);
+	jsonw_object_end(l->w);
+	return KE_OK;
+}
+
+int api_audit(struct rq *q)
+{
+	struct list l;
+	int r = list_begin(&l, q, 0, "", 8);
+
+	if (r == KE_OK)
+		r = db_audit_page(q->e->db, list_number(&l), list_wanted(&l), put_line, &l);
+	return r == KE_OK ? list_end(&l) : r;
+}
+
+/* --- jobs --- */
+
+static int put_job(void *arg, const struct db_job *j)
+{
+	struct jsonw *w = arg;
+
+	jsonw_object(w);
+	jsonw_kint(w, "id", j->id);
+	jsonw_kcstr(w, "kind", j->kind);
+	jsonw_kuuid(w, "subject", j->subject);
+	jsonw_kcstr(w, "state", db_job_word(j->state));
+	jsonw_kint(w, "attempts", j->attempts);
+	jsonw_ktime(w, "run_at", j->run_at_ms);
+	jsonw_ktime(w, "updated_at", j->updated_ms);
+	if (j->last_error[0] != '\0')
+		jsonw_kcstr(w, "last_error", j->last_error);
+	jsonw_object_end(w);
+	return KE_OK;
+}
+
+int api_jobs(struct rq *q)
+{
+	struct jsonw *w = rq_json(q);
+	int r;
+
+	jsonw_object(w);
+	jsonw_key(w, "items");
+	jsonw_array(w);
+	r = db_job_list(q->e->db, JOBS_SHOWN, put_job, w);
+	jsonw_array_end(w);
+	jsonw_object_end(w);
+	return r == KE_OK ? rq_json_end(q) : r;
+}

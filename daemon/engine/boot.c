@@ -1,0 +1,204 @@
+/*
+ * The start of engine: see boot.h. Runs in engine.
+ */
+#include "daemon/engine/boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/engine/engine.h"
+#include "daemon/msg/log.h"
+#include "daemon/msg/start.h"
+#include "db/db.h"
+#include "db/db_idem.h"
+#include "db/db_meta.h"
+#include "policy/text.h"
+
+#define KEYS_FILE "klero.keys"
+#define NEW_FILE  "klero.new" /* setup's word that the store is still to be made */
+#define KEYS_MAX  1024
+#define TOKENS    16384
+#define USERS     65536
+#define ACCOUNTS  16384
+
+void boot_configure(struct engine *e)
+{
+	uint8_t *buf = malloc(MSG_MAX);
+	struct wire_in in;
+	struct msg m;
+
+	if (buf == NULL || sodium_init() < 0)
+		fatal("out of memory");
+	start_receive(ROLE_ENGINE, MSG_ENGINE_CONF, buf, &m);
+	wire_in_init(&in, m.body, m.len);
+	if (rconf_get_engine(&in, &e->conf) != KE_OK)
+		fatal("configuration does not decode");
+	if (e->conf.nets > PEERS_NETS || e->conf.kdfs > PEERS_KDFS)
+		fatal("at most %d nets and %d kdfs", PEERS_NETS, PEERS_KDFS);
+	snprintf(e->issuer, sizeof e->issuer, "https://%s", e->conf.host);
+	snprintf(e->log_name, sizeof e->log_name, "%s/klero/log", e->conf.host);
+	free(buf);
+}
+
+static void keep(struct boot_peers *peers, enum role role, uint8_t index, int fd)
+{
+	if (peers->n == BOOT_PEERS)
+		fatal("parent hands over more channels than there are peers");
+	peers->peer[peers->n].role = role;
+	peers->peer[peers->n].index = index;
+	peers->peer[peers->n++].fd = fd;
+}
+
+int boot_wait_hsm(struct boot_peers *peers)
+{
+	uint8_t *buf = malloc(MSG_MAX), index;
+	enum role role;
+	struct msg m;
+
+	if (buf == NULL)
+		fatal("out of memory");
+	for (;;) {
+		int r = msg_recv(MSG_CTL_FD, ROLE_ENGINE, ROLE_PARENT, PRE, buf, &m);
+
+		if (r == KE_CLOSED)
+			_exit(1); /* parent gave up; it has said why */
+		if (r != KE_OK)
+			fatal("control channel: %s", ke_words(r));
+		switch (start_control(ROLE_ENGINE, &m, &role, &index)) {
+		case START_PEER:
+			keep(peers, role, index, m.fd);
+			break;
+		case START_STOP:
+			_exit(0);
+		default:
+			fatal("parent sent message %u before the start", m.type);
+		}
+		if (role == ROLE_HSM)
+			break;
+	}
+	free(buf);
+	return peers->peer[peers->n - 1].fd;
+}
+
+void boot_warm_up(struct engine *e)
+{
+	/* NIST's base point: a public key like any other, to have every algorithm fetched */
+	static const char base[] =
+	    "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+	    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+	uint8_t point[TOKEN_POINT];
+	struct token_claims c;
+	struct token_key k = {0};
+	static const char token[] =
+	    "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6InRva2VuLXYwMDAwMDEifQ.e30."
+	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	    "AAAQ";
+
+	if (text_unhex(point, sizeof point, base, sizeof base - 1) != KE_OK ||
+	    token_key_set(&k, 1, point) != KE_OK)
+		fatal("libcrypto has no P-256");
+	if (token_verify(&k, "", 0, (const uint8_t *)token, sizeof token - 1, &c) != KE_AUTH)
+		fatal("libcrypto verifies what is no signature");
+	token_key_free(&k);
+	e->scratch = malloc(ENGINE_SCRATCH);
+	e->stored = malloc(DB_ANSWER_MAX);
+	if (e->scratch == NULL || e->stored == NULL)
+		fatal("out of memory");
+	e->tokens = tokcache_new(TOKENS);
+	e->limits = userlimit_new(e->conf.user, USERS);
+	e->delays = delay_new(ACCOUNTS);
+	tzset();
+}
+
+/* The whole file, terminated; fatal when it cannot be read. */
+static void read_keys(const char *path, char text[KEYS_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		fatal("%s: %s: run 'kleroctl setup', or restore the backup", path, strerror(errno));
+	n = read(fd, text, KEYS_MAX - 1);
+	close(fd);
+	if (n <= 0)
+		fatal("%s: cannot be read: restore it from the backup", path);
+	text[n] = '\0';
+}
+
+/* The value behind a word at the line's start, cut at the line's end; NULL. */
+static char *line_of(char *text, const char *word)
+{
+	char *p = text;
+
+	while (p != NULL && strncmp(p, word, strlen(word)) != 0) {
+		p = strchr(p, '\n');
+		p = p == NULL ? NULL : p + 1;
+	}
+	return p == NULL ? NULL : p + strlen(word);
+}
+
+static void parse_keys(const char *path, char *text, uint8_t appliance[16], char **sealed)
+{
+	char *id = line_of(text, "appliance "), *key = line_of(text, "dbkey ");
+
+	if (id == NULL || key == NULL)
+		fatal("%s: the lines 'appliance' and 'dbkey' are missing: restore it from the "
+		      "backup",
+		    path);
+	id[strcspn(id, "\n")] = '\0';
+	key[strcspn(key, "\n")] = '\0';
+	if (text_unhex(appliance, 16, id, strlen(id)) != KE_OK)
+		fatal("%s: the appliance id is malformed: restore it from the backup", path);
+	*sealed = key;
+}
+
+/* A store that belongs to another appliance would not fit its keys' bindings. */
+static void check_appliance(struct engine *e, const uint8_t appliance[16])
+{
+	uint8_t id[16];
+	size_t n;
+	int r = db_turn_begin(e->db);
+
+	if (r == KE_OK)
+		r = db_meta_get(e->db, DB_META_APPLIANCE, id, sizeof id, &n);
+	if (r == KE_NOTFOUND)
+		r = db_meta_set(e->db, DB_META_APPLIANCE, appliance, 16);
+	else if (r == KE_OK && (n != 16 || memcmp(id, appliance, 16) != 0))
+		fatal("%s belongs to another appliance than %s: restore both from one backup",
+		    DB_FILE, KEYS_FILE);
+	if (r == KE_OK)
+		r = db_turn_commit(e->db, NULL);
+	if (r != KE_OK)
+		fatal("store: %s: %s", ke_words(r), db_why(e->db));
+}
+
+void boot_open(struct engine *e, int hsm)
+{
+	char keys_path[RCONF_PATH + 16], new_path[RCONF_PATH + 16], why[DB_WHY_MAX] = "";
+	char text[KEYS_MAX], *sealed;
+	uint8_t appliance[16], *key = sodium_malloc(32);
+	bool is_new;
+	int r;
+
+	if (key == NULL)
+		fatal("out of memory");
+	snprintf(keys_path, sizeof keys_path, "%s/%s", e->conf.store, KEYS_FILE);
+	snprintf(new_path, sizeof new_path, "%s/%s", e->conf.store, NEW_FILE);
+	read_keys(keys_path, text);
+	parse_keys(keys_path, text, appliance, &sealed);
+	hsm_start(e, hsm, sealed, appliance, key);
+	is_new = access(new_path, F_OK) == 0;
+	r = db_open(&e->db, e->conf.store, key, is_new ? DB_CREATE : 0, why);
+	sodium_free(key); /* wipes */
+	if (r != KE_OK)
+		fatal("store: %s", why[0] != '\0' ? why : ke_words(r));
+	check_appliance(e, appliance);
+	if (is_new && unlink(new_path) != 0)
+		fatal("%s: %s", new_path, strerror(errno));
+}

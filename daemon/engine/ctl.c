@@ -1,0 +1,260 @@
+/*
+ * The control socket: see ctl.h. Runs in engine.
+ */
+#include "daemon/engine/ctl.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/api/apimsg.h"
+#include "daemon/engine/engine.h"
+#include "daemon/engine/health.h"
+#include "daemon/loop/chan.h"
+#include "daemon/msg/log.h"
+#include "db/db_audit.h"
+#include "db/db_user.h"
+#include "policy/roles.h"
+
+#define CLIENT_MS  120000 /* a password may be typed before the client connects, not after */
+#define CTL_QUEUE  4
+#define STATUS_MAX 60000
+
+static struct ctl_client *client_of(struct job *j)
+{
+	return (struct ctl_client *)(void *)j; /* its first member */
+}
+
+static void answer(
+    struct engine *e, struct ctl_client *c, uint16_t type, int result, const char *words)
+{
+	struct turn_out *o = turn_out_new(TURN_CTL, strlen(words) + 8);
+	struct wire_out w;
+
+	wire_out_init(&w, o->body, o->len);
+	wire_put_i32(&w, result);
+	wire_put_cstr(&w, words);
+	if (w.err != KE_OK)
+		fatal("words do not fit their message");
+	o->len = w.len;
+	o->index = (uint8_t)(c - e->ctl.client);
+	o->chan = c->serial;
+	o->type = type;
+	o->id = c->request;
+	turn_send(e, o);
+}
+
+void ctl_replace(struct engine *e, const struct turn_out *o)
+{
+	struct ctl_client *c = &e->ctl.client[o->index];
+
+	if (c->serial == o->chan)
+		answer(e, c, o->type, KE_IO, "the store does not answer; nothing was changed");
+}
+
+void ctl_deliver(struct engine *e, const struct turn_out *o)
+{
+	struct ctl_client *c = &e->ctl.client[o->index];
+
+	if (c->chan == NULL || c->serial != o->chan)
+		return;
+	if (chan_send(c->chan, o->type, o->id, o->body, o->len, -1) != KE_OK)
+		log_warn("a client of the control socket did not take its answer");
+}
+
+static int audit(struct engine *e, const char *action, const uint8_t user[16], uint8_t roles)
+{
+	char detail[64];
+	int n = snprintf(detail, sizeof detail, "{\"by\":\"control\",\"roles\":%u}", roles);
+
+	return db_audit_append(e->db, turn_now_ms(e), NULL, action, user, detail, (size_t)n);
+}
+
+/* --- admin create --- */
+
+static int create_admin(struct engine *e, const char *email, const char *phc)
+{
+	struct db_user u = {.roles = ROLE_BIT_USER | ROLE_BIT_ADMIN, .created_ms = turn_now_ms(e)};
+	int r;
+
+	engine_uuid(u.id, u.created_ms);
+	memcpy(u.email, email, strlen(email) + 1);
+	memcpy(u.phc, phc, strlen(phc) + 1);
+	r = db_user_create(e->db, &u);
+	sodium_memzero(&u, sizeof u.phc);
+	return r == KE_OK ? audit(e, "admin-create", u.id, u.roles) : r;
+}
+
+/* Runs a change in a savepoint of its own. */
+static int in_savepoint(struct engine *e,
+    int (*change)(struct engine *, const char *, const char *), const char *a, const char *b)
+{
+	int r = turn_begin(e), end;
+
+	if (r == KE_OK)
+		r = db_savepoint(e->db);
+	if (r != KE_OK)
+		return r;
+	r = change(e, a, b);
+	end = r == KE_OK ? db_release(e->db) : db_rollback_to(e->db);
+	return r == KE_OK ? end : r;
+}
+
+static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *in)
+{
+	struct ctl_client *c = client_of(j);
+	char phc[KDF_PHC_MAX + 1];
+
+	if (in == NULL || r != KE_OK) {
+		answer(e, c, MSG_CTL_ADMIN_ANS, r, "the password could not be hashed; try again");
+		return KE_OK;
+	}
+	wire_get_cstr(in, phc, sizeof phc);
+	if (wire_end(in) != KE_OK) {
+		answer(e, c, MSG_CTL_ADMIN_ANS, KE_INTERNAL, "kdf answered nonsense");
+		return KE_PEER;
+	}
+	r = in_savepoint(e, create_admin, c->email, phc);
+	sodium_memzero(phc, sizeof phc);
+	answer(e, c, MSG_CTL_ADMIN_ANS, r,
+	    r == KE_OK       ? "the admin is created"
+	    : r == KE_EXISTS ? "this address has an account already; give it the role with "
+			       "'kleroctl admin roles'"
+			     : ke_words(r));
+	return KE_OK;
+}
+
+static int on_admin(struct engine *e, struct ctl_client *c, struct wire_in *in)
+{
+	const struct field *fields = route_table[RT_register].fields;
+	struct api_value email = {.present = true}, password = {.present = true};
+	int r;
+
+	email.p = wire_get_str(in, sizeof c->email - 1, &email.n);
+	password.p = wire_get_str(in, 1024, &password.n);
+	if (wire_end(in) != KE_OK)
+		return KE_PEER;
+	if (!api_value_ok(&fields[0], &email) || !api_value_ok(&fields[1], &password)) {
+		answer(e, c, MSG_CTL_ADMIN_ANS, KE_RANGE,
+		    "an address in lower case and a password of 12 to 512 bytes are needed");
+		return KE_OK;
+	}
+	memcpy(c->email, email.p, email.n);
+	c->email[email.n] = '\0';
+	r = eng_kdf_hash(e, &c->job, "admin_hashed", admin_hashed, password.p, password.n);
+	if (r != KE_OK)
+		answer(e, c, MSG_CTL_ADMIN_ANS, r, "too many passwords are waiting; try again");
+	return KE_OK;
+}
+
+/* --- roles --- */
+
+static int change_roles(struct engine *e, const char *email, const char *roles)
+{
+	struct db_user u;
+	uint8_t bits = (uint8_t)(roles[0] | ROLE_BIT_USER);
+	int r = db_user_by_email(e->db, email, strlen(email), &u);
+
+	if (r == KE_OK)
+		r = db_user_set_roles(e->db, u.id, bits);
+	if (r == KE_OK)
+		r = audit(e, "roles", u.id, bits);
+	if (r == KE_OK)
+		tokcache_drop_user(e->tokens, u.id); /* they count from the next request on */
+	sodium_memzero(&u, sizeof u);
+	return r;
+}
+
+static int on_roles(struct engine *e, struct ctl_client *c, struct wire_in *in)
+{
+	char roles[2] = "";
+	int r;
+
+	wire_get_cstr(in, c->email, sizeof c->email);
+	roles[0] = (char)wire_get_u8(in);
+	if (wire_end(in) != KE_OK || (roles[0] & ~ROLES_ALL) != 0)
+		return KE_PEER;
+	r = in_savepoint(e, change_roles, c->email, roles);
+	answer(e, c, MSG_CTL_ROLES_ANS, r,
+	    r == KE_OK                           ? "the roles are set"
+	    : r == KE_NOTFOUND || r == KE_FORMAT ? "no account has this address"
+						 : ke_words(r));
+	return KE_OK;
+}
+
+/* --- the client --- */
+
+static int on_status(struct engine *e, struct ctl_client *c)
+{
+	struct jsonw w;
+
+	jsonw_init(&w, e->scratch, STATUS_MAX - 1);
+	health_put(e, &w, true);
+	if (jsonw_end(&w) != KE_OK)
+		return KE_INTERNAL;
+	e->scratch[w.len] = '\0';
+	answer(e, c, MSG_CTL_STATUS_ANS, KE_OK, e->scratch);
+	return KE_OK;
+}
+
+static int on_message(void *arg, struct chan *chan, const struct msg *m)
+{
+	struct engine *e = arg;
+	struct ctl_client *c = &e->ctl.client[chan_index(chan)];
+	struct wire_in in;
+
+	/* one question at a time: there is one place to remember whose answer is due */
+	if (c->job.id != 0)
+		return KE_PEER;
+	c->request = m->id;
+	wire_in_init(&in, m->body, m->len);
+	switch (m->type) {
+	case MSG_CTL_ADMIN:
+		return on_admin(e, c, &in);
+	case MSG_CTL_ROLES:
+		return on_roles(e, c, &in);
+	default:
+		return on_status(e, c);
+	}
+}
+
+static void on_closed(void *arg, struct chan *chan)
+{
+	struct engine *e = arg;
+	struct ctl_client *c = &e->ctl.client[chan_index(chan)];
+
+	job_cancel(e, &c->job);
+	c->chan = NULL;
+	c->serial = 0;
+}
+
+void ctl_attach(struct engine *e, int fd)
+{
+	struct ctl_client *c = e->ctl.client, *end = c + CTL_CLIENTS;
+
+	while (c < end && c->chan != NULL)
+		c++;
+	if (c == end) {
+		log_warn("too many clients of the control socket at once; one is refused");
+		close(fd);
+		return;
+	}
+	c->serial = ++e->ctl.serial;
+	c->until_ms = engine_clock_ms() + CLIENT_MS;
+	c->chan = chan_new(e->base, fd, ROLE_ENGINE, ROLE_CTL, (uint8_t)(c - e->ctl.client),
+	    CTL_QUEUE, on_message, on_closed, e);
+}
+
+void ctl_expire(struct engine *e, int64_t now_ms)
+{
+	for (unsigned i = 0; i < CTL_CLIENTS; i++) {
+		struct ctl_client *c = &e->ctl.client[i];
+		struct chan *chan = c->chan;
+
+		if (chan == NULL || now_ms < c->until_ms)
+			continue;
+		on_closed(e, chan);
+		chan_free(chan);
+	}
+}

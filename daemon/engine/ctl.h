@@ -1,0 +1,39 @@
+/*
+ * Clients of the control socket (kleroctl): parent has checked who they are (root or its own
+ * uid) and hands their sockets over. Garbage closes that client and nothing else. Runs in engine.
+ */
+#ifndef DAEMON_ENGINE_CTL_H
+#define DAEMON_ENGINE_CTL_H
+
+#include <stdint.h>
+
+#include "daemon/engine/job.h"
+
+#define CTL_CLIENTS 8
+
+struct engine;
+struct chan;
+struct turn_out;
+
+struct ctl_client {
+	struct job job;    /* first member: a step finds its client by it */
+	struct chan *chan; /* NULL: free */
+	uint64_t serial, request;
+	int64_t until_ms;
+	char email[256];
+};
+
+struct ctl {
+	uint64_t serial;
+	struct ctl_client client[CTL_CLIENTS];
+};
+
+/* A new client; owns fd. */
+void ctl_attach(struct engine *e, int fd);
+/* Closes those that have been there too long. */
+void ctl_expire(struct engine *e, int64_t now_ms);
+void ctl_deliver(struct engine *e, const struct turn_out *o);
+/* The commit failed: another answer in the place of o. */
+void ctl_replace(struct engine *e, const struct turn_out *o);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * klerod-engine: the business of the appliance. Authentication, authorisation, money, raffles and
+ * the store are here and nowhere else. It holds the database key (inside SQLCipher) and all
+ * business state; it has no network and may touch the store's folder only.
+ * Runs as the engine role. Trusts parent and hsm; trusts neither net, kdf nor a control client.
+ */
+#include "daemon/engine/engine.h"
+
+#include <event2/event.h>
+#include <sodium.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/engine/boot.h"
+#include "daemon/engine/proof.h"
+#include "daemon/loop/control.h"
+#include "daemon/msg/log.h"
+#include "daemon/msg/start.h"
+#include "db/db.h"
+#include "policy/text.h"
+#include "sandbox/sandbox.h"
+
+#define TICK_MS 250
+
+static int64_t clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t engine_clock_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
+int64_t engine_clock_ms(void)
+{
+	return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t engine_now_ms(void)
+{
+	return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+void engine_uuid(uint8_t id[16], int64_t now_ms)
+{
+	uint8_t rnd[10];
+
+	randombytes_buf(rnd, sizeof rnd);
+	text_uuid7(id, now_ms, rnd);
+}
+
+static void on_peer(void *arg, enum role peer, uint8_t index, int fd)
+{
+	peers_attach(arg, peer, index, fd);
+}
+
+static void on_other(void *arg, const struct msg *m)
+{
+	(void)arg;
+	if (m->type != MSG_ENGINE_CLIENT)
+		fatal("parent sent message %u", m->type);
+	ctl_attach(arg, m->fd);
+}
+
+static void on_stop(void *arg)
+{
+	struct engine *e = arg;
+
+	e->stopping = true;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *e = arg;
+	int64_t now_ms = engine_clock_ms();
+
+	(void)fd;
+	(void)what;
+	job_expire(e, now_ms);
+	ctl_expire(e, now_ms);
+}
+
+static void start_loop(struct engine *e, const struct boot_peers *early)
+{
+	static const struct control_cbs cbs = {.peer = on_peer, .other = on_other, .stop = on_stop};
+	static const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+	struct event *ev = event_new(e->base, -1, EV_PERSIST, on_tick, e);
+
+	if (ev == NULL || event_add(ev, &tick) != 0)
+		fatal("out of memory");
+	for (unsigned i = 0; i < early->n; i++)
+		peers_attach(e, early->peer[i].role, early->peer[i].index, early->peer[i].fd);
+	maint_start(e);
+	control_start(e->base, ROLE_ENGINE, &cbs, e);
+}
+
+/* One iteration of libevent's loop is one turn. What waits for others may finish after STOP. */
+static void loop(struct engine *e)
+{
+	turn_end(e); /* what start_loop() has put into the first */
+	while (!e->stopping || e->jobs.waiting > 0) {
+		if (event_base_loop(e->base, EVLOOP_ONCE) != 0)
+			fatal("event loop");
+		turn_end(e);
+	}
+}
+
+int main(void)
+{
+	static struct engine e;
+	static struct boot_peers early;
+	struct sandbox_path paths[] = {{e.conf.store, true}};
+	int hsm;
+
+	start_early(ROLE_ENGINE);
+	boot_configure(&e);
+	hsm = boot_wait_hsm(&early);
+	boot_warm_up(&e);
+	e.base = event_base_new();
+	turn_init(&e);
+	kdf_init(&e);
+	start_sandbox(ROLE_ENGINE, &e.conf.id, paths, 1, 0);
+	boot_open(&e, hsm);
+	proof_start(&e, e.conf.store);
+	start_loop(&e, &early);
+	start_ready(ROLE_ENGINE);
+	loop(&e);
+	maint_stop(&e);
+	db_close(e.db);
+	return 0;
+}

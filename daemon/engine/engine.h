@@ -1,0 +1,67 @@
+/*
+ * The one context of klerod-engine: everything that the role holds hangs on it. Runs in engine,
+ * which trusts hsm and parent, and neither net, kdf nor a client of the control socket.
+ *
+ * The order of things (DESIGN.md section 5): messages arrive (peers) → each becomes a request
+ * (rq) that passes the gate (api) and runs its handler in its own savepoint → answers and
+ * questions to hsm wait in the turn → one commit → they leave. What needs another process is a
+ * job: named steps with an await between them.
+ */
+#ifndef DAEMON_ENGINE_ENGINE_H
+#define DAEMON_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/engine/ctl.h"
+#include "daemon/engine/delay.h"
+#include "daemon/engine/hsm.h"
+#include "daemon/engine/job.h"
+#include "daemon/engine/kdf.h"
+#include "daemon/engine/maint.h"
+#include "daemon/engine/metrics.h"
+#include "daemon/engine/peers.h"
+#include "daemon/engine/tokcache.h"
+#include "daemon/engine/turn.h"
+#include "daemon/engine/userlimit.h"
+#include "daemon/msg/rconf.h"
+
+struct event_base;
+struct db;
+
+#define ENGINE_SCRATCH                                                                             \
+	((size_t)2 << 20) /* the longest answer; beyond 64 KiB it travels as a memfd */
+
+struct engine {
+	struct rconf_engine conf;
+	struct event_base *base;
+	struct db *db;
+	char issuer[RCONF_PATH + 8];    /* https://<host> */
+	char log_name[RCONF_PATH + 16]; /* <host>/klero/log */
+	int proofs;                     /* folder of the finished proof bundles */
+	struct peers peers;
+	struct turn turn;
+	struct jobs jobs;
+	struct hsm hsm;
+	struct kdf kdf;
+	struct maint maint;
+	struct ctl ctl;
+	struct metrics metrics;
+	struct tokcache *tokens;
+	struct userlimit *limits;
+	struct delay *delays;
+	char *scratch;   /* ENGINE_SCRATCH bytes in which answers are written, one at a time */
+	uint8_t *stored; /* DB_ANSWER_MAX bytes for the stored form of one */
+	bool stopping;
+};
+
+/* Milliseconds and microseconds that only go forward, for deadlines and durations. */
+int64_t engine_clock_ms(void);
+int64_t engine_clock_us(void);
+/* Unix milliseconds. */
+int64_t engine_now_ms(void);
+/* A fresh UUIDv7. */
+void engine_uuid(uint8_t id[16], int64_t now_ms);
+
+#endif

@@ -1,0 +1,251 @@
+/*
+ * The stubs of hsm: see hsm.h. Runs in engine.
+ */
+#include "daemon/engine/hsm.h"
+
+#include <poll.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/engine/engine.h"
+#include "daemon/loop/chan.h"
+#include "daemon/msg/log.h"
+
+#define HSM_TIMEOUT_MS   8000  /* one question */
+#define START_TIMEOUT_MS 30000 /* an HSM may need its time to log in */
+#define QUESTION_MAX     2048
+
+/* Public keys, as they come at start and with every fresh hsm. */
+static int take_keys(struct engine *e, struct wire_in *in)
+{
+	struct hsm *h = &e->hsm;
+	uint32_t version = wire_get_u32(in);
+	const uint8_t *point = wire_get_view(in, TOKEN_POINT);
+	uint32_t log_version = wire_get_u32(in);
+	const uint8_t *log = wire_get_view(in, sizeof h->log.pub);
+	uint8_t digest = wire_get_u8(in);
+
+	if (wire_end(in) != KE_OK)
+		return KE_PEER;
+	if (h->token.version != version || memcmp(h->token.point, point, TOKEN_POINT) != 0) {
+		if (token_key_set(&h->token, version, point) != KE_OK)
+			return KE_PEER;
+		tokcache_drop_all(e->tokens);
+		turn_dirty(e, CACHE_KEYS);
+	}
+	h->log_version = log_version;
+	memcpy(h->log.pub, log, sizeof h->log.pub);
+	memcpy(h->log.name, e->log_name, strlen(e->log_name) + 1);
+	note_key_id(h->log.id, h->log.name, h->log.pub);
+	h->has_digest_key = digest != 0;
+	return KE_OK;
+}
+
+/* One question over the blocking channel, answered or fatal. */
+static void ask_blocking(
+    int fd, uint16_t type, const struct wire_out *w, uint8_t *buf, struct wire_in *in)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct msg m;
+	int r = msg_send(fd, type, 1, w->buf, w->len, -1);
+
+	if (r == KE_OK && poll(&p, 1, START_TIMEOUT_MS) != 1)
+		r = KE_TIMEOUT;
+	if (r == KE_OK)
+		r = msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, buf, &m);
+	if (r == KE_OK && (m.type != type + 1 || m.id != 1))
+		r = KE_PEER;
+	if (r != KE_OK)
+		fatal("hsm does not answer: %s; see its own lines above", ke_words(r));
+	wire_in_init(in, m.body, m.len);
+}
+
+void hsm_start(
+    struct engine *e, int fd, const char *sealed, const uint8_t appliance[16], uint8_t dbkey[32])
+{
+	uint8_t *buf = malloc(MSG_MAX), question[QUESTION_MAX];
+	struct wire_out w;
+	struct wire_in in;
+	int r;
+
+	if (buf == NULL)
+		fatal("out of memory");
+	wire_out_init(&w, question, sizeof question);
+	ask_blocking(fd, MSG_HSM_KEYS, &w, buf, &in);
+	r = wire_get_i32(&in);
+	if (r != KE_OK)
+		fatal("hsm has no public keys: %s", ke_words(r));
+	if (take_keys(e, &in) != KE_OK)
+		fatal("hsm's public keys do not fit");
+	wire_put_cstr(&w, sealed);
+	wire_put_raw(&w, appliance, 16);
+	ask_blocking(fd, MSG_HSM_OPEN_DBKEY, &w, buf, &in);
+	r = wire_get_i32(&in);
+	if (r != KE_OK)
+		fatal("the database key in klero.keys does not open (%s): it belongs to another "
+		      "token, or the file is damaged; restore klero.keys and token together",
+		    ke_words(r));
+	wire_get_raw(&in, dbkey, 32);
+	if (wire_end(&in) != KE_OK)
+		fatal("hsm's database key does not fit");
+	sodium_memzero(buf, MSG_MAX);
+	free(buf);
+}
+
+static void ask(struct engine *e, uint64_t id, uint16_t type, const struct wire_out *w)
+{
+	struct turn_out *o;
+
+	if (w->err != KE_OK)
+		fatal("a question to hsm does not fit: %s", ke_words(w->err));
+	o = turn_out_new(TURN_HSM, w->len);
+	memcpy(o->body, w->buf, w->len);
+	o->type = type;
+	o->id = id;
+	o->chan = e->peers.hsm.serial;
+	metrics_count(&e->metrics, METRIC_HSM_CALLS);
+	turn_send(e, o);
+}
+
+static int keys_known(struct engine *e, struct job *j, int r, struct wire_in *in)
+{
+	(void)j;
+	if (in == NULL || r != KE_OK) {
+		log_warn("hsm does not tell its public keys: %s", ke_words(r));
+		return KE_OK;
+	}
+	return take_keys(e, in);
+}
+
+void hsm_attached(struct engine *e)
+{
+	struct wire_out w;
+	uint8_t nothing[1];
+
+	job_cancel(e, &e->hsm.job);
+	wire_out_init(&w, nothing, 0);
+	if (job_await(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS_ANS, HSM_TIMEOUT_MS) ==
+	    KE_OK)
+		ask(e, e->hsm.job.id, MSG_HSM_KEYS, &w);
+}
+
+static bool waits_for_hsm(const struct job *j, uint64_t arg)
+{
+	(void)arg;
+	return j->answer >= MSG_HSM_KEYS && j->answer <= MSG_HSM_SIGN_DRAW1_ANS;
+}
+
+void hsm_gone(struct engine *e)
+{
+	job_fail_all(e, waits_for_hsm, 0, KE_UNAVAIL);
+}
+
+int hsm_answer(struct engine *e, const struct msg *m)
+{
+	struct wire_in in;
+	int r;
+
+	wire_in_init(&in, m->body, m->len);
+	r = wire_get_i32(&in);
+	if (r != KE_OK)
+		metrics_count(&e->metrics, METRIC_HSM_ERRORS);
+	return job_answer(e, m->id, m->type, r, &in);
+}
+
+/* The request waits, the question leaves with this turn. */
+static int await(struct rq *q, const char *name, rq_step *step, uint16_t type, struct wire_out *w)
+{
+	int r;
+
+	if (q->e->peers.hsm.chan == NULL)
+		return KE_UNAVAIL;
+	r = rq_await(q, name, step, (uint16_t)(type + 1), HSM_TIMEOUT_MS);
+	if (r == RQ_WAIT)
+		ask(q->e, q->job.id, type, w);
+	sodium_memzero(w->buf, w->len);
+	return r;
+}
+
+int eng_hsm_session(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
+    const uint8_t family[16], uint8_t roles, uint32_t generation)
+{
+	uint8_t buf[64];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, user, 16);
+	wire_put_raw(&w, family, 16);
+	wire_put_u8(&w, roles);
+	wire_put_u32(&w, generation);
+	wire_put_u64(&w, (uint64_t)(q->now_ms / 1000));
+	return await(q, name, step, MSG_HSM_SESSION, &w);
+}
+
+int eng_hsm_refresh(struct rq *q, const char *name, rq_step *step, const uint8_t *token, size_t n)
+{
+	uint8_t buf[512];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_str(&w, token, n);
+	return await(q, name, step, MSG_HSM_REFRESH, &w);
+}
+
+int eng_hsm_holder(struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16],
+    const uint8_t holder_hash[32])
+{
+	uint8_t buf[64];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, raffle, 16);
+	wire_put_raw(&w, holder_hash, 32);
+	return await(q, name, step, MSG_HSM_HOLDER, &w);
+}
+
+int eng_hsm_new_seed(struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16])
+{
+	uint8_t buf[16];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, raffle, 16);
+	return await(q, name, step, MSG_HSM_NEW_SEED, &w);
+}
+
+int eng_hsm_reveal_seed(
+    struct rq *q, const char *name, rq_step *step, const struct record1 *rec, const char *seed_blob)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, rec->raffle, 16);
+	wire_put_raw(&w, rec->seed_commit, 32);
+	wire_put_u64(&w, rec->tickets);
+	wire_put_raw(&w, rec->root, 32);
+	wire_put_raw(&w, rec->aggregate, 32);
+	wire_put_str(&w, rec->entropy, rec->entropy_len);
+	wire_put_cstr(&w, seed_blob);
+	return await(q, name, step, MSG_HSM_REVEAL_SEED, &w);
+}
+
+int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const struct record1 *rec)
+{
+	uint8_t *buf = sodium_malloc(MSG_BODY_MAX);
+	struct wire_out w;
+	size_t n = 0;
+	int r;
+
+	if (buf == NULL)
+		fatal("out of memory");
+	wire_out_init(&w, buf, MSG_BODY_MAX);
+	wire_put_cstr(&w, q->e->log_name);
+	r = w.err != KE_OK ? w.err : record1_wire(rec, buf + w.len, MSG_BODY_MAX - w.len, &n);
+	w.len += n;
+	if (r == KE_OK)
+		r = await(q, name, step, MSG_HSM_SIGN_DRAW1, &w);
+	sodium_free(buf);
+	return r;
+}

@@ -1,0 +1,58 @@
+/*
+ * The stubs of hsm: one function per question, twin-named with its answer there. Each makes the
+ * request wait (rq_await) and puts the question into the turn, so that it leaves only after the
+ * commit of what the step has reserved. Runs in engine; hsm is more trusted than engine, so an
+ * answer that does not decode is fatal (chan's blame).
+ */
+#ifndef DAEMON_ENGINE_HSM_H
+#define DAEMON_ENGINE_HSM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/engine/job.h"
+#include "daemon/engine/rq.h"
+#include "daemon/engine/token.h"
+#include "daemon/msg/msg.h"
+#include "policy/note.h"
+#include "policy/record.h"
+
+struct engine;
+
+/* What hsm's public halves are. */
+struct hsm {
+	struct token_key token;
+	uint32_t log_version; /* 0: not known yet */
+	struct note_key log;
+	bool has_digest_key; /* the module can make v1 commitments */
+	struct job job;      /* asks for them */
+};
+
+/*
+ * At start, before the loop: asks over the blocking channel fd for the public keys and opens the
+ * database key of the text `sealed`. Fatal with one line when it cannot.
+ */
+void hsm_start(
+    struct engine *e, int fd, const char *sealed, const uint8_t appliance[16], uint8_t dbkey[32]);
+
+void hsm_attached(struct engine *e);
+void hsm_gone(struct engine *e);
+/* A message of hsm's; KE_PEER when it was never asked for. */
+int hsm_answer(struct engine *e, const struct msg *m) KE_CHECK;
+
+/* Each returns RQ_WAIT, or why it cannot wait. The step gets hsm's result and fields. */
+int eng_hsm_session(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
+    const uint8_t family[16], uint8_t roles, uint32_t generation) KE_CHECK;
+int eng_hsm_refresh(
+    struct rq *q, const char *name, rq_step *step, const uint8_t *token, size_t n) KE_CHECK;
+int eng_hsm_holder(struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16],
+    const uint8_t holder_hash[32]) KE_CHECK;
+int eng_hsm_new_seed(
+    struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16]) KE_CHECK;
+/* raffle, seed_commit, tickets, root, aggregate and entropy of the record are asked about. */
+int eng_hsm_reveal_seed(struct rq *q, const char *name, rq_step *step, const struct record1 *rec,
+    const char *seed_blob) KE_CHECK;
+int eng_hsm_sign_draw1(
+    struct rq *q, const char *name, rq_step *step, const struct record1 *rec) KE_CHECK;
+
+#endif

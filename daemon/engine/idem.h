@@ -1,0 +1,17 @@
+/*
+ * Idempotency-Key (API.md): the scope is user and route; the same key and body get the first
+ * answer again, another body is refused, a first request still under way too. The answer is
+ * stored in the commit of its effect; what a retry may cure (5xx, 429) is not stored.
+ * Runs in engine.
+ */
+#ifndef DAEMON_ENGINE_IDEM_H
+#define DAEMON_ENGINE_IDEM_H
+
+#include "daemon/engine/rq.h"
+
+/* KE_OK: go on; KE_EXISTS: the first answer stands in q->ans; RQ_REFUSED; KE_* of the store. */
+int idem_look(struct rq *q) KE_CHECK;
+/* Stores the answer if it is to be kept; returns KE_OK, or the store's failure. */
+int idem_keep(struct rq *q) KE_CHECK;
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Background work: rows of the one jobs table, at most five at once, each one step per turn.
+ * Runs in engine.
+ */
+#ifndef DAEMON_ENGINE_MAINT_H
+#define DAEMON_ENGINE_MAINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "db/db_job.h"
+
+struct engine;
+struct event;
+struct proof_build;
+
+struct maint_run {
+	bool active;
+	struct db_job job;
+	struct proof_build *proof;
+};
+
+struct maint {
+	struct event *timer;
+	struct maint_run run[DB_JOBS_AT_ONCE];
+	bool recover; /* rows that say "running" are not: take them back first */
+};
+
+/* Puts the periodic jobs into the table and starts the timer. Fatal. */
+void maint_start(struct engine *e);
+void maint_stop(struct engine *e);
+/* There may be something to do at once. */
+void maint_kick(struct engine *e);
+/* The commit of a turn failed: what ran in it did not happen. */
+void maint_lost(struct engine *e);
+
+#endif

@@ -1,0 +1,196 @@
+/*
+ * Metrics: see metrics.h. Runs in engine.
+ */
+#include "daemon/engine/metrics.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "daemon/engine/engine.h"
+#include "daemon/loop/chan.h"
+
+static const uint32_t bounds_us[METRICS_BUCKETS] = {
+    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 500000, 2500000};
+
+static const struct {
+	const char *name, *help;
+} counters[METRIC_COUNT] = {
+    [METRIC_TURNS] = {"klero_turns_total", "Commits that wrote something"},
+    [METRIC_FAILED_TURNS] = {"klero_turns_failed_total", "Commits that failed"},
+    [METRIC_TURN_REQUESTS] = {"klero_turn_requests_total", "Requests in written commits"},
+    [METRIC_TOKEN_HITS] = {"klero_token_cache_hits_total", "Access tokens found in the cache"},
+    [METRIC_TOKEN_MISSES] = {"klero_token_cache_misses_total", "Access tokens verified"},
+    [METRIC_TOKENS_REFUSED] = {"klero_tokens_refused_total", "Access tokens refused"},
+    [METRIC_LOGINS_FAILED] = {"klero_logins_failed_total", "Logins with a wrong password"},
+    [METRIC_LOGINS_DELAYED] = {"klero_logins_delayed_total", "Logins told to wait"},
+    [METRIC_REFRESH_REUSED] = {"klero_refresh_reused_total", "Refresh tokens used twice"},
+    [METRIC_TICKETS_SOLD] = {"klero_tickets_sold_total", "Tickets sold"},
+    [METRIC_HSM_CALLS] = {"klero_hsm_calls_total", "Questions to hsm"},
+    [METRIC_HSM_ERRORS] = {"klero_hsm_errors_total", "Answers of hsm that were refusals"},
+    [METRIC_KDF_CALLS] = {"klero_kdf_calls_total", "Passwords given to kdf"},
+    [METRIC_KDF_REFUSED] = {"klero_kdf_refused_total", "Passwords refused, the queue being full"},
+};
+
+void metrics_count(struct metrics *m, enum metric which)
+{
+	m->counter[which]++;
+}
+
+void metrics_add(struct metrics *m, enum metric which, uint64_t n)
+{
+	m->counter[which] += n;
+}
+
+static void observe(struct metrics_histogram *h, int64_t us)
+{
+	uint64_t v = us < 0 ? 0 : (uint64_t)us;
+	unsigned i = 0;
+
+	while (i < METRICS_BUCKETS && v > bounds_us[i])
+		i++;
+	h->bucket[i]++;
+	h->count++;
+	h->sum_us += v;
+}
+
+void metrics_request(struct metrics *m, uint16_t route, uint16_t status, int64_t us)
+{
+	struct metrics_status *s = m->status[route];
+	unsigned i = 0;
+
+	/* should a route ever know more statuses, the last place counts the rest */
+	while (i < METRICS_STATUSES - 1 && s[i].status != 0 && s[i].status != status)
+		i++;
+	s[i].status = status;
+	s[i].count++;
+	observe(&m->latency[route], us);
+}
+
+void metrics_commit(struct metrics *m, int64_t us, uint32_t requests)
+{
+	m->counter[METRIC_TURNS]++;
+	m->counter[METRIC_TURN_REQUESTS] += requests;
+	observe(&m->commit, us);
+}
+
+struct text {
+	char *buf;
+	size_t cap, len;
+	int err;
+};
+
+static void __attribute__((format(printf, 2, 3))) put(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->buf + t->len, t->cap - t->len, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= t->cap - t->len)
+		t->err = KE_FULL;
+	else
+		t->len += (size_t)n;
+}
+
+static void head(struct text *t, const char *name, const char *type, const char *help)
+{
+	put(t, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void gauge(struct text *t, const char *name, const char *help, uint64_t v)
+{
+	head(t, name, "gauge", help);
+	put(t, "%s %llu\n", name, (unsigned long long)v);
+}
+
+static void histogram(
+    struct text *t, const char *name, const char *label, const struct metrics_histogram *h)
+{
+	const char *comma = label[0] == '\0' ? "" : ",", *open = label[0] == '\0' ? "" : "{",
+		   *close = label[0] == '\0' ? "" : "}";
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < METRICS_BUCKETS; i++) {
+		sum += h->bucket[i];
+		put(t, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, label, comma, bounds_us[i] / 1e6,
+		    (unsigned long long)sum);
+	}
+	put(t, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, label, comma,
+	    (unsigned long long)h->count);
+	put(t, "%s_sum%s%s%s %.6f\n", name, open, label, close, (double)h->sum_us / 1e6);
+	put(t, "%s_count%s%s%s %llu\n", name, open, label, close, (unsigned long long)h->count);
+}
+
+static void requests(struct text *t, const struct metrics *m)
+{
+	char label[64];
+
+	head(t, "klero_requests_total", "counter", "Requests answered, by route and status");
+	for (unsigned r = 0; r < ROUTE_COUNT; r++) {
+		for (unsigned i = 0; i < METRICS_STATUSES && m->status[r][i].status != 0; i++)
+			put(t, "klero_requests_total{route=\"%s\",status=\"%u\"} %llu\n",
+			    route_table[r].name, m->status[r][i].status,
+			    (unsigned long long)m->status[r][i].count);
+	}
+	head(t, "klero_request_seconds", "histogram", "From arrival in engine to the answer");
+	for (unsigned r = 0; r < ROUTE_COUNT; r++) {
+		if (m->latency[r].count == 0)
+			continue;
+		snprintf(label, sizeof label, "route=\"%s\"", route_table[r].name);
+		histogram(t, "klero_request_seconds", label, &m->latency[r]);
+	}
+	head(t, "klero_commit_seconds", "histogram", "Duration of a commit, fsync included");
+	histogram(t, "klero_commit_seconds", "", &m->commit);
+}
+
+#define NET_COUNTERS 9
+
+static void nets(struct text *t, const struct engine *e)
+{
+	static const char *const names[NET_COUNTERS] = {"connections", "handshakes",
+	    "handshake_failures", "requests", "cache_hits", "refused_limit", "malformed",
+	    "timeouts", "open"};
+	char name[64];
+
+	for (unsigned k = 0; k < NET_COUNTERS; k++) {
+		bool is_gauge = k == NET_COUNTERS - 1;
+
+		snprintf(name, sizeof name, "klero_net_%s%s", names[k], is_gauge ? "" : "_total");
+		head(t, name, is_gauge ? "gauge" : "counter", "As counted by net");
+		for (unsigned i = 0; i < PEERS_NETS; i++) {
+			const struct net_stats *s = &e->peers.stats[i];
+			const uint64_t v[NET_COUNTERS] = {s->connections, s->handshakes,
+			    s->handshake_failures, s->requests, s->cache_hits, s->refused_limit,
+			    s->malformed, s->timeouts, s->open};
+
+			if (e->peers.net[i].chan != NULL)
+				put(t, "%s{net=\"%u\"} %llu\n", name, i, (unsigned long long)v[k]);
+		}
+	}
+}
+
+int metrics_write(const struct engine *e, char *buf, size_t cap, size_t *len)
+{
+	struct text t = {.buf = buf, .cap = cap};
+
+	head(&t, "klero_build_info", "gauge", "Version of the program");
+	put(&t, "klero_build_info{version=\"%s\"} 1\n", KLERO_VERSION);
+	requests(&t, &e->metrics);
+	for (unsigned i = 0; i < METRIC_COUNT; i++) {
+		head(&t, counters[i].name, "counter", counters[i].help);
+		put(&t, "%s %llu\n", counters[i].name, (unsigned long long)e->metrics.counter[i]);
+	}
+	head(&t, "klero_job_timeouts_total", "counter", "Requests whose peer did not answer");
+	put(&t, "klero_job_timeouts_total %llu\n", (unsigned long long)e->jobs.timeouts);
+	gauge(&t, "klero_jobs_waiting", "Requests waiting for another process", e->jobs.waiting);
+	gauge(&t, "klero_kdf_queue", "Passwords waiting for a kdf", e->kdf.queued);
+	gauge(&t, "klero_hsm_up", "1 when hsm is there", e->peers.hsm.chan != NULL);
+	gauge(&t, "klero_store_up", "1 when the last commit worked", !e->turn.sick);
+	head(&t, "klero_key_version", "gauge", "Version of each key in use");
+	put(&t, "klero_key_version{purpose=\"token\"} %u\n", e->hsm.token.version);
+	put(&t, "klero_key_version{purpose=\"log\"} %u\n", e->hsm.log_version);
+	nets(&t, e);
+	*len = t.len;
+	return t.err;
+}

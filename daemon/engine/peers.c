@@ -1,0 +1,167 @@
+/*
+ * Engine's channels: see peers.h. Runs in engine. One dispatch function per kind of peer, each
+ * with the few messages that msg.def lets that peer send.
+ */
+#include "daemon/engine/peers.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/engine/api.h"
+#include "daemon/engine/engine.h"
+#include "daemon/loop/chan.h"
+#include "daemon/msg/log.h"
+
+#define NET_QUEUE 2048 /* unsent answers; beyond NET_HIGH the net is not read from */
+#define NET_HIGH  256
+#define NET_LOW   64
+#define HSM_QUEUE JOBS_MAX
+#define KDF_QUEUE 4
+
+static struct peer *peer_of(struct engine *e, enum role role, uint8_t index)
+{
+	if (role == ROLE_HSM && index == 0)
+		return &e->peers.hsm;
+	if (role == ROLE_NET && index < PEERS_NETS)
+		return &e->peers.net[index];
+	if (role == ROLE_KDF && index < PEERS_KDFS)
+		return &e->peers.kdf[index];
+	return NULL;
+}
+
+static int from_net(void *arg, struct chan *c, const struct msg *m)
+{
+	struct engine *e = arg;
+	uint8_t index = chan_index(c);
+	struct wire_in in;
+
+	if (m->type == MSG_API_REQ)
+		return api_request(e, index, m);
+	wire_in_init(&in, m->body, m->len);
+	return apimsg_get_stats(&in, &e->peers.stats[index]);
+}
+
+static int from_hsm(void *arg, struct chan *c, const struct msg *m)
+{
+	(void)c;
+	return hsm_answer(arg, m);
+}
+
+static int from_kdf(void *arg, struct chan *c, const struct msg *m)
+{
+	return kdf_answer(arg, chan_index(c), m);
+}
+
+static void on_closed(void *arg, struct chan *c)
+{
+	struct engine *e = arg;
+	enum role role = chan_peer(c);
+	uint8_t index = chan_index(c);
+	struct peer *p = peer_of(e, role, index);
+
+	if (p->chan != c)
+		return; /* its successor is here already */
+	p->chan = NULL;
+	if (e->stopping)
+		return;
+	log_warn("%s %u is gone", role_word(role), index);
+	if (role == ROLE_HSM)
+		hsm_gone(e);
+	if (role == ROLE_KDF)
+		kdf_gone(e, index);
+}
+
+void peers_attach(struct engine *e, enum role role, uint8_t index, int fd)
+{
+	struct peer *p = peer_of(e, role, index);
+	chan_message_cb *cb = role == ROLE_NET ? from_net : role == ROLE_HSM ? from_hsm : from_kdf;
+	size_t queue = role == ROLE_NET ? NET_QUEUE : role == ROLE_HSM ? HSM_QUEUE : KDF_QUEUE;
+
+	if (p == NULL)
+		fatal("parent offers %s %u, which engine does not know", role_word(role), index);
+	if (p->chan != NULL) {
+		struct chan *old = p->chan;
+
+		on_closed(e, old);
+		chan_free(old);
+	}
+	p->chan = chan_new(e->base, fd, ROLE_ENGINE, role, index, queue, cb, on_closed, e);
+	p->serial = ++e->peers.serial;
+	p->paused = false;
+	if (role == ROLE_HSM)
+		hsm_attached(e);
+	if (role == ROLE_KDF)
+		kdf_attached(e, index);
+}
+
+static void deliver_answer(struct engine *e, const struct turn_out *o)
+{
+	struct peer *p = &e->peers.net[o->index];
+
+	if (p->chan == NULL || p->serial != o->chan)
+		return; /* the connection died with its net */
+	if (chan_send(p->chan, o->type, o->id, o->body, o->len, o->fd) == KE_FULL)
+		log_warn("net %u does not take its answers; one is dropped", o->index);
+	if (!p->paused && chan_queued(p->chan) > NET_HIGH) {
+		p->paused = true;
+		chan_pause(p->chan, true);
+	}
+}
+
+static void deliver_question(struct engine *e, const struct turn_out *o)
+{
+	struct peer *p = &e->peers.hsm;
+
+	if (!job_waits(e, o->id))
+		return;
+	if (p->chan == NULL || p->serial != o->chan ||
+	    chan_send(p->chan, o->type, o->id, o->body, o->len, -1) != KE_OK)
+		job_fail(e, o->id, KE_UNAVAIL);
+}
+
+void peers_deliver(struct engine *e, const struct turn_out *o)
+{
+	switch (o->kind) {
+	case TURN_ANSWER:
+		deliver_answer(e, o);
+		return;
+	case TURN_HSM:
+		deliver_question(e, o);
+		return;
+	case TURN_CTL:
+		ctl_deliver(e, o);
+		return;
+	}
+}
+
+void peers_drop_cache(struct engine *e, uint32_t tags)
+{
+	uint8_t body[4];
+	struct wire_out w;
+
+	wire_out_init(&w, body, sizeof body);
+	wire_put_u32(&w, tags);
+	for (unsigned i = 0; i < PEERS_NETS; i++) {
+		struct chan *c = e->peers.net[i].chan;
+
+		/* a net that cannot hear this would go on serving what is no longer true */
+		if (c != NULL &&
+		    chan_send(c, MSG_CACHE_DROP, 0, body, sizeof body, -1) == KE_FULL) {
+			log_warn("net %u does not listen; its channel is closed", i);
+			e->peers.net[i].chan = NULL;
+			chan_free(c);
+		}
+	}
+}
+
+void peers_resume(struct engine *e)
+{
+	for (unsigned i = 0; i < PEERS_NETS; i++) {
+		struct peer *p = &e->peers.net[i];
+
+		if (p->chan != NULL && p->paused && chan_queued(p->chan) < NET_LOW) {
+			p->paused = false;
+			chan_pause(p->chan, false);
+		}
+	}
+}

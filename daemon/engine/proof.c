@@ -1,0 +1,262 @@
+/*
+ * Proof bundles: see proof.h. Runs in engine. What is written is public.
+ */
+#include "daemon/engine/proof.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/engine/engine.h"
+#include "daemon/msg/log.h"
+#include "db/db_job.h"
+#include "db/db_raffle.h"
+#include "db/db_ticket.h"
+#include "policy/bundle.h"
+#include "policy/leaf.h"
+#include "policy/note.h"
+#include "policy/text.h"
+
+#define STEP_TICKETS 1000
+#define AWAIT_MS     10000
+#define NAME_MAX_LEN 64
+#define PRIORITY     10
+
+enum phase { PHASE_LEAVES, PHASE_SEEDS, PHASE_END };
+
+struct proof_build {
+	enum phase phase;
+	struct db_raffle raffle;
+	int fd;
+	int64_t next; /* ticket */
+	char *buf;    /* of one step */
+	size_t len, cap;
+};
+
+void proof_start(struct engine *e, const char *store)
+{
+	char path[RCONF_PATH + 16];
+
+	snprintf(path, sizeof path, "%s/proofs", store);
+	if (mkdir(path, 0750) != 0 && errno != EEXIST)
+		fatal("%s: %s", path, strerror(errno));
+	e->proofs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (e->proofs < 0)
+		fatal("%s: %s", path, strerror(errno));
+}
+
+static void file_name(char name[NAME_MAX_LEN], const uint8_t raffle[16], const char *suffix)
+{
+	char id[37];
+
+	text_uuid(id, raffle);
+	snprintf(name, NAME_MAX_LEN, "%s.json%s", id, suffix);
+}
+
+int proof_order(struct engine *e, const uint8_t raffle[16], int64_t now_ms)
+{
+	int r = db_job_put(e->db, PROOF_JOB, raffle, PRIORITY, now_ms, now_ms);
+
+	if (r == KE_OK)
+		maint_kick(e);
+	return r;
+}
+
+int proof_open(struct engine *e, const uint8_t raffle[16], int *fd, uint64_t *len)
+{
+	char name[NAME_MAX_LEN];
+	struct stat st;
+
+	file_name(name, raffle, "");
+	*fd = openat(e->proofs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (*fd < 0)
+		return errno == ENOENT ? KE_NOTFOUND : KE_IO;
+	if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		close(*fd);
+		return KE_IO;
+	}
+	*len = (uint64_t)st.st_size;
+	return KE_OK;
+}
+
+int proof_await(struct rq *q, rq_step *step)
+{
+	return rq_await(q, "proof_ready", step, 0, AWAIT_MS);
+}
+
+/* Whoever waits for a proof looks whether it was theirs. */
+static void wake(struct engine *e)
+{
+	uint64_t ids[JOBS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < JOBS_MAX; i++) {
+		struct job *j = e->jobs.place[i];
+
+		if (j != NULL && j->answer == 0)
+			ids[n++] = j->id;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct wire_in nothing;
+
+		wire_in_init(&nothing, NULL, 0);
+		if (job_answer(e, ids[i], 0, KE_OK, &nothing) != KE_OK)
+			log_error("a request that waits for a proof broke");
+	}
+}
+
+void proof_free(struct engine *e, struct proof_build *b)
+{
+	char name[NAME_MAX_LEN];
+
+	if (b == NULL)
+		return;
+	if (b->fd >= 0) {
+		close(b->fd);
+		file_name(name, b->raffle.id, ".tmp");
+		unlinkat(e->proofs, name, 0);
+	}
+	free(b->buf);
+	free(b);
+}
+
+/* --- writing --- */
+
+static int flush(struct proof_build *b)
+{
+	size_t done = 0;
+
+	while (done < b->len) {
+		ssize_t n = write(b->fd, b->buf + done, b->len - done);
+
+		if (n <= 0)
+			return KE_IO;
+		done += (size_t)n;
+	}
+	b->len = 0;
+	return KE_OK;
+}
+
+static int put_head(struct engine *e, struct proof_build *b)
+{
+	const struct db_raffle *r = &b->raffle;
+	struct bundle_head h = {
+	    .title = r->title, .winners = (uint32_t)r->winners, .reserves = (uint32_t)r->reserves};
+	char vkey[NOTE_NAME_MAX + 64], *note = malloc(DB_NOTE_MAX);
+	int err;
+
+	if (note == NULL)
+		fatal("out of memory");
+	err = db_raffle_note(e->db, r->id, note, DB_NOTE_MAX, &h.note_len);
+	if (err == KE_OK)
+		err = note_vkey(e->log_name, e->hsm.log.pub, vkey, sizeof vkey);
+	h.note = note;
+	h.vkey = vkey;
+	memcpy(h.raffle, r->id, sizeof h.raffle);
+	if (err == KE_OK)
+		err = bundle_put_head(&h, b->buf, b->cap, &b->len);
+	free(note);
+	return err;
+}
+
+static int put_leaf(void *arg, const struct db_ticket_row *row)
+{
+	struct proof_build *b = arg;
+	struct leaf l = {.index = (uint64_t)row->t.index, .issued_ms = (uint64_t)row->t.issued_ms};
+	uint8_t bytes[LEAF_LEN];
+	char holder[37];
+
+	memcpy(l.raffle, b->raffle.id, sizeof l.raffle);
+	memcpy(l.ticket, row->t.id, sizeof l.ticket);
+	text_uuid(holder, row->user);
+	leaf_holder_commit(l.holder_commit, row->salt, holder, strlen(holder));
+	leaf_client_seed_hash(l.client_seed_hash, row->t.client_seed, row->t.client_seed_len);
+	leaf_encode(bytes, &l);
+	return bundle_put_leaf(bytes, b->next++ == 0, b->buf, b->cap, &b->len);
+}
+
+static int put_seed(void *arg, const struct db_ticket_row *row)
+{
+	struct proof_build *b = arg;
+
+	return bundle_put_seed(
+	    row->t.client_seed, row->t.client_seed_len, b->next++ == 0, b->buf, b->cap, &b->len);
+}
+
+static int begin(struct engine *e, const uint8_t raffle[16], struct proof_build **out)
+{
+	struct proof_build *b = calloc(1, sizeof *b);
+	char name[NAME_MAX_LEN];
+	int r;
+
+	if (b == NULL)
+		fatal("out of memory");
+	*out = b;
+	b->fd = -1;
+	b->cap = BUNDLE_HEAD_CAP(DB_NOTE_MAX) +
+		 (size_t)STEP_TICKETS * BUNDLE_SEED_CAP(DB_CLIENT_SEED_MAX);
+	b->buf = malloc(b->cap);
+	if (b->buf == NULL)
+		fatal("out of memory");
+	r = db_raffle_get(e->db, raffle, &b->raffle);
+	if (r == KE_OK && b->raffle.state != RAFFLE_DRAWN)
+		r = KE_STATE;
+	if (r != KE_OK)
+		return r;
+	file_name(name, raffle, ".tmp");
+	b->fd =
+	    openat(e->proofs, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (b->fd < 0)
+		return KE_IO;
+	return put_head(e, b);
+}
+
+/* One step of the leaves or of the seeds; when all are there, what stands behind them. */
+static int tickets(struct engine *e, struct proof_build *b)
+{
+	bool leaves = b->phase == PHASE_LEAVES;
+	int64_t before = b->next;
+	int r = db_ticket_range(
+	    e->db, b->raffle.no, b->next, STEP_TICKETS, leaves ? put_leaf : put_seed, b);
+
+	if (r != KE_OK)
+		return r;
+	if (b->next < b->raffle.sold)
+		return b->next == before ? KE_DAMAGED : KE_OK;
+	b->phase = leaves ? PHASE_SEEDS : PHASE_END;
+	b->next = 0;
+	return leaves ? bundle_put_middle(b->buf, b->cap, &b->len)
+		      : bundle_put_tail(b->buf, b->cap, &b->len);
+}
+
+static int publish(struct engine *e, struct proof_build *b)
+{
+	char tmp[NAME_MAX_LEN], name[NAME_MAX_LEN];
+
+	file_name(tmp, b->raffle.id, ".tmp");
+	file_name(name, b->raffle.id, "");
+	if (fsync(b->fd) != 0 || renameat(e->proofs, tmp, e->proofs, name) != 0 ||
+	    fsync(e->proofs) != 0)
+		return KE_IO;
+	close(b->fd);
+	b->fd = -1; /* proof_free() has no half-written file to remove */
+	wake(e);
+	return KE_OK;
+}
+
+int proof_step(struct engine *e, const uint8_t raffle[16], struct proof_build **b)
+{
+	int r = *b == NULL ? begin(e, raffle, b) : KE_OK;
+
+	if (r == KE_OK)
+		r = tickets(e, *b);
+	if (r == KE_OK)
+		r = flush(*b);
+	if (r != KE_OK)
+		return r;
+	return (*b)->phase == PHASE_END ? publish(e, *b) : KE_AGAIN;
+}

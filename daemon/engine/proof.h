@@ -1,0 +1,31 @@
+/*
+ * Proof bundles (policy/bundle.h): written once after the draw by a background job, some tickets
+ * per turn, into <store>/proofs/<raffle>.json; given out as a read-only descriptor. A bundle is
+ * recomputed from the store when its file is missing. Runs in engine.
+ */
+#ifndef DAEMON_ENGINE_PROOF_H
+#define DAEMON_ENGINE_PROOF_H
+
+#include <stdint.h>
+
+#include "daemon/engine/rq.h"
+
+#define PROOF_JOB "proof"
+
+struct proof_build;
+
+/* At start: the folder, made when it is missing; fatal. */
+void proof_start(struct engine *e, const char *store);
+
+/* Puts the writing of this raffle's bundle among the jobs. */
+int proof_order(struct engine *e, const uint8_t raffle[16], int64_t now_ms) KE_CHECK;
+/* A read-only descriptor, the caller's; KE_NOTFOUND while it is not written. */
+int proof_open(struct engine *e, const uint8_t raffle[16], int *fd, uint64_t *len) KE_CHECK;
+/* The request waits until any bundle is finished. */
+int proof_await(struct rq *q, rq_step *step) KE_CHECK;
+
+/* The job: one step; *b begins as NULL. KE_AGAIN: more to do; KE_OK: the file is there. */
+int proof_step(struct engine *e, const uint8_t raffle[16], struct proof_build **b) KE_CHECK;
+void proof_free(struct engine *e, struct proof_build *b);
+
+#endif

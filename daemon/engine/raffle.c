@@ -1,0 +1,135 @@
+/*
+ * Shared by the handlers of raffles: see raffle.h. Runs in engine.
+ */
+#include "daemon/engine/raffle.h"
+
+#include <stdlib.h>
+
+#include "daemon/engine/engine.h"
+#include "daemon/msg/log.h"
+#include "policy/bundle.h"
+
+/*
+ * Above so many picks an answer that an Idempotency-Key must keep would not fit its row; the list
+ * is then left to GET.
+ */
+#define PICKS_STORED 400
+
+bool raffle_visible(const struct rq *q, enum raffle_state state)
+{
+	return state != RAFFLE_DRAFT || (q->roles & WHO_ORGANISER) != 0;
+}
+
+int raffle_find(struct rq *q, struct db_raffle *r)
+{
+	int err = db_raffle_get(q->e->db, rq_field(q, 0)->p, r);
+
+	if (err == KE_NOTFOUND || (err == KE_OK && !raffle_visible(q, r->state)))
+		return rq_refuse(q, PB_NOT_FOUND);
+	return err;
+}
+
+int raffle_drawn(struct rq *q, const struct db_raffle *r, struct drawn **out)
+{
+	struct drawn *d = calloc(1, sizeof *d);
+	int err;
+
+	if (d == NULL)
+		fatal("out of memory");
+	d->rec.picks = d->picks;
+	err = db_raffle_record(q->e->db, r->id, d->text, sizeof d->text, &d->len);
+	if (err == KE_OK && record1_parse(&d->rec, d->text, d->len) != KE_OK)
+		err = KE_DAMAGED;
+	if (err != KE_OK) {
+		free(d);
+		return err;
+	}
+	*out = d;
+	return KE_OK;
+}
+
+static void put_picks(struct jsonw *w, const char *key, const struct record_pick *p, uint32_t n)
+{
+	jsonw_key(w, key);
+	jsonw_array(w);
+	for (uint32_t i = 0; i < n; i++) {
+		jsonw_object(w);
+		jsonw_kint(w, "pos", (int64_t)i + 1);
+		jsonw_kint(w, "index", (int64_t)p[i].index);
+		jsonw_kuuid(w, "ticket_id", p[i].ticket);
+		jsonw_object_end(w);
+	}
+	jsonw_array_end(w);
+}
+
+/* What is known from open, close, entropy and draw on. */
+static void put_progress(struct jsonw *w, const struct db_raffle *r)
+{
+	if (r->state >= RAFFLE_OPEN) {
+		jsonw_khex(w, "seed_commit", r->seed_commit1, 32);
+		jsonw_khex(w, "seed_commit_v2", r->seed_commit2, 32);
+		jsonw_ktime(w, "opened_at", r->opened_ms);
+	}
+	if (r->state >= RAFFLE_CLOSED) {
+		jsonw_khex(w, "tickets_root", r->root, 32);
+		jsonw_khex(w, "aggregate_client_seed_hash", r->aggregate, 32);
+		jsonw_ktime(w, "closed_at", r->closed_ms);
+	}
+	if (r->entropy_len > 0) {
+		jsonw_khex(w, "entropy", r->entropy, r->entropy_len);
+		jsonw_kuuid(w, "entropy_by", r->entropy_by);
+		jsonw_ktime(w, "entropy_at", r->entropy_ms);
+	}
+	if (r->state == RAFFLE_DRAWN) {
+		jsonw_khex(w, "server_seed", r->server_seed, 32);
+		jsonw_ktime(w, "drawn_at", r->drawn_ms);
+		jsonw_kcstr(w, "label", BUNDLE_LABEL);
+	}
+}
+
+void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *d)
+{
+	jsonw_object(w);
+	jsonw_kuuid(w, "id", r->id);
+	jsonw_kcstr(w, "title", r->title);
+	jsonw_kcstr(w, "description", r->description);
+	jsonw_kcstr(w, "state", rules_raffle_word(r->state));
+	jsonw_kmoney(w, "price", r->price, r->currency);
+	jsonw_kint(w, "capacity", r->capacity);
+	jsonw_key(w, "per_person");
+	if (r->per_person == 0)
+		jsonw_null(w);
+	else
+		jsonw_int(w, r->per_person);
+	jsonw_kint(w, "winner_count", r->winners);
+	jsonw_kint(w, "reserve_count", r->reserves);
+	jsonw_kint(w, "sold", r->sold);
+	jsonw_ktime(w, "created_at", r->created_ms);
+	put_progress(w, r);
+	if (d != NULL) {
+		put_picks(w, "winners", d->picks, d->rec.winners);
+		put_picks(w, "reserves", d->picks + d->rec.winners, d->rec.reserves);
+	}
+	jsonw_kint(w, "version", r->version);
+	jsonw_object_end(w);
+}
+
+int raffle_answer(struct rq *q)
+{
+	struct db_raffle r;
+	struct drawn *d = NULL;
+	int err = raffle_find(q, &r);
+
+	if (err == KE_OK && r.state == RAFFLE_DRAWN)
+		err = raffle_drawn(q, &r, &d);
+	if (err != KE_OK)
+		return err;
+	if (q->keep && d != NULL && d->rec.winners + d->rec.reserves > PICKS_STORED) {
+		free(d);
+		d = NULL;
+	}
+	raffle_put(rq_json(q), &r, d);
+	free(d);
+	q->ans.version = r.version;
+	return rq_json_end(q);
+}

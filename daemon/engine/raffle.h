@@ -1,0 +1,31 @@
+/*
+ * What the handlers of raffles share: finding one that the client may see, and its JSON.
+ * Runs in engine.
+ */
+#ifndef DAEMON_ENGINE_RAFFLE_H
+#define DAEMON_ENGINE_RAFFLE_H
+
+#include "daemon/engine/rq.h"
+#include "db/db_raffle.h"
+
+/* The record of a drawn raffle, parsed; several 100 KiB, so it lives on the heap. */
+struct drawn {
+	struct record1 rec;
+	struct record_pick picks[RECORD1_PICKS_MAX];
+	char text[RECORD1_TEXT_MAX];
+	size_t len;
+};
+
+/* May this client know of a raffle in this state? Drafts are for organisers and admins. */
+bool raffle_visible(const struct rq *q, enum raffle_state state);
+/* The raffle of the row's first field, a path id; RQ_REFUSED (404) when it is not to be seen. */
+int raffle_find(struct rq *q, struct db_raffle *r) KE_CHECK;
+/* The record of a drawn raffle; free() it. KE_DAMAGED when the stored text is no record. */
+int raffle_drawn(struct rq *q, const struct db_raffle *r, struct drawn **out) KE_CHECK;
+
+/* One raffle as JSON; d (may be NULL) adds winners and reserves. */
+void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *d);
+/* Answers with the raffle as the store has it now, its version as ETag. */
+int raffle_answer(struct rq *q) KE_CHECK;
+
+#endif

@@ -1,0 +1,239 @@
+/*
+ * Access tokens: see token.h. Runs in engine; parses what strangers send, so every part is bounded
+ * before it is decoded, and the payload is read only after the signature held.
+ */
+#include "daemon/engine/token.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/hash.h"
+#include "policy/json.h"
+#include "policy/text.h"
+
+#define HEADER_TOKENS 16
+#define CLAIM_TOKENS  64
+#define SIG_LEN       64
+
+/* A part of a compact JWS, still in base64url. */
+struct part {
+	const char *p;
+	size_t n;
+};
+
+/* A parsed JSON object and its text. */
+struct object {
+	const char *text;
+	struct json_tok toks[CLAIM_TOKENS];
+	size_t n;
+};
+
+void token_kid(char kid[TOKEN_KID_MAX], uint32_t version)
+{
+	snprintf(kid, TOKEN_KID_MAX, "token-v%06u", version);
+}
+
+void token_key_free(struct token_key *k)
+{
+	EVP_PKEY_CTX_free(k->ctx);
+	*k = (struct token_key){0};
+}
+
+static EVP_PKEY *point_to_key(const uint8_t point[TOKEN_POINT])
+{
+	uint8_t copy[TOKEN_POINT];
+	char group[] = "prime256v1";
+	OSSL_PARAM params[] = {
+	    OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
+	    OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy, sizeof copy),
+	    OSSL_PARAM_construct_end(),
+	};
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	EVP_PKEY *key = NULL;
+
+	memcpy(copy, point, sizeof copy);
+	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
+	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}
+
+int token_key_set(struct token_key *k, uint32_t version, const uint8_t point[TOKEN_POINT])
+{
+	EVP_PKEY *key = point_to_key(point);
+	EVP_PKEY_CTX *ctx = key == NULL ? NULL : EVP_PKEY_CTX_new(key, NULL);
+
+	EVP_PKEY_free(key); /* the context holds its own reference */
+	if (ctx == NULL || version == 0 || EVP_PKEY_public_check(ctx) != 1 ||
+	    EVP_PKEY_verify_init(ctx) != 1) {
+		EVP_PKEY_CTX_free(ctx);
+		return KE_CRYPTO;
+	}
+	token_key_free(k);
+	k->version = version;
+	memcpy(k->point, point, TOKEN_POINT);
+	k->ctx = ctx;
+	return KE_OK;
+}
+
+/* Exactly three parts between two dots. */
+static int split(const uint8_t *token, size_t n, struct part part[3])
+{
+	const char *p = (const char *)token, *end = p + n;
+
+	for (int i = 0; i < 3; i++) {
+		const char *dot = i < 2 ? memchr(p, '.', (size_t)(end - p)) : end;
+
+		if (dot == NULL)
+			return KE_AUTH;
+		part[i] = (struct part){p, (size_t)(dot - p)};
+		p = dot + 1;
+	}
+	return memchr(part[2].p, '.', part[2].n) == NULL ? KE_OK : KE_AUTH;
+}
+
+static int parse_object(struct object *o, const char *json, size_t n, size_t max)
+{
+	o->text = json;
+	if (json_check(json, n, max, &o->n, NULL) != KE_OK || o->n == 0 ||
+	    json_split(json, n, o->toks, o->n) != KE_OK || o->toks[0].type != JSON_OBJECT)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+/* A string member, unescaped into dst and terminated. */
+static int member_text(const struct object *o, const char *name, char *dst, size_t cap)
+{
+	size_t len, i = json_member(o->text, o->toks, o->n, 0, name);
+
+	if (i == 0 || o->toks[i].type != JSON_STRING ||
+	    json_string(o->text, &o->toks[i], dst, cap - 1, &len) != KE_OK ||
+	    memchr(dst, '\0', len) != NULL)
+		return KE_AUTH;
+	dst[len] = '\0';
+	return KE_OK;
+}
+
+static int member_is(const struct object *o, const char *name, const char *want)
+{
+	char got[512];
+
+	if (member_text(o, name, got, sizeof got) != KE_OK || strcmp(got, want) != 0)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+static int member_uuid(const struct object *o, const char *name, uint8_t id[16])
+{
+	char text[40];
+
+	if (member_text(o, name, text, sizeof text) != KE_OK ||
+	    text_unuuid(id, text, strlen(text)) != KE_OK)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+static int member_int(const struct object *o, const char *name, int64_t *v)
+{
+	size_t i = json_member(o->text, o->toks, o->n, 0, name);
+
+	if (i == 0 || json_int(o->text, &o->toks[i], v) != KE_OK)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+/* Ours has exactly these three members: no crit, no jwk, no second algorithm to choose from. */
+int token_check_header(const char *json, size_t n, const char *kid)
+{
+	struct object o;
+
+	if (parse_object(&o, json, n, HEADER_TOKENS) != KE_OK || o.toks[0].size != 3)
+		return KE_AUTH;
+	if (member_is(&o, "alg", "ES256") != KE_OK || member_is(&o, "typ", "at+jwt") != KE_OK ||
+	    member_is(&o, "kid", kid) != KE_OK)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+int token_parse_claims(const char *json, size_t n, const char *issuer, struct token_claims *c)
+{
+	struct object o;
+
+	if (parse_object(&o, json, n, CLAIM_TOKENS) != KE_OK)
+		return KE_AUTH;
+	if (member_is(&o, "iss", issuer) != KE_OK || member_is(&o, "aud", issuer) != KE_OK ||
+	    member_is(&o, "client_id", "klero") != KE_OK)
+		return KE_AUTH;
+	if (member_uuid(&o, "sub", c->user) != KE_OK || member_uuid(&o, "sid", c->session) != KE_OK)
+		return KE_AUTH;
+	if (member_int(&o, "iat", &c->issued_s) != KE_OK ||
+	    member_int(&o, "exp", &c->expires_s) != KE_OK)
+		return KE_AUTH;
+	/* compared this way round, no sum of foreign numbers can overflow */
+	if (c->issued_s < 0 || c->expires_s < c->issued_s ||
+	    c->expires_s - c->issued_s > TOKEN_LIFE_S)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+/* r ‖ s over the first two parts, as RFC 7518 section 3.4 writes it. */
+static int check_signature(
+    const struct token_key *k, const uint8_t *token, size_t signed_len, const uint8_t sig[SIG_LEN])
+{
+	uint8_t digest[32], der[80], *p = der;
+	ECDSA_SIG *rs = ECDSA_SIG_new();
+	BIGNUM *r = BN_bin2bn(sig, 32, NULL), *s = BN_bin2bn(sig + 32, 32, NULL);
+	int len;
+
+	if (rs == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(rs, r, s) != 1) {
+		BN_free(r);
+		BN_free(s);
+		ECDSA_SIG_free(rs);
+		return KE_NOMEM;
+	}
+	len = i2d_ECDSA_SIG(rs, &p);
+	ECDSA_SIG_free(rs);
+	hash_sha256(digest, token, signed_len);
+	if (len <= 0 || EVP_PKEY_verify(k->ctx, der, (size_t)len, digest, sizeof digest) != 1)
+		return KE_AUTH;
+	return KE_OK;
+}
+
+static int check_times(const struct token_claims *c, int64_t now_s)
+{
+	if (c->issued_s > now_s + TOKEN_SKEW_S)
+		return KE_AUTH;
+	return now_s < c->expires_s ? KE_OK : KE_TIMEOUT;
+}
+
+int token_verify(const struct token_key *k, const char *issuer, int64_t now_s, const uint8_t *token,
+    size_t n, struct token_claims *c)
+{
+	char json[TOKEN_PART_MAX], kid[TOKEN_KID_MAX];
+	uint8_t sig[SIG_LEN + 1];
+	struct part part[3];
+	size_t len;
+
+	if (k->version == 0)
+		return KE_UNAVAIL;
+	if (split(token, n, part) != KE_OK)
+		return KE_AUTH;
+	token_kid(kid, k->version);
+	if (text_unb64url(json, sizeof json, &len, part[0].p, part[0].n) != KE_OK ||
+	    token_check_header(json, len, kid) != KE_OK)
+		return KE_AUTH;
+	if (text_unb64url(sig, sizeof sig, &len, part[2].p, part[2].n) != KE_OK || len != SIG_LEN)
+		return KE_AUTH;
+	if (check_signature(k, token, part[0].n + 1 + part[1].n, sig) != KE_OK)
+		return KE_AUTH;
+	if (text_unb64url(json, sizeof json, &len, part[1].p, part[1].n) != KE_OK ||
+	    token_parse_claims(json, len, issuer, c) != KE_OK)
+		return KE_AUTH;
+	return check_times(c, now_s);
+}
