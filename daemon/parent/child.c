@@ -272,9 +272,11 @@ int64_t child_tick(struct parent *p, struct child *c, int64_t now)
 
 static void report(struct parent *p, const struct child *c, int status)
 {
-	enum log_level level = c->spoke || c->state == CHILD_DYING ? LOGL_WARN : LOGL_ERROR;
+	enum log_level level = c->spoke ? LOGL_WARN : LOGL_ERROR;
 	const char *role = role_word(c->role);
 
+	if (c->state == CHILD_DYING)
+		level = LOGL_INFO; /* it was said why */
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		logs_say(p, LOGL_SECURITY, "%s.%u[%d] was killed by its sandbox", role, c->index,
 		    (int)c->pid);

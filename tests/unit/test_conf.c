@@ -1,0 +1,317 @@
+/*
+ * klerod.conf: what is accepted, and that every mistake is refused with its file and line; PIN
+ * files; users of the roles.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/conf/conf.h"
+
+/* Eight lines: what is required and no more. */
+#define MINIMAL                                                                                    \
+	"host raffle.example.org\n"                                                                \
+	"listen 127.0.0.1:8443\n"                                                                  \
+	"store /var/lib/kleroterion\n"                                                             \
+	"run-dir /run/kleroterion\n"                                                               \
+	"tls-certificate /etc/kleroterion/tls.pem\n"                                               \
+	"pkcs11-module /usr/lib/softhsm/libsofthsm2.so\n"                                          \
+	"keys-pin-file /etc/kleroterion/keys.pin\n"                                                \
+	"tls-pin-file /etc/kleroterion/tls.pin\n"
+
+static struct conf conf;
+static char why[512];
+
+static int parse(const char *text)
+{
+	why[0] = '\0';
+	return conf_parse(&conf, "k.conf", text, strlen(text), why, sizeof why);
+}
+
+/* MINIMAL and one more line, the ninth. */
+static int parse_line(const char *line)
+{
+	char text[4096];
+
+	snprintf(text, sizeof text, "%s%s\n", MINIMAL, line);
+	return parse(text);
+}
+
+static void refuses(const char *line, const char *words)
+{
+	int r = parse_line(line);
+
+	if (r == KE_OK || strstr(why, words) == NULL)
+		fail_msg("\"%s\": %d, \"%s\" instead of \"%s\"", line, r, why, words);
+}
+
+static void defaults(void **state)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&conf.listen;
+
+	(void)state;
+	assert_int_equal(parse(MINIMAL), KE_OK);
+	assert_string_equal(conf.host, "raffle.example.org");
+	assert_int_equal(in->sin_family, AF_INET);
+	assert_int_equal(ntohs(in->sin_port), 8443);
+	assert_string_equal(conf.keys.label, "klero-keys");
+	assert_string_equal(conf.tls.label, "klero-tls");
+	assert_int_equal(conf.nets, 2);
+	assert_int_equal(conf.kdfs, 2);
+	assert_int_equal(conf.kdf_queue, 64);
+	assert_int_equal(conf.max_connections, 4096);
+	assert_int_equal(conf.header_timeout, 10);
+	assert_int_equal(conf.body_timeout, 20);
+	assert_int_equal(conf.idle_timeout, 60);
+	assert_int_equal(conf.anonymous.count, 100);
+	assert_int_equal(conf.anonymous.window_s, 900);
+	assert_int_equal(conf.auth.count, 5);
+	assert_int_equal(conf.user.count, 1000);
+	assert_int_equal(conf.death_budget.count, 5);
+	assert_int_equal(conf.death_budget.window_s, 60);
+	assert_string_equal(conf.currencies, "EUR");
+	assert_string_equal(conf.log_file, "");
+	assert_int_equal(conf.uid_base, 0);
+}
+
+static void everything(void **state)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&conf.listen;
+
+	(void)state;
+	assert_int_equal(parse("# a comment\n\n\t host  h # another\n"
+			       "listen [::1]:0\nstore /s\nrun-dir /r\nlog-file -\n"
+			       "tls-certificate /c\ntls-names a.example 127.0.0.1 ::1\n"
+			       "user-net klero-net\nuser-kdf 4711\nuid-base 60000\n"
+			       "pkcs11-module /m\npkcs11-env A_1=b=c\npkcs11-env B=\n"
+			       "pkcs11-folder /t\nsofthsm-conf /x\nkeys-token k\nkeys-pin-file /p\n"
+			       "tls-token t\ntls-pin-file /q\nnets 16\nkdfs 1\nkdf-queue 1\n"
+			       "cors-origin https://a.example\ncors-origin http://localhost:3000\n"
+			       "limit-anonymous 1/2\nlimit-auth 3/4\nlimit-user 5/6\n"
+			       "currencies EUR CHF\nmax-connections 10\nheader-timeout 1\n"
+			       "body-timeout 2\nidle-timeout 3\ndeath-budget 1000/60"),
+	    KE_OK);
+	assert_int_equal(in6->sin6_family, AF_INET6);
+	assert_string_equal(conf.tls_names[2], "::1");
+	assert_string_equal(conf.users[ROLE_KDF], "4711");
+	assert_string_equal(conf.module_env[0], "A_1=b=c");
+	assert_string_equal(conf.module_env[1], "B=");
+	assert_string_equal(conf.origins[1], "http://localhost:3000");
+	assert_string_equal(conf.currencies, "EUR CHF");
+	assert_int_equal(conf.death_budget.count, 1000);
+}
+
+static void mistakes_name_the_line(void **state)
+{
+	(void)state;
+	refuses("colour blue", "k.conf:9: unknown keyword colour");
+	refuses("\x1b[2Jhost", "k.conf:9: a control character");
+	refuses("h\xc3\xb6st x", "k.conf:9: not a keyword");
+	refuses("host again.example", "k.conf:9: host stands twice");
+	refuses("nets", "k.conf:9: nets wants");
+	refuses("nets 0", "k.conf:9: nets wants");
+	refuses("nets 17", "k.conf:9: nets wants");
+	refuses("nets 2 3", "k.conf:9: nets wants");
+	refuses("nets -1", "k.conf:9: nets wants");
+	refuses("nets 0x2", "k.conf:9: nets wants");
+	refuses("kdf-queue 4294967297", "k.conf:9: kdf-queue wants");
+	refuses("kdf-queue 99999999999999999999", "k.conf:9: kdf-queue wants");
+	refuses("limit-auth 5", "k.conf:9: limit-auth wants");
+	refuses("limit-auth 0/5", "k.conf:9: limit-auth wants");
+	refuses("limit-auth 5/0", "k.conf:9: limit-auth wants");
+	refuses("log-file relative", "k.conf:9: log-file wants");
+	refuses("keys-token a-label-of-more-than-32-characters", "k.conf:9: keys-token wants");
+	refuses("user-net root", "k.conf:9: user-net wants");
+	refuses("user-net 0", "k.conf:9: user-net wants");
+	refuses("user-net 12ab", "k.conf:9: user-net wants");
+	refuses("uid-base 0", "k.conf:9: uid-base wants");
+	refuses("currencies eur", "k.conf:9: currencies wants");
+	refuses("currencies EUR EUR", "k.conf:9: currencies wants");
+	refuses("cors-origin *", "k.conf:9: cors-origin wants");
+	refuses("cors-origin https://a.example/path", "k.conf:9: cors-origin wants");
+	refuses("pkcs11-env lower=1", "k.conf:9: pkcs11-env wants");
+	refuses("pkcs11-env =1", "k.conf:9: pkcs11-env wants");
+	refuses("pkcs11-env A=1\npkcs11-env B=1\npkcs11-env C=1\npkcs11-env D=1\npkcs11-env E=1",
+	    "k.conf:13: pkcs11-env wants");
+	refuses("tls-names a b c d e f g h i", "k.conf:9: tls-names wants");
+	refuses("tls-names 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "k.conf:9: too many words");
+}
+
+static void addresses(void **state)
+{
+	static const char *const bad[] = {"127.0.0.1", "localhost:80", "127.0.0.1:65536",
+	    "127.0.0.1:", "[::1:80", "[::1]", "::1:80", ":80", "127.0.0.1:8 0", "[127.0.0.1]:80"};
+	const char *rest = strchr(strchr(MINIMAL, '\n') + 1, '\n') + 1;
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(text, sizeof text, "host h\nlisten %s\n%s", bad[i], rest);
+		assert_int_equal(parse(text), KE_FORMAT);
+		assert_non_null(strstr(why, "k.conf:2: listen wants"));
+	}
+}
+
+static void what_is_required(void **state)
+{
+	char text[4096];
+	int missing = 0;
+
+	(void)state;
+	for (const char *line = MINIMAL; *line != '\0'; line = strchr(line, '\n') + 1) {
+		size_t before = (size_t)(line - MINIMAL);
+
+		snprintf(text, sizeof text, "%.*s%s", (int)before, MINIMAL, strchr(line, '\n') + 1);
+		assert_int_equal(parse(text), KE_FORMAT);
+		assert_non_null(strstr(why, "is missing"));
+		missing++;
+	}
+	assert_int_equal(missing, 8);
+}
+
+static void odd_texts(void **state)
+{
+	char line[2048];
+
+	(void)state;
+	memset(line, 'a', sizeof line - 1);
+	line[sizeof line - 1] = '\0';
+	refuses(line, "k.conf:9: the line is too long");
+	refuses("nets 2\r", "k.conf:9: a control character");
+	assert_int_equal(conf_parse(&conf, "k.conf", "host a\0b\n", 9, why, sizeof why), KE_FORMAT);
+	assert_non_null(strstr(why, "k.conf:1: a control character"));
+	line[300] = '\0';
+	line[0] = '/';
+	memmove(line + 9, line, 301);
+	memcpy(line, "log-file ", 9);
+	refuses(line, "k.conf:9: log-file wants");
+}
+
+/* A secret file with this mode and content; the result of reading it as a PIN. */
+static int pin_of(const char *text, mode_t mode, char *pin)
+{
+	char path[] = "/tmp/klero-pin-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+	r = conf_pin(path, pin, why, sizeof why);
+	unlink(path);
+	return r;
+}
+
+static void pins(void **state)
+{
+	char pin[CONF_PIN_MAX + 1], longest[CONF_PIN_MAX + 8];
+
+	(void)state;
+	assert_int_equal(pin_of("1234\n", 0400, pin), KE_OK);
+	assert_string_equal(pin, "1234");
+	assert_int_equal(pin_of("a-longer.PIN", 0600, pin), KE_OK);
+	assert_string_equal(pin, "a-longer.PIN");
+	assert_int_equal(pin_of("123\n", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("1234\n5678\n", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("12 34\n", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("1234\n", 0440, pin), KE_DENIED);
+	assert_non_null(strstr(why, "chmod 0400"));
+	assert_int_equal(pin_of("1234\n", 0404, pin), KE_DENIED);
+	memset(longest, '7', sizeof longest);
+	longest[CONF_PIN_MAX + 1] = '\0';
+	assert_int_equal(pin_of(longest, 0400, pin), KE_LONG);
+}
+
+static void links_and_other_things_are_refused(void **state)
+{
+	char folder[] = "/tmp/klero-conf-XXXXXX", target[64], name[64], buf[16];
+	size_t n;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(target, sizeof target, "%s/target", folder);
+	snprintf(name, sizeof name, "%s/name", folder);
+	close(open(target, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	assert_int_equal(symlink(target, name), 0);
+	assert_int_equal(conf_file(name, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
+	assert_non_null(strstr(why, "symbolic link"));
+	assert_int_equal(conf_file(folder, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
+	unlink(name);
+	assert_int_equal(mkfifo(name, 0600), 0);
+	assert_int_equal(conf_file(name, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
+	unlink(name);
+	assert_int_equal(conf_file(name, false, buf, sizeof buf, &n, why, sizeof why), KE_NOTFOUND);
+	assert_int_equal(chmod(target, 0622), 0);
+	assert_int_equal(conf_file(target, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
+	assert_non_null(strstr(why, "can be written by others"));
+	unlink(target);
+	rmdir(folder);
+}
+
+static void users(void **state)
+{
+	struct rconf_identity id;
+
+	(void)state;
+	assert_int_equal(parse_line("uid-base 59900"), KE_OK);
+	if (geteuid() != 0) {
+		assert_int_equal(conf_identity(&conf, ROLE_NET, &id, why, sizeof why), KE_OK);
+		assert_false(id.drop);
+		return;
+	}
+	assert_int_equal(conf_identity(&conf, ROLE_HSM, &id, why, sizeof why), KE_OK);
+	assert_true(id.drop);
+	assert_int_equal(id.uid, 59902);
+	assert_int_equal(id.gid, 59902);
+	assert_int_equal(parse_line("user-net no-such-user-here"), KE_OK);
+	assert_int_equal(conf_identity(&conf, ROLE_NET, &id, why, sizeof why), KE_NOTFOUND);
+	assert_non_null(strstr(why, "no-such-user-here"));
+	assert_int_equal(parse_line("user-net 59902\nuid-base 59900"), KE_OK);
+	assert_int_equal(conf_identity(&conf, ROLE_NET, &id, why, sizeof why), KE_EXISTS);
+}
+
+static void tokens(void **state)
+{
+	struct rconf_token t;
+
+	(void)state;
+	assert_int_equal(parse_line("pkcs11-env A=1\nsofthsm-conf /etc/s.conf"), KE_OK);
+	assert_int_equal(conf_token(&conf, &conf.keys, &t, why, sizeof why), KE_OK);
+	assert_string_equal(t.label, "klero-keys");
+	assert_string_equal(t.env[0], "A=1");
+	assert_string_equal(t.env[1], "SOFTHSM2_CONF=/etc/s.conf");
+	assert_string_equal(t.pin, "");
+	assert_int_equal(parse_line("pkcs11-env A=1\npkcs11-env B=1\npkcs11-env C=1\npkcs11-env "
+				    "D=1\nsofthsm-conf /etc/s.conf"),
+	    KE_OK);
+	assert_int_equal(conf_token(&conf, &conf.keys, &t, why, sizeof why), KE_LONG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(defaults),
+	    cmocka_unit_test(everything),
+	    cmocka_unit_test(mistakes_name_the_line),
+	    cmocka_unit_test(addresses),
+	    cmocka_unit_test(what_is_required),
+	    cmocka_unit_test(odd_texts),
+	    cmocka_unit_test(pins),
+	    cmocka_unit_test(links_and_other_things_are_refused),
+	    cmocka_unit_test(users),
+	    cmocka_unit_test(tokens),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
