@@ -152,8 +152,9 @@ suite_fuzz() {
 		name=$(basename "$t")
 		mkdir -p "$work/corpus/$name"
 		seeds=$(for d in tests/fuzz/seeds/"$name" tests/fuzz/seeds/"${name#fuzz_}"; do [ -d "$d" ] && echo "$d"; done)
+		dict=tests/fuzz/$name.dict
 		one "$name" timeout 300 "$t" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 \
-			-artifact_prefix="$work/" "$work/corpus/$name" $seeds
+			$([ -f "$dict" ] && echo "-dict=$dict") -artifact_prefix="$work/" "$work/corpus/$name" $seeds
 	done
 }
 

@@ -11,6 +11,7 @@
 #include "db/db_audit.h"
 #include "db/db_job.h"
 #include "db/db_meta.h"
+#include "db/db_ledger.h"
 #include "db/db_user.h"
 
 #define JOBS_SHOWN 100
@@ -56,10 +57,15 @@ bool health_ready(struct engine *e, enum problem *p)
 
 static void put_more(struct engine *e, struct jsonw *w)
 {
+	struct db_ledger_report ledger;
 	int64_t users = 0;
 
 	if (turn_begin(e) == KE_OK && db_user_count(e->db, &users) == KE_OK)
 		jsonw_kint(w, "users", users);
+	jsonw_kcstr(w, "ledger",
+	    turn_begin(e) == KE_OK && db_ledger_check_sums(e->db, &ledger) == KE_OK
+		? "ok"
+		: "does not sum to zero");
 	jsonw_kint(w, "schema", db_schema(e->db));
 	jsonw_kint(w, "token_key_version", e->hsm.token.version);
 	jsonw_kint(w, "log_key_version", e->hsm.log_version);

@@ -120,7 +120,7 @@ static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *
 	answer(e, c, MSG_CTL_ADMIN_ANS, r,
 	    r == KE_OK       ? "the admin is created"
 	    : r == KE_EXISTS ? "this address has an account already; give it the role with "
-			       "'kleroctl admin roles'"
+			       "'kleroctl user roles'"
 			     : ke_words(r));
 	return KE_OK;
 }

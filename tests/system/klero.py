@@ -350,6 +350,13 @@ class Appliance:
         email = email or f"u{secrets.token_hex(6)}@example.org"
         return Person(self.port, self.ca, email).register().login()
 
+    def store_tool(self, *args):
+        """tests/tools/store_tool on the store of this appliance, which is stopped."""
+        conf = dict(line.split(" ", 1) for line in self.conf.read_text().splitlines())
+        return subprocess.run([self.bin.parent / "tools" / "store_tool", conf["pkcs11-module"], conf.get("keys-token", "klero-keys"),
+                               conf["keys-pin-file"], conf["store"], *args], capture_output=True, text=True,
+                              env={**os.environ, "SOFTHSM2_CONF": conf["softhsm-conf"]}, timeout=300)
+
     def verify(self, proof, *args, env=None):
         """klero-verify in a process that knows nothing of the daemon."""
         return subprocess.run([self.bin / "klero-verify", *map(str, args), str(proof)], cwd="/",

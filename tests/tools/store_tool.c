@@ -1,7 +1,8 @@
 /*
- * Sets the schema number of a stopped appliance's store, so that a test can ask what klerod says
- * to a store from the future. For throw-away appliances: it unseals the database key with the
- * token's PIN. Usage: store_schema MODULE TOKEN PIN-FILE STORE NUMBER; SOFTHSM2_CONF is set.
+ * Opens the store of a stopped, throw-away appliance for the tests; unseals the database key with
+ * the token's PIN. SOFTHSM2_CONF is set by the caller.
+ *	store_tool MODULE TOKEN PIN-FILE STORE check          all pages, the ledger, the audit chain
+ *	store_tool MODULE TOKEN PIN-FILE STORE schema NUMBER  as if a newer program had written it
  */
 #include <sodium.h>
 #include <sqlite3.h>
@@ -10,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "db/db.h"
+#include "db/db_audit.h"
+#include "db/db_ledger.h"
 #include "hsm/p11/blob.h"
 #include "policy/text.h"
 
@@ -64,41 +68,68 @@ static int unseal(char **argv, uint8_t key[32])
 	return r;
 }
 
-static int set(const char *store, const uint8_t key[32], const char *number)
+static int set_schema(const char *store, const uint8_t key[32], const char *number)
 {
-	char sql[300], hex[65];
+	char sql[600], hex[65];
 	sqlite3 *db = NULL;
 	int r = SQLITE_ERROR;
 
-	snprintf(sql, sizeof sql, "%s/klero.db", store);
+	snprintf(sql, sizeof sql, "%s/" DB_FILE, store);
 	if (sqlite3_open_v2(sql, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
 		sodium_bin2hex(hex, sizeof hex, key, 32);
 		snprintf(sql, sizeof sql,
-		    "PRAGMA key = \"x'%s'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256; "
-		    "PRAGMA user_version = %ld; "
+		    "PRAGMA key = \"x'%s'\"; PRAGMA user_version = %ld; "
 		    "PRAGMA wal_checkpoint(TRUNCATE)",
 		    hex, strtol(number, NULL, 10));
 		r = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	}
 	if (r != SQLITE_OK)
-		fprintf(stderr, "store_schema: %s\n", sqlite3_errmsg(db));
+		fprintf(stderr, "store_tool: %s\n", sqlite3_errmsg(db));
 	sqlite3_close(db);
 	return r == SQLITE_OK ? 0 : 1;
+}
+
+static int check(const char *store, const uint8_t key[32])
+{
+	struct db_ledger_report ledger = {0};
+	char why[DB_WHY_MAX] = "";
+	int64_t lines = 0, bad = 0;
+	struct db *db = NULL;
+	int r = db_open(&db, store, key, 0, why);
+
+	if (r == KE_OK && (r = db_scan(db)) != KE_OK)
+		snprintf(why, sizeof why, "%s", db_why(db));
+	if (r == KE_OK)
+		r = db_turn_begin(db);
+	if (r == KE_OK && (r = db_ledger_check(db, &ledger)) != KE_OK)
+		snprintf(why, sizeof why, "%s", ledger.why);
+	if (r == KE_OK && (r = db_audit_check(db, &lines, &bad)) != KE_OK)
+		snprintf(why, sizeof why, "audit line %lld", (long long)bad);
+	if (r == KE_OK)
+		printf("%lld transfers, %lld entries, %lld audit lines\n",
+		    (long long)ledger.transfers, (long long)ledger.entries, (long long)lines);
+	else
+		fprintf(stderr, "store_tool: %s: %s\n", ke_words(r), why);
+	db_close(db);
+	return r == KE_OK ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
 	uint8_t key[32];
-	int r;
+	int r = KE_OK;
 
-	if (argc != 6 || sodium_init() < 0)
+	if (argc < 6 || sodium_init() < 0)
 		return 2;
 	r = unseal(argv, key);
 	if (r != KE_OK) {
-		fprintf(stderr, "store_schema: %s %s\n", ke_words(r), p11.why);
+		fprintf(stderr, "store_tool: %s %s\n", ke_words(r), p11.why);
 		return 1;
 	}
-	r = set(argv[4], key, argv[5]);
+	if (strcmp(argv[5], "check") == 0)
+		r = check(argv[4], key);
+	else
+		r = argc == 7 ? set_schema(argv[4], key, argv[6]) : 2;
 	fflush(NULL);
 	_exit(r); /* SoftHSM crashes in exit handlers under OpenSSL 3 */
 }
