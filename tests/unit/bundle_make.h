@@ -37,8 +37,9 @@ static inline void made_leaf(struct made *m, uint64_t i)
 	memcpy(l.raffle, m->raffle, 16);
 	hash_sha256_2(l.holder_commit, "holder", 6, &i, sizeof(i));
 	memcpy(l.ticket, l.holder_commit, 16);
-	snprintf(m->seed[i], sizeof(m->seed[i]), i % 7 == 0 ? "" : "client seed %llu",
-	    (unsigned long long)i);
+	/* every seventh buyer gave no seed */
+	if (i % 7 != 0)
+		snprintf(m->seed[i], sizeof(m->seed[i]), "client seed %llu", (unsigned long long)i);
 	leaf_client_seed_hash(l.client_seed_hash, m->seed[i], strlen(m->seed[i]));
 	leaf_encode(m->leaf[i], &l);
 }
