@@ -1,6 +1,6 @@
 /*
- * Fuzz target: the proof check. Its result must be consistent, its words one line of ASCII; and what
- * verifies under the key of the seeds must be the seed's own raffle, since nobody else has the
+ * Fuzz target: the proof check. Its result must be consistent, its words one line of ASCII; and
+ * what verifies under the key of the seeds must be the seed's own raffle, since nobody else has the
  * secret (white space, escapes and the title may differ: they are not signed).
  */
 #include <stdint.h>
