@@ -1,0 +1,266 @@
+/*
+ * What no test may lose: kill -9 while turns commit, a disk that fills up. Acknowledged means:
+ * db_turn_commit() said KE_OK. Whatever was acknowledged is there afterwards, whatever was not is
+ * there whole or not at all.
+ */
+#include "tests/unit/db_env.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "db/db_audit.h"
+#include "db/db_meta.h"
+
+/* One turn: a transfer from outside, an audit line, and its number in meta. */
+static int one_turn(struct db *d, const uint8_t user[16], int64_t n)
+{
+	struct db_account out, in;
+	static char detail[2000];
+
+	if (!detail[0])
+		memset(detail, 'x', sizeof detail);
+	int r = db_turn_begin(d);
+	if (!r)
+		r = db_account_open(d, DB_ACCOUNT_PROVIDER, env_zero, "EUR", &out);
+	if (!r)
+		r = db_account_open(d, DB_ACCOUNT_USER, user, "EUR", &in);
+	if (!r)
+		r = db_ledger_transfer(d, &out, &in, 1, "deposit", user, n, NULL);
+	if (!r)
+		r = db_audit_append(d, n, user, "a.b", NULL, detail, sizeof detail);
+	if (!r)
+		r = db_meta_set(d, "turn", &n, sizeof n);
+	if (r) {
+		db_turn_rollback(d);
+		return r;
+	}
+	return db_turn_commit(d, NULL);
+}
+
+/* How many turns the store holds; everything in it agrees with that number. */
+static int64_t turns(struct env *e, const uint8_t user[16])
+{
+	struct db_ledger_report rep;
+	struct db_account a;
+	int64_t n = 0, lines;
+	size_t len;
+
+	env_ok(e, db_turn_begin(e->d));
+	env_ok(e, db_ledger_check(e->d, &rep));
+	env_ok(e, db_audit_check(e->d, &lines, NULL));
+	int r = db_meta_get(e->d, "turn", &n, sizeof n, &len);
+	if (r != KE_NOTFOUND)
+		env_ok(e, r);
+	assert_int_equal(lines, n);
+	assert_int_equal(rep.transfers, n);
+	if (n) {
+		env_ok(e, db_account_get(e->d, DB_ACCOUNT_USER, user, "EUR", &a));
+		assert_int_equal(a.balance, n);
+	}
+	db_turn_rollback(e->d);
+	return n;
+}
+
+static _Noreturn void commit_for_ever(const char *folder, int64_t n, int report)
+{
+	static const uint8_t user[16] = {1};
+	char why[DB_WHY_MAX];
+	struct db *d;
+
+	if (db_open(&d, folder, env_key, 0, why))
+		_exit(2);
+	for (;;) {
+		if (one_turn(d, user, ++n))
+			_exit(3);
+		if (write(report, &n, sizeof n) != sizeof n)
+			_exit(4);
+	}
+}
+
+static void test_kill(void **state)
+{
+	static const uint8_t user[16] = {1};
+	struct env *e = *state;
+	int64_t acknowledged = 0, kept;
+	uint32_t rounds_with_work = 0;
+
+	env_open(e, DB_CREATE);
+	env_close(e);
+	for (unsigned round = 0; round < 15; round++) {
+		int p[2], status;
+		assert_int_equal(pipe(p), 0);
+		pid_t child = fork();
+		if (child == 0)
+			commit_for_ever(e->folder, acknowledged, p[1]);
+		close(p[1]);
+		int64_t n = 0, seen = 0;
+		/* Killed at no particular moment: after some turns and a fraction of one. */
+		while (seen < 10 + (int64_t)round * 7 && read(p[0], &n, sizeof n) == sizeof n)
+			seen++;
+		nanosleep(
+		    &(struct timespec){.tv_nsec = (long)(randombytes_uniform(1500) * 1000)}, NULL);
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status));
+		while (read(p[0], &n, sizeof n) == sizeof n)
+			seen++;
+		close(p[0]);
+		rounds_with_work += seen > 10;
+		env_open(e, 0);
+		kept = turns(e, user);
+		assert_true(kept == n || kept == n + 1); /* the last may lack only its report */
+		acknowledged = kept;
+		if (round % 5 == 0)
+			env_ok(e, db_scan(e->d));
+		env_close(e);
+	}
+	assert_true(rounds_with_work > 10);
+}
+
+/* Turns until the disk is full; afterwards every acknowledged one is there, and reading works. */
+static void fill_up(struct env *e)
+{
+	static const uint8_t user[16] = {1};
+	int64_t n = turns(e, user), tried = 0;
+	int r;
+
+	while ((r = one_turn(e->d, user, n + 1)) == KE_OK && tried++ < 5000)
+		n++;
+	assert_int_equal(r, KE_IO);
+	assert_false(db_turn_open(e->d));
+	for (int i = 0; i < 5; i++) { /* refused again and again, nothing breaks */
+		r = one_turn(e->d, user, n + 1);
+		if (r == KE_OK)
+			n++;
+		else
+			assert_int_equal(r, KE_IO);
+	}
+	assert_int_equal(turns(e, user), n);
+	env_close(e);
+	env_open(e, 0);
+	assert_int_equal(turns(e, user), n);
+}
+
+static void in_child(void (*body)(struct env *e, int64_t limit), struct env *e, int64_t limit)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		body(e, limit);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void with_file_limit(struct env *e, int64_t limit)
+{
+	const struct rlimit rl = {(rlim_t)limit, (rlim_t)limit};
+
+	signal(SIGXFSZ, SIG_IGN);
+	env_open(e, 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
+	fill_up(e);
+	env_close(e);
+}
+
+/* No file may grow further: write() answers EFBIG. In a child, for the limit stays. */
+static void test_file_limit(void **state)
+{
+	static const uint8_t user[16] = {1};
+	struct env *e = *state;
+
+	env_open(e, DB_CREATE);
+	env_close(e);
+	for (int64_t limit = 300000; limit < 4000000; limit = limit * 2 + 777)
+		in_child(with_file_limit, e, limit);
+	env_open(e, 0);
+	int64_t n = turns(e, user);
+	assert_true(n > 20);
+	env_ok(e, one_turn(e->d, user, n + 1)); /* room again: goes on */
+	env_ok(e, db_scan(e->d));
+}
+
+/* A real full disk: ENOSPC. Needs root for the tmpfs. */
+static void test_disk_full(void **state)
+{
+	static const uint8_t user[16] = {1};
+	struct env *e = *state;
+
+	if (mount("none", e->folder, "tmpfs", MS_NODEV | MS_NOSUID, "size=2m,mode=0700") != 0) {
+		print_message("not tested: a full disk needs a tmpfs (%s)\n", strerror(errno));
+		skip();
+	}
+	env_open(e, DB_CREATE);
+	fill_up(e);
+	assert_int_equal(mount("none", e->folder, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+	int64_t n = turns(e, user);
+	env_ok(e, one_turn(e->d, user, n + 1));
+	env_ok(e, db_scan(e->d));
+	env_close(e);
+	assert_int_equal(umount(e->folder), 0);
+}
+
+/* A turn whose pages no longer fit the cache meets the full disk before its commit. */
+static void lose_a_turn(struct env *e, int64_t limit)
+{
+	const struct rlimit rl = {(rlim_t)limit, (rlim_t)limit};
+	static char big[DB_META_VALUE_MAX];
+	char key[32];
+	size_t n;
+	int r = KE_OK;
+
+	memset(big, 'b', sizeof big);
+	signal(SIGXFSZ, SIG_IGN);
+	env_open(e, 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
+	env_ok(e, db_turn_begin(e->d));
+	env_ok(e, db_savepoint(e->d));
+	for (int i = 0; i < 20000 && !r; i++) {
+		snprintf(key, sizeof key, "k%d", i);
+		r = db_meta_set(e->d, key, big, sizeof big);
+	}
+	assert_int_equal(r, KE_IO);
+	assert_true(db_turn_lost(e->d));
+	assert_int_equal(db_meta_set(e->d, "x", "y", 1), KE_IO);
+	assert_int_equal(db_meta_get(e->d, "k0", big, sizeof big, &n), KE_IO);
+	assert_int_equal(db_rollback_to(e->d), KE_IO);
+	assert_int_equal(db_savepoint(e->d), KE_STATE);
+	assert_int_equal(db_turn_commit(e->d, NULL), KE_IO);
+	assert_false(db_turn_open(e->d));
+	env_ok(e, db_turn_begin(e->d));
+	assert_int_equal(db_meta_get(e->d, "k0", big, sizeof big, &n), KE_NOTFOUND);
+	env_ok(e, db_meta_set(e->d, "small", "y", 1));
+	env_ok(e, db_turn_commit(e->d, NULL));
+	env_close(e);
+}
+
+static void test_lost_turn(void **state)
+{
+	struct env *e = *state;
+	char buf[8];
+	size_t n;
+
+	env_open(e, DB_CREATE);
+	env_close(e);
+	in_child(lose_a_turn, e, 1000000);
+	env_open(e, 0);
+	env_ok(e, db_turn_begin(e->d));
+	env_ok(e, db_meta_get(e->d, "small", buf, sizeof buf, &n));
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, env_start, env_stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(test_kill), T(test_file_limit), T(test_disk_full), T(test_lost_turn)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
