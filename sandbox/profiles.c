@@ -95,8 +95,9 @@ static const struct profile_call calls[] = {
     {"exit_group", ALL, ANY, "the end"},
 
     /* waiting, locks, time, randomness */
-    {"poll", CRYPTO | KDF, ANY, "the loop of the blocking roles"},
-    {"ppoll", CRYPTO | KDF, ANY, "poll where the architecture has no poll"},
+    {"poll", CRYPTO | KDF | ENGINE, ANY,
+	"the loop of the blocking roles; engine waits once for hsm at its start"},
+    {"ppoll", CRYPTO | KDF | ENGINE, ANY, "poll where the architecture has no poll"},
     {"restart_syscall", ALL, ANY, "the kernel goes on with a wait after SIGSTOP and SIGCONT"},
     {"futex", ALL, ANY, "locks inside libraries"},
     {"getrandom", ALL, ANY, "randomness; libcrypto's generator seeds itself again"},
