@@ -1,0 +1,163 @@
+/*
+ * A provisioned pair of tokens, and roles of the real build that the test speaks to as parent and
+ * as a peer: shared by the tests of klerod-hsm and klerod-keyadm.
+ */
+#ifndef TESTS_UNIT_HSM_PEER_H
+#define TESTS_UNIT_HSM_PEER_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "daemon/msg/role.h"
+#include "hsm/role/exit.h"
+#include "tests/unit/hsm_fixture.h"
+
+#define U        __attribute__((unused))
+#define LOG_NAME FX_HOST "/klero/log"
+
+struct ctx {
+	struct fx f;
+	struct rconf_keyadm_done keys, tls; /* what keyadm has made */
+};
+
+/* A running role and one peer's channel to it. */
+struct peer {
+	struct fx_child c;
+	enum role self, role;
+	int fd;
+	uint64_t id;
+	uint8_t buf[MSG_MAX];
+	struct wire_in in; /* the last answer, after its result */
+};
+
+static struct ctx ctx;
+
+/* Both tokens, with everything in them. */
+U static void provision(void)
+{
+	struct rconf_keyadm keys, tls;
+	int code;
+
+	fx_start(&ctx.f);
+	fx_make_token(&ctx.f, FX_KEYS);
+	fx_make_token(&ctx.f, FX_TLS);
+	keys = fx_action(&ctx.f, KEYADM_PROVISION_KEYS);
+	tls = fx_action(&ctx.f, KEYADM_PROVISION_TLS);
+	snprintf(tls.names[0], RCONF_PATH, "localhost");
+	snprintf(tls.names[1], RCONF_PATH, "127.0.0.1");
+	snprintf(tls.names[2], RCONF_PATH, "::1");
+	assert_int_equal(fx_keyadm(&ctx.f, &keys, &ctx.keys, &code), KE_OK);
+	assert_int_equal(code, 0);
+	assert_int_equal(fx_keyadm(&ctx.f, &tls, &ctx.tls, &code), KE_OK);
+	assert_int_equal(code, 0);
+}
+
+U static void configure(struct peer *p, const char *label, const char *pin)
+{
+	static uint8_t buf[MSG_MAX];
+	struct rconf_hsm c = {.token = fx_token(&ctx.f, label)};
+	struct wire_out w;
+
+	snprintf(c.token.pin, sizeof c.token.pin, "%s", pin);
+	snprintf(c.host, sizeof c.host, FX_HOST);
+	snprintf(c.folder, sizeof c.folder, "%s", ctx.f.tokens);
+	wire_out_init(&w, buf, MSG_BODY_MAX);
+	rconf_put_hsm(&w, &c);
+	assert_int_equal(w.err, KE_OK);
+	assert_int_equal(msg_send(p->c.ctl, p->self == ROLE_HSM ? MSG_HSM_CONF : MSG_TLSKEY_CONF, 0,
+			     buf, w.len, -1),
+	    KE_OK);
+}
+
+/* A fresh channel of that peer, handed over as parent does. */
+U static void connect_as(struct peer *p, enum role role, uint8_t index)
+{
+	uint8_t body[2] = {(uint8_t)role, index};
+	struct timeval deadline = {.tv_sec = FX_WAIT_S};
+	int sv[2];
+
+	if (p->fd >= 0)
+		close(p->fd);
+	assert_int_equal(msg_pair(sv), KE_OK);
+	assert_int_equal(msg_send(p->c.ctl, p->self == ROLE_HSM ? MSG_HSM_PEER : MSG_TLSKEY_PEER, 0,
+			     body, 2, sv[1]),
+	    KE_OK);
+	close(sv[1]);
+	assert_int_equal(setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), 0);
+	p->fd = sv[0];
+	p->role = role;
+}
+
+U static void start_role(struct peer *p, enum role self)
+{
+	struct msg m;
+
+	p->fd = -1;
+	p->self = self;
+	p->id = 1;
+	fx_spawn(&ctx.f, &p->c, "klerod-hsm", role_word(self));
+	configure(p, self == ROLE_HSM ? FX_KEYS : FX_TLS, FX_PIN);
+	assert_int_equal(msg_recv(p->c.ctl, ROLE_PARENT, self, RUN, p->buf, &m), KE_OK);
+	assert_int_equal(m.type, self == ROLE_HSM ? MSG_HSM_READY : MSG_TLSKEY_READY);
+	connect_as(p, self == ROLE_HSM ? ROLE_ENGINE : ROLE_NET, 0);
+}
+
+U static void stop_role(struct peer *p)
+{
+	assert_int_equal(msg_send(p->c.ctl, p->self == ROLE_HSM ? MSG_HSM_STOP : MSG_TLSKEY_STOP, 0,
+			     NULL, 0, -1),
+	    KE_OK);
+	assert_int_equal(fx_wait(&p->c), HSM_EXIT_PLANNED);
+	if (p->fd >= 0)
+		close(p->fd);
+}
+
+/* One request and its answer; returns the result, leaves p->in behind it. */
+U static int ask(struct peer *p, uint16_t type, const void *body, size_t n)
+{
+	struct msg m;
+	int r;
+
+	assert_int_equal(msg_send(p->fd, type, ++p->id, body, n, -1), KE_OK);
+	r = msg_recv(p->fd, p->role, p->self, RUN, p->buf, &m);
+	if (r != KE_OK)
+		return r;
+	assert_int_equal(m.type, type + 1);
+	assert_true(m.id == p->id);
+	wire_in_init(&p->in, m.body, m.len);
+	r = wire_get_i32(&p->in);
+	if (r != KE_OK)
+		assert_int_equal(wire_end(&p->in), KE_OK);
+	return r;
+}
+
+/* The request breaks the protocol: no answer, the channel closed, the peer blamed. */
+U static void expect_blame(struct peer *p, uint16_t type, const void *body, size_t n)
+{
+	enum role role = p->role;
+	struct msg m;
+
+	assert_int_equal(ask(p, type, body, n), KE_CLOSED);
+	assert_int_equal(msg_recv(p->c.ctl, ROLE_PARENT, p->self, RUN, p->buf, &m), KE_OK);
+	assert_int_equal(m.type, p->self == ROLE_HSM ? MSG_HSM_BLAME : MSG_TLSKEY_BLAME);
+	assert_int_equal(m.body[0], role);
+	connect_as(p, role, 0);
+}
+
+/* The certificate that keyadm has made. */
+U static X509 *certificate(void)
+{
+	BIO *bio = BIO_new_mem_buf(ctx.tls.cert_pem, -1);
+	X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	BIO_free(bio);
+	assert_non_null(x);
+	return x;
+}
+
+#endif
