@@ -1,0 +1,383 @@
+/*
+ * hsm when its device fails: the Nth PKCS#11 call of each request fails, for every N, and the
+ * answer is KE_UNAVAIL from a process that then ends (KEYS.md section 6). And its wear: session
+ * objects and once-only memory are bounded. In process, on the real module with calls taken away.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sodium.h>
+#include <time.h>
+
+#include "hsm/p11/blob.h"
+#include "hsm/p11/make.h"
+#include "hsm/role/hsm.h"
+#include "tests/unit/hsm_fixture.h"
+
+static struct fx fx;
+static char sealed[BLOB_TEXT_MAX];
+
+/* --- a module whose Nth call fails --- */
+
+static CK_FUNCTION_LIST real, failing;
+static unsigned countdown; /* 0: no call fails */
+static CK_RV failure;
+
+static bool fails(void)
+{
+	return countdown > 0 && --countdown == 0;
+}
+
+#define SHIM(name, params, args)                                                                   \
+	static CK_RV shim_##name params                                                            \
+	{                                                                                          \
+		return fails() ? failure : real.name args;                                         \
+	}
+
+SHIM(C_GenerateRandom, (CK_SESSION_HANDLE s, CK_BYTE_PTR p, CK_ULONG n), (s, p, n))
+SHIM(C_SignInit, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE k), (s, m, k))
+SHIM(C_Sign, (CK_SESSION_HANDLE s, CK_BYTE_PTR p, CK_ULONG n, CK_BYTE_PTR o, CK_ULONG_PTR l),
+    (s, p, n, o, l))
+SHIM(C_DecryptInit, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE k), (s, m, k))
+SHIM(C_Decrypt, (CK_SESSION_HANDLE s, CK_BYTE_PTR p, CK_ULONG n, CK_BYTE_PTR o, CK_ULONG_PTR l),
+    (s, p, n, o, l))
+SHIM(C_GenerateKey,
+    (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_ATTRIBUTE_PTR t, CK_ULONG n,
+	CK_OBJECT_HANDLE_PTR o),
+    (s, m, t, n, o))
+SHIM(C_DigestInit, (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m), (s, m))
+SHIM(C_DigestKey, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE k), (s, k))
+SHIM(C_DigestFinal, (CK_SESSION_HANDLE s, CK_BYTE_PTR o, CK_ULONG_PTR l), (s, o, l))
+SHIM(C_WrapKey,
+    (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE w, CK_OBJECT_HANDLE k, CK_BYTE_PTR o,
+	CK_ULONG_PTR l),
+    (s, m, w, k, o, l))
+SHIM(C_UnwrapKey,
+    (CK_SESSION_HANDLE s, CK_MECHANISM_PTR m, CK_OBJECT_HANDLE w, CK_BYTE_PTR p, CK_ULONG n,
+	CK_ATTRIBUTE_PTR t, CK_ULONG c, CK_OBJECT_HANDLE_PTR o),
+    (s, m, w, p, n, t, c, o))
+SHIM(C_GetAttributeValue, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_PTR t, CK_ULONG n),
+    (s, h, t, n))
+SHIM(C_DestroyObject, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE h), (s, h))
+
+static void put_shims(struct p11 *p)
+{
+	real = *p->f;
+	failing = real;
+	failing.C_GenerateRandom = shim_C_GenerateRandom;
+	failing.C_SignInit = shim_C_SignInit;
+	failing.C_Sign = shim_C_Sign;
+	failing.C_DecryptInit = shim_C_DecryptInit;
+	failing.C_Decrypt = shim_C_Decrypt;
+	failing.C_GenerateKey = shim_C_GenerateKey;
+	failing.C_DigestInit = shim_C_DigestInit;
+	failing.C_DigestKey = shim_C_DigestKey;
+	failing.C_DigestFinal = shim_C_DigestFinal;
+	failing.C_WrapKey = shim_C_WrapKey;
+	failing.C_UnwrapKey = shim_C_UnwrapKey;
+	failing.C_GetAttributeValue = shim_C_GetAttributeValue;
+	failing.C_DestroyObject = shim_C_DestroyObject;
+	p->f = &failing;
+}
+
+/* --- hsm in process --- */
+
+static void start(struct hsm *h)
+{
+	char *env[] = {fx.env};
+	bool wide;
+
+	*h = (struct hsm){.lost = false};
+	countdown = 0;
+	assert_int_equal(p11_load(&h->p, fx_module(), env, 1), KE_OK);
+	assert_int_equal(p11_open(&h->p, FX_KEYS, false), KE_OK);
+	assert_int_equal(p11_login(&h->p, FX_PIN), KE_OK);
+	assert_int_equal(hsm_prepare(h, ROLE_HSM, FX_HOST, &wide), KE_OK);
+	put_shims(&h->p);
+}
+
+static void end(struct hsm *h)
+{
+	p11_close(&h->p);
+	free(h->picks);
+	free(h->text);
+	free(h->once.slots);
+	free(h->once.facts);
+}
+
+struct request {
+	uint16_t type;
+	uint8_t body[2048];
+	size_t n;
+};
+
+static uint8_t answer[MSG_BODY_MAX];
+
+/* One request as serve() hands it over; *r is the result in the answer. */
+static int handle(struct hsm *h, const struct request *q, int *r, size_t *len)
+{
+	struct serve_peer peer = {.role = ROLE_ENGINE};
+	struct msg m = {.type = q->type, .id = 1, .body = q->body, .len = q->n, .fd = -1};
+	struct wire_out w;
+	struct wire_in in;
+	int e;
+
+	wire_out_init(&w, answer, sizeof answer);
+	e = hsm_handle(h, &peer, &m, &w);
+	assert_int_equal(w.err, KE_OK);
+	wire_in_init(&in, answer, w.len);
+	*r = wire_get_i32(&in);
+	*len = w.len;
+	return e;
+}
+
+static void session(struct request *q)
+{
+	struct wire_out w;
+
+	*q = (struct request){.type = MSG_HSM_SESSION};
+	wire_out_init(&w, q->body, sizeof q->body);
+	wire_put_raw(&w, q->body, 32);
+	wire_put_u8(&w, 1);
+	wire_put_u32(&w, 1);
+	wire_put_u64(&w, (uint64_t)time(NULL));
+	q->n = w.len;
+}
+
+static void open_dbkey(struct request *q)
+{
+	struct wire_out w;
+
+	*q = (struct request){.type = MSG_HSM_OPEN_DBKEY};
+	wire_out_init(&w, q->body, sizeof q->body);
+	wire_put_cstr(&w, sealed);
+	wire_put_raw(&w, FX_APPLIANCE, 16);
+	q->n = w.len;
+}
+
+static void plain(struct request *q, uint16_t type, size_t n)
+{
+	*q = (struct request){.type = type, .n = n};
+}
+
+/* A reveal of a seed that h makes for it. */
+static void reveal(struct hsm *h, struct request *q)
+{
+	struct request make;
+	struct wire_out w;
+	struct wire_in in;
+	uint8_t commit[32];
+	const uint8_t *blob;
+	size_t n;
+	int r;
+
+	plain(&make, MSG_HSM_NEW_SEED, 16);
+	assert_int_equal(handle(h, &make, &r, &n), KE_OK);
+	assert_int_equal(r, KE_OK);
+	wire_in_init(&in, answer, n);
+	(void)wire_get_i32(&in);
+	wire_get_raw(&in, commit, 32);
+	(void)wire_get_view(&in, 32);
+	blob = wire_get_str(&in, 400, &n);
+	*q = (struct request){.type = MSG_HSM_REVEAL_SEED};
+	wire_out_init(&w, q->body, sizeof q->body);
+	wire_put_raw(&w, make.body, 16);
+	wire_put_raw(&w, commit, 32);
+	wire_put_u64(&w, 10);
+	wire_put_raw(&w, make.body, 32);
+	wire_put_raw(&w, make.body, 32);
+	wire_put_cstr(&w, "entropy");
+	wire_put_str(&w, blob, n);
+	assert_int_equal(w.err, KE_OK);
+	q->n = w.len;
+}
+
+static void make_request(struct hsm *h, unsigned which, struct request *q)
+{
+	switch (which) {
+	case 0:
+		session(q);
+		break;
+	case 1:
+		open_dbkey(q);
+		break;
+	case 2:
+		plain(q, MSG_HSM_HOLDER, 48);
+		break;
+	case 3:
+		plain(q, MSG_HSM_NEW_SEED, 16);
+		break;
+	default:
+		reveal(h, q);
+	}
+}
+#define REQUESTS 5
+
+/* True when the Nth call came about and failed. */
+static bool fail_nth(unsigned which, unsigned n, CK_RV rv)
+{
+	static struct hsm h;
+	struct request q;
+	size_t len;
+	bool happened;
+	int e, r;
+
+	start(&h);
+	make_request(&h, which, &q);
+	failure = rv;
+	countdown = n;
+	e = handle(&h, &q, &r, &len);
+	happened = countdown == 0;
+	countdown = 0;
+	if (!happened) {
+		assert_int_equal(e, KE_OK);
+		assert_int_equal(r, KE_OK);
+	} else if (rv == CKR_GENERAL_ERROR && r == KE_CRYPTO) {
+		assert_int_equal(len, 4); /* the canary lives, so the row is to blame */
+		assert_int_equal(e, KE_OK);
+	} else {
+		assert_int_equal(r, KE_UNAVAIL);
+		assert_int_equal(len, 4);
+		assert_int_equal(e, KE_CLOSED);
+		assert_true(h.lost);
+	}
+	end(&h);
+	return happened;
+}
+
+static void test_every_call_fails(void **state)
+{
+	static const CK_RV rvs[] = {
+	    CKR_DEVICE_ERROR, CKR_TOKEN_NOT_PRESENT, CKR_SESSION_HANDLE_INVALID, CKR_GENERAL_ERROR};
+	unsigned total = 0;
+
+	(void)state;
+	for (unsigned which = 0; which < REQUESTS; which++)
+		for (size_t i = 0; i < sizeof rvs / sizeof rvs[0]; i++)
+			for (unsigned n = 1; fail_nth(which, n, rvs[i]); n++)
+				total++;
+	/* session 5, dbkey 2, holder 2, new seed 8, reveal 3 */
+	assert_int_equal(total, 4 * 20);
+}
+
+/* --- wear --- */
+
+static void test_objects_wear_out(void **state)
+{
+	static struct hsm h;
+	struct request q;
+	size_t len;
+	int r;
+
+	(void)state;
+	start(&h);
+	plain(&q, MSG_HSM_NEW_SEED, 16);
+	h.p.made = P11_OBJECTS_MAX - 2;
+	assert_int_equal(handle(&h, &q, &r, &len), KE_OK);
+	assert_int_equal(r, KE_OK);
+	/* the last one is answered, then the process goes, as planned */
+	assert_int_equal(handle(&h, &q, &r, &len), KE_CLOSED);
+	assert_int_equal(r, KE_OK);
+	assert_true(len > 64);
+	assert_false(h.lost);
+	end(&h);
+}
+
+static void test_memory(void **state)
+{
+	struct once o;
+	uint8_t id[16] = {0}, a[32] = {1}, b[32] = {2};
+
+	(void)state;
+	assert_int_equal(once_init(&o), KE_OK);
+	assert_int_equal(once_ask(&o, ONCE_DRAW, id, 16, a), KE_NOTFOUND);
+	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, a), KE_OK);
+	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, a), KE_OK);
+	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_DENIED);
+	assert_int_equal(once_ask(&o, ONCE_DRAW, id, 16, a), KE_OK);
+	assert_int_equal(once_ask(&o, ONCE_DRAW, id, 16, b), KE_DENIED);
+	assert_int_equal(once_ask(&o, ONCE_NOTE, id, 16, b), KE_NOTFOUND);
+	for (uint32_t i = 1; i < ONCE_MAX; i++) {
+		memcpy(id, &i, sizeof i);
+		assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_OK);
+		if (i == ONCE_MAX / 2)
+			assert_false(once_nearly_full(&o));
+	}
+	assert_true(once_nearly_full(&o));
+	/* full: nothing new, nothing forgotten */
+	memset(id, 0xff, sizeof id);
+	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_FULL);
+	memset(id, 0, sizeof id);
+	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_DENIED);
+	free(o.slots);
+	free(o.facts);
+}
+
+static void test_memory_wears_out(void **state)
+{
+	static struct hsm h;
+	struct request q;
+	size_t len;
+	int r;
+
+	(void)state;
+	start(&h);
+	for (uint32_t i = 0; h.once.n < ONCE_MAX - 8; i++)
+		assert_int_equal(
+		    once_tell(&h.once, ONCE_NOTE, (uint8_t *)&i, sizeof i, answer), KE_OK);
+	plain(&q, MSG_HSM_NEW_SEED, 16);
+	assert_int_equal(handle(&h, &q, &r, &len), KE_CLOSED);
+	assert_int_equal(r, KE_OK);
+	end(&h);
+}
+
+/* --- */
+
+static int setup(void **state)
+{
+	static const enum key_purpose purposes[] = {
+	    KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG};
+	char *env[] = {fx.env};
+	struct p11 p = {.dl = NULL};
+	struct key_ring ring;
+	struct key k;
+
+	(void)state;
+	fx_start(&fx);
+	fx_make_token(&fx, FX_KEYS);
+	if (sodium_init() < 0 || p11_load(&p, fx_module(), env, 1) != KE_OK ||
+	    p11_open(&p, FX_KEYS, true) != KE_OK || p11_login(&p, FX_PIN) != KE_OK)
+		return 1;
+	for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++)
+		if (make_key(&p, purposes[i], 1, &k) != KE_OK)
+			return 1;
+	if (key_ring_find(&p, &ring) != KE_OK ||
+	    blob_make_class_key(
+		&p, &ring, BLOB_DB, (const uint8_t *)FX_APPLIANCE, sealed, sizeof sealed) != KE_OK)
+		return 1;
+	p11_close(&p);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fx_end(&fx);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_call_fails),
+	    cmocka_unit_test(test_objects_wear_out),
+	    cmocka_unit_test(test_memory),
+	    cmocka_unit_test(test_memory_wears_out),
+	};
+	int failed = cmocka_run_group_tests(tests, setup, teardown);
+
+	fflush(NULL);
+	_exit(failed != 0); /* SoftHSM crashes in exit handlers */
+}
