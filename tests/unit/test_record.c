@@ -293,6 +293,34 @@ static void test_check(void **state)
 	assert_int_equal(record1_draw(&r), KE_RANGE);
 }
 
+/* Draws that an independent implementation made. */
+static void test_draw_vectors(void **state)
+{
+	struct vectors v;
+	size_t draws = 0;
+
+	(void)state;
+	vectors_open(&v, "draw1.txt");
+	while (vectors_next(&v)) {
+		struct record1 r = {.picks = picks};
+		const char *what;
+
+		vectors_hex32(v.word[1], r.server_seed);
+		vectors_hex32(v.word[2], r.seed_commit);
+		r.entropy_len = vectors_hex(v.word[3], r.entropy, sizeof(r.entropy));
+		vectors_hex32(v.word[4], r.aggregate);
+		r.tickets = vectors_u64(v.word[5]);
+		r.winners = (uint32_t)(v.words - 7);
+		assert_int_equal(record1_draw(&r), KE_OK);
+		assert_hex(r.draw_key, 32, v.word[6]);
+		for (uint32_t i = 0; i < r.winners; i++)
+			assert_true(picks[i].index == vectors_u64(v.word[7 + i]));
+		assert_int_equal(record1_check(&r, &what), KE_OK);
+		draws++;
+	}
+	assert_int_equal(draws, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +332,7 @@ int main(void)
 	    cmocka_unit_test(test_too_many_lines),
 	    cmocka_unit_test(test_wire),
 	    cmocka_unit_test(test_check),
+	    cmocka_unit_test(test_draw_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
