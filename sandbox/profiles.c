@@ -95,9 +95,8 @@ static const struct profile_call calls[] = {
     {"exit_group", ALL, ANY, "the end"},
 
     /* waiting, locks, time, randomness */
-    {"poll", CRYPTO | KDF | ENGINE, ANY,
-	"the loop of the blocking roles; engine waits once for hsm at its start"},
-    {"ppoll", CRYPTO | KDF | ENGINE, ANY, "poll where the architecture has no poll"},
+    {"poll", ALL, ANY, "the loop of the blocking roles; net waits for a signature, engine for hsm"},
+    {"ppoll", ALL, ANY, "poll where the architecture has no poll"},
     {"restart_syscall", ALL, ANY, "the kernel goes on with a wait after SIGSTOP and SIGCONT"},
     {"futex", ALL, ANY, "locks inside libraries"},
     {"getrandom", ALL, ANY, "randomness; libcrypto's generator seeds itself again"},
@@ -154,7 +153,7 @@ static const struct profile_call calls[] = {
     {"sysinfo", ENGINE | NET, ANY, "libc's qsort asks how much memory there is"},
 
     /* the PKCS#11 module */
-    {"getpid", ENGINE | CRYPTO, ANY, "SQLite and libcrypto: have we forked?"},
+    {"getpid", NET | ENGINE | CRYPTO, ANY, "SQLite and libcrypto: have we forked?"},
     {"openat", WIDE, READ_ONLY, "token objects, for reading"},
     {"getdents64", WIDE | KEYADM, ANY, "the objects of a token"},
     {"umask", KEYADM, ANY, "token files are nobody else's"},
