@@ -12,10 +12,11 @@ shift
 [ "$(id -u)" = 0 ] || { echo "release: needs root, for chroot and mount" >&2; exit 1; }
 root=$PWD/build/release-$release
 
+# The mirror that this machine uses for Debian, from one-line or deb822 sources; "" for none.
 mirror() {
-	# the mirror that this machine uses for Debian, one-line or deb822 form
-	cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-		sed -n -E 's/^(URIs:|deb( \[[^]]*\])?) *(https?:[^ ]*\/debian)\/?( .*)?$/\3/p' | head -n 1
+	find /etc/apt -name '*.list' -o -name '*.sources' |
+		xargs -r grep -hE '^(deb|URIs:) ' |
+		sed -n -E 's/.* (https?:[^ ]*\/debian)\/?( .*)?$/\1/p' | sed -n 1p
 }
 
 if [ ! -e "$root/made" ]; then
