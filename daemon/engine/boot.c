@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 #define TOKENS    16384
 #define USERS     65536
 #define ACCOUNTS  16384
+#define HSM_S     30 /* an HSM may need its time to log in */
 
 void boot_configure(struct engine *e)
 {
@@ -57,9 +59,11 @@ static void keep(struct boot_peers *peers, enum role role, uint8_t index, int fd
 
 int boot_wait_hsm(struct boot_peers *peers)
 {
+	const struct timeval patience = {.tv_sec = HSM_S};
 	uint8_t *buf = malloc(MSG_MAX), index;
 	enum role role;
 	struct msg m;
+	int fd;
 
 	if (buf == NULL)
 		fatal("out of memory");
@@ -83,7 +87,11 @@ int boot_wait_hsm(struct boot_peers *peers)
 			break;
 	}
 	free(buf);
-	return peers->peer[peers->n - 1].fd;
+	fd = peers->peer[peers->n - 1].fd;
+	/* while the channel still blocks: the sandbox allows neither this call nor poll */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0)
+		fatal("hsm's channel: %s", strerror(errno));
+	return fd;
 }
 
 void boot_warm_up(struct engine *e)

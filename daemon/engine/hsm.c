@@ -3,7 +3,6 @@
  */
 #include "daemon/engine/hsm.h"
 
-#include <poll.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,8 @@
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
 
-#define HSM_TIMEOUT_MS   8000  /* one question */
-#define START_TIMEOUT_MS 30000 /* an HSM may need its time to log in */
-#define QUESTION_MAX     2048
+#define HSM_TIMEOUT_MS 8000 /* one question */
+#define QUESTION_MAX   2048
 
 /* Public keys, as they come at start and with every fresh hsm. */
 static int take_keys(struct engine *e, struct wire_in *in)
@@ -46,18 +44,16 @@ static int take_keys(struct engine *e, struct wire_in *in)
 static void ask_blocking(
     int fd, uint16_t type, const struct wire_out *w, uint8_t *buf, struct wire_in *in)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct msg m;
 	int r = msg_send(fd, type, 1, w->buf, w->len, -1);
 
-	if (r == KE_OK && poll(&p, 1, START_TIMEOUT_MS) != 1)
-		r = KE_TIMEOUT;
 	if (r == KE_OK)
 		r = msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, buf, &m);
 	if (r == KE_OK && (m.type != type + 1 || m.id != 1))
 		r = KE_PEER;
 	if (r != KE_OK)
-		fatal("hsm does not answer: %s; see its own lines above", ke_words(r));
+		fatal("hsm does not answer: %s; see its own lines above",
+		    ke_words(r == KE_AGAIN ? KE_TIMEOUT : r));
 	wire_in_init(in, m.body, m.len);
 }
 
