@@ -3,6 +3,7 @@
  */
 #include "tests/unit/vectors.h"
 
+#include "policy/hash.h"
 #include "policy/leaf.h"
 #include "policy/merkle.h"
 
@@ -55,6 +56,35 @@ static void test_vectors(void **state)
 	assert_hex(root, 32, want);
 }
 
+/* Both bytes of the length count. */
+static void test_long_texts(void **state)
+{
+	static uint8_t message[54 + 32 + 65535];
+	uint8_t salt[32], want[32], have[32];
+
+	(void)state;
+	for (size_t n = 255; n <= 65535; n += 65280 / 3) {
+		size_t seed = sizeof("kleroterion/v2/client-seed");
+		size_t holder = sizeof("kleroterion/v2/holder") + 32;
+
+		memset(message, 's', sizeof(message));
+		memcpy(message, "kleroterion/v2/client-seed", seed);
+		message[seed] = (uint8_t)(n >> 8);
+		message[seed + 1] = (uint8_t)n;
+		hash_sha256(want, message, seed + 2 + n);
+		leaf_client_seed_hash(have, message + seed + 2, n);
+		assert_memory_equal(have, want, 32);
+		memset(message, 's', sizeof(message));
+		memcpy(message, "kleroterion/v2/holder", sizeof("kleroterion/v2/holder"));
+		message[holder] = (uint8_t)(n >> 8);
+		message[holder + 1] = (uint8_t)n;
+		hash_sha256(want, message, holder + 2 + n);
+		memset(salt, 's', 32);
+		leaf_holder_commit(have, salt, message + holder + 2, n);
+		assert_memory_equal(have, want, 32);
+	}
+}
+
 static void test_refused(void **state)
 {
 	uint8_t bytes[LEAF_LEN + 1] = "KLT2";
@@ -73,6 +103,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_vectors),
+	    cmocka_unit_test(test_long_texts),
 	    cmocka_unit_test(test_refused),
 	};
 

@@ -343,6 +343,18 @@ static void test_inclusion(void **state)
 	assert_int_equal(merkle_verify_inclusion(leaves[0], 0, 0, NULL, 0, root), KE_RANGE);
 }
 
+/* A proof that is too long for the size it claims, though its hashes lead to the root. */
+static void test_other_size(void **state)
+{
+	uint8_t root[32];
+
+	(void)state;
+	make_leaves();
+	merkle_node_hash(root, leaves[0], leaves[1]);
+	assert_int_equal(merkle_verify_inclusion(leaves[1], 1, 2, &leaves[0], 1, root), KE_OK);
+	assert_int_equal(merkle_verify_inclusion(leaves[1], 0, 1, &leaves[0], 1, root), KE_CRYPTO);
+}
+
 static void test_consistency(void **state)
 {
 	uint8_t proof[PROOF_MAX][32], old[32], new[32];
@@ -383,6 +395,7 @@ int main(void)
 	    cmocka_unit_test(test_collection),
 	    cmocka_unit_test(test_growing),
 	    cmocka_unit_test(test_inclusion),
+	    cmocka_unit_test(test_other_size),
 	    cmocka_unit_test(test_consistency),
 	};
 
