@@ -18,7 +18,6 @@ struct opening {
 	const char *folder;
 	const uint8_t *key;
 	char path[PATH_MAX];
-	bool fresh;    /* there was no store */
 	bool no_check; /* there is a store, but no klero.check */
 };
 
@@ -27,8 +26,8 @@ static int absent(struct opening *o, unsigned flags)
 	if (!(flags & DB_CREATE))
 		return db_fail(o->d, KE_NOTFOUND,
 		    "store missing: no %s in %.120s: restore a backup", DB_FILE, o->folder);
-	o->fresh = true;
-	if (db_key_write(o->folder, o->key))
+	/* Empty, but with our mode: SQLite would make it readable for all, and its log likewise. */
+	if (db_key_write(o->folder, o->key) || db_file_write(o->folder, DB_FILE, "", 0))
 		return db_fail(o->d, KE_IO, "cannot write %s in %.120s: check its owner and space",
 		    DB_CHECK_FILE, o->folder);
 	return KE_OK;
@@ -117,7 +116,7 @@ static int explain(struct opening *o, int r)
 
 static int open_file(struct opening *o)
 {
-	int r = db_sqlite_open(o->d, o->path, o->key, o->fresh);
+	int r = db_sqlite_open(o->d, o->path, o->key);
 	return r ? explain(o, r) : KE_OK;
 }
 

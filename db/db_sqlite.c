@@ -256,12 +256,10 @@ static int journal(struct db *d)
 	return r;
 }
 
-int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32], bool create)
+int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32])
 {
-	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 
-	if (create)
-		flags |= SQLITE_OPEN_CREATE;
 	d->shut = false;
 	int rc = sqlite3_open_v2(path, &d->sq, flags, NULL);
 	if (rc != SQLITE_OK)

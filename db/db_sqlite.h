@@ -37,10 +37,11 @@ struct db {
 };
 
 /*
- * Opens and keys the file (made when `create`), sets every PRAGMA, reads the header. KE_DAMAGED
- * when the first page does not open under the key: the caller knows whether the key is right.
+ * Opens and keys the file, which is there (empty for a new store), sets every PRAGMA, reads the
+ * header. KE_DAMAGED when the first page does not open under the key: the caller knows whether the
+ * key is right.
  */
-int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32], bool create) KE_CHECK;
+int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32]) KE_CHECK;
 /* Finalises every statement and closes; the struct can be opened again. */
 void db_sqlite_close(struct db *d);
 /* The schema's version as stored, 0 for an empty store; *tables how many there are. */

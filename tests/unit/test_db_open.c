@@ -276,6 +276,25 @@ static void test_no_plaintext(void **state)
 	assert_int_equal(env_size(e, DB_FILE "-shm"), -1);
 }
 
+/* Files that no other user may read, whatever the umask. */
+static void test_modes(void **state)
+{
+	static const char *const files[] = {DB_FILE, DB_FILE "-wal", DB_CHECK_FILE, NULL};
+	struct env *e = *state;
+	struct stat st;
+	char path[128];
+	mode_t before = umask(0);
+
+	env_open(e, DB_CREATE);
+	fill(e);
+	for (int i = 0; files[i]; i++) {
+		env_path(e, files[i], path);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0600);
+	}
+	umask(before);
+}
+
 static void test_shut(void **state)
 {
 	static const char *const refused[] = {"ATTACH ':memory:' AS other",
@@ -469,8 +488,9 @@ int main(void)
 	    T(test_wrong_key), T(test_check_file_lost), T(test_check_file_damaged),
 	    T(test_flipped_bits), T(test_damage_in_a_turn), T(test_truncated), T(test_not_ours),
 	    T(test_from_the_future), T(test_tables_missing), T(test_one_at_a_time),
-	    T(test_no_plaintext), T(test_shut), T(test_migration), T(test_no_snapshot_of_nothing),
-	    T(test_failing_migration), T(test_snapshot_impossible), T(test_meta), T(test_turns)};
+	    T(test_no_plaintext), T(test_modes), T(test_shut), T(test_migration),
+	    T(test_no_snapshot_of_nothing), T(test_failing_migration), T(test_snapshot_impossible),
+	    T(test_meta), T(test_turns)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
