@@ -96,9 +96,9 @@ static void schema(struct jsonw *w, const struct field *f)
 	jsonw_object(w);
 	switch (f->type) {
 	case FIELD_SECRET:
-		jsonw_kcstr(w, "format", "password");
-		/* fall through */
 	case FIELD_TEXT:
+		if (f->type == FIELD_SECRET)
+			jsonw_kcstr(w, "format", "password");
 		/* the bounds are of UTF-8 bytes, which are never fewer than the characters */
 		schema_string(w, f->min > 0, f->max);
 		jsonw_kcstr(w, "description", "Lengths are counted in bytes of UTF-8");

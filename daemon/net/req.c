@@ -10,6 +10,13 @@
 #include "daemon/net/hdr.h"
 #include "policy/text.h"
 
+#define MONEY_WHERE 40 /* "/<field>/" */
+
+static bool same(const uint8_t *p, size_t n, const char *s)
+{
+	return strlen(s) == n && memcmp(p, s, n) == 0;
+}
+
 static int refuse(struct req *q, enum problem p, const char *detail)
 {
 	q->problem = p;
@@ -82,7 +89,7 @@ static int text_int(const uint8_t *p, size_t n, int64_t *v)
 static int enum_index(const struct field *f, const uint8_t *p, size_t n, int64_t *v)
 {
 	for (int i = 0; i < FIELD_WORDS && f->words[i] != NULL; i++)
-		if (strlen(f->words[i]) == n && memcmp(f->words[i], p, n) == 0) {
+		if (same(p, n, f->words[i])) {
 			*v = i;
 			return KE_OK;
 		}
@@ -216,8 +223,7 @@ static uint8_t *decode(struct req *q, const uint8_t *p, size_t n, size_t *out_le
 static int field_index(const struct route *row, enum field_in in, const uint8_t *name, size_t n)
 {
 	for (int i = 0; row->fields[i].name != NULL; i++)
-		if (row->fields[i].in == in && strlen(row->fields[i].name) == n &&
-		    memcmp(row->fields[i].name, name, n) == 0)
+		if (row->fields[i].in == in && same(name, n, row->fields[i].name))
 			return i;
 	return -1;
 }
@@ -387,34 +393,75 @@ static const char *json_integer(const struct body *b, const struct json_tok *t, 
 	return r == KE_RANGE ? "range" : "integer";
 }
 
+/* Notes an unknown member's name as a JSON Pointer (RFC 6901), cut where it is long. */
+static void unknown_member(struct req *q, const char *where, const uint8_t *name, size_t n)
+{
+	char pointer[sizeof q->errors[0].pointer - MONEY_WHERE];
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && len + 5 < sizeof pointer; i++) {
+		if (len + 12 > sizeof pointer && (name[i] & 0xc0) != 0x80)
+			break; /* only between two characters */
+		if (name[i] == '~' || name[i] == '/') {
+			pointer[len++] = '~';
+			pointer[len++] = name[i] == '~' ? '0' : '1';
+		} else {
+			pointer[len++] = (char)name[i];
+		}
+	}
+	pointer[len] = '\0';
+	field_error(q, where, pointer, "unknown");
+}
+
+static const char *money_currency(
+    struct req *q, const struct body *b, size_t tok, const struct field *f, struct api_value *v)
+{
+	struct api_value probe = {.i = f->min}; /* its amount is judged apart */
+
+	if (q->toks[tok].type != JSON_STRING)
+		return "type";
+	probe.p = decode_string(q, b, tok, &probe.n);
+	if (probe.p == NULL || !api_value_ok(f, &probe))
+		return "format";
+	v->p = probe.p;
+	v->n = probe.n;
+	return NULL;
+}
+
+static const char *money_amount(
+    const struct req *q, const struct body *b, size_t tok, const struct field *f, int64_t *v)
+{
+	const char *code = json_integer(b, &q->toks[tok], v);
+
+	return code == NULL && (*v < f->min || *v > f->max) ? "range" : code;
+}
+
 /* {"amount", "currency"}, exactly these. Errors point at the member that is wrong. */
 static void read_money(
     struct req *q, const struct body *b, size_t obj, const struct field *f, struct api_value *v)
 {
-	size_t amount = json_member(b->text, q->toks, b->ntoks, obj, "amount");
-	size_t currency = json_member(b->text, q->toks, b->ntoks, obj, "currency");
-	const char *code = amount == 0 ? "required" : json_integer(b, &q->toks[amount], &v->i);
-	size_t before = q->nerrors;
-	char where[64];
+	static const char *const names[] = {"amount", "currency"};
+	const char *code[] = {"required", "required"};
+	size_t before = q->nerrors, key = obj + 1;
+	char where[MONEY_WHERE];
 
-	if (code == NULL && (v->i < f->min || v->i > f->max))
-		code = "range";
 	snprintf(where, sizeof where, "/%s/", f->name);
-	if (code != NULL)
-		field_error(q, where, "amount", code);
-	code = NULL;
-	if (currency == 0)
-		code = "required";
-	else if (q->toks[currency].type != JSON_STRING)
-		code = "type";
-	else if ((v->p = decode_string(q, b, currency, &v->n)) == NULL)
-		code = "format";
-	else if (q->nerrors == before && !api_value_ok(f, v))
-		code = "format";
-	if (code != NULL)
-		field_error(q, where, "currency", code);
-	if (q->toks[obj].size != (amount != 0) + (currency != 0))
-		field_error(q, where, "", "unknown");
+	for (int i = 0; i < q->toks[obj].size; i++) {
+		size_t used = q->used, n;
+		const uint8_t *name = decode_string(q, b, key, &n);
+
+		q->used = used;
+		if (name != NULL && same(name, n, names[0]))
+			code[0] = money_amount(q, b, key + 1, f, &v->i);
+		else if (name != NULL && same(name, n, names[1]))
+			code[1] = money_currency(q, b, key + 1, f, v);
+		else
+			unknown_member(q, where, name, name != NULL ? n : 0);
+		key = json_next(q->toks, b->ntoks, key + 1);
+	}
+	for (int i = 0; i < 2; i++)
+		if (code[i] != NULL)
+			field_error(q, where, names[i], code[i]);
 	v->present = q->nerrors == before;
 }
 
@@ -449,36 +496,14 @@ static void read_value(struct req *q, const struct body *b, size_t tok, size_t i
 		field_error(q, "/", f->name, code);
 }
 
-/* An unknown member's name as a JSON Pointer (RFC 6901), cut where it is long. */
-static void unknown_member(struct req *q, const uint8_t *name, size_t n)
-{
-	char pointer[sizeof q->errors[0].pointer - 1];
-	size_t len = 0;
-
-	for (size_t i = 0; i < n && len + 5 < sizeof pointer; i++) {
-		if (len + 12 > sizeof pointer && (name[i] & 0xc0) != 0x80)
-			break; /* only between two characters */
-		if (name[i] == '~' || name[i] == '/') {
-			pointer[len++] = '~';
-			pointer[len++] = name[i] == '~' ? '0' : '1';
-		} else {
-			pointer[len++] = (char)name[i];
-		}
-	}
-	pointer[len] = '\0';
-	field_error(q, "/", pointer, "unknown");
-}
-
 static void read_member(struct req *q, const struct body *b, size_t key)
 {
 	size_t used = q->used, n;
 	const uint8_t *name = decode_string(q, b, key, &n);
 	int i = name != NULL ? field_index(q->row, IN_BODY, name, n) : -1;
 
-	if (i < 0 && name != NULL)
-		unknown_member(q, name, n);
-	else if (i < 0)
-		field_error(q, "/", "", "unknown");
+	if (i < 0)
+		unknown_member(q, "/", name, name != NULL ? n : 0);
 	q->used = used; /* the name is not needed any more */
 	if (i >= 0)
 		read_value(q, b, key + 1, (size_t)i);

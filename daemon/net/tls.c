@@ -75,6 +75,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 static SSL_CTX *new_context(OSSL_LIB_CTX *lib)
 {
+	char groups[] = "X25519:P-256", algorithms[] = "ecdsa_secp256r1_sha256";
 	SSL_CTX *c = SSL_CTX_new_ex(lib, QUERY, TLS_server_method());
 
 	if (c == NULL)
@@ -89,8 +90,8 @@ static SSL_CTX *new_context(OSSL_LIB_CTX *lib)
 	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
 	if (SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_num_tickets(c, 0) != 1 || SSL_CTX_set_max_early_data(c, 0) != 1 ||
-	    SSL_CTX_set1_groups_list(c, "X25519:P-256") != 1 ||
-	    SSL_CTX_set1_sigalgs_list(c, "ecdsa_secp256r1_sha256") != 1 ||
+	    SSL_CTX_set1_groups_list(c, groups) != 1 ||
+	    SSL_CTX_set1_sigalgs_list(c, algorithms) != 1 ||
 	    SSL_CTX_set_ciphersuites(c, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:"
 					"TLS_AES_256_GCM_SHA384") != 1) {
 		SSL_CTX_free(c);
