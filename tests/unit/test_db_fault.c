@@ -1,0 +1,260 @@
+/*
+ * Fault injection under the store: the Nth write, sync or truncation, or the Nth allocation,
+ * fails, for every N that a run of turns reaches. Each failure is reported, the store stays usable
+ * or says that it is not, and what was acknowledged is there after a reopening.
+ */
+#include "tests/unit/db_env.h"
+
+#include "db/db_audit.h"
+#include "db/db_meta.h"
+
+/* Counts down to the failure; 0: none planned. */
+static struct {
+	long at, every, calls;
+	sqlite3_vfs base;
+	sqlite3_io_methods io[2]; /* of the log and of the store: only the latter knows locks */
+	const sqlite3_io_methods *real;
+	sqlite3_mem_methods mem;
+	bool mem_on;
+} fault;
+
+static bool hit(void)
+{
+	fault.calls++;
+	return fault.at && (fault.calls == fault.at || (fault.every && fault.calls > fault.at));
+}
+
+static int fail_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+	if (hit()) {
+		/* half of it may have reached the disk */
+		(void)fault.real->xWrite(f, p, n / 2, at);
+		return SQLITE_IOERR_WRITE;
+	}
+	return fault.real->xWrite(f, p, n, at);
+}
+
+static int fail_sync(sqlite3_file *f, int flags)
+{
+	return hit() ? SQLITE_IOERR_FSYNC : fault.real->xSync(f, flags);
+}
+
+static int fail_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+	return hit() ? SQLITE_IOERR_TRUNCATE : fault.real->xTruncate(f, size);
+}
+
+/* The real file, with three of its methods replaced. */
+static int fault_open(sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, int *out)
+{
+	sqlite3_vfs *real = v->pAppData;
+	int rc = real->xOpen(real, name, f, flags, out);
+
+	if (rc != SQLITE_OK || !f->pMethods)
+		return rc;
+	sqlite3_io_methods *io = &fault.io[(flags & SQLITE_OPEN_MAIN_DB) != 0];
+	fault.real = f->pMethods; /* writing, syncing, truncating are the same for both */
+	*io = *f->pMethods;
+	io->xWrite = fail_write;
+	io->xSync = fail_sync;
+	io->xTruncate = fail_truncate;
+	f->pMethods = io;
+	return rc;
+}
+
+static void *fail_malloc(int n)
+{
+	return fault.mem_on && hit() ? NULL : fault.mem.xMalloc(n);
+}
+
+static void *fail_realloc(void *p, int n)
+{
+	return fault.mem_on && hit() ? NULL : fault.mem.xRealloc(p, n);
+}
+
+static void install(void)
+{
+	sqlite3_mem_methods m;
+
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &fault.mem), SQLITE_OK);
+	m = fault.mem;
+	m.xMalloc = fail_malloc;
+	m.xRealloc = fail_realloc;
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &m), SQLITE_OK);
+	assert_int_equal(sqlite3_initialize(), SQLITE_OK);
+	sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+	fault.base = *real;
+	fault.base.pAppData = real;
+	fault.base.zName = "fault";
+	fault.base.xOpen = fault_open;
+	assert_int_equal(sqlite3_vfs_register(&fault.base, 1), SQLITE_OK);
+}
+
+/* --- the run --- */
+
+static const uint8_t user[16] = {1};
+
+static int request(struct db *d, int64_t n)
+{
+	struct db_account out, in;
+
+	int r = db_account_open(d, DB_ACCOUNT_PROVIDER, env_zero, "EUR", &out);
+	if (!r)
+		r = db_account_open(d, DB_ACCOUNT_USER, user, "EUR", &in);
+	if (!r)
+		r = db_ledger_transfer(d, &out, &in, 1, "deposit", user, n, NULL);
+	if (!r)
+		r = db_audit_append(d, n, user, "a.b", NULL, "{}", 2);
+	if (!r)
+		r = db_meta_set(d, "turn", &n, sizeof n);
+	return r;
+}
+
+/* A turn of one request that stays and one that is undone. */
+static int turn(struct db *d, int64_t n)
+{
+	int r = db_turn_begin(d);
+
+	if (!r)
+		r = db_savepoint(d);
+	if (!r)
+		r = request(d, n);
+	if (!r)
+		r = db_release(d);
+	if (!r)
+		r = db_savepoint(d);
+	if (!r)
+		r = request(d, n + 1);
+	if (!r)
+		r = db_rollback_to(d);
+	if (r) {
+		db_turn_rollback(d);
+		return r;
+	}
+	return db_turn_commit(d, NULL);
+}
+
+static int64_t turns(struct env *e)
+{
+	struct db_ledger_report rep;
+	int64_t n = 0, lines;
+	size_t len;
+
+	env_ok(e, db_turn_begin(e->d));
+	env_ok(e, db_ledger_check(e->d, &rep));
+	env_ok(e, db_audit_check(e->d, &lines, NULL));
+	int r = db_meta_get(e->d, "turn", &n, sizeof n, &len);
+	if (r != KE_NOTFOUND)
+		env_ok(e, r);
+	assert_int_equal(lines, n);
+	assert_int_equal(rep.transfers, n);
+	db_turn_rollback(e->d);
+	return n;
+}
+
+static bool expected(int r)
+{
+	return r == KE_OK || r == KE_IO || r == KE_NOMEM || r == KE_DAMAGED;
+}
+
+/*
+ * Five turns and a checkpoint, the at'th call failing. Returns whether the failure was reached.
+ * A failed turn may be there afterwards only if it is the last that was tried.
+ */
+static bool run(struct env *e, long at, long every, int64_t *held)
+{
+	int64_t acknowledged = *held, tried = *held;
+
+	env_open(e, 0);
+	assert_int_equal(turns(e), *held);
+	fault.calls = 0;
+	fault.at = at;
+	fault.every = every;
+	for (int i = 0; i < 5; i++) {
+		tried = acknowledged + 1;
+		int r = turn(e->d, tried);
+		assert_true(expected(r));
+		assert_false(db_turn_open(e->d));
+		if (r == KE_OK)
+			acknowledged = tried;
+		if (i == 2)
+			assert_true(expected(db_checkpoint(e->d)));
+	}
+	bool reached = fault.calls >= at;
+	env_close(e);
+	fault.at = 0;
+	env_open(e, 0);
+	*held = turns(e);
+	assert_true(*held == acknowledged || *held == tried);
+	env_close(e);
+	return reached;
+}
+
+static long all_n(struct env *e, long every)
+{
+	int64_t held = 0;
+	long n = 1;
+
+	env_open(e, DB_CREATE);
+	env_close(e);
+	while (run(e, n, every, &held))
+		n += fault.mem_on && n > 200 ? 17 : 1;
+	env_open(e, 0);
+	env_ok(e, db_scan(e->d));
+	assert_int_equal(turns(e), held);
+	return n;
+}
+
+static void test_one_write_fails(void **state)
+{
+	assert_true(all_n(*state, 0) > 20);
+}
+
+static void test_disk_dies(void **state)
+{
+	assert_true(all_n(*state, 1) > 20);
+}
+
+static void test_one_malloc_fails(void **state)
+{
+	fault.mem_on = true;
+	long n = all_n(*state, 0);
+	fault.mem_on = false;
+	assert_true(n > 20);
+}
+
+/* The first opening, which makes the store: any failure leaves something that opens the next time.
+ */
+static void test_creation(void **state)
+{
+	struct env *e = *state;
+	long n = 1;
+
+	for (bool reached = true; reached; n++) {
+		env_empty(e->folder);
+		fault.calls = 0;
+		fault.at = n;
+		fault.every = 0;
+		int r = env_try(e, env_key, DB_CREATE);
+		reached = fault.calls >= n;
+		fault.at = 0;
+		assert_true(expected(r));
+		assert_true(r == KE_OK || strlen(e->why) > 10);
+		env_close(e);
+		env_open(e, DB_CREATE);
+		assert_int_equal(turns(e), 0);
+		env_close(e);
+	}
+	assert_true(n > 10);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, env_start, env_stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    T(test_one_write_fails), T(test_disk_dies), T(test_one_malloc_fails), T(test_creation)};
+
+	install();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
