@@ -1,0 +1,261 @@
+/*
+ * Fuzzes every message of hsm and of tlskey, down to the token: what engine and net may send goes
+ * through msg_check and the real handlers with a real SoftHSM behind them. An input is either a
+ * body as it stands or a valid body with some bytes changed, so that the fuzzer gets past seals and
+ * commitments that it could not guess. No input may crash a handler, end the process, or make an
+ * answer that msg.def does not allow; nothing but KE_PEER may come back for what cannot be read.
+ */
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "daemon/msg/log.h"
+#include "hsm/p11/blob.h"
+#include "hsm/p11/make.h"
+#include "hsm/role/hsm.h"
+#include "tests/unit/hsm_fixture.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/*
+ * SoftHSM leaks with every session object and every Ed25519 signature, so libFuzzer would look for
+ * leaks after every input; the handlers themselves allocate nothing that outlives a request.
+ */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0:quarantine_size_mb=16";
+}
+
+/* Refusals are logged by design, thousands a second here. */
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	(void)level;
+	(void)fmt;
+}
+
+void log_fatal(const char *func, const char *fmt, ...)
+{
+	(void)func;
+	(void)fmt;
+	abort();
+}
+
+static const struct {
+	uint16_t type;
+	enum role to, from;
+} requests[] = {
+    {MSG_HSM_KEYS, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_OPEN_DBKEY, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_SESSION, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_REFRESH, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_HOLDER, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_NEW_SEED, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_REVEAL_SEED, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_SIGN_DRAW1, ROLE_HSM, ROLE_ENGINE},
+    {MSG_TLS_SIGN, ROLE_TLSKEY, ROLE_NET},
+};
+#define REQUESTS (sizeof requests / sizeof requests[0])
+
+struct body {
+	uint8_t bytes[4096];
+	size_t n;
+};
+
+static struct fx fx;
+static struct hsm hsm, tlskey;
+static struct body valid[REQUESTS];
+static uint8_t answer[MSG_BODY_MAX];
+
+static void must(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+/* The process that a fuzzer is goes on where a real one would be replaced. */
+static void renew(void)
+{
+	hsm.p.made = 0;
+	hsm.once.n = 0;
+	memset(hsm.once.slots, 0, ONCE_SLOTS * sizeof *hsm.once.slots);
+}
+
+static int run(size_t which, const uint8_t *body, size_t n, struct wire_in *in)
+{
+	static uint8_t packet[MSG_MAX];
+	const struct msg_rule *rule;
+	struct hsm *h = requests[which].to == ROLE_HSM ? &hsm : &tlskey;
+	struct serve_peer peer = {.role = requests[which].from};
+	struct wire_out head, w;
+	struct msg m;
+	int r;
+
+	wire_out_init(&head, packet, sizeof packet);
+	wire_put_u16(&head, MSG_VERSION);
+	wire_put_u16(&head, requests[which].type);
+	wire_put_u32(&head, (uint32_t)n);
+	wire_put_u64(&head, 1);
+	wire_put_raw(&head, body, n);
+	must(head.err == KE_OK);
+	r = msg_check(packet, head.len, -1, requests[which].to, requests[which].from, RUN, &m);
+	if (r != KE_OK)
+		return r;
+	wire_out_init(&w, answer, sizeof answer);
+	r = hsm_handle(h, &peer, &m, &w);
+	if (r == KE_CLOSED) {
+		must(!h->lost);
+		renew();
+		r = KE_OK;
+	}
+	must(r == KE_OK || r == KE_PEER);
+	if (r == KE_PEER)
+		return r;
+	rule = msg_rule((uint16_t)(m.type + 1));
+	must(w.err == KE_OK && w.len >= rule->min && w.len <= rule->max);
+	wire_in_init(in, answer, w.len);
+	return wire_get_i32(in);
+}
+
+/* Valid bodies, one after the other: each from the answers to those before. */
+
+static void make_session(struct body *b, struct body *refresh)
+{
+	struct wire_out w;
+	struct wire_in in;
+	const uint8_t *text;
+	size_t n;
+
+	wire_out_init(&w, b->bytes, sizeof b->bytes);
+	wire_put_raw(&w, b->bytes, 32);
+	wire_put_u8(&w, 9);
+	wire_put_u32(&w, 1);
+	wire_put_u64(&w, (uint64_t)time(NULL));
+	b->n = w.len;
+	must(run(2, b->bytes, b->n, &in) == KE_OK);
+	(void)wire_get_str(&in, 2048, &n);
+	(void)wire_get_u64(&in);
+	text = wire_get_str(&in, 256, &n);
+	wire_out_init(&w, refresh->bytes, sizeof refresh->bytes);
+	wire_put_str(&w, text, n);
+	refresh->n = w.len;
+	must(wire_end(&in) == KE_OK && run(3, refresh->bytes, refresh->n, &in) == KE_OK);
+}
+
+static void make_draw(struct body *seed, struct body *reveal, struct body *draw)
+{
+	static struct record_pick picks[5];
+	struct record1 rec = {.tickets = 1000, .winners = 3, .reserves = 2, .picks = picks};
+	struct wire_out w;
+	struct wire_in in;
+	const uint8_t *blob;
+	size_t n;
+
+	seed->n = 16;
+	must(run(5, seed->bytes, 16, &in) == KE_OK);
+	wire_get_raw(&in, rec.seed_commit, 32);
+	(void)wire_get_view(&in, 32);
+	blob = wire_get_str(&in, 400, &n);
+	rec.entropy[0] = 'e';
+	rec.entropy_len = 1;
+	wire_out_init(&w, reveal->bytes, sizeof reveal->bytes);
+	wire_put_raw(&w, rec.raffle, 16);
+	wire_put_raw(&w, rec.seed_commit, 32);
+	wire_put_u64(&w, rec.tickets);
+	wire_put_raw(&w, rec.root, 32);
+	wire_put_raw(&w, rec.aggregate, 32);
+	wire_put_str(&w, rec.entropy, 1);
+	wire_put_str(&w, blob, n);
+	reveal->n = w.len;
+	must(run(6, reveal->bytes, reveal->n, &in) == KE_OK);
+	wire_get_raw(&in, rec.server_seed, 32);
+	must(record1_draw(&rec) == KE_OK);
+	wire_out_init(&w, draw->bytes, sizeof draw->bytes);
+	wire_put_cstr(&w, FX_HOST "/klero/log");
+	must(record1_wire(&rec, draw->bytes + w.len, sizeof draw->bytes - w.len, &n) == KE_OK);
+	draw->n = w.len + n;
+	must(run(7, draw->bytes, draw->n, &in) == KE_OK);
+}
+
+static void make_dbkey(struct body *b)
+{
+	char text[BLOB_TEXT_MAX];
+	struct wire_out w;
+	struct wire_in in;
+
+	must(blob_make_class_key(&hsm.p, &hsm.ring, BLOB_DB, (const uint8_t *)FX_APPLIANCE, text,
+		 sizeof text) == KE_OK);
+	wire_out_init(&w, b->bytes, sizeof b->bytes);
+	wire_put_cstr(&w, text);
+	wire_put_raw(&w, FX_APPLIANCE, 16);
+	b->n = w.len;
+	must(run(1, b->bytes, b->n, &in) == KE_OK);
+}
+
+static void make_tls(struct body *b)
+{
+	struct wire_in in;
+
+	memset(b->bytes, ' ', 64);
+	memcpy(b->bytes + 64, "TLS 1.3, server CertificateVerify", 34);
+	b->n = 130;
+	must(run(8, b->bytes, b->n, &in) == KE_OK);
+}
+
+/* SoftHSM crashes in exit handlers under OpenSSL 3: leave before it gets there. */
+static void leave(void)
+{
+	p11_close(&hsm.p);
+	fx_end(&fx);
+	_exit(0);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static char *env[1];
+	struct key k;
+	bool wide;
+
+	(void)argc;
+	(void)argv;
+	fx_start(&fx);
+	fx_make_token(&fx, FX_KEYS);
+	env[0] = fx.env;
+	must(sodium_init() >= 0 && p11_load(&hsm.p, fx_module(), env, 1) == KE_OK);
+	must(p11_open(&hsm.p, FX_KEYS, true) == KE_OK && p11_login(&hsm.p, FX_PIN) == KE_OK);
+	for (unsigned i = 0; i < KEY_PURPOSES; i++)
+		must(make_key(&hsm.p, (enum key_purpose)i, 1, &k) == KE_OK);
+	must(hsm_prepare(&hsm, ROLE_HSM, FX_HOST, &wide) == KE_OK);
+	tlskey = hsm;
+	tlskey.self = ROLE_TLSKEY;
+	must(atexit(leave) == 0);
+	valid[4].n = 48;
+	make_dbkey(&valid[1]);
+	make_session(&valid[2], &valid[3]);
+	make_draw(&valid[5], &valid[6], &valid[7]);
+	make_tls(&valid[8]);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct body b;
+	struct wire_in in;
+	size_t which;
+
+	if (size == 0 || size > sizeof b.bytes)
+		return 0;
+	which = (data[0] & 0x7f) % REQUESTS;
+	if ((data[0] & 0x80) == 0) {
+		(void)run(which, data + 1, size - 1, &in);
+		return 0;
+	}
+	/* u16 offset and u8 difference, as often as there is input */
+	b = valid[which];
+	for (size_t i = 1; i + 3 <= size && b.n > 0; i += 3)
+		b.bytes[(size_t)(data[i] | data[i + 1] << 8) % b.n] ^= data[i + 2];
+	(void)run(which, b.bytes, b.n, &in);
+	return 0;
+}
