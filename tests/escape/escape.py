@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""Every role of a running appliance is made to try what a captured process would try, one attempt
+at a time, inside its real sandbox (tests/tools/inject.c): each must be refused or deadly, a death
+must name its system call in the log, and the appliance must go on.
+
+    escape.py BUILD
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
+import klero  # noqa: E402
+
+ROLES = ("net", "tlskey", "engine", "hsm", "kdf")
+# Many deaths are the point here; the short window keeps the waiting before a new start short.
+LINES = klero.NO_LIMITS + ["death-budget 100000/1"]
+WAIT = 20
+
+# What may be refused without killing: a library asks, and can live with the answer
+# (sandbox/profiles.c); or Landlock decides by the path.
+MAY_REFUSE = {
+    "tlskey": {"read-file", "read-file-old", "read-proc", "write-file", "socket-inet", "socket-unix",
+               "socket-netlink", "socket-packet"},
+    "engine": {"read-file", "read-file-old", "read-proc", "write-file"},
+}
+MAY_REFUSE["hsm"] = MAY_REFUSE["tlskey"]
+
+
+class Lab:
+    def __init__(self, build, directory):
+        self.inject = build / "tools" / "inject"
+        self.appliance = klero.Appliance(build / "bin", directory, LINES)
+        self.count = 0
+
+    def say(self, good, text):
+        self.count += 1
+        print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
+
+    def pid(self, role):
+        """The first process of a role, once it is ready."""
+        end = time.monotonic() + WAIT
+        while time.monotonic() < end:
+            ready = re.findall(rf" {role}\.0\[(\d+)\] is ready", self.appliance.log())
+            if ready and int(ready[-1]) in self.appliance.roles()[role]:
+                return int(ready[-1])
+            time.sleep(0.01)
+        raise klero.Failure(f"{role} is not ready again\n{self.appliance.log()[-3000:]}")
+
+    def in_log(self, line):
+        end = time.monotonic() + WAIT
+        while time.monotonic() < end:
+            if line in self.appliance.log():
+                return True
+            time.sleep(0.01)
+        return False
+
+    def attempt(self, role, name):
+        pid = self.pid(role)
+        run = subprocess.run([self.inject, str(pid), name], capture_output=True, text=True, timeout=60)
+        said = (run.stdout + run.stderr).strip()
+        if said == "killed":
+            good = self.in_log(f" {role}.0[{pid}] security forbidden system call ") and \
+                self.in_log(f" security {role}.0[{pid}] was killed by its sandbox")
+            said += "" if good else ", but the log does not name the call"
+        else:
+            good = said.startswith("refused ") and name in MAY_REFUSE.get(role, ())
+        self.say(good, f"{role}: {name}: {said}")
+
+    def run(self):
+        names = subprocess.run([self.inject, "--list"], capture_output=True, text=True, check=True).stdout.split()
+        self.appliance.provision().start()
+        try:
+            for role in ROLES:
+                for name in names:
+                    self.attempt(role, name)
+            for role in ROLES:
+                self.pid(role)
+            self.appliance.wait_ready(WAIT)
+            self.appliance.person()
+            self.say(True, "the appliance has outlived it all")
+        finally:
+            status = self.appliance.stop()
+        self.say(status == 0, f"and stops with status {status}")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="klero-escape.") as directory:
+        pathlib.Path(directory).chmod(0o711)
+        lab = Lab(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(directory) / "a")
+        lab.run()
+        print(f"1..{lab.count}")
+
+
+main()
