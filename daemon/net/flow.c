@@ -149,8 +149,8 @@ static void count_bad_token(struct conn *c)
 	struct net *n = c->net;
 	struct limit_state st;
 
-	limit_hit(&n->limit, LIMIT_BADTOKEN, c->address, NET_BAD_TOKENS, n->conf.anonymous.window_s,
-	    seconds(n), &st);
+	limit_hit(&n->limit, LIMIT_BADTOKEN, c->address, n->conf.anonymous.count,
+	    n->conf.anonymous.window_s, seconds(n), &st);
 }
 
 /* Counts a request, once, by its row's class (NULL: no row fits). False: over the limit. */
@@ -166,8 +166,8 @@ static bool admit(struct conn *c, const struct route *row)
 		return true;
 	c->admitted = true;
 	if (token)
-		limit_look(&n->limit, LIMIT_BADTOKEN, c->address,
-		    n->conf.anonymous.count > 0 ? NET_BAD_TOKENS : 0, seconds(n), &st);
+		limit_look(&n->limit, LIMIT_BADTOKEN, c->address, n->conf.anonymous.count,
+		    seconds(n), &st);
 	if (!st.over && (rate == RATE_AUTH || !token)) {
 		limit_hit(&n->limit, rate == RATE_AUTH ? LIMIT_AUTH : LIMIT_ANONYMOUS, c->address,
 		    rule->count, rule->window_s, seconds(n), &st);

@@ -31,7 +31,6 @@
 #define NET_ID_POOL      512                /* random bytes kept for request ids */
 #define NET_INPUT_BUDGET ((size_t)64 << 20) /* all half-read requests together, bytes */
 #define NET_STOP_MS      5000
-#define NET_BAD_TOKENS   20 /* in the anonymous window, then 429 for requests with a token */
 
 struct cache;
 struct chan;

@@ -116,7 +116,7 @@ def test_malformed_is_400_and_close(wire, name):
     (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
      b"Content-Length: 70000\r\n\r\n", 413, b"content-too-large"),
     (b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-     b"Content-Length: 99999999999999999999999\r\n\r\n", 413, b"content-too-large"),
+     b"Content-Length: 99999999999999999999999\r\n\r\n", 400, b"http-malformed"),
     (OK + b"Expect: wonders\r\n\r\n", 417, b"expectation-failed"),
 ], ids=["1.0", "2.0", "method", "long target", "long head", "many fields", "long body", "endless body", "expect"])
 def test_refused_with_its_own_code(wire, request_bytes, status, code):
@@ -136,7 +136,7 @@ def test_chunked_body_past_the_limit(wire):
 def test_chunked_body_in_pieces(wire):
     wire.send(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
               b"Transfer-Encoding: chunked\r\n\r\n")
-    for piece in (b"1\r\n{\r\n", b"0000000001\r\n}\r", b"\n0\r\n", b"\r\n"):
+    for piece in (b"1\r\n{\r\n", b"01\r\n}\r", b"\n0\r\n", b"\r\n"):
         wire.send(piece)
         time.sleep(0.02)
     status, _, body = wire.answer()

@@ -8,7 +8,7 @@ import pytest
 BUY = '{"quantity":%s}'
 
 BAD_JSON = {
-    "empty": b"", "not JSON": b"hello", "trailing comma": b'{"quantity":1,}', "single quotes": b"{'quantity':1}",
+    "not JSON": b"hello", "trailing comma": b'{"quantity":1,}', "single quotes": b"{'quantity':1}",
     "missing comma": b'{"quantity":1 "client_seed":"x"}', "comment": b'{"quantity":1/**/}', "two values": b'{"quantity":1}{}',
     "NaN": b'{"quantity":NaN}', "-NaN": b'{"quantity":-NaN}', "leading zero": b'{"quantity":01}', "plus": b'{"quantity":+1}',
     "hex": b'{"quantity":0x1}', "raw control": b'{"quantity":1,"client_seed":"a\nb"}', "NUL": b'{"quantity":1,"client_seed":"a\x00"}',
@@ -21,7 +21,7 @@ BAD_JSON = {
 }
 
 BAD_FIELDS = {
-    "unknown field": '{"quantity":1,"colour":"red"}', "missing": "{}", "array": "[]", "text": '"x"', "null body": "null",
+    "empty": "", "unknown field": '{"quantity":1,"colour":"red"}', "missing": "{}", "array": "[]", "text": '"x"', "null body": "null",
     "wrong type": BUY % '"1"', "null": BUY % "null", "bool": BUY % "true", "object": BUY % "{}", "list": BUY % "[1]",
     "fraction": BUY % "1.5", "fraction of zero": BUY % "1.0", "exponent": BUY % "1e0", "zero": BUY % "0", "negative": BUY % "-1",
     "too many": BUY % "101", "2^31": BUY % "2147483648", "2^63": BUY % "9223372036854775808",

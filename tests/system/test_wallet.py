@@ -56,7 +56,8 @@ def test_many_confirm_at_once_and_one_counts(appliance, person, admin):
     assert person.available() == 500
 
 
-def test_amounts_at_the_edge(person, admin):
+def test_amounts_at_the_edge(fresh):
+    admin, person = fresh.admin(), fresh.person()
     for amount in (0, -1, MAX + 1, 2**63, 10**30, 1.5, "1", None, True):
         a = person.post("/api/v1/wallet/deposit", {"money": {"amount": amount, "currency": "EUR"}, "provider": "manual"}, idem=True)
         assert a.status == 400, (amount, a)

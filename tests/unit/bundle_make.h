@@ -27,7 +27,7 @@ struct made {
 	uint32_t winners, reserves;
 	uint64_t n;
 	uint8_t (*leaf)[LEAF_LEN];
-	char (*seed)[24];
+	char (*seed)[40];
 };
 
 static inline void made_leaf(struct made *m, uint64_t i)
