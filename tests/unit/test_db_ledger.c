@@ -133,6 +133,15 @@ static void test_tampering(void **state)
 	    "UPDATE balances SET last_entry = 2 WHERE account = 2",
 	    "INSERT INTO accounts VALUES (77, x'00000000000000000000000000000077', 1, 'EUR');"
 	    "INSERT INTO balances VALUES (77, 0, 5, 0, 0)",
+	    /* with an entry, but not a fitting one: amount, balance, account, predecessor */
+	    "INSERT INTO entries VALUES (99, 2, 1, 6, 155, 4);"
+	    "UPDATE balances SET balance = 155, last_entry = 99 WHERE account = 2",
+	    "INSERT INTO entries VALUES (99, 2, 1, 5, 156, 4);"
+	    "UPDATE balances SET balance = 155, last_entry = 99 WHERE account = 2",
+	    "INSERT INTO entries VALUES (99, 1, 1, 5, 155, 4);"
+	    "UPDATE balances SET balance = 155, last_entry = 99 WHERE account = 2",
+	    "INSERT INTO entries VALUES (99, 2, 1, 5, 155, 2);"
+	    "UPDATE balances SET balance = 155, last_entry = 99 WHERE account = 2",
 	    "DELETE FROM balances WHERE account = 2", "DELETE FROM accounts WHERE id = 2",
 	    "UPDATE accounts SET currency = 'USD' WHERE id = 2",
 	    "UPDATE entries SET amount = 5 WHERE seq = 2",
@@ -165,6 +174,13 @@ static void test_tampering(void **state)
 		env_ok(e, db_turn_begin(e->d));
 		env_ok(e, db_ledger_check(e->d, &rep));
 	}
+	/* only the one that fits */
+	assert_int_equal(
+	    env_raw(e, "INSERT INTO entries VALUES (99, 2, 1, 5, 155, 4);"
+		       "UPDATE balances SET balance = 155, last_entry = 99 WHERE account = 2"),
+	    SQLITE_OK);
+	db_turn_rollback(e->d);
+	env_ok(e, db_turn_begin(e->d));
 	sqlite3_db_config(e->d->sq, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	sqlite3_db_config(e->d->sq, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
 	for (int i = 0; found[i]; i++) {

@@ -312,6 +312,10 @@ static void test_audit(void **state)
 	env_commit(e);
 	audit_lines(e, 12, 20);
 	db_turn_rollback(e->d);
+	env_ok(e, db_turn_begin(e->d));
+	audit_lines(e, 12, 12);
+	env_ok(e, db_audit_check(e->d, &lines, &bad));
+	db_turn_rollback(e->d);
 	env_close(e);
 	env_open(e, 0);
 	env_ok(e, db_turn_begin(e->d));

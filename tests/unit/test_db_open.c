@@ -295,6 +295,27 @@ static void test_modes(void **state)
 	umask(before);
 }
 
+/* The format on disk, as another program would open it: it may not change unnoticed. */
+static void test_format(void **state)
+{
+	struct env *e = *state;
+	char path[128], sql[200], hex[65];
+	sqlite3 *sq;
+
+	env_open(e, DB_CREATE);
+	fill(e);
+	env_close(e);
+	env_path(e, DB_FILE, path);
+	sodium_bin2hex(hex, sizeof hex, env_key, 32);
+	snprintf(sql, sizeof sql,
+	    "PRAGMA key = \"x'%s'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256;"
+	    "SELECT count(*) FROM users",
+	    hex);
+	assert_int_equal(sqlite3_open_v2(path, &sq, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(sq, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(sq);
+}
+
 static void test_shut(void **state)
 {
 	static const char *const refused[] = {"ATTACH ':memory:' AS other",
@@ -488,7 +509,7 @@ int main(void)
 	    T(test_wrong_key), T(test_check_file_lost), T(test_check_file_damaged),
 	    T(test_flipped_bits), T(test_damage_in_a_turn), T(test_truncated), T(test_not_ours),
 	    T(test_from_the_future), T(test_tables_missing), T(test_one_at_a_time),
-	    T(test_no_plaintext), T(test_modes), T(test_shut), T(test_migration),
+	    T(test_no_plaintext), T(test_modes), T(test_format), T(test_shut), T(test_migration),
 	    T(test_no_snapshot_of_nothing), T(test_failing_migration), T(test_snapshot_impossible),
 	    T(test_meta), T(test_turns)};
 
