@@ -86,7 +86,7 @@ static int add_extensions(X509 *x, const char *names)
 	    {NID_key_usage, "critical,digitalSignature"},
 	    {NID_ext_key_usage, "serverAuth"},
 	    {NID_subject_key_identifier, "hash"},
-	    {NID_authority_key_identifier, "keyid"},
+	    {NID_authority_key_identifier, "keyid:always"},
 	    {NID_subject_alt_name, names},
 	};
 	X509V3_CTX ctx;

@@ -80,6 +80,9 @@ static void test_certificate(void **state)
 	assert_int_equal(X509_check_ip_asc(x, "127.0.0.1", 0), 1);
 	assert_int_equal(X509_check_ip_asc(x, "::1", 0), 1);
 	assert_int_equal(X509_check_ca(x), 0);
+	assert_non_null(X509_get0_subject_key_id(x));
+	assert_int_equal(
+	    ASN1_OCTET_STRING_cmp(X509_get0_authority_key_id(x), X509_get0_subject_key_id(x)), 0);
 	assert_int_equal(X509_STORE_add_cert(store, x), 1);
 	assert_int_equal(X509_STORE_CTX_init(verify, store, x, NULL), 1);
 	X509_STORE_CTX_set_purpose(verify, X509_PURPOSE_SSL_SERVER);
