@@ -247,7 +247,7 @@ static int read_entry(struct db *d, int64_t seq, struct db_entry *e)
 	db_in_int(st, seq);
 	int r = db_step(st);
 	if (r)
-		return r == KE_NOTFOUND ? db_fail(d, KE_DAMAGED, "an entry is missing") : r;
+		return r;
 	e->seq = seq;
 	e->account = db_out_int(st);
 	e->transfer = db_out_int(st);
@@ -258,6 +258,14 @@ static int read_entry(struct db *d, int64_t seq, struct db_entry *e)
 	db_out_blob(st, e->ref, 16);
 	e->at_ms = db_out_int(st);
 	return db_end(st);
+}
+
+/* An entry that must be there, for a chain leads to it. */
+static int follow(struct db *d, int64_t seq, struct db_entry *e)
+{
+	int r = read_entry(d, seq, e);
+
+	return r == KE_NOTFOUND ? db_fail(d, KE_DAMAGED, "an entry is missing") : r;
 }
 
 /* The chain with the newest entry, ch->n when all are at their end. */
@@ -271,25 +279,34 @@ static size_t newest_chain(const struct chains *ch)
 	return best;
 }
 
+/* The chain that an entry is of, ch->n when it is another user's. */
+static size_t chain_of(const struct chains *ch, int64_t account)
+{
+	size_t i = 0;
+
+	while (i < ch->n && ch->c[i].account != account)
+		i++;
+	return i;
+}
+
 /*
- * Moves every chain below `before`. The one that `before` stands in jumps there at once, so for a
- * wallet of one currency a page costs its own rows, however deep; others walk.
+ * Moves every chain below `before`, an entry of one of them. That one jumps, so for a wallet of one
+ * currency a page costs its own rows, however deep; others walk.
  */
 static int skip_to(struct db *d, struct chains *ch, int64_t before)
 {
 	struct db_entry e;
-	int r = read_entry(d, before, &e);
 
-	if (r == KE_DAMAGED)
-		return KE_RANGE; /* no such entry: the cursor is not one of ours */
+	int r = read_entry(d, before, &e);
 	if (r)
-		return r;
-	for (size_t i = 0; i < ch->n; i++)
-		if (ch->c[i].account == e.account && ch->c[i].seq >= before)
-			ch->c[i].seq = e.prev;
+		return r == KE_NOTFOUND ? KE_RANGE : r;
+	size_t of = chain_of(ch, e.account);
+	if (of == ch->n)
+		return KE_RANGE;
+	ch->c[of].seq = e.prev;
 	for (size_t i = 0; i < ch->n; i++)
 		while (ch->c[i].seq >= before) {
-			r = read_entry(d, ch->c[i].seq, &e);
+			r = follow(d, ch->c[i].seq, &e);
 			if (r)
 				return r;
 			ch->c[i].seq = e.prev;
@@ -310,7 +327,7 @@ int db_wallet_entries(struct db *d, const uint8_t user[16], int64_t before, int6
 		size_t i = newest_chain(&ch);
 		if (i == ch.n)
 			break;
-		r = read_entry(d, ch.c[i].seq, &e);
+		r = follow(d, ch.c[i].seq, &e);
 		if (r)
 			return r;
 		memcpy(e.currency, ch.c[i].currency, sizeof e.currency);

@@ -66,7 +66,8 @@ int db_wallet_list(struct db *d, const uint8_t user[16],
     int (*each)(void *arg, const struct db_account *a), void *arg) KE_CHECK;
 /*
  * A user's entries over all currencies, newest first: those with seq < before (0: from the newest),
- * at most `limit`. The last row's seq is the next `before`.
+ * at most `limit`. The last row's seq is the next `before`; KE_RANGE when it is no entry of this
+ * user.
  */
 int db_wallet_entries(struct db *d, const uint8_t user[16], int64_t before, int64_t limit,
     int (*each)(void *arg, const struct db_entry *e), void *arg) KE_CHECK;

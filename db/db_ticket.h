@@ -53,7 +53,10 @@ int db_ticket_at(struct db *d, int64_t raffle, int64_t index,
 /* From index `first` on, in order, at most n: for the proof, in steps. */
 int db_ticket_range(struct db *d, int64_t raffle, int64_t first, int64_t n,
     int (*each)(void *arg, const struct db_ticket_row *r), void *arg) KE_CHECK;
-/* A holder's, newest first: index < before (-1: from the newest), at most n. */
+/*
+ * A holder's, newest first: at most n before `before`, a ticket of the same holder (KE_RANGE when
+ * it is not), or from the newest (-1).
+ */
 int db_ticket_page(struct db *d, int64_t raffle, const uint8_t user[16], int64_t before, int64_t n,
     int (*each)(void *arg, const struct db_ticket *t), void *arg) KE_CHECK;
 

@@ -232,5 +232,7 @@ int api_raffle_tickets(struct rq *q)
 	if (r == KE_OK)
 		r = db_ticket_page(q->e->db, s.no, q->user, l.from ? list_number(&l) : -1,
 		    list_wanted(&l), put_ticket, &l);
+	if (r == KE_RANGE)
+		return rq_refuse(q, PB_CURSOR); /* another's */
 	return r == KE_OK ? list_end(&l) : r;
 }

@@ -66,6 +66,8 @@ int api_wallet_entries(struct rq *q)
 	if (r == KE_OK)
 		r = db_wallet_entries(
 		    q->e->db, q->user, list_number(&l), list_wanted(&l), put_entry, &l);
+	if (r == KE_RANGE)
+		return rq_refuse(q, PB_CURSOR); /* another's */
 	return r == KE_OK ? list_end(&l) : r;
 }
 

@@ -264,6 +264,8 @@ static void test_wallet(void **state)
 	assert_int_equal(s.n, 0);
 	assert_int_equal(db_wallet_entries(e->d, id[0], 1000000, 10, take, &s), KE_RANGE);
 	assert_int_equal(db_wallet_entries(e->d, id[0], -3, 10, take, &s), KE_RANGE);
+	assert_int_equal(
+	    db_wallet_entries(e->d, id[0], 2, 10, take, &s), KE_RANGE); /* the other's */
 }
 
 /* --- random operations against a model --- */
