@@ -14,11 +14,14 @@
 static const char *const words[] = {"debug", "info", "warn", "error", "security"};
 
 /* How a line ends that standard error gets too: the reason why the start failed. */
-static void echo(const struct parent *p, const char *origin, const char *text)
+static void echo(struct parent *p, const char *origin, const char *text)
 {
 	char line[1400];
 	int n = snprintf(line, sizeof line, "klerod: %s%s\n", origin, text);
 
+	if (p->told)
+		return;
+	p->told = true;
 	if (p->log != STDERR_FILENO && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nobody reads it */
 }

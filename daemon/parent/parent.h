@@ -70,6 +70,8 @@ struct parent {
 	size_t n;
 	struct deaths deaths[ROLE_COUNT];
 	enum parent_phase phase;
+	bool
+	    told; /* why the start fails stands on standard error: one line, the log has the rest */
 	int stage; /* of boot upwards, of the stop downwards: roles_stage() */
 	int exit_code;
 	uint8_t buf[MSG_MAX];

@@ -8,6 +8,8 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <sodium.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +158,18 @@ static int open_log(struct parent *p, const struct words *w)
 	return KE_OK;
 }
 
+static int cannot_listen(const struct parent *p, const struct words *w, int error)
+{
+	const struct sockaddr *addr = (const struct sockaddr *)&p->conf.listen;
+	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?", what[INET6_ADDRSTRLEN + 24];
+
+	if (getnameinfo(addr, p->conf.listen_len, host, sizeof host, port, sizeof port,
+		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		host[0] = '\0';
+	snprintf(what, sizeof what, "listen %s port %s", host, port);
+	return wrong(w, KE_IO, what, strerror(error));
+}
+
 static int open_listen(struct parent *p, const struct words *w)
 {
 	struct sockaddr *addr = (struct sockaddr *)&p->conf.listen;
@@ -164,7 +178,7 @@ static int open_listen(struct parent *p, const struct words *w)
 	p->listen = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->listen < 0 || setsockopt(p->listen, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    bind(p->listen, addr, p->conf.listen_len) != 0 || listen(p->listen, BACKLOG) != 0)
-		return wrong(w, KE_IO, "listen", strerror(errno));
+		return cannot_listen(p, w, errno);
 	return KE_OK;
 }
 

@@ -11,8 +11,9 @@ import pytest
 
 
 def hashes(folder):
+    # an empty write-ahead log says nothing: SQLite makes it to look whether it may
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix not in (".db-shm",)}
+            for p in sorted(folder.rglob("*")) if p.is_file() and not (p.name.endswith("-wal") and p.stat().st_size == 0)}
 
 
 def refuses(appliance, *words):
@@ -156,11 +157,16 @@ def test_missing_certificate(broken):
 
 @pytest.mark.parametrize("keyword, value", [
     ("colour", "red"), ("nets", "two"), ("nets", "0"), ("listen", "127.0.0.1"), ("listen", "127.0.0.1:99999"),
-    ("limit-user", "100"), ("host", None), ("store", None), ("nets", "2\nnets 2"), ("log-file", "relative\x00nul"),
+    ("limit-user", "100"), ("host", None), ("store", None), ("nets", "2\nnets 2"),
 ])
 def test_bad_configuration(broken, keyword, value):
     edit(broken, keyword, value)
     refuses(broken, "klerod.conf", keyword)
+
+
+def test_configuration_with_a_control_character(broken):
+    edit(broken, "log-file", "/tmp/x\x00y")
+    refuses(broken, "klerod.conf:", "control character")
 
 
 def test_configuration_error_names_its_line(broken):

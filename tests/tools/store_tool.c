@@ -78,7 +78,8 @@ static int set_schema(const char *store, const uint8_t key[32], const char *numb
 	if (sqlite3_open_v2(sql, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
 		sodium_bin2hex(hex, sizeof hex, key, 32);
 		snprintf(sql, sizeof sql,
-		    "PRAGMA key = \"x'%s'\"; PRAGMA user_version = %ld; "
+		    "PRAGMA key = \"x'%s'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256; "
+		    "PRAGMA user_version = %ld; "
 		    "PRAGMA wal_checkpoint(TRUNCATE)",
 		    hex, strtol(number, NULL, 10));
 		r = sqlite3_exec(db, sql, NULL, NULL, NULL);
