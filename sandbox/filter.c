@@ -69,7 +69,8 @@ static bool has_prefix(const struct profile_cond *c, size_t limit, unsigned low,
  */
 static int forbid_others(scmp_filter_ctx ctx, int nr, const struct profile_cond *c, unsigned bits)
 {
-	int r = rule(ctx, FORBIDDEN, nr, SCMP_CMP(c->arg, SCMP_CMP_GT, ((uint64_t)1 << bits) - 1));
+	int r =
+	    rule(ctx, FORBIDDEN, nr, SCMP_CMP(c->arg, SCMP_CMP_GT, ((uint64_t)1 << bits) - 1, 0));
 
 	for (size_t i = 0; i < c->count; i++) {
 		for (unsigned low = bits; r == KE_OK && low-- > 0;) {
@@ -93,7 +94,7 @@ static int one_of(scmp_filter_ctx ctx, int nr, const struct profile_cond *c)
 	for (size_t i = 0; r == KE_OK && i < c->count; i++) {
 		while (bits < 32 && c->values[i] >> bits != 0)
 			bits++;
-		r = rule(ctx, SCMP_ACT_ALLOW, nr, SCMP_CMP(c->arg, SCMP_CMP_EQ, c->values[i]));
+		r = rule(ctx, SCMP_ACT_ALLOW, nr, SCMP_CMP(c->arg, SCMP_CMP_EQ, c->values[i], 0));
 	}
 	return r == KE_OK ? forbid_others(ctx, nr, c, bits) : r;
 }

@@ -32,7 +32,7 @@ static int failed(const struct words *w, const char *step)
 	return KE_INTERNAL;
 }
 
-static int limit(int what, rlim_t value)
+static int limit(__rlimit_resource_t what, rlim_t value)
 {
 	struct rlimit have, want = {value, value};
 

@@ -56,17 +56,15 @@ int op_kdf(struct p11 *p, CK_OBJECT_HANDLE key, const char *label, const void *c
 	return r;
 }
 
-/* GCM's parameters in one place: nothing about them is a caller's choice. */
+/*
+ * GCM's parameters in one place: nothing about them is a caller's choice. In the structure's order
+ * (IV, its length, its bits, AAD, its length, tag bits), for the names differ between p11-kit's
+ * releases.
+ */
 static CK_GCM_PARAMS gcm(const uint8_t iv[OP_IV_LEN], const void *aad, size_t aadlen)
 {
 	return (CK_GCM_PARAMS){
-	    .iv_ptr = p11_in(iv),
-	    .iv_len = OP_IV_LEN,
-	    .iv_bits = OP_IV_LEN * 8,
-	    .aad_ptr = p11_in(aad),
-	    .aad_len = (CK_ULONG)aadlen,
-	    .tag_bits = OP_TAG_LEN * 8,
-	};
+	    p11_in(iv), OP_IV_LEN, OP_IV_LEN * 8, p11_in(aad), (CK_ULONG)aadlen, OP_TAG_LEN * 8};
 }
 
 int op_seal(struct p11 *p, CK_OBJECT_HANDLE key, const void *aad, size_t aadlen, const void *plain,
