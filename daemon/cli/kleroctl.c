@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 		if (opt == 'c')
 			ctl.conf_path = optarg;
 		else if (opt == 'L' && strlen(optarg) < sizeof ctl.libexec)
-			strcpy(ctl.libexec, optarg);
+			snprintf(ctl.libexec, sizeof ctl.libexec, "%s", optarg);
 		else
 			return usage();
 	}

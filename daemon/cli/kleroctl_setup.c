@@ -100,6 +100,7 @@ static int make_pin(struct setup *s, const char *path)
 {
 	uint8_t *rnd;
 	char *pin;
+	size_t n;
 	int r = KE_NOMEM;
 
 	if (access(path, F_OK) == 0)
@@ -113,8 +114,9 @@ static int make_pin(struct setup *s, const char *path)
 	randombytes_buf(rnd, PIN_BYTES);
 	sodium_bin2base64(
 	    pin, CONF_PIN_MAX + 1, rnd, PIN_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-	strcat(pin, "\n");
-	r = made_file(&s->made, path, 0400, NULL, pin, strlen(pin), s->why, sizeof s->why);
+	n = strlen(pin);
+	pin[n] = '\n';
+	r = made_file(&s->made, path, 0400, NULL, pin, n + 1, s->why, sizeof s->why);
 out:
 	sodium_free(rnd);
 	sodium_free(pin);

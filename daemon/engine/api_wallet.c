@@ -109,7 +109,7 @@ int api_deposit(struct rq *q)
 		return rq_refuse(q, PB_CURRENCY);
 	engine_uuid(p.id, q->now_ms);
 	memcpy(p.user, q->user, sizeof p.user);
-	strcpy(p.provider, "manual");
+	memcpy(p.provider, "manual", sizeof "manual");
 	if (reference->present)
 		memcpy(p.reference, reference->p, reference->n);
 	r = db_deposit_create(q->e->db, &p);
