@@ -64,6 +64,14 @@ void answer_date(struct answer_env *env, int64_t unix_s)
 	    tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
+bool answer_ok(const struct api_ans *a)
+{
+	for (size_t i = 0; i < a->location_len; i++)
+		if (a->location[i] <= 0x20 || a->location[i] > 0x7e)
+			return false;
+	return true;
+}
+
 static const char *status_line(uint16_t status)
 {
 	static const struct {

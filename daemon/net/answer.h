@@ -41,6 +41,10 @@ struct answer_extra {
 	bool preflight; /* CORS: the origin may use `allow` */
 };
 
+/* Can engine's answer be written? Not with a line break in a Location, which would split the head.
+ */
+bool answer_ok(const struct api_ans *a);
+
 /* Sets the date that answers carry. */
 void answer_date(struct answer_env *env, int64_t unix_s);
 

@@ -103,6 +103,8 @@ static uint8_t *arena_take(struct req *q, size_t n)
 	if (n > sizeof q->arena - q->used)
 		return NULL;
 	q->used += n;
+	if (q->used > q->peak)
+		q->peak = q->used;
 	return p;
 }
 
@@ -131,7 +133,11 @@ static const char *refusal(const struct field *f, const struct api_value *v)
 static const char *value_from_text(
     struct req *q, const struct field *f, uint8_t *p, size_t n, struct api_value *v)
 {
-	*v = (struct api_value){.p = p, .n = n};
+	*v = (struct api_value){0};
+	if (f->type != FIELD_INT && f->type != FIELD_ENUM) {
+		v->p = p;
+		v->n = n;
+	}
 	switch (f->type) {
 	case FIELD_INT:
 		if (text_int(p, n, &v->i) != KE_OK)
@@ -544,6 +550,6 @@ int req_body(struct req *q, const struct http *h, const uint8_t *buf)
 
 void req_wipe(struct req *q)
 {
-	sodium_memzero(q->arena, q->used);
-	q->used = 0;
+	sodium_memzero(q->arena, q->peak);
+	q->used = q->peak = 0;
 }

@@ -29,7 +29,7 @@ struct req {
 	size_t nerrors;
 	/* where decoded values stand */
 	uint8_t arena[HTTP_BODY_MAX + HTTP_TARGET_MAX];
-	size_t used;
+	size_t used, peak; /* peak: what there is to wipe */
 	struct json_tok toks[JSON_TOKENS];
 };
 

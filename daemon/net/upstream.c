@@ -114,15 +114,6 @@ static int on_drop(struct net *n, const struct msg *m)
 	return KE_OK;
 }
 
-/* No engine of ours sends a line break in a Location; one that does must not split our head. */
-static bool printable(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] <= 0x20 || p[i] > 0x7e)
-			return false;
-	return true;
-}
-
 static int on_answer(struct net *n, const struct msg *m)
 {
 	struct wire_in r;
@@ -131,8 +122,7 @@ static int on_answer(struct net *n, const struct msg *m)
 
 	wire_in_init(&r, m->body, m->len);
 	err = apimsg_get_ans(&r, &a);
-	if (err == KE_OK && (((a.flags & API_ANS_FILE) != 0) != (m->fd >= 0) ||
-				!printable(a.location, a.location_len)))
+	if (err == KE_OK && (((a.flags & API_ANS_FILE) != 0) != (m->fd >= 0) || !answer_ok(&a)))
 		err = KE_PEER;
 	if (err != KE_OK) {
 		if (m->fd >= 0)
