@@ -14,6 +14,7 @@
 #include "daemon/conf/spawn.h"
 #include "daemon/parent/logs.h"
 #include "daemon/parent/roles.h"
+#include "hsm/role/exit.h"
 
 /* A role that ends with status 0 after so long has asked to be replaced (KEYS.md section 1). */
 #define PLANNED_MS 1000
@@ -338,6 +339,21 @@ static void replace(struct parent *p, struct child *c, bool planned)
 	c->next_ms += backoff(p, c->role, now);
 }
 
+/* Tokens lock after a few wrong PINs, so a refused one is not tried again (KEYS.md section 6). */
+static bool pin_refused(const struct child *c, int status)
+{
+	return (c->role == ROLE_HSM || c->role == ROLE_TLSKEY) && WIFEXITED(status) &&
+	       WEXITSTATUS(status) == HSM_EXIT_PIN;
+}
+
+static void give_up(struct parent *p, struct child *c)
+{
+	logs_say(p, LOGL_ERROR,
+	    "%s is not started again: put its PIN file right, then restart klerod",
+	    role_word(c->role));
+	c->next_ms = INT64_MAX;
+}
+
 static void died(struct parent *p, struct child *c, int status)
 {
 	bool planned = c->state == CHILD_READY && status == 0 &&
@@ -352,6 +368,8 @@ static void died(struct parent *p, struct child *c, int status)
 	set_state(p, c, CHILD_NONE);
 	if (p->phase == PHASE_BOOT)
 		parent_stop(p, 1);
+	else if (p->phase == PHASE_RUNNING && pin_refused(c, status))
+		give_up(p, c);
 	else if (p->phase == PHASE_RUNNING)
 		replace(p, c, planned);
 }

@@ -1,0 +1,56 @@
+"""The HSM behind a running appliance: a PIN that is refused is tried once, a lost hsm comes back
+and still knows every older seed."""
+
+import time
+
+import klero
+
+REFUSED = "refuses the PIN"
+
+
+def _wait_for(what, seconds=15):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def _lose_hsm(appliance):
+    old = appliance.kill("hsm")
+    _wait_for(lambda: appliance.roles()["hsm"] not in ([], [old]))
+    appliance.wait_ready()
+
+
+def test_a_refused_pin_is_tried_once(fresh):
+    pin = fresh.dir / "keys.pin"
+    right = pin.read_text()
+    pin.write_text("wrong-" + right)
+    fresh.kill("hsm")
+    _wait_for(lambda: "not started again" in fresh.log())
+    time.sleep(2)  # time enough for three more tries, if there were any
+    assert fresh.log().count(REFUSED) == 1
+    assert "hsm" not in fresh.roles()
+    client = fresh.client()
+    assert client.get("/health").json["hsm"] != "ok"
+    klero.want(client.get("/api/v1/raffles"), 200)  # what needs no key goes on
+    client.close()
+    fresh.stop()
+    # the right PIN and a restart heal it
+    pin.write_text(right)
+    fresh.start()
+    fresh.wait_ready()
+
+
+def test_seeds_outlive_hsm(fresh):
+    admin = fresh.admin()
+    person = fresh.person()
+    admin.confirm(person.deposit(100_000)["id"])
+    raffle = admin.create(capacity=20)["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    klero.want(person.buy(raffle, 5, "mine"), 201)
+    for _ in range(3):
+        _lose_hsm(fresh)
+    klero.want(admin.step(raffle, "close"), 200)
+    klero.want(admin.step(raffle, "entropy", {"entropy": "00ff"}), 200)
+    _lose_hsm(fresh)
+    klero.want(admin.step(raffle, "draw"), 200)
