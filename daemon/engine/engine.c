@@ -7,8 +7,6 @@
 #include "daemon/engine/engine.h"
 
 #include <event2/event.h>
-#include <sodium.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/engine/boot.h"
@@ -17,41 +15,9 @@
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
 #include "db/db.h"
-#include "policy/text.h"
 #include "sandbox/sandbox.h"
 
 #define TICK_MS 250
-
-static int64_t clock_us(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-int64_t engine_clock_us(void)
-{
-	return clock_us(CLOCK_MONOTONIC);
-}
-
-int64_t engine_clock_ms(void)
-{
-	return clock_us(CLOCK_MONOTONIC) / 1000;
-}
-
-int64_t engine_now_ms(void)
-{
-	return clock_us(CLOCK_REALTIME) / 1000;
-}
-
-void engine_uuid(uint8_t id[16], int64_t now_ms)
-{
-	uint8_t rnd[10];
-
-	randombytes_buf(rnd, sizeof rnd);
-	text_uuid7(id, now_ms, rnd);
-}
 
 static void on_peer(void *arg, enum role peer, uint8_t index, int fd)
 {

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/engine/clock.h"
 #include "daemon/engine/ctl.h"
 #include "daemon/engine/delay.h"
 #include "daemon/engine/hsm.h"
@@ -55,13 +56,5 @@ struct engine {
 	uint8_t *stored; /* DB_ANSWER_MAX bytes for the stored form of one */
 	bool stopping;
 };
-
-/* Milliseconds and microseconds that only go forward, for deadlines and durations. */
-int64_t engine_clock_ms(void);
-int64_t engine_clock_us(void);
-/* Unix milliseconds. */
-int64_t engine_now_ms(void);
-/* A fresh UUIDv7. */
-void engine_uuid(uint8_t id[16], int64_t now_ms);
 
 #endif

@@ -1,8 +1,5 @@
 /*
- * Paged lists: {"items": […], "next_cursor": …}. A cursor is the base64url of the position behind
- * the last item and of a check over the list it belongs to: another list's, an edited or a
- * shortened one is refused. It gives no right: what a list shows is decided without it.
- * Runs in engine; the cursor's text comes from a stranger.
+ * Paged lists: {"items": […], "next_cursor": …}. Runs in engine.
  */
 #ifndef DAEMON_ENGINE_LIST_H
 #define DAEMON_ENGINE_LIST_H
@@ -11,24 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/engine/cursor.h"
 #include "daemon/engine/rq.h"
 
-#define CURSOR_POS   16 /* longest position: an id */
-#define CURSOR_CHECK 8
-#define CURSOR_TEXT  48
 #define LIST_DEFAULT 20
-#define LIST_SCOPE   64
-
-/* The text of a cursor with its NUL. n ≤ CURSOR_POS. */
-void cursor_put(char out[CURSOR_TEXT], const char *scope, const void *pos, size_t n);
-/* Exactly the position of n bytes that cursor_put() wrote for this scope; KE_FORMAT. */
-int cursor_get(const char *scope, const uint8_t *text, size_t len, void *pos, size_t n) KE_CHECK;
 
 struct list {
 	struct rq *q;
 	struct jsonw *w;
 	int64_t limit, n;
-	char scope[LIST_SCOPE];
+	char scope[CURSOR_SCOPE];
 	size_t pos_len;
 	bool from;               /* the client gave a cursor: */
 	uint8_t pos[CURSOR_POS]; /* where to go on; then: behind the last item */

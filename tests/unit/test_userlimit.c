@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "daemon/engine/delay.h"
-#include "daemon/engine/list.h"
+#include "daemon/engine/cursor.h"
 #include "daemon/engine/userlimit.h"
 #include "policy/be.h"
 

@@ -1,0 +1,40 @@
+/*
+ * Time and fresh ids: see clock.h. Runs in engine.
+ */
+#include "daemon/engine/clock.h"
+
+#include <sodium.h>
+#include <time.h>
+
+#include "policy/text.h"
+
+static int64_t clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t engine_clock_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
+}
+
+int64_t engine_clock_ms(void)
+{
+	return clock_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t engine_now_ms(void)
+{
+	return clock_us(CLOCK_REALTIME) / 1000;
+}
+
+void engine_uuid(uint8_t id[16], int64_t now_ms)
+{
+	uint8_t rnd[10];
+
+	randombytes_buf(rnd, sizeof rnd);
+	text_uuid7(id, now_ms, rnd);
+}
