@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #define NET    (1u << SANDBOX_NET)
@@ -55,37 +54,36 @@
 	}
 #define CHAN_FLAGS                                                                                 \
 	{                                                                                          \
-		PROFILE_ONE_OF, 1, 3,                                                              \
+		PROFILE_ONE_OF, 1, 2,                                                              \
 		{                                                                                  \
-			F_GETFL, F_SETFL, F_DUPFD_CLOEXEC                                          \
+			F_SETFL, F_DUPFD_CLOEXEC                                                   \
 		}                                                                                  \
 	}
-#define FILE_FLAGS                                                                                 \
+#define STORE_FLAGS                                                                                \
 	{                                                                                          \
-		PROFILE_ONE_OF, 1, 9,                                                              \
+		PROFILE_ONE_OF, 1, 5,                                                              \
 		{                                                                                  \
-			F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW,            \
-			    F_DUPFD_CLOEXEC, F_ADD_SEALS                                           \
+			F_SETFL, F_DUPFD_CLOEXEC, F_GETLK, F_SETLK, F_ADD_SEALS                    \
 		}                                                                                  \
 	}
-#define BYTES_WAITING                                                                              \
+#define TOKEN_FLAGS                                                                                \
 	{                                                                                          \
-		PROFILE_ONE_OF, 1, 1,                                                              \
+		PROFILE_ONE_OF, 1, 5,                                                              \
 		{                                                                                  \
-			FIONREAD                                                                   \
+			F_GETFD, F_SETFD, F_GETFL, F_SETLK, F_SETLKW                               \
 		}                                                                                  \
 	}
 
 static const struct profile_call calls[] = {
     /* memory: never executable */
-    {"mmap", ALL, NO_EXEC, "malloc, locked memory for secrets, SQLite's shared index"},
-    {"mprotect", ALL, NO_EXEC, "guard pages around secrets, malloc's heap"},
+    {"mmap", ALL, NO_EXEC, "malloc, Argon2's blocks, SQLite's shared index"},
     {"munmap", ALL, ANY, "free"},
-    {"mremap", ALL, ANY, "realloc of large blocks"},
-    {"madvise", ALL, ANY, "secrets stay out of core files"},
-    {"mlock", ALL, ANY, "secrets stay out of swap"},
-    {"munlock", ALL, ANY, "secrets are given back"},
     {"brk", ALL, ANY, "malloc"},
+    {"mremap", LOOP | CRYPTO, ANY, "realloc of large blocks"},
+    {"mprotect", ENGINE | CRYPTO, NO_EXEC, "guard pages around secrets"},
+    {"madvise", ENGINE | CRYPTO, ANY, "secrets stay out of core files"},
+    {"mlock", ENGINE | CRYPTO, ANY, "secrets stay out of swap"},
+    {"munlock", ENGINE | CRYPTO, ANY, "secrets are given back"},
 
     /* the channels to parent and to the peers, the log line, the end */
     {"recvmsg", ALL, ANY, "a message, with its descriptor"},
@@ -98,70 +96,57 @@ static const struct profile_call calls[] = {
     {"poll", ALL, ANY, "the loop of the blocking roles; net waits for a signature, engine for hsm"},
     {"ppoll", ALL, ANY, "poll where the architecture has no poll"},
     {"restart_syscall", ALL, ANY, "the kernel goes on with a wait after SIGSTOP and SIGCONT"},
-    {"futex", ALL, ANY, "locks inside libraries"},
-    {"getrandom", ALL, ANY, "randomness; libcrypto's generator seeds itself again"},
-    {"clock_gettime", ALL, ANY, "time, where the kernel offers no vDSO"},
+    {"getrandom", ALL, ANY, "salts; libcrypto's generator seeds itself again"},
+    {"futex", LOOP | CRYPTO, ANY, "locks inside libraries"},
+    {"clock_gettime", LOOP | CRYPTO, ANY, "time, where the kernel offers no vDSO"},
     {"gettimeofday", LOOP | CRYPTO, ANY, "time, where the kernel offers no vDSO"},
     {"time", LOOP | CRYPTO, ANY, "time, where the kernel offers no vDSO"},
+    {"getpid", LOOP | CRYPTO, ANY, "SQLite and libcrypto: have we forked?"},
     {"epoll_wait", LOOP, ANY, "the loop of libevent"},
     {"epoll_pwait", LOOP, ANY, "epoll_wait where the architecture has none"},
     {"epoll_pwait2", LOOP, ANY, "a newer libevent's loop"},
     {"epoll_ctl", LOOP, ANY, "the loop of libevent"},
-    {"fcntl", NET, CHAN_FLAGS, "non-blocking channels, a descriptor kept in a queue"},
-    {"fcntl", ENGINE | WIDE | KEYADM, FILE_FLAGS, "the same; file locks; sealing a large answer"},
 
     /* net: clients */
     {"accept4", NET, ANY, "a client"},
-    {"read", LOOP | WIDE | KEYADM, ANY, "TLS records; files"},
-    {"writev", NET | ENGINE, ANY, "several pieces in one record; libc's last words"},
     {"shutdown", NET, ANY, "a client's end"},
-    {"setsockopt", NET, ANY, "TCP_NODELAY on a client's socket"},
-    {"getsockopt", NET, ANY, "a client's error"},
-    {"getpeername", NET, ANY, "a client's address"},
-    {"ioctl", NET, BYTES_WAITING, "libevent asks how much there is to read"},
-    {"fstat", NET | ENGINE | WIDE | KEYADM, ANY, "the size of an answer that came as a file"},
-    {"newfstatat", NET | ENGINE | WIDE | KEYADM, ANY, "the same, by a newer libc"},
-    {"pread64", NET | ENGINE | WIDE | KEYADM, ANY, "a piece of an answer; a page of the store"},
+    {"fcntl", NET, CHAN_FLAGS, "non-blocking channels, a descriptor kept in a queue"},
+    {"read", LOOP | WIDE | KEYADM, ANY, "TLS records; files"},
+    {"pread64", LOOP, ANY, "a piece of a large answer; a page of the store"},
 
     /* engine: the store, within the folder that Landlock leaves open */
-    {"openat", ENGINE | KEYADM, ANY, "database, journal, proofs; token objects in keyadm"},
-    {"open", ENGINE | KEYADM, ANY, "the same, by an older way"},
-    {"pwrite64", ENGINE | KEYADM, ANY, "a page of the store"},
-    {"lseek", ENGINE | WIDE | KEYADM, ANY, "stdio"},
+    {"openat", ENGINE, ANY, "database, journal, proofs"},
+    {"fcntl", ENGINE, STORE_FLAGS, "as in net; SQLite's locks; a large answer is sealed"},
+    {"pwrite64", ENGINE, ANY, "a page of the store"},
+    {"fdatasync", ENGINE, ANY, "durable"},
     {"fsync", ENGINE | KEYADM, ANY, "durable"},
-    {"fdatasync", ENGINE | KEYADM, ANY, "durable"},
-    {"ftruncate", ENGINE | KEYADM, ANY, "journal, shared index, a large answer"},
-    {"fallocate", ENGINE, ANY, "room for the shared index"},
-    {"stat", ENGINE | WIDE | KEYADM, ANY, "is the journal there?"},
-    {"lstat", ENGINE | WIDE | KEYADM, ANY, "is it a link?"},
+    {"ftruncate", ENGINE | KEYADM, ANY, "journal, shared index; token objects"},
+    {"fstat", ENGINE | WIDE | KEYADM, ANY, "the size of a file"},
+    {"newfstatat", ENGINE | WIDE | KEYADM, ANY, "is the journal there? fstat of some libcs"},
     {"access", ENGINE | WIDE | KEYADM, ANY, "is the journal there?"},
-    {"faccessat", ENGINE | WIDE | KEYADM, ANY, "the same, by a newer libc"},
-    {"faccessat2", ENGINE | WIDE | KEYADM, ANY, "the same, by a newer libc"},
-    {"readlink", ENGINE | KEYADM, ANY, "SQLite resolves the path of the store"},
-    {"readlinkat", ENGINE | KEYADM, ANY, "the same, by a newer libc"},
-    {"unlink", ENGINE | KEYADM, ANY, "the journal's end, a temporary file"},
-    {"unlinkat", ENGINE | KEYADM, ANY, "the same, by a newer libc"},
-    {"rename", ENGINE | KEYADM, ANY, "a finished proof takes its name"},
-    {"renameat", ENGINE | KEYADM, ANY, "the same, where the architecture has no rename"},
-    {"renameat2", ENGINE | KEYADM, ANY, "the same, by a newer libc"},
-    {"mkdir", ENGINE | KEYADM, ANY, "the folder of proofs, a token's folder"},
-    {"mkdirat", ENGINE | KEYADM, ANY, "the same, where the architecture has no mkdir"},
-    {"getcwd", ENGINE | KEYADM, ANY, "SQLite makes a path absolute"},
-    {"memfd_create", ENGINE, ANY, "a large answer"},
-    {"geteuid", ENGINE | KEYADM, ANY, "SQLite: may the journal's owner be set?"},
+    {"faccessat", ENGINE | WIDE | KEYADM, ANY, "access where the architecture has none"},
+    {"faccessat2", ENGINE | WIDE | KEYADM, ANY, "access of a newer libc"},
+    {"readlink", ENGINE, ANY, "SQLite resolves the path of the store"},
+    {"readlinkat", ENGINE, ANY, "readlink where the architecture has none"},
+    {"getcwd", ENGINE, ANY, "SQLite makes a path absolute"},
+    {"unlink", ENGINE | KEYADM, ANY, "the journal's end; a lock file"},
+    {"unlinkat", ENGINE | KEYADM, ANY, "unlink where the architecture has none; a half-made proof"},
+    {"renameat", ENGINE, ANY, "a finished proof takes its name"},
+    {"renameat2", ENGINE, ANY, "renameat of a newer libc"},
+    {"mkdir", ENGINE, ANY, "the folder of proofs"},
+    {"mkdirat", ENGINE, ANY, "mkdir where the architecture has none"},
+    {"geteuid", ENGINE, ANY, "SQLite: may the journal's owner be set?"},
     {"fchmod", ENGINE, ANY, "SQLite gives the shared index the store's mode"},
-    {"sysinfo", ENGINE | NET, ANY, "libc's qsort asks how much memory there is"},
+    {"memfd_create", ENGINE, ANY, "a large answer"},
 
     /* the PKCS#11 module */
-    {"getpid", NET | ENGINE | CRYPTO, ANY, "SQLite and libcrypto: have we forked?"},
     {"openat", WIDE, READ_ONLY, "token objects, for reading"},
+    {"openat", KEYADM, ANY, "token objects, within the folder that Landlock leaves open"},
+    {"fcntl", WIDE | KEYADM, TOKEN_FLAGS, "the locks of token objects"},
+    {"lseek", WIDE | KEYADM, ANY, "stdio"},
     {"getdents64", WIDE | KEYADM, ANY, "the objects of a token"},
-    {"umask", KEYADM, ANY, "token files are nobody else's"},
-    {"chmod", KEYADM, ANY, "token files are nobody else's"},
     {"openat", CLOSED, REFUSE, "syslog and the time zone, after a bad ciphertext"},
-    {"open", CLOSED, REFUSE, "the same, by an older way"},
     {"newfstatat", CLOSED, REFUSE, "the time zone again"},
-    {"stat", CLOSED, REFUSE, "the time zone again"},
     {"access", CLOSED, REFUSE, "a module looks for its files"},
     {"socket", CRYPTO, REFUSE, "syslog, after a bad ciphertext"},
     {"connect", CRYPTO, REFUSE, "syslog goes on"},

@@ -12,7 +12,7 @@
 
 #include "sandbox/sandbox.h"
 
-#define PROFILE_VALUES 10
+#define PROFILE_VALUES 5
 
 /* When a call is allowed; in any other case it is forbidden, which ends the process. */
 enum profile_when {
