@@ -72,7 +72,9 @@ static void report(struct keyadm *a, int result, uint8_t *buf)
 	struct wire_out w;
 	int r;
 
-	a->done.result = result;
+	/* nothing of a failed action gets out but why it failed */
+	if (result != KE_OK)
+		a->done = (struct rconf_keyadm_done){.result = result};
 	if (result != KE_OK)
 		snprintf(a->done.reason, sizeof a->done.reason, "%s", a->p.why);
 	wire_out_init(&w, buf, MSG_BODY_MAX);

@@ -52,18 +52,25 @@ static void test_provision_refusals(void **state)
 /* A failed action leaves no key behind: the same token serves the next one. */
 static void test_provision_undone(void **state)
 {
-	struct rconf_keyadm c = fx_action(&ctx.f, KEYADM_PROVISION_TLS);
+	struct rconf_keyadm tls = fx_action(&ctx.f, KEYADM_PROVISION_TLS);
+	struct rconf_keyadm keys = fx_action(&ctx.f, KEYADM_PROVISION_KEYS);
 	struct rconf_keyadm_done done;
 	int code;
 
 	(void)state;
 	fx_make_token(&ctx.f, "undone");
-	snprintf(c.token.label, sizeof c.token.label, "undone");
-	snprintf(c.names[0], RCONF_PATH, "bad name,DNS:evil");
-	assert_int_equal(fx_keyadm(&ctx.f, &c, &done, &code), KE_FORMAT);
+	snprintf(tls.token.label, sizeof tls.token.label, "undone");
+	snprintf(keys.token.label, sizeof keys.token.label, "undone");
+	snprintf(tls.names[0], RCONF_PATH, "bad name,DNS:evil");
+	assert_int_equal(fx_keyadm(&ctx.f, &tls, &done, &code), KE_FORMAT);
 	assert_non_null(strstr(done.reason, "bad name"));
-	c.names[0][0] = '\0';
-	assert_int_equal(fx_keyadm(&ctx.f, &c, &done, &code), KE_OK);
+	/* "<host>/klero/log" is longer than a log's name may be */
+	memset(keys.host, 'h', RCONF_PATH - 1);
+	assert_int_equal(fx_keyadm(&ctx.f, &keys, &done, &code), KE_LONG);
+	assert_non_null(strstr(done.reason, "too long for a log name"));
+	assert_string_equal(done.sealed_dbkey, "");
+	snprintf(keys.host, sizeof keys.host, FX_HOST);
+	assert_int_equal(fx_keyadm(&ctx.f, &keys, &done, &code), KE_OK);
 }
 
 static void test_certificate(void **state)
