@@ -40,14 +40,16 @@ static int register_hashed(struct rq *q, int r, struct wire_in *in)
 
 	if (r != KE_OK)
 		return rq_refuse_retry(q, PB_BUSY, 1);
-	wire_get_cstr(in, phc, sizeof phc);
-	if (wire_end(in) != KE_OK)
+	if (kdf_phc(in, phc) != KE_OK)
 		return KE_PEER;
 	r = create_user(q, phc);
 	sodium_memzero(phc, sizeof phc);
 	if (r == KE_FORMAT)
 		return rq_refuse_field(q, "/email", "malformed");
-	if (r != KE_OK && r != KE_EXISTS)
+	/* a line for this too: an answer without a commit would come sooner, and tell */
+	if (r == KE_EXISTS)
+		r = audit_add(q, NULL, "register-again", NULL, "{}");
+	if (r != KE_OK)
 		return r;
 	w = rq_json(q);
 	jsonw_object(w);
@@ -114,8 +116,7 @@ static int login_rehashed(struct rq *q, int r, struct wire_in *in)
 	/* a kdf that cannot make the dearer hash now will be asked again at the next login */
 	if (r != KE_OK)
 		return login_session(q);
-	wire_get_cstr(in, phc, sizeof phc);
-	if (wire_end(in) != KE_OK)
+	if (kdf_phc(in, phc) != KE_OK)
 		return KE_PEER;
 	r = db_user_set_phc(q->e->db, l->user, phc);
 	sodium_memzero(phc, sizeof phc);

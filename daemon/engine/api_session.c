@@ -3,6 +3,7 @@
  * under the HSM's MAC, so the store knows only which generation is the current one; using an older
  * one than a retry explains revokes the family (API.md "Conventions"). Runs in engine.
  */
+#include <sodium.h>
 #include <string.h>
 
 #include "daemon/engine/api.h"
@@ -37,6 +38,7 @@ int session_answer(struct rq *q, struct wire_in *in, int64_t refresh_expires_ms)
 	refresh = wire_get_str(in, REFRESH_MAX, &refresh_len);
 	if (wire_end(in) != KE_OK || expires_s > INT64_MAX / 1000)
 		return KE_PEER;
+	q->secret = true;
 	w = rq_json(q);
 	jsonw_object(w);
 	jsonw_kstr(w, "access_token", (const char *)access, access_len);
@@ -70,6 +72,7 @@ static int issue(struct rq *q)
 
 	if (r != KE_OK)
 		return r == KE_NOTFOUND ? rq_refuse(q, PB_REFRESH_INVALID) : r;
+	sodium_memzero(u.phc, sizeof u.phc);
 	return eng_hsm_session(
 	    q, "refresh_finish", refresh_finish, f->s.user, f->s.id, u.roles, f->s.generation);
 }

@@ -82,7 +82,7 @@ static int create_admin(struct engine *e, const char *email, const char *phc)
 	memcpy(u.email, email, strlen(email) + 1);
 	memcpy(u.phc, phc, strlen(phc) + 1);
 	r = db_user_create(e->db, &u);
-	sodium_memzero(&u, sizeof u.phc);
+	sodium_memzero(u.phc, sizeof u.phc);
 	return r == KE_OK ? audit(e, "admin-create", u.id, u.roles) : r;
 }
 
@@ -110,8 +110,7 @@ static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *
 		answer(e, c, MSG_CTL_ADMIN_ANS, r, "the password could not be hashed; try again");
 		return KE_OK;
 	}
-	wire_get_cstr(in, phc, sizeof phc);
-	if (wire_end(in) != KE_OK) {
+	if (kdf_phc(in, phc) != KE_OK) {
 		answer(e, c, MSG_CTL_ADMIN_ANS, KE_INTERNAL, "kdf answered nonsense");
 		return KE_PEER;
 	}

@@ -114,6 +114,17 @@ void kdf_pump(struct engine *e)
 	}
 }
 
+int kdf_phc(struct wire_in *in, char phc[KDF_PHC_MAX + 1])
+{
+	static const char prefix[] = "$argon2id$";
+
+	wire_get_cstr(in, phc, KDF_PHC_MAX + 1);
+	if (wire_end(in) == KE_OK && strncmp(phc, prefix, sizeof prefix - 1) == 0)
+		return KE_OK;
+	phc[0] = '\0';
+	return KE_PEER;
+}
+
 /* A password that nobody has, so that an unknown account costs what a known one costs. */
 static int dummy_made(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
@@ -122,12 +133,7 @@ static int dummy_made(struct engine *e, struct job *j, int r, struct wire_in *in
 		log_warn("kdf makes no dummy: %s", ke_words(r));
 		return KE_OK;
 	}
-	wire_get_cstr(in, e->kdf.dummy, sizeof e->kdf.dummy);
-	if (wire_end(in) != KE_OK) {
-		e->kdf.dummy[0] = '\0';
-		return KE_PEER;
-	}
-	return KE_OK;
+	return kdf_phc(in, e->kdf.dummy);
 }
 
 void kdf_attached(struct engine *e, uint8_t index)

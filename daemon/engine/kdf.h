@@ -38,6 +38,8 @@ void kdf_init(struct engine *e);
 void kdf_attached(struct engine *e, uint8_t index);
 void kdf_gone(struct engine *e, uint8_t index);
 int kdf_answer(struct engine *e, uint8_t index, const struct msg *m) KE_CHECK;
+/* The PHC string of KDF_HASH_ANS; KE_PEER when it is none. The caller wipes it. */
+int kdf_phc(struct wire_in *in, char phc[KDF_PHC_MAX + 1]) KE_CHECK;
 /* Gives waiting passwords to idle processes; after the commit. */
 void kdf_pump(struct engine *e);
 

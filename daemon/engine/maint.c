@@ -10,6 +10,7 @@
 #include "daemon/engine/proof.h"
 #include "daemon/msg/log.h"
 #include "db/db_idem.h"
+#include "db/db_meta.h"
 #include "db/db_session.h"
 
 #define TICK_S       1
@@ -130,6 +131,9 @@ static int work(struct engine *e)
 	int64_t now_ms = turn_now_ms(e), next_ms = 0, n;
 	int r = turn_begin(e);
 
+	/* somebody must try whether the store can be written again */
+	if (r == KE_OK && e->turn.sick)
+		r = db_meta_set(e->db, "probe", &now_ms, sizeof now_ms);
 	if (r == KE_OK && e->maint.recover) {
 		r = db_job_recover(e->db, now_ms, &n);
 		e->maint.recover = r != KE_OK;

@@ -11,6 +11,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
+#include "daemon/msg/start.h"
 
 #define NET_QUEUE 2048 /* unsent answers; beyond NET_HIGH the net is not read from */
 #define NET_HIGH  256
@@ -94,14 +95,27 @@ void peers_attach(struct engine *e, enum role role, uint8_t index, int fd)
 		kdf_attached(e, index);
 }
 
+/* A net that does not take what it asked for: parent replaces it. */
+static void give_up(struct engine *e, uint8_t index)
+{
+	struct chan *c = e->peers.net[index].chan;
+
+	log_warn("net %u does not take its messages", index);
+	e->peers.net[index].chan = NULL;
+	chan_free(c);
+	start_blame(ROLE_ENGINE, ROLE_NET, index);
+}
+
 static void deliver_answer(struct engine *e, const struct turn_out *o)
 {
 	struct peer *p = &e->peers.net[o->index];
 
 	if (p->chan == NULL || p->serial != o->chan)
 		return; /* the connection died with its net */
-	if (chan_send(p->chan, o->type, o->id, o->body, o->len, o->fd) == KE_FULL)
-		log_warn("net %u does not take its answers; one is dropped", o->index);
+	if (chan_send(p->chan, o->type, o->id, o->body, o->len, o->fd) == KE_FULL) {
+		give_up(e, o->index);
+		return;
+	}
 	if (!p->paused && chan_queued(p->chan) > NET_HIGH) {
 		p->paused = true;
 		chan_pause(p->chan, true);
@@ -141,16 +155,12 @@ void peers_drop_cache(struct engine *e, uint32_t tags)
 
 	wire_out_init(&w, body, sizeof body);
 	wire_put_u32(&w, tags);
-	for (unsigned i = 0; i < PEERS_NETS; i++) {
+	for (uint8_t i = 0; i < PEERS_NETS; i++) {
 		struct chan *c = e->peers.net[i].chan;
 
 		/* a net that cannot hear this would go on serving what is no longer true */
-		if (c != NULL &&
-		    chan_send(c, MSG_CACHE_DROP, 0, body, sizeof body, -1) == KE_FULL) {
-			log_warn("net %u does not listen; its channel is closed", i);
-			e->peers.net[i].chan = NULL;
-			chan_free(c);
-		}
+		if (c != NULL && chan_send(c, MSG_CACHE_DROP, 0, body, sizeof body, -1) == KE_FULL)
+			give_up(e, i);
 	}
 }
 

@@ -225,6 +225,8 @@ static void finish(struct rq *q)
 	    rq_failure(q, KE_INTERNAL) != RQ_REFUSED)
 		fatal("no answer at all");
 	o = encode(&q->ans);
+	if (q->secret)
+		sodium_memzero(q->e->scratch, q->ans.body_len);
 	o->index = q->net;
 	o->chan = q->chan;
 	o->id = q->msg;

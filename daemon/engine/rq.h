@@ -52,6 +52,7 @@ struct rq {
 	struct api_ans ans;
 	struct jsonw w; /* writes into engine's scratch */
 	int fd;         /* the body as a file, -1 for none; owned */
+	bool secret;    /* the answer holds tokens: wiped wherever it was written */
 	bool saved;     /* its savepoint is open */
 	bool keep;      /* the answer is to be stored under its Idempotency-Key */
 	char location[64];

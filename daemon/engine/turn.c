@@ -83,14 +83,17 @@ static int commit(struct engine *e)
 	bool wrote = false;
 	int r;
 
+	e->turn.open = false;
 	if (db_turn_lost(e->db)) {
 		db_turn_rollback(e->db);
 		return KE_IO;
 	}
 	r = db_turn_commit(e->db, &wrote);
-	if (r == KE_OK && wrote)
-		metrics_commit(&e->metrics, engine_clock_us() - began, e->turn.requests);
-	return r;
+	if (r != KE_OK || !wrote)
+		return r;
+	metrics_commit(&e->metrics, engine_clock_us() - began, e->turn.requests);
+	e->turn.sick = false; /* only a write proves that there is room again */
+	return KE_OK;
 }
 
 static bool of_turn(const struct job *j, uint64_t turn)
@@ -163,10 +166,7 @@ void turn_end(struct engine *e)
 
 	if (e->turn.open) {
 		r = commit(e);
-		e->turn.open = false;
-		if (r == KE_OK)
-			e->turn.sick = false;
-		else
+		if (r != KE_OK)
 			undo(e, r);
 	}
 	flush(e);

@@ -193,11 +193,21 @@ __attribute__((unused)) static void env_write(
 		ENV_MUST(chown(path, ENV_UID, ENV_UID) == 0);
 }
 
+/* What setup leaves in the store's folder. */
+__attribute__((unused)) static void env_write_keys(const struct env *e)
+{
+	char text[1024], id[33];
+
+	text_hex(id, FX_APPLIANCE, 16);
+	snprintf(text, sizeof text, "appliance %s\ndbkey %s\n", id, e->keys.sealed_dbkey);
+	env_write(e, "klero.keys", text);
+	env_write(e, "klero.new", "");
+}
+
 /* Token, keys, an empty store; nothing runs yet. */
 __attribute__((unused)) static void env_provision(struct env *e)
 {
 	struct rconf_keyadm action;
-	char text[1024], id[33];
 	int code;
 
 	*e = (struct env){.net = -1, .ctl = -1, .limit = {1000000, 900}};
@@ -212,10 +222,7 @@ __attribute__((unused)) static void env_provision(struct env *e)
 	/* root's engine becomes somebody else, as it does below parent */
 	if (geteuid() == 0)
 		ENV_MUST(chmod(e->f.dir, 0711) == 0 && chown(e->store, ENV_UID, ENV_UID) == 0);
-	text_hex(id, FX_APPLIANCE, 16);
-	snprintf(text, sizeof text, "appliance %s\ndbkey %s\n", id, e->keys.sealed_dbkey);
-	env_write(e, "klero.keys", text);
-	env_write(e, "klero.new", "");
+	env_write_keys(e);
 }
 
 __attribute__((unused)) static void env_start(struct env *e)

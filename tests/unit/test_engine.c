@@ -1,71 +1,16 @@
 /*
  * klerod-engine as it runs, with the real hsm and kdf, SoftHSM and SQLCipher: the test is parent,
- * net and kleroctl. The whole way from registration to a proof that verifies, every wrong order,
- * tokens forged and revoked, retries, deaths of hsm and kdf, and starts that must fail.
+ * net and kleroctl. Accounts, tokens forged and revoked, roles, money, lists, a net that sends
+ * garbage, and starts that must fail.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <dirent.h>
-
-#include "policy/bundle.h"
-#include "tests/unit/engine_env.h"
+#include "tests/unit/engine_ask.h"
 
 enum { STATE_OPEN = 1 }; /* position of the word "open" in the field */
-
-static struct env env;
-static char *admin, *other_admin, *user;
-
-static int setup(void **state)
-{
-	(void)state;
-	env_start(&env);
-	admin = env_admin(&env, "admin@klero.example");
-	other_admin = env_admin(&env, "second@klero.example");
-	user = env_person(&env, "user@klero.example");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	free(admin);
-	free(other_admin);
-	free(user);
-	env_end(&env);
-	return 0;
-}
-
-/* A problem with this code came back. */
-static void expect(const struct ask *a, enum problem p)
-{
-	unsigned status = env_call(&env, a);
-
-	if (strcmp(env_get(&env, "code"), problem_table[p].code) != 0)
-		fail_msg("wanted %s, got %u %s", problem_table[p].code, status, env.json);
-	assert_int_equal(status, problem_table[p].status);
-	assert_int_equal(env.ans.type, API_PROBLEM);
-	if (status == 503 || status == 429)
-		assert_true(env.ans.retry_after_s > 0);
-}
-
-static void expect_ok(const struct ask *a, unsigned want)
-{
-	unsigned status = env_call(&env, a);
-
-	if (status != want)
-		fail_msg("wanted %u, got %u %s", want, status, env.json);
-}
-
-static struct ask on_raffle(enum route_id route, const char *token, const char *id)
-{
-	struct ask a = ask_new(route, token);
-
-	assert_int_equal(text_unuuid(a.raw[0], id, strlen(id)), KE_OK);
-	return a;
-}
 
 /* --- accounts --- */
 
@@ -275,59 +220,6 @@ static void money(void **state)
 
 /* --- raffles --- */
 
-static struct ask buy(const char *token, const char *raffle, int64_t n, const char *key)
-{
-	struct ask a = on_raffle(RT_raffle_buy, token, raffle);
-
-	ask_int(&a, 1, n);
-	ask_text(&a, 2, "my seed ✓");
-	ask_idem(&a, key);
-	return a;
-}
-
-/* The array of the ask moves with it: point to it where it stands. */
-static struct ask *at(struct ask *a)
-{
-	a->q.v[0] = (struct api_value){.present = true, .p = a->raw[0], .n = 16};
-	return a;
-}
-
-static struct ask enter(const char *token, const char *raffle)
-{
-	struct ask a = on_raffle(RT_raffle_entropy, token, raffle);
-
-	ask_bytes(&a, 1, "lottery 1 2 3", 13);
-	return a;
-}
-
-static void wrong_orders(void **state)
-{
-	char *id = env_raffle(&env, admin, 100, 10, 2, 1);
-	struct ask a;
-
-	(void)state;
-	a = on_raffle(RT_raffle_open, admin, id);
-	expect(at(&a), PB_RAFFLE_NOT_DRAFT);
-	a = enter(admin, id);
-	expect(at(&a), PB_RAFFLE_NOT_CLOSED);
-	a = on_raffle(RT_raffle_draw, admin, id);
-	expect(at(&a), PB_RAFFLE_NOT_CLOSED);
-	a = on_raffle(RT_raffle_proof, NULL, id);
-	expect(at(&a), PB_RAFFLE_NOT_DRAWN);
-	a = buy(user, id, 11, "wo-1");
-	expect(at(&a), PB_SOLD_OUT);
-	a = on_raffle(RT_raffle_close, user, id);
-	expect(at(&a), PB_FORBIDDEN);
-	a = on_raffle(RT_raffle_close, admin, id);
-	expect_ok(at(&a), 200);
-	expect(at(&a), PB_RAFFLE_NOT_OPEN);
-	a = buy(user, id, 1, "wo-2");
-	expect(at(&a), PB_RAFFLE_NOT_OPEN);
-	a = on_raffle(RT_raffle_draw, admin, id);
-	expect(at(&a), PB_RAFFLE_EMPTY);
-	free(id);
-}
-
 static void drafts_are_hidden(void **state)
 {
 	struct ask c = ask_new(RT_raffle_create, admin), a;
@@ -396,227 +288,6 @@ static void pages(void **state)
 		free(ids[i]);
 }
 
-static void check_proof(const char *id, unsigned tickets)
-{
-	struct ask a = on_raffle(RT_raffle_proof, NULL, id);
-	struct bundle_result res;
-	struct note_key key;
-
-	expect_ok(at(&a), 200);
-	assert_int_equal(env.ans.flags & API_ANS_FILE, API_ANS_FILE);
-	assert_int_equal(
-	    note_vkey_parse(&key, env.keys.log_vkey, strcspn(env.keys.log_vkey, "\n")), KE_OK);
-	if (bundle_check(env.json, env.len, &key, NULL, &res) != KE_OK)
-		fail_msg("%s: %s", bundle_step_words(res.step), res.why);
-	assert_int_equal(res.tickets, tickets);
-}
-
-static void sell_and_draw(void **state)
-{
-	char *id = env_raffle(&env, admin, 100, 2500, 3, 2), seed[512], key[32];
-	unsigned drops = 0;
-	struct ask a;
-
-	(void)state;
-	a = buy(user, id, 1, "sd-poor");
-	expect(at(&a), PB_FUNDS);
-	env_fund(&env, admin, user, 250000);
-	a = buy(user, id, 2, "sd-1");
-	at(&a);
-	env_send(&env, &a);
-	env_receive(&env, &drops);
-	assert_int_equal(env.ans.status, 201);
-	assert_int_equal(drops, 1);
-	strcpy(seed, env_get(&env, "tickets"));
-	assert_string_equal(env_get(&env, "balance"), "{\"amount\":249800,\"currency\":\"EUR\"}");
-	/* a retry changes nothing and says the same */
-	expect_ok(&a, 201);
-	assert_true((env.ans.flags & API_ANS_REPLAY) != 0);
-	assert_string_equal(env_get(&env, "tickets"), seed);
-	for (int i = 0; i < 24; i++) {
-		snprintf(key, sizeof key, "sd-more-%d", i);
-		a = buy(user, id, 100, key);
-		expect_ok(at(&a), 201);
-	}
-	assert_string_equal(env_get(&env, "balance"), "{\"amount\":9800,\"currency\":\"EUR\"}");
-	a = on_raffle(RT_raffle_tickets, user, id);
-	expect_ok(at(&a), 200);
-	assert_non_null(strstr(env.json, "\"index\":2401"));
-
-	a = on_raffle(RT_raffle_close, admin, id);
-	expect_ok(at(&a), 200);
-	a = on_raffle(RT_raffle_draw, admin, id);
-	expect(at(&a), PB_ENTROPY_MISSING);
-	a = enter(admin, id);
-	expect_ok(at(&a), 200);
-	expect(at(&a), PB_ENTROPY_SET);
-	a = on_raffle(RT_raffle_draw, admin, id);
-	ask_idem(&a, "sd-draw");
-	expect_ok(at(&a), 200);
-	strcpy(seed, env_get(&env, "server_seed"));
-	assert_int_equal(strlen(seed), 64);
-	expect_ok(at(&a), 200);
-	assert_true((env.ans.flags & API_ANS_REPLAY) != 0);
-	ask_idem(&a, "sd-draw-again");
-	expect(&a, PB_RAFFLE_DRAWN);
-	check_proof(id, 2402);
-	a = on_raffle(RT_raffle_verify, NULL, id);
-	expect_ok(at(&a), 200);
-	assert_string_equal(env_get(&env, "verified"), "true");
-	a = on_raffle(RT_raffle_get, NULL, id);
-	expect_ok(at(&a), 200);
-	assert_string_equal(env_get(&env, "server_seed"), seed);
-	assert_string_not_equal(env_get(&env, "reserves"), "");
-	free(id);
-}
-
-/* Fewer tickets than winners and reserves: winners first. */
-static void few_tickets(void **state)
-{
-	char *id = env_raffle(&env, admin, 1, 10, 2, 5);
-	struct ask a;
-
-	(void)state;
-	env_fund(&env, admin, user, 10);
-	a = buy(user, id, 3, "few");
-	expect_ok(at(&a), 201);
-	a = on_raffle(RT_raffle_close, admin, id);
-	expect_ok(at(&a), 200);
-	a = enter(admin, id);
-	expect_ok(at(&a), 200);
-	a = on_raffle(RT_raffle_draw, admin, id);
-	expect_ok(at(&a), 200);
-	check_proof(id, 3);
-	free(id);
-}
-
-/* Many at once: one turn, every answer its own. */
-static void together(void **state)
-{
-	char *id = env_raffle(&env, admin, 1, 63, 1, 0), key[64][32];
-	bool seen[64] = {false};
-	uint64_t first;
-	struct ask a;
-
-	(void)state;
-	env_fund(&env, admin, user, 64);
-	first = env.id + 1;
-	for (int i = 0; i < 64; i++) {
-		snprintf(key[i], sizeof key[i], "together-%d", i);
-		a = buy(user, id, 1, key[i]);
-		env_send(&env, at(&a));
-	}
-	for (int i = 0, sold = 0; i < 64; i++) {
-		uint64_t got = env_receive(&env, NULL) - first;
-
-		assert_true(got < 64 && !seen[got]);
-		seen[got] = true;
-		sold += env.ans.status == 201;
-		if (i == 63)
-			assert_int_equal(sold, 63);
-	}
-	a = on_raffle(RT_raffle_get, NULL, id);
-	expect_ok(at(&a), 200);
-	assert_string_equal(env_get(&env, "sold"), "63");
-	free(id);
-}
-
-/* --- deaths --- */
-
-static void hsm_dies(void **state)
-{
-	char *id = env_raffle(&env, admin, 1, 10, 1, 0), *fresh;
-	struct ask a;
-
-	(void)state;
-	fresh = env_person(&env, "fresh@klero.example");
-	env_fund(&env, admin, fresh, 10);
-	env_kill(&env.hsm, SIGKILL);
-	a = buy(fresh, id, 1, "hsm-dies");
-	expect(at(&a), PB_HSM_UNAVAILABLE);
-	a = ask_new(RT_health, NULL);
-	expect_ok(&a, 200);
-	assert_string_equal(env_get(&env, "hsm"), "unavailable");
-	assert_string_equal(env_get(&env, "database"), "ok");
-	a = ask_new(RT_health_ready, NULL);
-	expect(&a, PB_HSM_UNAVAILABLE);
-	env_start_hsm(&env);
-	env_join_hsm(&env);
-	/* a 503 is not the key's answer */
-	a = buy(fresh, id, 1, "hsm-dies");
-	expect_ok(at(&a), 201);
-	a = ask_new(RT_health_ready, NULL);
-	expect_ok(&a, 200);
-	free(fresh);
-	free(id);
-}
-
-static void kdf_dies(void **state)
-{
-	struct ask a = ask_new(RT_login, NULL);
-
-	(void)state;
-	kill(env.kdf.pid, SIGSTOP);
-	ask_text(&a, 0, "user@klero.example");
-	ask_text(&a, 1, ENV_PASSWORD);
-	env_send(&env, &a);
-	usleep(100000);
-	env_kill(&env.kdf, SIGKILL);
-	env_receive(&env, NULL);
-	assert_int_equal(env.ans.status, 503);
-	assert_string_equal(env_get(&env, "code"), "restarting");
-	env_start_kdf(&env);
-	env_join_kdf(&env);
-	assert_int_equal(env_login(&env, "user@klero.example", ENV_PASSWORD), 200);
-}
-
-static void queue_of_passwords_is_bounded(void **state)
-{
-	char email[32][64];
-	unsigned full = 0, failed = 0;
-
-	(void)state;
-	kill(env.kdf.pid, SIGSTOP);
-	for (int i = 0; i < 32; i++) {
-		struct ask a = ask_new(RT_login, NULL);
-
-		snprintf(email[i], sizeof email[i], "q%d@klero.example", i);
-		ask_text(&a, 0, email[i]);
-		ask_text(&a, 1, "some password");
-		env_send(&env, &a);
-	}
-	usleep(100000);
-	kill(env.kdf.pid, SIGCONT);
-	for (int i = 0; i < 32; i++) {
-		env_receive(&env, NULL);
-		full += strcmp(env_get(&env, "code"), "password-queue-full") == 0;
-		failed += env.ans.status == 401;
-	}
-	assert_true(full > 0 && failed > 0);
-	assert_int_equal(full + failed, 32);
-}
-
-/* Engine dies without warning; what it said stays true. */
-static void engine_dies(void **state)
-{
-	char *id = env_raffle(&env, admin, 1, 10, 1, 0), bought[512];
-	struct ask a;
-
-	(void)state;
-	env_fund(&env, admin, user, 10);
-	a = buy(user, id, 2, "engine-dies");
-	expect_ok(at(&a), 201);
-	strcpy(bought, env_get(&env, "tickets"));
-	env_kill(&env.engine, SIGKILL);
-	/* a dead engine takes its channels along: hsm and kdf get fresh ones, as from parent */
-	env_start_engine(&env);
-	a = buy(user, id, 2, "engine-dies");
-	expect_ok(at(&a), 201);
-	assert_true((env.ans.flags & API_ANS_REPLAY) != 0);
-	assert_string_equal(env_get(&env, "tickets"), bought);
-	free(id);
-}
-
 static void garbage_from_net(void **state)
 {
 	struct pollfd p = {.fd = env.net, .events = POLLIN};
@@ -632,21 +303,6 @@ static void garbage_from_net(void **state)
 	assert_int_equal(m.type, MSG_ENGINE_BLAME);
 	assert_int_equal(m.body[0], ROLE_NET);
 	env_join_net(&env);
-}
-
-static void audit_trail(void **state)
-{
-	struct ask a = ask_new(RT_audit, admin);
-
-	(void)state;
-	ask_int(&a, 0, 100);
-	expect_ok(&a, 200);
-	assert_non_null(strstr(env.json, "\"action\":\"buy\""));
-	assert_non_null(strstr(env.json, "\"action\":\"raffle-draw\""));
-	assert_null(strstr(env.json, "user@klero.example"));
-	fx_logged(&env.f, "");
-	assert_null(strstr(env.f.said, "user@klero.example"));
-	assert_null(strstr(env.f.said, ENV_PASSWORD));
 }
 
 /* --- starts that must fail --- */
@@ -694,18 +350,9 @@ int main(void)
 	    cmocka_unit_test(sessions),
 	    cmocka_unit_test(roles_count_at_once),
 	    cmocka_unit_test(money),
-	    cmocka_unit_test(wrong_orders),
 	    cmocka_unit_test(drafts_are_hidden),
 	    cmocka_unit_test(pages),
-	    cmocka_unit_test(sell_and_draw),
-	    cmocka_unit_test(few_tickets),
-	    cmocka_unit_test(together),
-	    cmocka_unit_test(hsm_dies),
-	    cmocka_unit_test(kdf_dies),
-	    cmocka_unit_test(queue_of_passwords_is_bounded),
-	    cmocka_unit_test(engine_dies),
 	    cmocka_unit_test(garbage_from_net),
-	    cmocka_unit_test(audit_trail),
 	    cmocka_unit_test(failed_starts),
 	};
 

@@ -1,0 +1,103 @@
+/*
+ * klerod-engine when its disk is full: every answer of a turn whose commit fails is a 503, nothing
+ * of it stays, and everything goes on once there is room again. The store lies in a small tmpfs,
+ * which only root can mount; without root the test says so and is skipped.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <sys/mount.h>
+
+#include "tests/unit/engine_ask.h"
+
+static void mount_small(void)
+{
+	char options[64];
+
+	snprintf(options, sizeof options, "size=6m,mode=700,uid=%d,gid=%d", ENV_UID, ENV_UID);
+	if (mount("none", env.store, "tmpfs", 0, options) != 0) {
+		print_message("no tmpfs can be mounted here: skipped\n");
+		skip();
+	}
+}
+
+static void fill(const char *path)
+{
+	static const char block[4096];
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	while (write(fd, block, sizeof block) == (ssize_t)sizeof block)
+		;
+	close(fd);
+}
+
+static void full_disk(void **state)
+{
+	char path[160], *id, bought[64];
+	unsigned refused = 0;
+	struct ask a;
+
+	(void)state;
+	env_provision(&env);
+	mount_small();
+	env_write_keys(&env);
+	env_start_hsm(&env);
+	env_start_kdf(&env);
+	env_start_engine(&env);
+	admin = env_admin(&env, "admin@klero.example");
+	user = env_person(&env, "user@klero.example");
+	env_fund(&env, admin, user, 100000);
+	id = env_raffle(&env, admin, 1, 100000, 1, 0);
+	a = buy(user, id, 1, "before");
+	expect_ok(at(&a), 201);
+	snprintf(path, sizeof path, "%s/filler", env.store);
+	fill(path);
+	/* the log's file has pages to reuse for a while */
+	for (int i = 0; i < 2000 && refused < 5; i++) {
+		char key[32];
+
+		snprintf(key, sizeof key, "full-%d", i);
+		a = buy(user, id, 100, key);
+		if (env_call(&env, at(&a)) == 201)
+			continue;
+		assert_string_equal(env_get(&env, "code"), "store-unavailable");
+		refused++;
+	}
+	assert_int_equal(refused, 5);
+	a = ask_new(RT_health, NULL);
+	expect_ok(&a, 200);
+	assert_string_equal(env_get(&env, "database"), "unavailable");
+	assert_int_equal(unlink(path), 0);
+	a = buy(user, id, 1, "after");
+	expect_ok(at(&a), 201);
+	a = ask_new(RT_health, NULL);
+	expect_ok(&a, 200);
+	assert_string_equal(env_get(&env, "database"), "ok");
+	/* what was paid is what was sold */
+	a = on_raffle(RT_raffle_get, NULL, id);
+	expect_ok(at(&a), 200);
+	strcpy(bought, env_get(&env, "sold"));
+	a = ask_new(RT_wallet, user);
+	expect_ok(&a, 200);
+	snprintf(path, sizeof path, "\"available\":{\"amount\":%d,", 100000 - atoi(bought));
+	assert_non_null(strstr(env.json, path));
+	free(id);
+	free(admin);
+	free(user);
+	env_stop_engine(&env);
+	assert_int_equal(umount(env.store), 0);
+	env_kill(&env.hsm, SIGKILL);
+	env_kill(&env.kdf, SIGKILL);
+	fx_end(&env.f);
+	free(env.json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(full_disk)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
