@@ -344,6 +344,7 @@ static void test_planted_keys(void **state)
 	assert_int_equal(find_after(v2, CKA_SIGN, true, "CKA_SIGN"), KE_DAMAGED);
 	assert_int_equal(find_after(v2, CKA_WRAP, false, "CKA_WRAP"), KE_DAMAGED);
 	assert_int_equal(find_after(v2, CKA_ID, true, "CKA_ID"), KE_DAMAGED);
+	assert_int_equal(find_after("klero/seed/v000003", 0, false, "CKA_ID"), KE_DAMAGED);
 	assert_int_equal(find_after("klero/seed/v000001", 0, false, "two keys"), KE_EXISTS);
 	assert_int_equal(find_after("klero/seed/v000000", 0, false, "no key of ours"), KE_DAMAGED);
 	assert_int_equal(find_after("klero/seed/v1", 0, false, "no key of ours"), KE_DAMAGED);
