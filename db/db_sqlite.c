@@ -337,7 +337,7 @@ static int number_parameters(struct db *d, struct db_st *st, const char *sql)
 {
 	st->n = sqlite3_bind_parameter_count(st->s);
 	for (int k = 1; k <= st->n; k++) {
-		char name[8];
+		char name[16];
 		snprintf(name, sizeof name, "$%d", k);
 		int at = k <= DB_PARAMS_MAX ? sqlite3_bind_parameter_index(st->s, name) : 0;
 		if (!at)
