@@ -103,6 +103,7 @@ def story(appliance):
 def main():
     appliance = klero.Appliance(sys.argv[1], sys.argv[2], klero.NO_LIMITS)
     appliance.provision()
+    print(appliance.provisioning, end="")
     say("throw-away appliance provisioned (SoftHSM tokens, encrypted store, certificate); "
         "its rate limits are raised, for 50 users come from one address")
     try:

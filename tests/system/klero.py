@@ -72,7 +72,7 @@ class Client:
     def _connection(self):
         if self.conn is None:
             self.conn = http.client.HTTPSConnection(
-                "localhost", self.port, timeout=self.timeout, context=tls_context(self.ca))
+                "127.0.0.1", self.port, timeout=self.timeout, context=tls_context(self.ca))
         return self.conn
 
     def call(self, method, path, body=None, *, idem=None, headers=None, token="own", raw=None):
@@ -230,7 +230,7 @@ class Appliance:
         self.bin, self.dir = pathlib.Path(bindir).resolve(), pathlib.Path(directory)
         self.port = port or free_port()
         self.lines = list(lines)
-        self.process = None
+        self.process, self.provisioning = None, ""
 
     @property
     def conf(self):
@@ -253,6 +253,7 @@ class Appliance:
                              capture_output=True, text=True)
         if run.returncode:
             raise Failure(run.stderr.strip())
+        self.provisioning = run.stdout
         return self
 
     def spawn(self):

@@ -14,7 +14,7 @@ def test_first_draw(lab, tmp_path):
     a = lab.make(limits=True).start()
     script = re.search(r"<!-- first draw.*?-->\n```sh\n(.*?)```", README.read_text(), re.S).group(1)
     # only the place of the appliance differs from a reader's
-    script = script.replace("localhost:8443", f"localhost:{a.port}")
+    script = script.replace("127.0.0.1:8443", f"127.0.0.1:{a.port}")
     (tmp_path / "build" / "out").mkdir(parents=True)
     (tmp_path / "build" / "out" / "bin").symlink_to(a.bin)
     (tmp_path / "build" / "run").symlink_to(a.dir)
