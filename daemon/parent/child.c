@@ -15,14 +15,16 @@
 #include "daemon/parent/logs.h"
 #include "daemon/parent/roles.h"
 #include "hsm/role/exit.h"
+#include "hsm/role/exit.h"
 
 /* A role that ends with status 0 after so long has asked to be replaced (KEYS.md section 1). */
 #define PLANNED_MS 1000
 /* How long a child that has closed its control channel may take to end. */
 #define CLOSED_MS 1000
 /* Waiting before a role that has just died dies again: doubled each time. */
-#define BACKOFF_MS     100
-#define BACKOFF_MAX_MS 30000
+#define BACKOFF_MS       100
+#define BACKOFF_MAX_MS   30000
+#define BACKOFF_RESET_MS 60000 /* a role that has served for so long begins anew */
 
 static void add(struct parent *p, enum role role, uint32_t count)
 {
@@ -323,13 +325,64 @@ static int64_t backoff(const struct parent *p, enum role role, int64_t now)
 	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
 }
 
-static void replace(struct parent *p, struct child *c, bool planned)
+/* What a death means (hsm/role/exit.h for the key holders' own words). */
+enum fate {
+	FATE_DIED,    /* counts against the budget */
+	FATE_PLANNED, /* worn out: a fresh one at once */
+	FATE_LOST,    /* its device is away: again and again, later each time, no operator needed */
+	FATE_NEVER    /* its PIN was refused: the token would lock */
+};
+
+static enum fate fate(const struct child *c, int status)
+{
+	bool starting = c->state == CHILD_STARTING;
+
+	if (!WIFEXITED(status) || (c->role != ROLE_HSM && c->role != ROLE_TLSKEY))
+		return FATE_DIED;
+	switch (WEXITSTATUS(status)) {
+	case HSM_EXIT_PLANNED:
+		return c->state == CHILD_READY && parent_now() - c->since_ms >= PLANNED_MS
+			   ? FATE_PLANNED
+			   : FATE_DIED;
+	case HSM_EXIT_LOST:
+		return FATE_LOST;
+	case HSM_EXIT_PIN:
+		return FATE_NEVER;
+	default:
+		return starting ? FATE_LOST : FATE_DIED;
+	}
+}
+
+static void lost(struct parent *p, struct child *c)
+{
+	int64_t wait = BACKOFF_MS;
+
+	for (uint32_t i = 0; i < c->lost && wait < BACKOFF_MAX_MS; i++)
+		wait *= 2;
+	c->lost++;
+	c->next_ms = parent_now() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+	logs_say(p, LOGL_WARN, "%s.%u is tried again in %lld ms", role_word(c->role), c->index,
+	    (long long)(c->next_ms - parent_now()));
+}
+
+static void replace(struct parent *p, struct child *c, enum fate why)
 {
 	int64_t now = parent_now();
 
 	c->next_ms = now;
-	if (planned)
+	if (why == FATE_PLANNED)
 		return;
+	if (why == FATE_LOST) {
+		lost(p, c);
+		return;
+	}
+	if (why == FATE_NEVER) {
+		c->next_ms = INT64_MAX;
+		logs_say(p, LOGL_ERROR,
+		    "%s is not started again: check its PIN file, then restart klerod",
+		    role_word(c->role));
+		return;
+	}
 	if (!within_budget(p, c->role, now)) {
 		logs_say(p, LOGL_ERROR, "%s has died more than %u times in %u s: stopping",
 		    role_word(c->role), p->conf.death_budget.count, p->conf.death_budget.window_s);
@@ -339,39 +392,22 @@ static void replace(struct parent *p, struct child *c, bool planned)
 	c->next_ms += backoff(p, c->role, now);
 }
 
-/* Tokens lock after a few wrong PINs, so a refused one is not tried again (KEYS.md section 6). */
-static bool pin_refused(const struct child *c, int status)
-{
-	return (c->role == ROLE_HSM || c->role == ROLE_TLSKEY) && WIFEXITED(status) &&
-	       WEXITSTATUS(status) == HSM_EXIT_PIN;
-}
-
-static void give_up(struct parent *p, struct child *c)
-{
-	logs_say(p, LOGL_ERROR,
-	    "%s is not started again: put its PIN file right, then restart klerod",
-	    role_word(c->role));
-	c->next_ms = INT64_MAX;
-}
-
 static void died(struct parent *p, struct child *c, int status)
 {
-	bool planned = c->state == CHILD_READY && status == 0 &&
-		       (c->role == ROLE_HSM || c->role == ROLE_TLSKEY) &&
-		       parent_now() - c->since_ms >= PLANNED_MS;
+	enum fate why = fate(c, status);
 
 	logs_read(p, c, true);
 	report(p, c, status);
+	if (c->state == CHILD_READY && parent_now() - c->since_ms >= BACKOFF_RESET_MS)
+		c->lost = 0;
 	close_fd(&c->ctl);
 	close_fd(&c->log);
 	c->pid = 0;
 	set_state(p, c, CHILD_NONE);
 	if (p->phase == PHASE_BOOT)
 		parent_stop(p, 1);
-	else if (p->phase == PHASE_RUNNING && pin_refused(c, status))
-		give_up(p, c);
 	else if (p->phase == PHASE_RUNNING)
-		replace(p, c, planned);
+		replace(p, c, why);
 }
 
 void child_reap(struct parent *p)

@@ -42,6 +42,7 @@ struct child {
 	int64_t since_ms;    /* of the present state */
 	int64_t deadline_ms; /* until it is killed: start, PONG or stop; 0: none */
 	int64_t next_ms;     /* next PING, or next start */
+	uint32_t lost;       /* starts without its device, one after the other */
 	bool spoke;          /* an error line of it has reached standard error */
 	char line[1200];     /* of its log, unfinished */
 	size_t line_len;

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <sodium.h>
@@ -20,7 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/net/limit.h"
@@ -94,6 +95,34 @@ static int check_files(const struct parent *p, const struct words *w)
 	return r;
 }
 
+/* A folder above the store may be closed to engine's user; only trying tells for sure. */
+static int check_passage(
+    const struct parent *p, const struct words *w, const struct rconf_identity *id)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (!id->drop)
+		return KE_OK;
+	pid = fork();
+	if (pid < 0)
+		return wrong(w, KE_IO, "fork", strerror(errno));
+	if (pid == 0) {
+		if (setgroups(0, NULL) != 0 || setresgid(id->gid, id->gid, id->gid) != 0 ||
+		    setresuid(id->uid, id->uid, id->uid) != 0)
+			_exit(1);
+		_exit(access(p->conf.store, R_OK | W_OK | X_OK) == 0 ? 0 : 1);
+	}
+	if (waitpid(pid, &status, 0) != pid || status != 0) {
+		snprintf(w->why, w->len,
+		    "%s: user %u cannot reach it: open the folders above it (chmod o+x), or move "
+		    "it",
+		    p->conf.store, id->uid);
+		return KE_DENIED;
+	}
+	return KE_OK;
+}
+
 static int check_programs(const struct parent *p, const struct words *w)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -119,6 +148,8 @@ int setup_check(struct parent *p, char *why, size_t whylen)
 	}
 	if (r == KE_OK)
 		r = check_folder(&w, p->conf.store, engine.uid);
+	if (r == KE_OK)
+		r = check_passage(p, &w, &engine);
 	if (r == KE_OK)
 		r = check_files(p, &w);
 	return r == KE_OK ? check_programs(p, &w) : r;

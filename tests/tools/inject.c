@@ -4,7 +4,8 @@
  * tests; runs as root, which may trace the roles though they are not dumpable.
  *
  *	inject --list             the names of the attempts
- *	inject PID ATTEMPT        one line: "killed CALL", "refused ERRNO", or "ALLOWED RESULT"
+ *	inject PID ATTEMPT        one line: "killed", "refused ERRNO", or "ALLOWED RESULT"
+ *	inject PID garbage FD     what is no message, written to one of its channels
  *
  * The arguments are such that the kernel would do as told: a failure for another reason than a
  * refusal is "UNCLEAR", and does not pass for one. Exit status 0 when it was killed or refused.
@@ -329,8 +330,18 @@ static int attempt(pid_t pid, const struct attempt *a)
 	return report_result((long)now.rax);
 }
 
+static int garbage(pid_t pid, const char *fd)
+{
+	const struct attempt a = {
+	    "garbage", SYS_write, {strtol(fd, NULL, 10), A_TEXT, 18}, "this is no message"};
+
+	return attempt(pid, &a);
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 4 && strcmp(argv[2], "garbage") == 0)
+		return garbage((pid_t)strtol(argv[1], NULL, 10), argv[3]);
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		for (size_t i = 0; i < ATTEMPTS; i++)
 			printf("%s\n", attempts[i].name);
@@ -339,7 +350,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc == 3 && i < ATTEMPTS; i++)
 		if (strcmp(argv[2], attempts[i].name) == 0)
 			return attempt((pid_t)strtol(argv[1], NULL, 10), &attempts[i]);
-	fprintf(stderr, "usage: inject --list | inject PID ATTEMPT\n");
+	fprintf(stderr, "usage: inject --list | inject PID ATTEMPT | inject PID garbage FD\n");
 	return 2;
 }
 
