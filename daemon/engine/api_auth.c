@@ -161,7 +161,7 @@ static int login_unknown(struct rq *q)
 int api_login(struct rq *q)
 {
 	const struct api_value *email = rq_field(q, F_EMAIL);
-	struct login *l = rq_state(q, sizeof *l);
+	struct login *l;
 	struct db_user u;
 	uint32_t wait =
 	    delay_attempt(q->e->delays, email->p, email->n, q->req.address, q->now_ms / 1000);
@@ -171,6 +171,7 @@ int api_login(struct rq *q)
 		metrics_count(&q->e->metrics, METRIC_LOGINS_DELAYED);
 		return rq_refuse_retry(q, PB_TOO_MANY_ATTEMPTS, wait);
 	}
+	l = rq_state(q, sizeof *l);
 	r = db_user_by_email(q->e->db, (const char *)email->p, email->n, &u);
 	if (r == KE_NOTFOUND || r == KE_FORMAT)
 		return login_unknown(q);

@@ -33,22 +33,13 @@ static bool hsm_works(const struct engine *e)
 	return e->peers.hsm.chan != NULL && e->hsm.token.version != 0;
 }
 
-static unsigned kdfs(const struct engine *e)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < PEERS_KDFS; i++)
-		n += e->peers.kdf[i].chan != NULL;
-	return n;
-}
-
 bool health_ready(struct engine *e, enum problem *p)
 {
 	if (!store_works(e))
 		*p = PB_STORE_UNAVAILABLE;
 	else if (!hsm_works(e))
 		*p = PB_HSM_UNAVAILABLE;
-	else if (kdfs(e) == 0)
+	else if (peers_kdfs(e) == 0)
 		*p = PB_RESTARTING;
 	else
 		return true;
@@ -79,7 +70,7 @@ static void put_more(struct engine *e, struct jsonw *w)
 void health_put(struct engine *e, struct jsonw *w, bool more)
 {
 	bool store = store_works(e), hsm = hsm_works(e);
-	unsigned n = kdfs(e);
+	unsigned n = peers_kdfs(e);
 
 	jsonw_object(w);
 	jsonw_kcstr(w, "status", store && hsm && n > 0 ? "ok" : "degraded");

@@ -48,6 +48,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	job_expire(e, now_ms);
 	ctl_expire(e, now_ms);
+	hsm_tick(e);
+	kdf_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)

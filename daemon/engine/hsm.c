@@ -111,15 +111,18 @@ static int keys_known(struct engine *e, struct job *j, int r, struct wire_in *in
 		log_warn("hsm does not tell its public keys: %s", ke_words(r));
 		return KE_OK;
 	}
+	e->hsm.known = e->peers.hsm.serial;
 	return take_keys(e, in);
 }
 
-void hsm_attached(struct engine *e)
+void hsm_tick(struct engine *e)
 {
+	const struct peer *p = &e->peers.hsm;
 	struct wire_out w;
 	uint8_t nothing[1];
 
-	job_cancel(e, &e->hsm.job);
+	if (p->chan == NULL || e->hsm.known == p->serial || e->hsm.job.id != 0)
+		return;
 	wire_out_init(&w, nothing, 0);
 	if (job_await(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS_ANS, HSM_TIMEOUT_MS) ==
 	    KE_OK)

@@ -25,6 +25,7 @@ struct hsm {
 	uint32_t log_version; /* 0: not known yet */
 	struct note_key log;
 	bool has_digest_key; /* the module can make v1 commitments */
+	uint64_t known;      /* serial number of the channel that they came over */
 	struct job job;      /* asks for them */
 };
 
@@ -35,7 +36,8 @@ struct hsm {
 void hsm_start(
     struct engine *e, int fd, const char *sealed, const uint8_t appliance[16], uint8_t dbkey[32]);
 
-void hsm_attached(struct engine *e);
+/* Asks a fresh hsm for its public keys, until it has told them. */
+void hsm_tick(struct engine *e);
 void hsm_gone(struct engine *e);
 /* A message of hsm's; KE_PEER when it was never asked for. */
 int hsm_answer(struct engine *e, const struct msg *m) KE_CHECK;

@@ -136,17 +136,18 @@ static int dummy_made(struct engine *e, struct job *j, int r, struct wire_in *in
 	return kdf_phc(in, e->kdf.dummy);
 }
 
-void kdf_attached(struct engine *e, uint8_t index)
+void kdf_tick(struct engine *e)
 {
 	uint8_t password[32];
+	int r;
 
-	e->kdf.busy[index] = 0;
-	if (e->kdf.dummy[0] != '\0' || e->kdf.job.id != 0)
+	if (e->kdf.dummy[0] != '\0' || e->kdf.job.id != 0 || peers_kdfs(e) == 0)
 		return;
 	randombytes_buf(password, sizeof password);
-	if (eng_kdf_hash(e, &e->kdf.job, "kdf_dummy", dummy_made, password, sizeof password) !=
-	    KE_OK)
-		log_warn("the password queue is full already");
+	r = eng_kdf_hash(e, &e->kdf.job, "kdf_dummy", dummy_made, password, sizeof password);
+	/* in a full queue there is no place for it: the next tick tries again */
+	if (r != KE_OK && r != KE_FULL)
+		log_warn("kdf cannot be asked: %s", ke_words(r));
 }
 
 void kdf_gone(struct engine *e, uint8_t index)

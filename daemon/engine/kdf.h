@@ -35,7 +35,8 @@ struct kdf {
 };
 
 void kdf_init(struct engine *e);
-void kdf_attached(struct engine *e, uint8_t index);
+/* Has the dummy made, once there is a kdf to make it. */
+void kdf_tick(struct engine *e);
 void kdf_gone(struct engine *e, uint8_t index);
 int kdf_answer(struct engine *e, uint8_t index, const struct msg *m) KE_CHECK;
 /* The PHC string of KDF_HASH_ANS; KE_PEER when it is none. The caller wipes it. */

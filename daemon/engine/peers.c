@@ -90,9 +90,9 @@ void peers_attach(struct engine *e, enum role role, uint8_t index, int fd)
 	p->serial = ++e->peers.serial;
 	p->paused = false;
 	if (role == ROLE_HSM)
-		hsm_attached(e);
+		hsm_tick(e);
 	if (role == ROLE_KDF)
-		kdf_attached(e, index);
+		kdf_tick(e);
 }
 
 /* A net that does not take what it asked for: parent replaces it. */
@@ -174,4 +174,13 @@ void peers_resume(struct engine *e)
 			chan_pause(p->chan, false);
 		}
 	}
+}
+
+unsigned peers_kdfs(const struct engine *e)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < PEERS_KDFS; i++)
+		n += e->peers.kdf[i].chan != NULL;
+	return n;
 }

@@ -38,6 +38,8 @@ void peers_attach(struct engine *e, enum role role, uint8_t index, int fd);
 void peers_deliver(struct engine *e, const struct turn_out *o);
 /* Tells every net that the answers under these cache tags are stale. */
 void peers_drop_cache(struct engine *e, uint32_t tags);
+/* How many kdfs are there now? */
+unsigned peers_kdfs(const struct engine *e);
 /* Reads again from those who have taken their answers. */
 void peers_resume(struct engine *e);
 
