@@ -161,7 +161,7 @@ static void answered(struct conn *c)
 	if (c->interim) {
 		c->interim = false;
 		conn_set_state(c, CONN_BODY);
-	} else if (c->reply.close || c->net->stop_ms != 0) {
+	} else if (c->reply.close) {
 		conn_finish(c);
 	} else {
 		conn_set_state(c, CONN_IDLE);

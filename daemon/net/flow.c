@@ -28,11 +28,14 @@ static const uint8_t *at(const uint8_t *buf, struct http_span s)
 
 /* --- answers --- */
 
-/* Time-ordered ids (RFC 9562 version 7); random bytes come from the kernel some hundred at once. */
+/* Time-ordered ids (RFC 9562 version 7); one seed from the kernel makes some hundred of them. */
 static void new_request_id(struct net *n, uint8_t id[16])
 {
+	uint8_t seed[randombytes_SEEDBYTES];
+
 	if (n->random_left < 10) {
-		randombytes_buf(n->random, sizeof n->random);
+		randombytes_buf(seed, sizeof seed);
+		randombytes_buf_deterministic(n->random, sizeof n->random, seed);
 		n->random_left = sizeof n->random;
 	}
 	n->random_left -= 10;
@@ -44,7 +47,7 @@ static void begin_reply(struct conn *c)
 	struct reply *r = &c->reply;
 
 	r->head = c->http.method == HTTP_M_HEAD;
-	r->close = c->http.close || c->net->stop_ms != 0;
+	r->close = c->http.close;
 	r->origin = -1;
 	if (!c->admitted) /* what was counted before a 100 is still to be told */
 		r->policy = POLICY_NONE;
@@ -56,8 +59,11 @@ static void send_answer(
     struct conn *c, const struct api_ans *a, const struct answer_extra *extra, int file)
 {
 	struct net *n = c->net;
-	size_t len = answer_head(&n->env, &c->reply, a, extra, n->out, ANSWER_HEAD_MAX);
+	size_t len;
 
+	if (n->stop_ms != 0)
+		c->reply.close = true;
+	len = answer_head(&n->env, &c->reply, a, extra, n->out, ANSWER_HEAD_MAX);
 	c->admitted = false;
 	if (file >= 0 && (len == 0 || c->reply.head || a->file_len == 0)) {
 		close(file);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,8 +256,9 @@ int main(void)
 	struct inherited in = {.listen = -1, .limits = -1, .engine = -1};
 
 	start_early(ROLE_NET);
-	if (sodium_init() < 0)
-		fatal("libsodium does not start");
+	/* a client that has gone is an error of write, not the end of us */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sodium_init() < 0)
+		fatal("signals or libsodium");
 	tlskey_init(&n.key);
 	receive(&n, &in);
 	warm_up(&n, &in);

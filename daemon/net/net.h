@@ -28,7 +28,7 @@
 
 #define NET_SCRATCH      16384 /* the payload of one TLS record */
 #define NET_PROBLEM_MAX  16384
-#define NET_ID_POOL      512                /* random bytes kept for request ids */
+#define NET_ID_POOL      4080               /* random bytes kept for request ids */
 #define NET_INPUT_BUDGET ((size_t)64 << 20) /* all half-read requests together, bytes */
 #define NET_STOP_MS      5000
 

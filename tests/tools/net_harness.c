@@ -9,7 +9,9 @@
  *
  * The certificate is made for the occasion and written to CERT-FILE. Engine answers GET /raffles
  * with a constant and everything else with what it has decoded. Words on standard input steer it:
- * engine-off engine-on tlskey-off tlskey-on mute unmute drop stop. It ends when net ends.
+ * engine-off engine-on tlskey-off tlskey-on drop stop, and hold (engine answers nothing) and
+ *release (it answers what it has held). Each is confirmed with the number of requests that engine
+ *has seen. It ends when net ends.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -33,14 +35,24 @@
 #include "daemon/net/limit.h"
 #include "policy/jsonw.h"
 
-#define VALID_S 86400
+#define VALID_S  86400
+#define HELD_MAX 64
+
+struct held {
+	uint64_t id;
+	size_t len;
+	uint8_t *body;
+};
 
 struct harness {
 	struct rconf_net conf;
 	uint16_t port;
-	bool cache, mute;
+	bool cache, hold;
+	struct held held[HELD_MAX];
+	size_t nheld;
 	EVP_PKEY *key;
 	int parent, engine, tlskey; /* our ends, -1: closed */
+	int log;                    /* net's log lines */
 	pid_t net;
 	uint8_t in[MSG_MAX], out[MSG_BODY_MAX];
 	uint64_t requests;
@@ -168,6 +180,18 @@ static size_t echo(const struct api_req *q, char *buf, size_t cap)
 	return w.len;
 }
 
+static void hold(struct harness *h, const struct msg *m)
+{
+	struct held *kept = &h->held[h->nheld];
+
+	if (h->nheld == HELD_MAX || (kept->body = malloc(m->len)) == NULL)
+		die("too much to hold");
+	h->nheld++;
+	kept->id = m->id;
+	kept->len = m->len;
+	memcpy(kept->body, m->body, m->len);
+}
+
 static void answer_engine(struct harness *h, const struct msg *m)
 {
 	static const char raffles[] =
@@ -179,13 +203,12 @@ static void answer_engine(struct harness *h, const struct msg *m)
 	struct api_req q;
 	struct api_ans a = {.type = API_JSON};
 
-	if (m->type != MSG_API_REQ)
-		return; /* counters */
 	wire_in_init(&r, m->body, m->len);
 	must(apimsg_get_req(&r, &q), "net sent a request that its row does not allow");
-	h->requests++;
-	if (h->mute)
+	if (h->hold) {
+		hold(h, m);
 		return;
+	}
 	a.status = route_table[q.route].status;
 	if (q.route == RT_raffles) {
 		a.body = (const uint8_t *)raffles;
@@ -203,6 +226,20 @@ static void answer_engine(struct harness *h, const struct msg *m)
 	apimsg_put_ans(&w, &a);
 	must(w.err, "answer");
 	(void)!msg_send(h->engine, MSG_API_ANS, m->id, w.buf, w.len, -1);
+}
+
+static void release(struct harness *h)
+{
+	h->hold = false;
+	for (size_t i = 0; i < h->nheld; i++) {
+		struct held *kept = &h->held[i];
+		struct msg m = {
+		    .type = MSG_API_REQ, .id = kept->id, .body = kept->body, .len = kept->len};
+
+		answer_engine(h, &m);
+		free(kept->body);
+	}
+	h->nheld = 0;
 }
 
 /* --- parent --- */
@@ -243,11 +280,16 @@ static void spawn(struct harness *h, char *binary)
 {
 	char role[] = "net", index[] = "0";
 	char *argv[] = {binary, role, index, NULL};
-	int sv[2];
+	int sv[2], log[2];
 
 	must(msg_pair(sv), "socketpair");
+	/* a pipe, as parent gives it: in its sandbox net may not write to a file */
+	if (pipe2(log, O_CLOEXEC) != 0)
+		die("pipe");
+	h->log = log[0];
 	h->net = fork();
 	if (h->net == 0) {
+		dup2(log[1], STDERR_FILENO);
 		dup2(sv[1], MSG_CTL_FD);
 		if (sv[1] != MSG_CTL_FD)
 			close(sv[1]);
@@ -257,6 +299,7 @@ static void spawn(struct harness *h, char *binary)
 		_exit(127);
 	}
 	close(sv[1]);
+	close(log[1]);
 	h->parent = sv[0];
 }
 
@@ -298,8 +341,10 @@ static void command(struct harness *h)
 		take_peer(&h->tlskey);
 	else if (strcmp(line, "tlskey-on") == 0)
 		give_peer(h, ROLE_TLSKEY, &h->tlskey);
-	else if (strcmp(line, "mute") == 0 || strcmp(line, "unmute") == 0)
-		h->mute = line[0] == 'm';
+	else if (strcmp(line, "hold") == 0)
+		h->hold = true;
+	else if (strcmp(line, "release") == 0)
+		release(h);
 	else if (strcmp(line, "drop") == 0)
 		must(msg_send(h->engine, MSG_CACHE_DROP, 0, all, sizeof all, -1), "drop");
 	else if (strcmp(line, "stop") == 0)
@@ -319,9 +364,10 @@ static bool serve(struct harness *h, int fd, enum role self)
 	if (r == KE_CLOSED || r == KE_IO)
 		return false;
 	must(r, "net broke the protocol");
-	if (self == ROLE_ENGINE)
+	if (self == ROLE_ENGINE && m.type == MSG_API_REQ) {
+		h->requests++;
 		answer_engine(h, &m);
-	else if (self == ROLE_TLSKEY)
+	} else if (self == ROLE_TLSKEY)
 		answer_tlskey(h, &m);
 	else if (m.type == MSG_NET_READY) {
 		printf("ready https://127.0.0.1:%u\n", h->port);
@@ -330,17 +376,29 @@ static bool serve(struct harness *h, int fd, enum role self)
 	return true;
 }
 
+static void relay_log(const struct harness *h)
+{
+	char line[1100];
+	ssize_t n = read(h->log, line, sizeof line);
+
+	if (n > 0)
+		(void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
 static void loop(struct harness *h)
 {
 	bool steered = true;
 
 	for (;;) {
-		struct pollfd p[4] = {{.fd = h->parent, .events = POLLIN},
+		struct pollfd p[5] = {{.fd = h->parent, .events = POLLIN},
 		    {.fd = h->engine, .events = POLLIN}, {.fd = h->tlskey, .events = POLLIN},
-		    {.fd = steered ? STDIN_FILENO : -1, .events = POLLIN}};
+		    {.fd = steered ? STDIN_FILENO : -1, .events = POLLIN},
+		    {.fd = h->log, .events = POLLIN}};
 
-		if (poll(p, 4, -1) < 0)
+		if (poll(p, 5, -1) < 0)
 			die("poll");
+		if ((p[4].revents & POLLIN) != 0)
+			relay_log(h);
 		if (p[0].revents != 0 && !serve(h, h->parent, ROLE_PARENT))
 			return;
 		if (p[1].revents != 0 && !serve(h, h->engine, ROLE_ENGINE))

@@ -1,0 +1,444 @@
+"""net alone, with a harness in the place of parent, engine and tlskey (tests/tools/net_harness.c):
+what it does when one of them goes and comes, what it keeps and drops, and how it is bounded."""
+
+import json
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import conftest
+import klero
+import pytest
+from test_http import Wire
+
+HARNESS = pathlib.Path(os.environ.get("KLERO_NET_HARNESS", conftest.BIN.parent / "tools" / "net_harness"))
+HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
+RAFFLES = b"GET /api/v1/raffles" + HEAD + b"\r\n"
+HEALTH = b"GET /health" + HEAD + b"\r\n"
+ME = b"GET /api/v1/me" + HEAD + b"Authorization: Bearer %s\r\n\r\n"
+
+
+class Net:
+    """klerod-net in its sandbox, steered through the harness."""
+
+    def __init__(self, folder, *options):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.ca = folder / "cert.pem"
+        self.process = subprocess.Popen(
+            [HARNESS, "-p", str(self.port), *options, conftest.BIN / "klerod-net", self.ca],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline().startswith("ready")
+
+    def say(self, word):
+        """Steers; returns how many requests engine has seen so far."""
+        self.process.stdin.write(word + "\n")
+        self.process.stdin.flush()
+        done, said, count = self.process.stdout.readline().split()
+        assert (done, said) == ("done", word)
+        return int(count)
+
+    def seen(self):
+        return self.say("engine-on")  # it is on: this changes nothing
+
+    def wire(self):
+        return Wire(self)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.stdin.write("stop\n")
+            self.process.stdin.flush()
+        status = self.process.wait(20)
+        self.process.stdin.close()
+        self.process.stdout.close()
+        return status
+
+
+@pytest.fixture
+def net(tmp_path, request):
+    options = getattr(request, "param", ["-l", "0"])
+    made = Net(tmp_path, *options)
+    yield made
+    assert made.end() == 0
+
+
+def header(head, name):
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(name.lower() + b":"):
+            return line.split(b":", 1)[1].strip().decode()
+    return None
+
+
+def later(seconds, function, *arguments):
+    timer = threading.Timer(seconds, function, arguments)
+    timer.start()
+    return timer
+
+
+# --- engine goes and comes ---
+
+def test_waiting_request_is_told_that_engine_went(net):
+    w = net.wire()
+    net.say("hold")
+    w.send(ME % b"t")
+    while net.say("hold") == 0:
+        time.sleep(0.01)
+    net.say("engine-off")
+    status, head, body = w.answer()
+    assert status == 503 and json.loads(body)["code"] == "restarting"
+    assert header(head, b"Retry-After") == "1"
+    # the connection lives on, through the time without engine and into the time after it
+    assert w.send(HEALTH).answer()[0] == 503
+    net.say("engine-on")
+    net.process.stdin.flush()
+    net.say("tlskey-on")
+    w.close()
+
+
+def test_connection_survives_a_new_engine(net):
+    w = net.wire()
+    assert w.send(RAFFLES).answer()[0] == 200
+    net.say("engine-off")
+    assert w.send(HEALTH).answer()[0] == 503
+    # what engine said before may be true no more
+    assert w.send(RAFFLES).answer()[0] == 503
+    net.say("engine-on")
+    deadline = time.monotonic() + 5
+    while w.send(HEALTH).answer()[0] != 200:
+        assert time.monotonic() < deadline
+    assert w.send(RAFFLES).answer()[0] == 200
+    w.close()
+
+
+def test_late_answer_reaches_nobody_else(net):
+    first, second = net.wire(), net.wire()
+    net.say("hold")
+    first.send(ME % b"first")
+    while net.say("hold") != 1:
+        time.sleep(0.01)
+    first.close()
+    time.sleep(0.1)
+    again = net.wire()  # takes the slot that became free
+    again.send(ME % b"again-token")
+    second.send(ME % b"second")
+    while net.say("hold") != 3:
+        time.sleep(0.01)
+    net.say("release")
+    assert json.loads(again.answer()[2])["token_len"] == len("again-token")
+    assert json.loads(second.answer()[2])["token_len"] == len("second")
+    again.close()
+    second.close()
+
+
+def test_engine_that_never_answers(net):
+    w = net.wire()
+    net.say("hold")
+    began = time.monotonic()
+    status, head, body = w.send(ME % b"t").answer()
+    assert status == 503 and json.loads(body)["code"] == "busy" and header(head, b"Retry-After")
+    assert 9 < time.monotonic() - began < 15
+    net.say("release")  # the late answer is nobody's
+    assert json.loads(w.send(ME % b"four").answer()[2])["token_len"] == 4
+    w.close()
+
+
+# --- tlskey goes and comes ---
+
+def test_new_connections_wait_for_tlskey(net):
+    old = net.wire()
+    net.say("tlskey-off")
+    timer = later(0.6, net.say, "tlskey-on")
+    assert old.send(HEALTH).answer()[0] == 200  # nobody who is in notices
+    began = time.monotonic()
+    w = net.wire()
+    assert time.monotonic() - began > 0.3
+    assert w.send(HEALTH).answer()[0] == 200
+    timer.join()
+    old.close()
+    w.close()
+
+
+# --- the cache ---
+
+def test_public_answers_are_kept_until_dropped(net):
+    w = net.wire()
+    bodies = [w.send(RAFFLES).answer()[2] for _ in range(5)]
+    assert len(set(bodies)) == 1 and net.seen() == 1
+    head = w.send(b"HEAD /api/v1/raffles" + HEAD + b"\r\n")
+    assert b"Content-Length: %d" % len(bodies[0]) in head.sock.recv(4096) and net.seen() == 1
+    w.send(b"GET /api/v1/raffles?limit=5" + HEAD + b"\r\n").answer()
+    assert net.seen() == 2  # another target
+    net.say("drop")
+    time.sleep(0.05)
+    w.send(RAFFLES).answer()
+    assert net.seen() == 3
+    w.close()
+
+
+def test_a_token_bypasses_the_cache(net):
+    w = net.wire()
+    w.send(RAFFLES).answer()
+    for _ in range(2):
+        w.send(b"GET /api/v1/raffles" + HEAD + b"Authorization: Bearer t\r\n\r\n").answer()
+    assert net.seen() == 3
+    w.send(RAFFLES).answer()
+    assert net.seen() == 3
+    w.close()
+
+
+def test_private_rows_are_never_kept(net):
+    w = net.wire()
+    w.send(HEALTH).answer()
+    w.send(HEALTH).answer()
+    assert net.seen() == 2
+    w.close()
+
+
+def test_the_same_question_is_asked_once(net):
+    net.say("hold")
+    wires = [net.wire() for _ in range(20)]
+    for w in wires:
+        w.send(RAFFLES)
+    wires[0].close()  # that the first one goes changes nothing for the others
+    time.sleep(0.3)
+    assert net.say("hold") == 1
+    net.say("release")
+    answers = [w.answer() for w in wires[1:]]
+    assert {a[0] for a in answers} == {200}
+    assert net.seen() == 1
+    for w in wires[1:]:
+        w.close()
+
+
+def test_what_was_on_its_way_at_a_drop_is_not_kept(net):
+    net.say("hold")
+    early, late = net.wire(), net.wire()
+    early.send(RAFFLES)
+    while net.say("hold") != 1:
+        time.sleep(0.01)
+    net.say("drop")
+    time.sleep(0.1)
+    late.send(RAFFLES)  # may not be given the answer that was on its way
+    while net.say("hold") != 2:
+        time.sleep(0.01)
+    net.say("release")
+    assert early.answer()[0] == 200 and late.answer()[0] == 200
+    assert late.send(RAFFLES).answer()[0] == 200
+    assert net.seen() == 2  # the second answer was kept
+    early.close()
+    late.close()
+
+
+# --- limits ---
+
+@pytest.mark.parametrize("net", [["-l", "3"]], indirect=True)
+def test_anonymous_limit(net):
+    w = net.wire()
+    for left in (2, 1, 0):
+        status, head, _ = w.send(RAFFLES).answer()
+        assert status == 200
+        assert header(head, b"RateLimit-Policy") == '"anonymous";q=3;w=900'
+        assert header(head, b"RateLimit").startswith(f'"anonymous";r={left};t=')
+    w.close()
+    w = net.wire()  # another connection of the same address
+    status, head, body = w.send(RAFFLES).answer()
+    assert status == 429 and json.loads(body)["code"] == "rate-limited"
+    assert 0 < int(header(head, b"Retry-After")) <= 900
+    assert w.send(b"GET /nothing" + HEAD + b"\r\n").answer()[0] == 429
+    assert w.send(HEALTH).answer()[0] == 200  # not counted
+    assert w.send(ME % b"t").answer()[0] == 200  # counted per user, by engine
+    w.close()
+
+
+@pytest.mark.parametrize("net", [["-l", "20"]], indirect=True)
+def test_bad_tokens_are_counted(net):
+    w = net.wire()
+    for _ in range(21):
+        status, head, _ = w.send(ME % b"bad").answer()
+        assert status == 401
+        assert header(head, b"WWW-Authenticate") == 'Bearer realm="klero", error="invalid_token"'
+    before = net.seen()
+    assert w.send(ME % b"bad").answer()[0] == 429
+    assert w.send(ME % b"good").answer()[0] == 429  # one cannot tell them apart before asking
+    assert net.seen() == before
+    assert w.send(RAFFLES).answer()[0] == 200
+    w.close()
+
+
+@pytest.mark.parametrize("net", [["-l", "1000"]], indirect=True)
+def test_password_guessing_has_its_own_limit(net):
+    w = net.wire()
+    login = b'{"email":"a@b.example","password":"x"}'
+    request = (b"POST /api/v1/auth/login" + HEAD + b"Content-Type: application/json\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(login)) + login
+    assert [w.send(request).answer()[0] for _ in range(6)] == [200] * 5 + [429]
+    assert w.send(RAFFLES).answer()[0] == 200
+    w.close()
+
+
+# --- connections ---
+
+@pytest.mark.parametrize("net", [["-l", "0", "-m", "4"]], indirect=True)
+def test_a_new_connection_takes_the_place_of_the_longest_idle(net):
+    wires = []
+    for _ in range(4):
+        wires.append(net.wire())
+        assert wires[-1].send(HEALTH).answer()[0] == 200
+    assert wires[0].send(HEALTH).answer()[0] == 200  # so the second is idle longest now
+    fifth = net.wire()
+    assert fifth.send(HEALTH).answer()[0] == 200
+    wires[1].sock.settimeout(5)
+    try:
+        assert wires[1].sock.recv(1) == b""
+    except (ssl.SSLError, ConnectionError):
+        pass
+    for w in (wires[0], wires[2], wires[3]):
+        assert w.send(HEALTH).answer()[0] == 200
+    for w in wires + [fifth]:
+        w.close()
+
+
+@pytest.mark.parametrize("net", [["-l", "0", "-m", "4"]], indirect=True)
+def test_busy_connections_are_not_pushed_out(net):
+    wires = [net.wire() for _ in range(4)]
+    net.say("hold")
+    for w in wires:
+        w.send(ME % b"t")
+    while net.say("hold") != 4:
+        time.sleep(0.01)
+    timer = later(0.5, net.say, "release")
+    fifth = net.wire()  # waits until one is idle
+    assert fifth.send(HEALTH).answer()[0] == 200
+    timer.join()
+    answers = 0
+    for w in wires:
+        answers += w.answer()[0] == 200
+    assert answers == 4
+    for w in wires + [fifth]:
+        w.close()
+
+
+def test_stop_lets_the_answer_leave(tmp_path):
+    net = Net(tmp_path, "-l", "0")
+    busy, idle = net.wire(), net.wire()
+    net.say("hold")
+    busy.send(ME % b"t")
+    while net.say("hold") != 1:
+        time.sleep(0.01)
+    net.say("stop")
+    assert idle.until_close() == b""
+    with pytest.raises(TimeoutError):  # not served any more
+        socket.create_connection(("127.0.0.1", net.port), timeout=0.5).recv(1)
+    net.say("release")
+    status, head, _ = busy.answer()
+    assert status == 200 and header(head, b"Connection") == "close"
+    assert busy.until_close() == b""
+    assert net.end() == 0
+
+
+# --- order and pressure ---
+
+def test_pipelined_requests_keep_their_order(net):
+    w = net.wire()
+    requests = []
+    for i in range(60):
+        requests.append(RAFFLES if i % 3 else ME % (b"t" * (i + 1)))
+    w.send(b"".join(requests))
+    data = b""
+    while data.count(b"HTTP/1.1 200") < 60 or not data.endswith(b"}"):
+        data += w.sock.recv(65536)
+    bodies = [part.split(b"\r\n\r\n", 1)[1] for part in data.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    for i, body in enumerate(bodies):
+        if i % 3:
+            assert json.loads(body)["items"]
+        else:
+            assert json.loads(body)["token_len"] == i + 1
+    w.close()
+
+
+def test_a_slow_reader_gets_every_byte(net):
+    w = net.wire()
+    w.send(b"GET /openapi.json" + HEAD + b"Connection: close\r\n\r\n")
+    whole = w.until_close().split(b"\r\n\r\n", 1)[1]
+    json.loads(whole)
+    w = net.wire()
+    count = 100
+    reader = threading.Thread(target=w.send, args=(b"GET /openapi.json" + HEAD + b"\r\n",))
+    reader.start()
+    reader.join()
+    sender = threading.Thread(target=lambda: [w.send(b"GET /openapi.json" + HEAD + b"\r\n") for _ in range(count - 1)])
+    sender.start()
+    time.sleep(1)  # by now its window is full, and reading has stopped
+    other = net.wire()
+    assert other.send(HEALTH).answer()[0] == 200
+    other.close()
+    data = b""
+    while data.count(whole) < count:
+        part = w.sock.recv(65536)
+        assert part
+        data += part
+    sender.join()
+    w.close()
+
+
+# --- CORS and the fields of every answer ---
+
+@pytest.mark.parametrize("net", [["-l", "0", "-o", "https://app.example"]], indirect=True)
+def test_cors_only_for_configured_origins(net):
+    w = net.wire()
+
+    def preflight(origin, path=b"/api/v1/me"):
+        return w.send(b"OPTIONS " + path + HEAD + b"Origin: " + origin +
+                      b"\r\nAccess-Control-Request-Method: PATCH\r\n\r\n").answer()
+
+    status, head, _ = preflight(b"https://app.example")
+    assert status == 204 and header(head, b"Content-Length") is None
+    assert header(head, b"Access-Control-Allow-Origin") == "https://app.example"
+    assert header(head, b"Access-Control-Allow-Methods") == "GET, HEAD, PATCH, OPTIONS"
+    for origin in (b"https://app.example.evil", b"http://app.example", b"https://app.exampl", b"null", b"https://APP.example"):
+        status, head, _ = preflight(origin)
+        assert status == 405 and header(head, b"Access-Control-Allow-Origin") is None
+    assert preflight(b"https://app.example", b"/nothing")[0] == 404
+    for origin, allowed in ((b"https://app.example", "https://app.example"), (b"https://other.example", None)):
+        _, head, _ = w.send(b"GET /api/v1/raffles" + HEAD + b"Origin: " + origin + b"\r\n\r\n").answer()
+        assert header(head, b"Access-Control-Allow-Origin") == allowed
+        assert header(head, b"Vary") == "Origin"
+    assert net.seen() == 1  # one cached body, with the right fields for each
+    w.close()
+
+
+def test_every_answer_carries_the_fields(net):
+    w = net.wire()
+    ids = set()
+    for request, status in ((RAFFLES, 200), (HEALTH, 200), (b"GET /nothing" + HEAD + b"\r\n", 404),
+                            (b"GET /api/v1/me" + HEAD + b"\r\n", 401), (b"GET /api/raffles" + HEAD + b"\r\n", 308),
+                            (b"BREW /" + HEAD + b"\r\n", 501)):
+        got, head, body = w.send(request).answer()
+        assert got == status
+        for name in (b"Date", b"X-Request-Id", b"Strict-Transport-Security", b"Content-Security-Policy",
+                     b"X-Content-Type-Options", b"Referrer-Policy", b"Cross-Origin-Opener-Policy",
+                     b"Cross-Origin-Resource-Policy", b"Cache-Control"):
+            assert header(head, name), name
+        ids.add(header(head, b"X-Request-Id"))
+        if status >= 400:
+            assert header(head, b"Content-Type") == "application/problem+json"
+            assert json.loads(body)["request_id"] == header(head, b"X-Request-Id")
+    assert len(ids) == 6
+    w.close()
+
+
+def test_openapi_describes_every_row(net):
+    w = net.wire()
+    document = json.loads(w.send(b"GET /openapi.json" + HEAD + b"\r\n").answer()[2])
+    operations = {o["operationId"]: (path, method)
+                  for path, item in document["paths"].items() for method, o in item.items()}
+    rows = (conftest.ROOT / "daemon" / "api" / "route.def").read_text()
+    names = [line.split("(")[1].split(",")[0] for line in rows.splitlines() if line.startswith("ROUTE(")]
+    assert sorted(operations) == sorted(names)
+    assert operations["raffle_buy"] == ("/api/v1/raffles/{id}/buy", "post")
+    w.close()
