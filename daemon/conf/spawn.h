@@ -1,6 +1,6 @@
 /*
- * How a role's process is made: fork and exec with descriptors 0 to 3, no environment, and a
- * channel on descriptor 3. Runs in parent and in kleroctl setup.
+ * How a role's process is made: fork and exec with descriptors 0 to 3, no environment (but
+ * for the sanitizers' builds), and a channel on descriptor 3. Runs in parent and in kleroctl setup.
  */
 #ifndef DAEMON_CONF_SPAWN_H
 #define DAEMON_CONF_SPAWN_H
