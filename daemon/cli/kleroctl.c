@@ -16,7 +16,7 @@
 
 static const struct command {
 	const char *first, *second; /* second: NULL for none */
-	int args;                   /* after them; -1: one or more */
+	int args;                   /* after them; -n: n or more */
 	int (*run)(struct ctl *, int, char **);
 	const char *usage;
 } commands[] = {
@@ -24,6 +24,7 @@ static const struct command {
     {"admin", "create", 1, ctl_admin_create, "admin create EMAIL"},
     {"user", "roles", -2, ctl_user_roles, "user roles EMAIL ROLE..."},
     {"status", NULL, 0, ctl_status, "status"},
+    {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

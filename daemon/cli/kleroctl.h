@@ -28,6 +28,7 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv);
 int ctl_admin_create(struct ctl *ctl, int argc, char **argv);
 int ctl_user_roles(struct ctl *ctl, int argc, char **argv);
 int ctl_status(struct ctl *ctl, int argc, char **argv);
+int ctl_hsm_check(struct ctl *ctl, int argc, char **argv);
 
 /* "kleroctl: ..." on standard error; returns status. */
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -11,8 +11,8 @@ import time
 import klero
 import pytest
 
-BIN = pathlib.Path(os.environ.get("KLERO_BIN", "build/out/bin"))
-INJECT = BIN.resolve().parent / "tools" / "inject"
+BIN = pathlib.Path(os.environ.get("KLERO_BIN", "build/out/bin")).resolve()
+INJECT = BIN.parent / "tools" / "inject"
 
 
 def until(appliance, pattern, seconds=30):
@@ -172,6 +172,33 @@ def test_exit_statuses_of_kleroctl(appliance, lab):
     assert status("nonsense") == 2
     assert status("admin", "create", "a@example.org", stdin="\n") == 2
     assert lab.make().ctl("status", check=False).returncode == 3
+
+
+def test_hsm_check(lab):
+    a = lab.make()
+    assert a.ctl("hsm", "check").stdout.count("every mechanism is there") == 2
+    a.conf.write_text(a.conf.read_text().replace("keys-token klero-keys", "keys-token elsewhere"))
+    run = a.ctl("hsm", "check", check=False)
+    assert run.returncode == 1 and "elsewhere" in run.stderr
+
+
+def test_check_without_start(lab):
+    a = lab.make()
+    assert subprocess.run([BIN / "klerod", "-t", "-c", a.conf]).returncode == 0
+    (a.dir / "keys.pin").chmod(0o644)
+    run = subprocess.run([BIN / "klerod", "-t", "-c", a.conf], capture_output=True, text=True)
+    assert run.returncode == 1 and "chmod 0400" in run.stderr
+
+
+@pytest.mark.root_only
+def test_store_that_engine_cannot_reach(lab):
+    a = lab.make()
+    closed = a.dir / "closed"
+    closed.mkdir(mode=0o700)
+    (a.dir / "store").rename(closed / "store")
+    a.conf.write_text(a.conf.read_text().replace(f"store {a.dir}/store", f"store {closed}/store"))
+    run = subprocess.run([BIN / "klerod", "-c", a.conf], capture_output=True, text=True)
+    assert run.returncode == 1 and "cannot reach it" in run.stderr
 
 
 def test_roles_are_set(appliance):
