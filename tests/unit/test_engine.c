@@ -282,7 +282,7 @@ static void pages(void **state)
 	ask_int(&a, 0, STATE_OPEN + 1);
 	expect(&a, PB_CURSOR);
 	ask_int(&a, 0, STATE_OPEN);
-	cursor[5] ^= 1;
+	cursor[5] = cursor[5] == 'A' ? 'B' : 'A';
 	expect(&a, PB_CURSOR);
 	for (int i = 0; i < 3; i++)
 		free(ids[i]);
