@@ -1,0 +1,101 @@
+"""kleroctl setup: what it makes and for whom, and that a failure leaves nothing half-done."""
+
+import os
+import re
+import stat
+
+import klero
+import pytest
+
+
+@pytest.fixture
+def bare(lab):
+    """A configuration in a folder with nothing else, and a way to run setup there."""
+    made = lab.make()
+    a = klero.Appliance(made.bin, made.dir.with_name(made.dir.name + "-bare"))
+    a.dir.mkdir()
+    text = made.conf.read_text().replace(str(made.dir), str(a.dir))
+    # provision.sh may put the large folders elsewhere; here everything is below a.dir
+    for keyword, folder in (("store", "store"), ("pkcs11-folder", "tokens")):
+        text = re.sub(rf"^{keyword} .*$", f"{keyword} {a.dir}/{folder}", text, flags=re.M)
+    a.conf.write_text(text)
+    return a
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+def mode(path):
+    return oct(stat.S_IMODE(path.stat().st_mode))
+
+
+def test_what_is_made(bare):
+    out = bare.ctl("setup").stdout
+    assert "the appliance is ready" in out
+    assert names(bare.dir / "store") == ["klero.keys", "klero.new", "klero.vkey"]
+    modes = {"store": "0o700", "tokens": "0o700", "run": "0o755", "keys.pin": "0o400", "keys.pin.so": "0o400",
+             "tls.pin": "0o400", "tls.pin.so": "0o400", "tls.pem": "0o644", "store/klero.keys": "0o600",
+             "store/klero.vkey": "0o644"}
+    assert {name: mode(bare.dir / name) for name in modes} == modes
+    pins = {(bare.dir / name).read_text() for name in ("keys.pin", "keys.pin.so", "tls.pin", "tls.pin.so")}
+    assert len(pins) == 4
+    assert not any(pin.strip() in out for pin in pins)
+
+
+@pytest.mark.root_only
+def test_owners(bare):
+    bare.ctl("setup")
+    base = int(re.search(r"uid-base (\d+)", bare.conf.read_text())[1])
+    assert (bare.dir / "store").stat().st_uid == base + 1
+    assert (bare.dir / "store" / "klero.keys").stat().st_uid == base + 1
+    for path in (bare.dir / "tokens", *(bare.dir / "tokens").rglob("*")):
+        assert path.stat().st_uid == base + 4, path
+    for name in ("keys.pin", "tls.pin", "tls.pem", "run"):
+        assert (bare.dir / name).stat().st_uid == 0, name
+
+
+@pytest.mark.parametrize("keyword,value,words", [
+    ("tls-certificate", "{dir}/missing/tls.pem", "missing/tls.pem"),
+    ("pkcs11-module", "/nonexistent/module.so", "/nonexistent/module.so"),
+    ("keys-pin-file", "{dir}/missing/keys.pin", "missing/keys.pin"),
+    ("tls-names", "1:2", "tls-names"),  # refused by keyadm, when the other token has its keys
+])
+def test_a_failure_leaves_nothing(bare, keyword, value, words):
+    good = bare.conf.read_text()
+    line = f"{keyword} {value.format(dir=bare.dir)}"
+    bare.conf.write_text(re.sub(rf"^{keyword} .*$", line, good, flags=re.M))
+    run = bare.ctl("setup", check=False)
+    assert run.returncode in (1, 2) and words in run.stderr
+    assert "remain" not in run.stderr
+    assert names(bare.dir) == ["klerod.conf"], run.stderr
+    # and then it works
+    bare.conf.write_text(good)
+    bare.ctl("setup")
+
+
+def test_pins_of_the_operator_are_kept(bare):
+    pin = bare.dir / "keys.pin"
+    pin.write_text("operator-7\n")
+    pin.chmod(0o400)
+    bare.ctl("setup")
+    assert pin.read_text() == "operator-7\n"
+    bare.start()
+    assert bare.stop() == 0
+
+
+def test_pins_that_others_may_read_are_refused(bare):
+    pin = bare.dir / "keys.pin"
+    pin.write_text("operator-7\n")
+    pin.chmod(0o444)
+    run = bare.ctl("setup", check=False)
+    assert run.returncode == 1 and "chmod 0400" in run.stderr
+    assert names(bare.dir) == ["keys.pin", "klerod.conf"]
+
+
+def test_a_second_setup_changes_nothing(bare):
+    bare.ctl("setup")
+    before = {p: p.read_bytes() for p in bare.dir.rglob("*") if p.is_file()}
+    run = bare.ctl("setup", check=False)
+    assert run.returncode == 1 and "nothing was changed" in run.stderr
+    assert {p: p.read_bytes() for p in bare.dir.rglob("*") if p.is_file()} == before
