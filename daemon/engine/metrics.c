@@ -144,6 +144,21 @@ static void requests(struct text *t, const struct metrics *m)
 	histogram(t, "klero_commit_seconds", "", &m->commit);
 }
 
+static void unsent(struct text *t, const char *peer, unsigned index, const struct peer *p)
+{
+	if (p->chan != NULL)
+		put(t, "klero_unsent_messages{peer=\"%s\",index=\"%u\"} %zu\n", peer, index,
+		    chan_queued(p->chan));
+}
+
+static void queues(struct text *t, const struct engine *e)
+{
+	head(t, "klero_unsent_messages", "gauge", "Messages that a peer has not taken yet");
+	unsent(t, "hsm", 0, &e->peers.hsm);
+	for (unsigned i = 0; i < PEERS_NETS; i++)
+		unsent(t, "net", i, &e->peers.net[i]);
+}
+
 #define NET_COUNTERS 9
 
 static void nets(struct text *t, const struct engine *e)
@@ -190,6 +205,7 @@ int metrics_write(const struct engine *e, char *buf, size_t cap, size_t *len)
 	head(&t, "klero_key_version", "gauge", "Version of each key in use");
 	put(&t, "klero_key_version{purpose=\"token\"} %u\n", e->hsm.token.version);
 	put(&t, "klero_key_version{purpose=\"log\"} %u\n", e->hsm.log_version);
+	queues(&t, e);
 	nets(&t, e);
 	*len = t.len;
 	return t.err;

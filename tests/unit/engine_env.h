@@ -24,6 +24,7 @@ struct env {
 	struct fx f;
 	struct rconf_keyadm_done keys;
 	struct rconf_limit limit;
+	uint32_t passes; /* of kdf */
 	char store[96];
 	struct fx_child hsm, kdf, engine;
 	int net, ctl;
@@ -94,7 +95,7 @@ __attribute__((unused)) static void env_start_hsm(struct env *e)
 
 __attribute__((unused)) static void env_start_kdf(struct env *e)
 {
-	struct rconf_kdf c = {.memory_kib = 8192, .passes = 1};
+	struct rconf_kdf c = {.memory_kib = 8192, .passes = e->passes};
 	struct wire_out w;
 
 	fx_spawn(&e->f, &e->kdf, "klerod-kdf", "kdf");
@@ -210,7 +211,7 @@ __attribute__((unused)) static void env_provision(struct env *e)
 	struct rconf_keyadm action;
 	int code;
 
-	*e = (struct env){.net = -1, .ctl = -1, .limit = {1000000, 900}};
+	*e = (struct env){.net = -1, .ctl = -1, .limit = {1000000, 900}, .passes = 1};
 	e->json = malloc(ENV_JSON);
 	ENV_MUST(e->json != NULL && sodium_init() >= 0);
 	fx_start(&e->f);

@@ -212,6 +212,42 @@ static void kdf_dies(void **state)
 	assert_int_equal(env_login(&env, "user@klero.example", ENV_PASSWORD), 200);
 }
 
+/* How many passwords kdf has been given so far. */
+static long kdf_calls(void)
+{
+	static const char name[] = "\nklero_kdf_calls_total ";
+	struct ask a = ask_new(RT_metrics, admin);
+	const char *at;
+
+	expect_ok(&a, 200);
+	at = strstr(env.json, name);
+	assert_non_null(at);
+	return atol(at + sizeof name - 1);
+}
+
+static long calls_of_login(const char *email, const char *password, unsigned want)
+{
+	long before = kdf_calls();
+
+	assert_int_equal(env_login(&env, email, password), want);
+	return kdf_calls() - before;
+}
+
+/* A dearer hash is stored at the next login, once; strangers cost what friends cost. */
+static void cost_is_raised(void **state)
+{
+	(void)state;
+	assert_int_equal(calls_of_login("user@klero.example", ENV_PASSWORD, 200), 1);
+	assert_int_equal(calls_of_login("user@klero.example", "a wrong password", 401), 1);
+	assert_int_equal(calls_of_login("stranger@klero.example", ENV_PASSWORD, 401), 1);
+	env_kill(&env.kdf, SIGKILL);
+	env.passes = 2;
+	env_start_kdf(&env);
+	env_join_kdf(&env);
+	assert_int_equal(calls_of_login("user@klero.example", ENV_PASSWORD, 200), 2);
+	assert_int_equal(calls_of_login("user@klero.example", ENV_PASSWORD, 200), 1);
+}
+
 static void queue_of_passwords_is_bounded(void **state)
 {
 	char email[32][64];
@@ -354,6 +390,7 @@ int main(void)
 	    cmocka_unit_test(hsm_is_silent),
 	    cmocka_unit_test(hsm_dies),
 	    cmocka_unit_test(kdf_dies),
+	    cmocka_unit_test(cost_is_raised),
 	    cmocka_unit_test(queue_of_passwords_is_bounded),
 	    cmocka_unit_test(engine_dies),
 	    cmocka_unit_test(engine_dies_in_a_draw),
