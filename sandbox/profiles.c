@@ -7,6 +7,7 @@
 #include "sandbox/profiles.h"
 
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -57,6 +58,14 @@
 		PROFILE_ONE_OF, 1, 2,                                                              \
 		{                                                                                  \
 			F_SETFL, F_DUPFD_CLOEXEC                                                   \
+		}                                                                                  \
+	}
+/* setsockopt takes the option as its third argument */
+#define QUICK_ACK                                                                                  \
+	{                                                                                          \
+		PROFILE_ONE_OF, 2, 1,                                                              \
+		{                                                                                  \
+			TCP_QUICKACK                                                               \
 		}                                                                                  \
 	}
 #define STORE_FLAGS                                                                                \
@@ -110,6 +119,7 @@ static const struct profile_call calls[] = {
     /* net: clients */
     {"accept4", NET, ANY, "a client"},
     {"shutdown", NET, ANY, "a client's end"},
+    {"setsockopt", NET, QUICK_ACK, "a handshake's last packet is acknowledged at once"},
     {"fcntl", NET, CHAN_FLAGS, "non-blocking channels, a descriptor kept in a queue"},
     {"read", LOOP | WIDE | KEYADM, ANY, "TLS records; files"},
     {"pread64", LOOP, ANY, "a piece of a large answer; a page of the store"},

@@ -399,6 +399,20 @@ static bool handshake(struct conn *c)
 	return false;
 }
 
+/*
+ * After the handshake there is nothing to answer, so the kernel would acknowledge the client's
+ * last packet only after its delay; and a client without TCP_NODELAY holds its request back until
+ * then, 40 ms long.
+ */
+static void first_input(struct conn *c)
+{
+	int on = 1;
+
+	input(c);
+	if (c->state == CONN_IDLE)
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
@@ -406,8 +420,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	net_clock(c->net);
-	if (c->state == CONN_HANDSHAKE && !handshake(c))
+	if (c->state == CONN_HANDSHAKE) {
+		if (handshake(c))
+			first_input(c);
 		return;
+	}
 	if (c->state == CONN_LINGER) {
 		linger(c);
 		return;
@@ -430,7 +447,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	net_clock(c->net);
 	if (c->state == CONN_HANDSHAKE) {
 		event_del(&c->writable);
-		(void)handshake(c);
+		if (handshake(c))
+			first_input(c);
 		return;
 	}
 	for (int i = 0; i < FILE_BURST && (c->out.p != NULL || c->file >= 0); i++) {
