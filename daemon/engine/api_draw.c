@@ -125,10 +125,8 @@ static int draw_signed(struct rq *q, int r, struct wire_in *in)
 	size_t text_len, note_len;
 	uint8_t id[4], sig[64];
 
-	if (r != KE_OK) {
-		log_error("hsm does not sign the draw: %s", ke_words(r));
+	if (r != KE_OK)
 		return KE_UNAVAIL;
-	}
 	wire_get_raw(in, id, sizeof id);
 	wire_get_raw(in, sig, sizeof sig);
 	if (wire_end(in) != KE_OK)
@@ -155,10 +153,8 @@ static int draw_revealed(struct rq *q, int r, struct wire_in *in)
 {
 	struct draw *d = q->state;
 
-	if (r != KE_OK) {
-		log_error("hsm does not reveal the seed: %s", ke_words(r));
+	if (r != KE_OK)
 		return KE_UNAVAIL;
-	}
 	wire_get_raw(in, d->rec.server_seed, sizeof d->rec.server_seed);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;

@@ -147,8 +147,11 @@ int hsm_answer(struct engine *e, const struct msg *m)
 
 	wire_in_init(&in, m->body, m->len);
 	r = wire_get_i32(&in);
-	if (r != KE_OK)
+	/* that somebody's refresh token is none of ours is no trouble */
+	if (r != KE_OK && m->type != MSG_HSM_REFRESH_ANS) {
 		metrics_count(&e->metrics, METRIC_HSM_ERRORS);
+		log_warn("hsm: %s: %s", msg_rule(m->type)->name, ke_words(r));
+	}
 	return job_answer(e, m->id, m->type, r, &in);
 }
 

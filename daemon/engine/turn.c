@@ -111,7 +111,6 @@ static void undo(struct engine *e, int r)
 	metrics_count(&e->metrics, METRIC_FAILED_TURNS);
 	/* it may have taken roles and sessions from what was never committed */
 	tokcache_drop_all(e->tokens);
-	e->turn.dirty = 0;
 	STAILQ_CONCAT(&old, &e->turn.queue);
 	job_fail_all(e, of_turn, e->turn.number, KE_IO);
 	while ((o = STAILQ_FIRST(&old)) != NULL) {
