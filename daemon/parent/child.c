@@ -48,7 +48,7 @@ static bool alive(const struct child *c)
 	return c->state == CHILD_STARTING || c->state == CHILD_READY;
 }
 
-static void set_state(struct parent *p, struct child *c, enum child_state to)
+static void set_state(struct child *c, enum child_state to)
 {
 #define BIT(s) (1u << (s))
 	static const unsigned from[CHILD_STATES] = {
@@ -63,7 +63,6 @@ static void set_state(struct parent *p, struct child *c, enum child_state to)
 	if ((from[to] & BIT(c->state)) == 0)
 		fatal("%s.%u: state %d after %d", role_word(c->role), c->index, to, c->state);
 #undef BIT
-	(void)p;
 	c->state = to;
 	c->since_ms = parent_now();
 	c->deadline_ms = 0;
@@ -144,7 +143,7 @@ void child_start(struct parent *p, struct child *c)
 		parent_stop(p, 1);
 		return;
 	}
-	set_state(p, c, CHILD_STARTING);
+	set_state(c, CHILD_STARTING);
 	c->deadline_ms = c->since_ms + PARENT_START_MS;
 	if (roles_configure(p, c, why, sizeof why) != KE_OK) {
 		logs_say(p, LOGL_ERROR, "%s", why);
@@ -160,14 +159,14 @@ void child_kill(struct parent *p, struct child *c, enum log_level level, const c
 	if (c->state == CHILD_NONE || c->state == CHILD_DYING)
 		return;
 	logs_say(p, level, "%s.%u[%d] %s: killed", role_word(c->role), c->index, (int)c->pid, why);
-	set_state(p, c, CHILD_DYING);
+	set_state(c, CHILD_DYING);
 	close_fd(&c->ctl);
 	kill(c->pid, SIGKILL);
 }
 
 void child_stop(struct parent *p, struct child *c)
 {
-	set_state(p, c, CHILD_STOPPING);
+	set_state(c, CHILD_STOPPING);
 	c->deadline_ms = c->since_ms + PARENT_STOP_MS;
 	tell(p, c, roles_messages(c->role)->stop, NULL, 0, -1);
 }
@@ -202,7 +201,7 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 	if (c->state == CHILD_STARTING && m->type == own->ready) {
 		logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role),
 		    c->index, (int)c->pid, (long long)(parent_now() - c->since_ms));
-		set_state(p, c, CHILD_READY);
+		set_state(c, CHILD_READY);
 		c->next_ms = c->since_ms + PARENT_PING_MS;
 		return true;
 	}
@@ -403,7 +402,7 @@ static void died(struct parent *p, struct child *c, int status)
 	close_fd(&c->ctl);
 	close_fd(&c->log);
 	c->pid = 0;
-	set_state(p, c, CHILD_NONE);
+	set_state(c, CHILD_NONE);
 	if (p->phase == PHASE_BOOT)
 		parent_stop(p, 1);
 	else if (p->phase == PHASE_RUNNING)
