@@ -32,7 +32,7 @@ class Net:
         self.ca = folder / "cert.pem"
         self.process = subprocess.Popen(
             [HARNESS, "-p", str(self.port), *options, conftest.BIN / "klerod-net", self.ca],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout.readline().startswith("ready")
 
     def say(self, word):
@@ -56,6 +56,8 @@ class Net:
         status = self.process.wait(20)
         self.process.stdin.close()
         self.process.stdout.close()
+        self.log = self.process.stderr.read()
+        self.process.stderr.close()
         return status
 
 
@@ -161,6 +163,36 @@ def test_new_connections_wait_for_tlskey(net):
     timer.join()
     old.close()
     w.close()
+
+
+def test_tlskey_that_is_stuck(net):
+    old = net.wire()
+    net.say("tlskey-hold")
+    began = time.monotonic()
+    with pytest.raises((ssl.SSLError, OSError)):
+        net.wire()
+    assert 0.9 < time.monotonic() - began < 5
+    began = time.monotonic()
+    for _ in range(3):  # one waited its second, the others need not
+        with pytest.raises((ssl.SSLError, OSError)):
+            net.wire()
+    assert time.monotonic() - began < 0.9
+    assert old.send(HEALTH).answer()[0] == 200
+    net.say("tlskey-release")  # the late answer is no signature of the next handshake
+    time.sleep(0.1)
+    w = net.wire()
+    assert w.send(HEALTH).answer()[0] == 200
+    old.close()
+    w.close()
+
+
+def test_wrong_tls_key_is_named(tmp_path):
+    net = Net(tmp_path, "-w")
+    for _ in range(2):
+        with pytest.raises((ssl.SSLError, OSError)):
+            net.wire()
+    assert net.end() == 0
+    assert "the key in tlskey is not the certificate's" in net.log
 
 
 # --- the cache ---

@@ -44,12 +44,18 @@ struct held {
 	uint8_t *body;
 };
 
+/* Requests that wait for "release". */
+struct store {
+	bool hold;
+	size_t n;
+	struct held held[HELD_MAX];
+};
+
 struct harness {
 	struct rconf_net conf;
 	uint16_t port;
-	bool cache, hold;
-	struct held held[HELD_MAX];
-	size_t nheld;
+	bool cache, wrong_key;
+	struct store engine_store, tlskey_store;
 	EVP_PKEY *key;
 	int parent, engine, tlskey; /* our ends, -1: closed */
 	int log;                    /* net's log lines */
@@ -102,6 +108,10 @@ static void make_key(struct harness *h, const char *cert_file)
 	X509_EXTENSION_free(san);
 	BIO_free(mem);
 	X509_free(cert);
+	if (h->wrong_key) {
+		EVP_PKEY_free(h->key);
+		h->key = EVP_EC_gen("P-256");
+	}
 }
 
 static void answer_tlskey(struct harness *h, const struct msg *m)
@@ -180,18 +190,6 @@ static size_t echo(const struct api_req *q, char *buf, size_t cap)
 	return w.len;
 }
 
-static void hold(struct harness *h, const struct msg *m)
-{
-	struct held *kept = &h->held[h->nheld];
-
-	if (h->nheld == HELD_MAX || (kept->body = malloc(m->len)) == NULL)
-		die("too much to hold");
-	h->nheld++;
-	kept->id = m->id;
-	kept->len = m->len;
-	memcpy(kept->body, m->body, m->len);
-}
-
 static void answer_engine(struct harness *h, const struct msg *m)
 {
 	static const char raffles[] =
@@ -205,10 +203,6 @@ static void answer_engine(struct harness *h, const struct msg *m)
 
 	wire_in_init(&r, m->body, m->len);
 	must(apimsg_get_req(&r, &q), "net sent a request that its row does not allow");
-	if (h->hold) {
-		hold(h, m);
-		return;
-	}
 	a.status = route_table[q.route].status;
 	if (q.route == RT_raffles) {
 		a.body = (const uint8_t *)raffles;
@@ -228,18 +222,38 @@ static void answer_engine(struct harness *h, const struct msg *m)
 	(void)!msg_send(h->engine, MSG_API_ANS, m->id, w.buf, w.len, -1);
 }
 
-static void release(struct harness *h)
-{
-	h->hold = false;
-	for (size_t i = 0; i < h->nheld; i++) {
-		struct held *kept = &h->held[i];
-		struct msg m = {
-		    .type = MSG_API_REQ, .id = kept->id, .body = kept->body, .len = kept->len};
+/* --- holding answers back --- */
 
-		answer_engine(h, &m);
-		free(kept->body);
+typedef void answerer(struct harness *h, const struct msg *m);
+
+static void answer_or_hold(
+    struct harness *h, struct store *s, answerer *answer, const struct msg *m)
+{
+	struct held *kept = &s->held[s->n];
+
+	if (!s->hold) {
+		answer(h, m);
+		return;
 	}
-	h->nheld = 0;
+	if (s->n == HELD_MAX || (kept->body = malloc(m->len)) == NULL)
+		die("too much to hold");
+	s->n++;
+	kept->id = m->id;
+	kept->len = m->len;
+	memcpy(kept->body, m->body, m->len);
+}
+
+static void release(struct harness *h, struct store *s, answerer *answer)
+{
+	s->hold = false;
+	for (size_t i = 0; i < s->n; i++) {
+		struct msg m = {
+		    .id = s->held[i].id, .body = s->held[i].body, .len = s->held[i].len};
+
+		answer(h, &m);
+		free(s->held[i].body);
+	}
+	s->n = 0;
 }
 
 /* --- parent --- */
@@ -342,9 +356,13 @@ static void command(struct harness *h)
 	else if (strcmp(line, "tlskey-on") == 0)
 		give_peer(h, ROLE_TLSKEY, &h->tlskey);
 	else if (strcmp(line, "hold") == 0)
-		h->hold = true;
+		h->engine_store.hold = true;
 	else if (strcmp(line, "release") == 0)
-		release(h);
+		release(h, &h->engine_store, answer_engine);
+	else if (strcmp(line, "tlskey-hold") == 0)
+		h->tlskey_store.hold = true;
+	else if (strcmp(line, "tlskey-release") == 0)
+		release(h, &h->tlskey_store, answer_tlskey);
 	else if (strcmp(line, "drop") == 0)
 		must(msg_send(h->engine, MSG_CACHE_DROP, 0, all, sizeof all, -1), "drop");
 	else if (strcmp(line, "stop") == 0)
@@ -366,10 +384,10 @@ static bool serve(struct harness *h, int fd, enum role self)
 	must(r, "net broke the protocol");
 	if (self == ROLE_ENGINE && m.type == MSG_API_REQ) {
 		h->requests++;
-		answer_engine(h, &m);
-	} else if (self == ROLE_TLSKEY)
-		answer_tlskey(h, &m);
-	else if (m.type == MSG_NET_READY) {
+		answer_or_hold(h, &h->engine_store, answer_engine, &m);
+	} else if (self == ROLE_TLSKEY) {
+		answer_or_hold(h, &h->tlskey_store, answer_tlskey, &m);
+	} else if (m.type == MSG_NET_READY) {
 		printf("ready https://127.0.0.1:%u\n", h->port);
 		fflush(stdout);
 	}
@@ -416,7 +434,7 @@ static void options(struct harness *h, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "p:l:m:t:o:n")) != -1) {
+	while ((o = getopt(argc, argv, "p:l:m:t:o:nw")) != -1) {
 		uint32_t v = optarg != NULL ? (uint32_t)strtoul(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -438,6 +456,9 @@ static void options(struct harness *h, int argc, char **argv)
 			break;
 		case 'n':
 			h->cache = false;
+			break;
+		case 'w':
+			h->wrong_key = true;
 			break;
 		default:
 			die("unknown option");
