@@ -137,12 +137,12 @@ suite_lint() {
 }
 
 suite_unit() {
-	export CMOCKA_MESSAGE_OUTPUT=TAP
-	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+	# the sanitizers' other settings are each program's own
+	env=(CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
 	for kind in out clang san; do
 		for t in "$base/$kind"/tests/test_*; do
 			case $t in *.o | *.d) continue ;; esac
-			[ -x "$t" ] && tap "unit-$kind-$(basename "$t")" timeout 300 "$t"
+			[ -x "$t" ] && tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 300 "$t"
 		done
 	done
 }

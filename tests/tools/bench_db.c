@@ -52,7 +52,8 @@ static const char *const bare_sql[B_COUNT] = {
     [B_TICKET] = "INSERT INTO ticket VALUES (1, ?, ?, ?)",
     [B_ENTRY] = "INSERT INTO entry (u, amt, ref) VALUES (?, -100, 'buy:1')",
     [B_KEEP] = "INSERT INTO idem VALUES (?, ?, '{\"raffle\":1,\"tickets\":[12345],\"cost\":100}')",
-    [B_AUDIT] = "INSERT INTO audit VALUES (NULL, '{\"user\":12,\"raffle\":1,\"n\":1,\"first\":1}', ?)",
+    [B_AUDIT] =
+	"INSERT INTO audit VALUES (NULL, '{\"user\":12,\"raffle\":1,\"n\":1,\"first\":1}', ?)",
     [B_SAVE] = "SAVEPOINT a",
     [B_RELEASE] = "RELEASE a",
 };
