@@ -21,7 +21,7 @@ static int create_user(struct rq *q, const char *phc)
 	struct db_user u = {.roles = ROLE_BIT_USER, .created_ms = q->now_ms};
 	int r;
 
-	engine_uuid(u.id, q->now_ms);
+	engine_uuid(&q->e->ids, u.id, q->now_ms);
 	memcpy(u.email, email->p, email->n);
 	memcpy(u.phc, phc, strlen(phc) + 1);
 	if (name->present)
@@ -104,7 +104,7 @@ static int login_session(struct rq *q)
 {
 	struct login *l = q->state;
 
-	engine_uuid(l->family, q->now_ms);
+	engine_uuid(&q->e->ids, l->family, q->now_ms);
 	return eng_hsm_session(q, "login_finish", login_finish, l->user, l->family, l->roles, 1);
 }
 

@@ -34,7 +34,7 @@ static void fill(const struct rq *q, struct db_raffle *r)
 	    .reserves = reserves->present ? reserves->i : 0,
 	    .created_ms = q->now_ms,
 	};
-	engine_uuid(r->id, q->now_ms);
+	engine_uuid(&q->e->ids, r->id, q->now_ms);
 	memcpy(r->title, title->p, title->n);
 	if (description->present)
 		memcpy(r->description, description->p, description->n);

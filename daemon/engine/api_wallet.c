@@ -107,7 +107,7 @@ int api_deposit(struct rq *q)
 
 	if (!money_currency(q->e, money, p.currency))
 		return rq_refuse(q, PB_CURRENCY);
-	engine_uuid(p.id, q->now_ms);
+	engine_uuid(&q->e->ids, p.id, q->now_ms);
 	memcpy(p.user, q->user, sizeof p.user);
 	memcpy(p.provider, "manual", sizeof "manual");
 	if (reference->present)

@@ -31,10 +31,18 @@ int64_t engine_now_ms(void)
 	return clock_us(CLOCK_REALTIME) / 1000;
 }
 
-void engine_uuid(uint8_t id[16], int64_t now_ms)
+#define IDS_PER_MS 4096 /* 12 bits of rand_a */
+
+void engine_uuid(struct ids *s, uint8_t id[16], int64_t now_ms)
 {
 	uint8_t rnd[10];
 
+	if (now_ms > s->ms)
+		*s = (struct ids){.ms = now_ms};
+	else if (++s->place == IDS_PER_MS)
+		*s = (struct ids){.ms = s->ms + 1};
 	randombytes_buf(rnd, sizeof rnd);
-	text_uuid7(id, now_ms, rnd);
+	rnd[0] = (uint8_t)(s->place >> 8);
+	rnd[1] = (uint8_t)s->place;
+	text_uuid7(id, s->ms, rnd);
 }

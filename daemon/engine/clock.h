@@ -11,7 +11,18 @@ int64_t engine_clock_ms(void);
 int64_t engine_clock_us(void);
 /* Unix milliseconds. */
 int64_t engine_now_ms(void);
-/* A fresh UUIDv7. */
-void engine_uuid(uint8_t id[16], int64_t now_ms);
+
+/* The last id's time and its place among those of the same millisecond; zeroed at first. */
+struct ids {
+	int64_t ms;
+	uint16_t place;
+};
+
+/*
+ * A fresh UUIDv7 above all that this process has made, so that the order of ids is the order of
+ * making also within a millisecond and when the clock steps back (RFC 9562 section 6.2, method 1:
+ * rand_a counts).
+ */
+void engine_uuid(struct ids *s, uint8_t id[16], int64_t now_ms);
 
 #endif

@@ -78,7 +78,7 @@ static int create_admin(struct engine *e, const char *email, const char *phc)
 	struct db_user u = {.roles = ROLE_BIT_USER | ROLE_BIT_ADMIN, .created_ms = turn_now_ms(e)};
 	int r;
 
-	engine_uuid(u.id, u.created_ms);
+	engine_uuid(&e->ids, u.id, u.created_ms);
 	memcpy(u.email, email, strlen(email) + 1);
 	memcpy(u.phc, phc, strlen(phc) + 1);
 	r = db_user_create(e->db, &u);

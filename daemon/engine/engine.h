@@ -43,6 +43,7 @@ struct engine {
 	int proofs;                     /* folder of the finished proof bundles */
 	struct peers peers;
 	struct turn turn;
+	struct ids ids;
 	struct jobs jobs;
 	struct hsm hsm;
 	struct kdf kdf;
