@@ -250,15 +250,21 @@ __attribute__((unused)) static int env_stop_engine(struct env *e)
 	return fx_wait(&e->engine);
 }
 
-__attribute__((unused)) static void env_end(struct env *e)
+/* Everything but engine. */
+__attribute__((unused)) static void env_end_rest(struct env *e)
 {
-	env_stop_engine(e);
 	env_kill(&e->hsm, SIGKILL);
 	env_kill(&e->kdf, SIGKILL);
 	if (e->ctl >= 0)
 		close(e->ctl);
 	fx_end(&e->f);
 	free(e->json);
+}
+
+__attribute__((unused)) static void env_end(struct env *e)
+{
+	env_stop_engine(e);
+	env_end_rest(e);
 }
 
 /* --- net --- */

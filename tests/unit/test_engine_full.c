@@ -12,15 +12,41 @@
 
 #include "tests/unit/engine_ask.h"
 
-static void mount_small(void)
+static bool mounted;
+
+static int small_store(void **state)
 {
 	char options[64];
 
+	(void)state;
+	env_provision(&env);
 	snprintf(options, sizeof options, "size=6m,mode=700,uid=%d,gid=%d", ENV_UID, ENV_UID);
-	if (mount("none", env.store, "tmpfs", 0, options) != 0) {
-		print_message("no tmpfs can be mounted here: skipped\n");
-		skip();
+	mounted = mount("none", env.store, "tmpfs", 0, options) == 0;
+	if (mounted) {
+		env_write_keys(&env);
+		env_start_hsm(&env);
+		env_start_kdf(&env);
+		env_start_engine(&env);
 	}
+	return 0;
+}
+
+/* Also after a failed test: a mount or a process must not stay behind. */
+static int no_store(void **state)
+{
+	(void)state;
+	free(admin);
+	free(user);
+	if (!mounted) {
+		fx_end(&env.f);
+		free(env.json);
+		return 0;
+	}
+	env_stop_engine(&env);
+	if (umount2(env.store, MNT_DETACH) != 0)
+		return -1;
+	env_end_rest(&env);
+	return 0;
 }
 
 static void fill(const char *path)
@@ -41,12 +67,10 @@ static void full_disk(void **state)
 	struct ask a;
 
 	(void)state;
-	env_provision(&env);
-	mount_small();
-	env_write_keys(&env);
-	env_start_hsm(&env);
-	env_start_kdf(&env);
-	env_start_engine(&env);
+	if (!mounted) {
+		print_message("no tmpfs can be mounted here: skipped\n");
+		skip();
+	}
 	admin = env_admin(&env, "admin@klero.example");
 	user = env_person(&env, "user@klero.example");
 	env_fund(&env, admin, user, 100000);
@@ -85,19 +109,13 @@ static void full_disk(void **state)
 	snprintf(path, sizeof path, "\"available\":{\"amount\":%d,", 100000 - atoi(bought));
 	assert_non_null(strstr(env.json, path));
 	free(id);
-	free(admin);
-	free(user);
-	env_stop_engine(&env);
-	assert_int_equal(umount(env.store), 0);
-	env_kill(&env.hsm, SIGKILL);
-	env_kill(&env.kdf, SIGKILL);
-	fx_end(&env.f);
-	free(env.json);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(full_disk)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(full_disk, small_store, no_store),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
