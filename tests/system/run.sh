@@ -1,11 +1,11 @@
 #!/bin/sh
 # `make run`: an appliance in DIR that serves until Ctrl-C or SIGTERM.
 #
-#	tests/system/run.sh BIN DIR
+#	tests/system/run.sh BIN DIR [PORT]     8443 without
 set -eu
 
 bin=$1 dir=$2
-"$(dirname "$0")/provision.sh" "$bin" "$dir" 8443
+"$(dirname "$0")/provision.sh" "$bin" "$dir" "${3:-8443}"
 dir=$(cd "$dir" && pwd)
 echo "CA file: $dir/tls.pem"
 echo "log:     $dir/klerod.log"

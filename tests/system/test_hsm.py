@@ -54,3 +54,14 @@ def test_seeds_outlive_hsm(fresh):
     klero.want(admin.step(raffle, "entropy", {"entropy": "00ff"}), 200)
     _lose_hsm(fresh)
     klero.want(admin.step(raffle, "draw"), 200)
+
+
+def test_a_start_leaves_the_token_as_it_is(fresh):
+    """SoftHSM writes its token's file at every login; a kill in that moment would cost all keys."""
+    files = sorted(p for p in (fresh.dir / "tokens").rglob("*") if p.is_file())
+    before = [(p.read_bytes(), p.stat().st_mtime_ns) for p in files]
+    fresh.kill("hsm")
+    fresh.wait_ready()
+    fresh.stop()
+    fresh.start()
+    assert files and [(p.read_bytes(), p.stat().st_mtime_ns) for p in files] == before
