@@ -21,4 +21,7 @@ int landlock_prepare(const struct sandbox_path *paths, size_t n, int *fd, char *
 /* Puts the process under the ruleset for good. Needs no_new_privs. fd -1 does nothing. */
 int landlock_enter(int fd) KE_CHECK;
 
+/* Takes away every way to change the file system and nothing else. */
+int landlock_no_writes(void) KE_CHECK;
+
 #endif

@@ -186,6 +186,13 @@ static int drop(const struct sandbox_params *p, const struct words *w)
 	return r == KE_OK ? harden(w) : r;
 }
 
+int sandbox_no_writes(char *why, size_t whylen)
+{
+	struct words w = {why, whylen};
+
+	return landlock_no_writes() == KE_OK ? KE_OK : failed(&w, "Landlock");
+}
+
 int sandbox_enter(
     const struct sandbox_params *p, char *note, size_t notelen, char *why, size_t whylen)
 {

@@ -44,6 +44,12 @@ struct sandbox_params {
 int sandbox_early(int first, char *why, size_t whylen) KE_CHECK;
 
 /*
+ * A first step for a process that reads secrets from files which it must never change: from here
+ * on no file can be written, made or removed (Landlock; nothing happens on a kernel without).
+ */
+int sandbox_no_writes(char *why, size_t whylen) KE_CHECK;
+
+/*
  * rlimits → chroot → setgroups/setresgid/setresuid, verified → Landlock → seccomp. On failure
  * why says which step and why; the caller must not go on. note receives what the kernel lacks
  * (Landlock ABI), "" when nothing.

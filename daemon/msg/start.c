@@ -65,6 +65,15 @@ void start_early(enum role self)
 		fatal("%s: %s: %s", role_word(self), why, ke_words(r));
 }
 
+void start_no_writes(enum role self)
+{
+	char why[160];
+	int r = sandbox_no_writes(why, sizeof why);
+
+	if (r != KE_OK)
+		fatal("%s: %s: %s", role_word(self), why, ke_words(r));
+}
+
 void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m)
 {
 	int r = msg_recv(MSG_CTL_FD, self, ROLE_PARENT, PRE, buf, m);

@@ -24,6 +24,9 @@ void start_early(enum role self);
 /* Blocks for one message of the wanted type on descriptor 3. buf holds MSG_MAX bytes. */
 void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m);
 
+/* No file is changed from here on: before a warm-up that reads what it must not damage. */
+void start_no_writes(enum role self);
+
 /* Enters the role's sandbox; the profile is the role's own. wide: hsm or tlskey
  * on a module without C_CopyObject. */
 void start_sandbox(enum role self, const struct rconf_identity *id,

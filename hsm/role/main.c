@@ -65,6 +65,12 @@ int main(int argc, char **argv)
 	if (sodium_mlock(buf, sizeof buf) != 0)
 		log_warn("the configuration's buffer cannot be locked into memory");
 	c = configure(self, buf);
+	/*
+	 * SoftHSM writes its token's file anew at every login, and a kill in that moment leaves a
+	 * token without its keys. Where the token is a folder, hsm reads it and cannot change it.
+	 */
+	if (c->folder[0] != '\0')
+		start_no_writes(self);
 	hsm_warm_up(&h, self, c, &wide);
 	enter_sandbox(self, c, wide);
 	start_ready(self);

@@ -330,6 +330,33 @@ static void landlock_leaves_only_the_folder(void **state)
 	assert_int_equal(WEXITSTATUS(o.status), SURVIVED);
 }
 
+static void no_writes_leaves_reading(void **state)
+{
+	char why[160];
+	int status, fd;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (sandbox_early(64, why, sizeof why) != KE_OK ||
+		    sandbox_no_writes(why, sizeof why) != KE_OK)
+			_exit(1);
+		fd = open("/etc/passwd", O_RDONLY);
+		if (fd < 0)
+			_exit(2);
+		if (open("/tmp/klero-no-writes", O_CREAT | O_WRONLY, 0600) >= 0 || errno != EACCES)
+			_exit(3);
+		if (open("/etc/passwd", O_RDWR) >= 0 || errno != EACCES)
+			_exit(4);
+		_exit(SURVIVED);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), SURVIVED);
+}
+
 static void a_missing_path_is_refused(void **state)
 {
 	struct sandbox_path path = {"/nonexistent/folder", true};
@@ -430,6 +457,7 @@ int main(void)
 #endif
 	    cmocka_unit_test(a_blocked_sigsys_kills),
 	    cmocka_unit_test(landlock_leaves_only_the_folder),
+	    cmocka_unit_test(no_writes_leaves_reading),
 	    cmocka_unit_test(a_missing_path_is_refused),
 	    cmocka_unit_test(identity_and_limits),
 	    cmocka_unit_test(root_is_never_kept),
