@@ -66,12 +66,21 @@ static bool reading(const struct conn *c)
 
 /* --- buffers --- */
 
-static void buf_free(struct conns *cs, struct conn_buf *b, bool input)
+/* Room for n bytes within what all connections together may hold. False: there is none. */
+static bool buf_alloc(struct conns *cs, struct conn_buf *b, size_t n)
+{
+	if (cs->buffered + n > NET_BUFFER_BUDGET || (b->p = malloc(n)) == NULL)
+		return false;
+	b->cap = n;
+	cs->buffered += n;
+	return true;
+}
+
+static void buf_free(struct conns *cs, struct conn_buf *b)
 {
 	if (b->p == NULL)
 		return;
-	if (input)
-		cs->input_bytes -= b->cap;
+	cs->buffered -= b->cap;
 	sodium_memzero(b->p, b->len); /* tokens and passwords */
 	free(b->p);
 	*b = (struct conn_buf){0};
@@ -89,14 +98,11 @@ static bool in_reserve(struct conn *c, size_t n)
 		return true;
 	while (i < sizeof sizes / sizeof sizes[0] && sizes[i] < n)
 		i++;
-	if (i == sizeof sizes / sizeof sizes[0] || cs->input_bytes + sizes[i] > NET_INPUT_BUDGET ||
-	    (b.p = malloc(sizes[i])) == NULL)
+	if (i == sizeof sizes / sizeof sizes[0] || !buf_alloc(cs, &b, sizes[i]))
 		return false;
-	b.cap = sizes[i];
-	cs->input_bytes += b.cap;
 	if (b.len > 0)
 		memcpy(b.p, c->in.p, b.len);
-	buf_free(cs, &c->in, true);
+	buf_free(cs, &c->in);
 	c->in = b;
 	return true;
 }
@@ -196,13 +202,12 @@ static bool write_or_keep(struct conn *c, const uint8_t *p, size_t n)
 	}
 	if (done == n)
 		return true;
-	c->out.p = malloc(n - done);
-	if (c->out.p == NULL) {
+	if (!buf_alloc(&c->net->conns, &c->out, n - done)) {
 		conn_drop(c);
 		return false;
 	}
 	memcpy(c->out.p, p + done, n - done);
-	c->out.len = c->out.cap = n - done;
+	c->out.len = n - done;
 	c->out.off = 0;
 	return true;
 }
@@ -239,7 +244,7 @@ static bool flush_kept(struct conn *c)
 	c->out.off += done;
 	c->moved += done;
 	if (c->out.off == c->out.len)
-		buf_free(&c->net->conns, &c->out, false);
+		buf_free(&c->net->conns, &c->out);
 	return true;
 }
 
@@ -267,7 +272,7 @@ static void keep(struct conn *c, struct conn_buf *in, size_t start)
 	size_t left = in->len - start;
 
 	if (left == 0 || (BIT(c->state) & ENDS) != 0) {
-		buf_free(&c->net->conns, &c->in, true);
+		buf_free(&c->net->conns, &c->in);
 		return;
 	}
 	if (in == &c->in) {
@@ -519,7 +524,7 @@ void conn_free(struct conn *c)
 	struct conns *cs = &c->net->conns;
 
 	TAILQ_REMOVE(&cs->queue[c->state], c, link);
-	buf_free(cs, &c->in, true);
-	buf_free(cs, &c->out, false);
+	buf_free(cs, &c->in);
+	buf_free(cs, &c->out);
 	free(c);
 }

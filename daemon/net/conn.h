@@ -71,11 +71,12 @@ struct conns {
 	uint32_t *free;      /* a stack of free slots */
 	uint32_t nfree, max;
 	uint32_t serial;
-	size_t input_bytes;                  /* in all input buffers */
+	size_t buffered;                     /* bytes in the buffers of all connections */
 	struct conn_list queue[CONN_STATES]; /* by deadline, next one first */
 	int64_t patience_ms[CONN_STATES];
 	struct event *listener;
 	bool accepting;
+	int64_t warned_ms; /* when it was last said that accepting fails */
 };
 
 /* --- conns.c: all of them --- */

@@ -15,7 +15,8 @@
 
 #define ENGINE_MS    10000 /* for an answer of engine */
 #define LINGER_MS    1000
-#define ACCEPT_BURST 2 /* few: the other net processes shall get their share */
+#define WARN_MS      60000 /* between two lines about the same trouble */
+#define ACCEPT_BURST 2     /* few: the other net processes shall get their share */
 
 /* --- waiting for engine --- */
 
@@ -91,6 +92,14 @@ void conns_accept(struct net *n)
 	set_accepting(n, room && tlskey_here(&n->key) && n->stop_ms == 0);
 }
 
+static void accept_failed(struct net *n, int err)
+{
+	if (n->conns.warned_ms != 0 && n->now_ms - n->conns.warned_ms < WARN_MS)
+		return;
+	n->conns.warned_ms = n->now_ms;
+	log_warn("cannot accept: errno %d", err);
+}
+
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct net *n = arg;
@@ -111,7 +120,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 			return;
 		if (client < 0) {
 			/* no descriptors, no memory: again when a connection or a tick is over */
-			log_warn("cannot accept: errno %d", errno);
+			accept_failed(n, errno);
 			set_accepting(n, false);
 			return;
 		}

@@ -26,11 +26,13 @@
 #define NET_PRIORITY_CHANNEL 1 /* the default of three */
 #define NET_PRIORITY_CLIENTS 2
 
-#define NET_SCRATCH      16384 /* the payload of one TLS record */
-#define NET_PROBLEM_MAX  16384
-#define NET_ID_POOL      4080               /* random bytes kept for request ids */
-#define NET_INPUT_BUDGET ((size_t)64 << 20) /* all half-read requests together, bytes */
-#define NET_STOP_MS      5000
+#define NET_SCRATCH     16384 /* the payload of one TLS record */
+#define NET_PROBLEM_MAX 16384
+#define NET_ID_POOL     4080 /* random bytes kept for request ids */
+#define NET_BUFFER_BUDGET                                                                          \
+	((size_t)64 << 20) /* half-read requests, unsent answers: all together                     \
+			    */
+#define NET_STOP_MS 5000
 
 struct cache;
 struct chan;

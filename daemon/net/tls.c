@@ -49,9 +49,11 @@ static int sign(void *arg, const uint8_t *tbs, size_t n, uint8_t sig[64])
 	int r = tlskey_sign(t->key, tbs, n, sig);
 
 	if (r == KE_OK && t->key->signatures == 1 && !fits_certificate(t, tbs, n, sig)) {
-		log_error("the key in tlskey is not the certificate's: check tls-token and "
-			  "tls-certificate");
-		t->key->signatures = 0;
+		if (!t->key->told)
+			log_error("the key in tlskey is not the certificate's: check tls-token "
+				  "and tls-certificate");
+		t->key->told = true;
+		t->key->signatures = 0; /* check again */
 		return KE_CRYPTO;
 	}
 	return r;

@@ -40,6 +40,7 @@ void tlskey_set(struct tlskey *k, int fd)
 		fatal("channel of tlskey: errno %d", errno);
 	k->fd = fd;
 	k->signatures = 0;
+	k->told = false;
 }
 
 static int64_t now_ms(void)

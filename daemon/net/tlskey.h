@@ -21,6 +21,7 @@ struct tlskey {
 	bool late;            /* an answer has not come in time: tlskey is stuck */
 	uint64_t id;          /* of the last request */
 	uint64_t signatures;  /* through this channel */
+	bool told;            /* that its key is the wrong one */
 	uint8_t buf[MSG_MAX]; /* answers are small, but msg_recv wants room for any message */
 };
 
