@@ -41,13 +41,14 @@ int ctl_fail(int status, const char *fmt, ...)
 	return status;
 }
 
-static int usage(void)
+/* On standard output for who asked for it, on standard error for who was wrong. */
+static int usage(FILE *to)
 {
-	fputs("usage:", stderr);
+	fputs("usage:", to);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(stderr, "\tkleroctl [-c FILE] [-L FOLDER] %s\n", commands[i].usage);
-	fputs("\tkleroctl --version\n", stderr);
-	return CTL_USAGE;
+		fprintf(to, "\tkleroctl [-c FILE] [-L FOLDER] %s\n", commands[i].usage);
+	fputs("\tkleroctl --help | --version\n", to);
+	return to == stdout ? CTL_OK : CTL_USAGE;
 }
 
 /* The command that the words name; NULL for none or for a wrong number of arguments. */
@@ -81,7 +82,8 @@ static int protect(struct ctl *ctl)
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {{"version", no_argument, NULL, 'V'}, {0}};
+	static const struct option longs[] = {
+	    {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {0}};
 	static struct ctl ctl;
 	const struct command *c;
 	char why[512];
@@ -89,21 +91,23 @@ int main(int argc, char **argv)
 
 	ctl.conf_path = KLERO_SYSCONF "/klerod.conf";
 	spawn_default_libexec(ctl.libexec, sizeof ctl.libexec);
-	while ((opt = getopt_long(argc, argv, "+c:L:", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+c:L:h", longs, NULL)) != -1) {
 		if (opt == 'V') {
 			printf("kleroctl %s\n", KLERO_VERSION);
 			return CTL_OK;
 		}
+		if (opt == 'h')
+			return usage(stdout);
 		if (opt == 'c')
 			ctl.conf_path = optarg;
 		else if (opt == 'L' && strlen(optarg) < sizeof ctl.libexec)
 			snprintf(ctl.libexec, sizeof ctl.libexec, "%s", optarg);
 		else
-			return usage();
+			return usage(stderr);
 	}
 	c = find(argc - optind, argv + optind);
 	if (c == NULL)
-		return usage();
+		return usage(stderr);
 	if (protect(&ctl) != KE_OK)
 		return ctl_fail(CTL_REFUSED, "cannot protect secrets in memory");
 	if (conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)

@@ -114,6 +114,17 @@ static struct exchange *exchange_new(void)
 	return x;
 }
 
+/* The appliance knows addresses in lower case only, as net hands them in. */
+static void put_email(struct wire_out *w, const char *email)
+{
+	char lower[EMAIL_MAX + 1];
+	size_t n = 0;
+
+	for (; email[n] != '\0' && n < EMAIL_MAX; n++)
+		lower[n] = (char)(email[n] >= 'A' && email[n] <= 'Z' ? email[n] | 0x20 : email[n]);
+	wire_put_str(w, lower, n);
+}
+
 int ctl_admin_create(struct ctl *ctl, int argc, char **argv)
 {
 	char *password = sodium_malloc(PASSWORD_MAX + 1);
@@ -135,7 +146,7 @@ int ctl_admin_create(struct ctl *ctl, int argc, char **argv)
 		    r == KE_CONFLICT ? "the passwords differ" : "no password of 1 to 1024 bytes");
 		goto out;
 	}
-	wire_put_cstr(&x->w, argv[0]);
+	put_email(&x->w, argv[0]);
 	wire_put_cstr(&x->w, password);
 	status = ask(ctl, MSG_CTL_ADMIN, x);
 out:
@@ -175,7 +186,7 @@ int ctl_user_roles(struct ctl *ctl, int argc, char **argv)
 	x = exchange_new();
 	if (x == NULL)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
-	wire_put_cstr(&x->w, argv[0]);
+	put_email(&x->w, argv[0]);
 	wire_put_u8(&x->w, (uint8_t)bits);
 	status = ask(ctl, MSG_CTL_ROLES, x);
 	sodium_free(x);

@@ -32,10 +32,11 @@ int64_t parent_now(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int usage(void)
+/* On standard output for who asked for it, on standard error for who was wrong. */
+static int usage(FILE *to)
 {
-	fprintf(stderr, "usage: klerod [-t] [-c FILE] [-L FOLDER] [--version]\n");
-	return 2;
+	fprintf(to, "usage: klerod [-t] [-c FILE] [-L FOLDER] [--help] [--version]\n");
+	return to == stdout ? 0 : 2;
 }
 
 static int version(void)
@@ -121,14 +122,16 @@ static void serve(struct parent *p)
 	logs_say(p, LOGL_INFO, "klerod has stopped");
 }
 
+/* KE_OK, KE_FORMAT, or the letter of an option that only asks. */
 static int options(struct parent *p, int argc, char **argv, bool *test)
 {
-	static const struct option longs[] = {{"version", no_argument, NULL, 'V'}, {0}};
+	static const struct option longs[] = {
+	    {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int opt;
 
 	p->conf_path = KLERO_SYSCONF "/klerod.conf";
 	spawn_default_libexec(p->libexec, sizeof p->libexec);
-	while ((opt = getopt_long(argc, argv, "c:L:t", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:L:th", longs, NULL)) != -1) {
 		if (opt == 'c')
 			p->conf_path = optarg;
 		else if (opt == 'L' && strlen(optarg) < sizeof p->libexec)
@@ -136,7 +139,7 @@ static int options(struct parent *p, int argc, char **argv, bool *test)
 		else if (opt == 't')
 			*test = true;
 		else
-			return opt == 'V' ? 1 : KE_FORMAT;
+			return opt == 'V' || opt == 'h' ? opt : KE_FORMAT;
 	}
 	return optind == argc ? KE_OK : KE_FORMAT;
 }
@@ -148,10 +151,10 @@ int main(int argc, char **argv)
 	bool test = false;
 	int r = options(p, argc, argv, &test);
 
-	if (r == 1)
+	if (r == 'V')
 		return version();
 	if (r != KE_OK)
-		return usage();
+		return usage(r == 'h' ? stdout : stderr);
 	p->null = spawn_reserve();
 	if (p->null < 0 || sodium_init() < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		fatal("start failed");
