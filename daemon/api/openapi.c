@@ -234,12 +234,15 @@ static bool is_list(const struct route *row)
 	return false;
 }
 
-static void response_headers(struct jsonw *w)
+/* A problem may also say when to come again. */
+static void response_headers(struct jsonw *w, bool is_problem)
 {
-	static const char *const names[] = {"X-Request-Id", "RateLimit", "RateLimit-Policy"};
+	static const char *const names[] = {
+	    "X-Request-Id", "RateLimit", "RateLimit-Policy", "Retry-After"};
+	size_t n = sizeof names / sizeof names[0];
 
 	object(w, "headers");
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+	for (size_t i = 0; i < n - !is_problem; i++) {
 		jsonw_key(w, names[i]);
 		ref(w, "headers", names[i]);
 	}
@@ -254,7 +257,7 @@ static void success(struct jsonw *w, const struct route *row)
 	snprintf(status, sizeof status, "%u", row->status);
 	object(w, status);
 	jsonw_kcstr(w, "description", row->status == 204 ? "Done" : row->what);
-	response_headers(w);
+	response_headers(w, false);
 	if (row->status != 204) {
 		object(w, "content");
 		object(w, text ? "text/plain" : "application/json");
@@ -378,6 +381,7 @@ static void problem_errors(struct jsonw *w)
 {
 	object(w, "errors");
 	jsonw_kcstr(w, "type", "array");
+	jsonw_kint(w, "maxItems", PROBLEM_FIELDS_MAX);
 	object(w, "items");
 	jsonw_kcstr(w, "type", "object");
 	object(w, "properties");
@@ -404,6 +408,7 @@ static void schema_problem(struct jsonw *w)
 	string_property(w, "title", NULL);
 	object(w, "status");
 	jsonw_kcstr(w, "type", "integer");
+	jsonw_kcstr(w, "format", "int32");
 	jsonw_kint(w, "minimum", 400);
 	jsonw_kint(w, "maximum", 599);
 	jsonw_object_end(w);
@@ -469,18 +474,20 @@ static void components(struct jsonw *w)
 	jsonw_kcstr(w, "type", "http");
 	jsonw_kcstr(w, "scheme", "bearer");
 	jsonw_kcstr(w, "bearerFormat", "JWT");
-	jsonw_kcstr(w, "description", "ES256 access token (RFC 9068) from login or refresh");
+	jsonw_kcstr(w, "description",
+	    "ES256 access token (RFC 9068, checked as RFC8725 asks) from login or refresh");
 	jsonw_object_end(w);
 	jsonw_object_end(w);
 	object(w, "headers");
 	header(w, "X-Request-Id", "UUID of this request, also in problem documents");
 	header(w, "RateLimit", "What is left: draft-ietf-httpapi-ratelimit-headers");
 	header(w, "RateLimit-Policy", "The quota: draft-ietf-httpapi-ratelimit-headers");
+	header(w, "Retry-After", "Seconds to wait, with 429 and 503");
 	jsonw_object_end(w);
 	object(w, "responses");
 	object(w, "Problem");
 	jsonw_kcstr(w, "description", "A problem document (RFC 9457)");
-	response_headers(w);
+	response_headers(w, true);
 	object(w, "content");
 	object(w, "application/problem+json");
 	jsonw_key(w, "schema");

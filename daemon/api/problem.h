@@ -21,6 +21,8 @@ struct problem_row {
 };
 extern const struct problem_row problem_table[PROBLEM_COUNT];
 
+#define PROBLEM_FIELDS_MAX 16 /* field errors in one document */
+
 /* A field error: a JSON Pointer (or "query/limit", "path/id") and a kebab-case code. */
 struct problem_field {
 	char pointer[96];

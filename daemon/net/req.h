@@ -11,7 +11,7 @@
 #include "daemon/net/http.h"
 #include "policy/json.h"
 
-#define REQ_ERRORS 16
+#define REQ_ERRORS PROBLEM_FIELDS_MAX
 
 /* Working memory and result. One serves all requests of a process, one after the other. */
 struct req {
