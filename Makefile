@@ -153,7 +153,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
 
-.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench clean install format
+.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench peers clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -176,6 +176,9 @@ check-release:
 	tests/release.sh $(RELEASE) $(SUITES)
 bench: all tools
 	tests/bench/bench.sh $(B) $(PEER)
+# other people's suites and tools against the daemon
+peers: all
+	tests/peers/run.sh $(B)/bin build/peers
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i

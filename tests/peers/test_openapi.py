@@ -1,0 +1,27 @@
+"""openapi.json under redocly's recommended and spectral's OWASP rules. spectral.yaml and
+redocly.yaml say which rules do not fit, and why."""
+
+import json
+
+import klero
+import peers
+import pytest
+
+
+@pytest.fixture(scope="module")
+def document(appliance):
+    path = peers.FOLDER / "openapi.json"
+    path.write_bytes(klero.want(appliance.client().get("/openapi.json"), 200).body)
+    return path.name
+
+
+def test_redocly(document):
+    r = peers.run("node_modules/.bin/redocly", "lint", document, "--config", "redocly.yaml", "--format", "json", check=False)
+    found = json.loads(r.stdout[r.stdout.index("{"):])
+    assert found["problems"] == [] and r.returncode == 0
+
+
+def test_spectral(document):
+    r = peers.run("node_modules/.bin/spectral", "lint", document, "-r", "spectral.yaml", "-f", "json", check=False)
+    found, _ = json.JSONDecoder().raw_decode(r.stdout[r.stdout.index("["):])  # words may follow
+    assert [(f["code"], "/".join(map(str, f["path"])), f["message"]) for f in found] == []
