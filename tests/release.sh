@@ -29,8 +29,11 @@ if [ ! -e "$root/made" ]; then
 	touch "$root/made"
 fi
 
-# The tracked files as they are now; builds of an earlier run stay for speed.
-mkdir -p "$root/klero"
+# The tracked files as they are now. Of an earlier run only the dependencies stay: their objects
+# may be newer than a file that has changed since.
+mkdir -p "$root/klero/build"
+find "$root/klero" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
+find "$root/klero/build" -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$root/klero"
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 
