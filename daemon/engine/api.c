@@ -59,6 +59,38 @@ static int fill_cache(struct rq *q, const struct token_claims *c, struct tokcach
 	return KE_OK;
 }
 
+/* Counts a request of the user's; *s says what is left. */
+static int count(struct rq *q, const uint8_t user[16], struct userlimit_state *s)
+{
+	int r = userlimit_hit(q->e->limits, user, q->now_ms / 1000, s);
+
+	q->ans.limit = s->limit;
+	q->ans.window_s = s->window_s;
+	q->ans.remaining = s->remaining;
+	q->ans.reset_s = s->reset_s;
+	return r == KE_LIMIT ? rq_refuse_retry(q, PB_RATE_LIMITED, s->reset_s) : r;
+}
+
+/*
+ * Once ours, and now expired. net did not count the request per address because of it, so it is
+ * its user who pays; and who goes on beyond that limit makes the address pay after all, for no
+ * cache spares engine the signature of a token that is not valid.
+ */
+static int stale_token(struct rq *q, const struct token_claims *c)
+{
+	struct userlimit_state s;
+	int r = count(q, c->user, &s);
+
+	if (r == RQ_REFUSED)
+		q->ans.flags |= API_ANS_AUTHBAD;
+	if (r != KE_OK)
+		return r;
+	/* who renews a token may still show the old one */
+	if (q->row->who == WHO_ANYONE && q->row->method == POST)
+		return KE_OK;
+	return refuse_token(q, PB_TOKEN_EXPIRED);
+}
+
 static int verify_token(struct rq *q, struct tokcache_entry *t)
 {
 	struct token_claims c;
@@ -67,11 +99,8 @@ static int verify_token(struct rq *q, struct tokcache_entry *t)
 	metrics_count(&q->e->metrics, METRIC_TOKEN_MISSES);
 	r = token_verify(
 	    &q->e->hsm.token, q->e->issuer, q->now_ms / 1000, q->req.token, q->req.token_len, &c);
-	/* who renews a token may still show the old one */
-	if (r == KE_TIMEOUT && q->row->who == WHO_ANYONE && q->row->method == POST)
-		return KE_OK;
 	if (r == KE_TIMEOUT)
-		return refuse_token(q, PB_TOKEN_EXPIRED);
+		return stale_token(q, &c);
 	if (r == KE_AUTH)
 		return refuse_token(q, PB_TOKEN_INVALID);
 	if (r != KE_OK)
@@ -122,16 +151,10 @@ static int authorise(struct rq *q)
 static int limit(struct rq *q)
 {
 	struct userlimit_state s;
-	int r;
 
 	if (!q->known || q->row->rate == RATE_FREE)
 		return KE_OK;
-	r = userlimit_hit(q->e->limits, q->user, q->now_ms / 1000, &s);
-	q->ans.limit = s.limit;
-	q->ans.window_s = s.window_s;
-	q->ans.remaining = s.remaining;
-	q->ans.reset_s = s.reset_s;
-	return r == KE_LIMIT ? rq_refuse_retry(q, PB_RATE_LIMITED, s.reset_s) : r;
+	return count(q, q->user, &s);
 }
 
 static int gate(struct rq *q)
