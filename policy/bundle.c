@@ -134,7 +134,7 @@ static bool token_is(const struct check *c, size_t i, const char *s)
 
 static int read_raffle(struct check *c)
 {
-	size_t id, title, winners, reserves, n;
+	size_t id = 0, title = 0, winners = 0, reserves = 0, n;
 	const struct member members[] = {
 	    {"id", JSON_STRING, &id},
 	    {"title", JSON_STRING, &title},
@@ -161,7 +161,7 @@ static int read_raffle(struct check *c)
 
 static int step_read(struct check *c)
 {
-	size_t format, label;
+	size_t format, label = 0;
 	const struct member members[] = {
 	    {"format", JSON_STRING, &format},
 	    {"label", JSON_STRING, &label},
