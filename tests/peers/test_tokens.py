@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import klero
@@ -60,14 +61,22 @@ class Signer:
         self.env = {**os.environ, "SOFTHSM2_CONF": self.conf["softhsm-conf"],
                     "PIN": pathlib.Path(self.conf["keys-pin-file"]).read_text().strip()}
 
-    def sign(self, text):
-        (self.folder / "digest").write_bytes(hashlib.sha256(text.encode()).digest())
+        # of several private keys the tool takes any when told a label, but the right one by its id
+        listed = self.tool("--list-objects", "--type", "privkey")
+        self.id = re.search(r"label: +klero/token/v000001\n +ID: +([0-9a-f]+)\n", listed).group(1)
+
+    def tool(self, *args):
         run = subprocess.run(["pkcs11-tool", "--module", self.conf["pkcs11-module"],
-                              "--token-label", self.conf.get("keys-token", "klero-keys"), "--login", "--pin", "env:PIN",
-                              "--sign", "-m", "ECDSA", "--label", "klero/token/v000001",
-                              "--input-file", self.folder / "digest", "--output-file", self.folder / "sig"],
+                              "--token-label", self.conf.get("keys-token", "klero-keys"),
+                              "--login", "--pin", "env:PIN", *args],
                              env=self.env, capture_output=True, text=True, timeout=30)
         assert run.returncode == 0, run.stderr
+        return run.stdout
+
+    def sign(self, text):
+        (self.folder / "digest").write_bytes(hashlib.sha256(text.encode()).digest())
+        self.tool("--sign", "-m", "ECDSA", "--id", self.id,
+                  "--input-file", self.folder / "digest", "--output-file", self.folder / "sig")
         sig = (self.folder / "sig").read_bytes()
         assert len(sig) == 64
         return text + "." + base64.urlsafe_b64encode(sig).rstrip(b"=").decode()
