@@ -153,7 +153,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
 
-.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench peers clean install format
+.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench peers analyse coverage clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -179,6 +179,12 @@ bench: all tools
 # other people's suites and tools against the daemon
 peers: all
 	tests/peers/run.sh $(B)/bin build/peers
+# what is too slow for every check: see the scripts
+analyse: unit
+	tests/lint/analyse.sh $(B)
+coverage:
+	$(MAKE) B=build/cov CC=gcc OPT='-O1 -g --coverage' WARN=-Wall all unit
+	tests/lint/coverage.sh build/cov
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -193,6 +199,6 @@ install: all
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
-	rm -rf build/out build/clang build/san build/fuzz
+	rm -rf build/out build/clang build/san build/fuzz build/cov
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
