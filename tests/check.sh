@@ -20,6 +20,10 @@ jobs=$(nproc)
 work=$(mktemp -d "${TMPDIR:-/tmp}/klero-check.XXXXXX")
 tally=$work/tally
 : >"$tally"
+# everybody's temporary files go where they are removed with the rest
+chmod 711 "$work"
+mkdir -m 1777 "$work/tmp"
+export TMPDIR=$work/tmp
 
 # The ordinary user that root lends itself for the tests "as a user".
 user_uid=59990
@@ -85,8 +89,8 @@ pytests() {
 		shift
 	done
 	shift
-	# the temporary folder may have to be written by another user
-	xml=$(mktemp -d "${TMPDIR:-/tmp}/klero-junit.XXXXXX")
+	# it may have to be written by another user
+	xml=$(mktemp -d)
 	chmod 777 "$xml"
 	"${prefix[@]}" $python -m pytest -q -p no:cacheprovider --junitxml="$xml/r.xml" "$@" 2>&1 | tail -n 200 >"$work/log"
 	read -r good bad < <($python - "$xml/r.xml" <<-'PY'
@@ -171,7 +175,6 @@ lend() {
 	mkdir -p "$work/user/home"
 	cp -r "$base/out/bin" "$base/out/tools" "$work/user/"
 	cp -r tests Makefile README.md daemon "$work/user/" 2>/dev/null
-	chmod 711 "$work"
 	chown -R $user_uid:$user_uid "$work/user"
 }
 

@@ -57,7 +57,9 @@ __attribute__((unused)) static void fx_start(struct fx *f)
 {
 	char why[256];
 
-	snprintf(f->dir, sizeof f->dir, "%s", "/tmp/klero-hsm-test-XXXXXX");
+	/* a fuzz target cannot clean up: its caller gives it a folder to remove */
+	snprintf(f->dir, sizeof f->dir, "%s/klero-hsm-test-XXXXXX",
+	    getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	if (mkdtemp(f->dir) == NULL)
 		abort();
 	snprintf(f->conf, sizeof f->conf, "%s/softhsm2.conf", f->dir);
