@@ -153,7 +153,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
 
-.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench peers analyse coverage clean install format
+.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -179,6 +179,11 @@ bench: all tools
 # other people's suites and tools against the daemon
 peers: all
 	tests/peers/run.sh $(B)/bin build/peers
+# the long forms of what attacks the product; then the table of SECURITY.md from their results
+attack: all tools
+	tests/attack/run.sh $(B) build/attack $(SUITES)
+attack-table:
+	tests/attack/report.py build/attack SECURITY.md
 # what is too slow for every check: see the scripts
 analyse: unit
 	tests/lint/analyse.sh $(B)
