@@ -18,7 +18,7 @@ ifneq ($(MAKECMDGOALS),clean)
 include $(DEPS)/deps.mk
 endif
 
-$(DEPS)/deps.mk: packaging/deps.sh packaging/sqlcipher.sh
+$(DEPS)/deps.mk: packaging/deps.sh packaging/apt.sh packaging/sqlcipher.sh
 	packaging/deps.sh $(DEPS)
 
 # V=1 shows whole command lines
