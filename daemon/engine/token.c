@@ -4,21 +4,18 @@
  */
 #include "daemon/engine/token.h"
 
-#include <openssl/core_names.h>
-#include <openssl/ecdsa.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "policy/hash.h"
 #include "policy/json.h"
+#include "policy/p256.h"
 #include "policy/text.h"
 
 #define HEADER_TOKENS 16
 #define CLAIM_TOKENS  64
-#define SIG_LEN       64
+#define SIG_LEN       P256_SIG
 
 /* A part of a compact JWS, still in base64url. */
 struct part {
@@ -44,29 +41,9 @@ void token_key_free(struct token_key *k)
 	*k = (struct token_key){0};
 }
 
-static EVP_PKEY *point_to_key(const uint8_t point[TOKEN_POINT])
-{
-	uint8_t copy[TOKEN_POINT];
-	char group[] = "prime256v1";
-	OSSL_PARAM params[] = {
-	    OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-	    OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy, sizeof copy),
-	    OSSL_PARAM_construct_end(),
-	};
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-	EVP_PKEY *key = NULL;
-
-	memcpy(copy, point, sizeof copy);
-	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		key = NULL;
-	EVP_PKEY_CTX_free(ctx);
-	return key;
-}
-
 int token_key_set(struct token_key *k, uint32_t version, const uint8_t point[TOKEN_POINT])
 {
-	EVP_PKEY *key = point_to_key(point);
+	EVP_PKEY *key = p256_key(point);
 	EVP_PKEY_CTX *ctx = key == NULL ? NULL : EVP_PKEY_CTX_new(key, NULL);
 
 	EVP_PKEY_free(key); /* the context holds its own reference */
@@ -186,23 +163,14 @@ int token_parse_claims(const char *json, size_t n, const char *issuer, struct to
 static int check_signature(
     const struct token_key *k, const uint8_t *token, size_t signed_len, const uint8_t sig[SIG_LEN])
 {
-	uint8_t digest[32], der[80], *p = der;
-	ECDSA_SIG *rs = ECDSA_SIG_new();
-	BIGNUM *r = BN_bin2bn(sig, 32, NULL), *s = BN_bin2bn(sig + 32, 32, NULL);
-	int len;
+	uint8_t digest[32], der[P256_DER_MAX];
+	size_t len;
+	int r = p256_der(sig, der, &len);
 
-	if (rs == NULL || r == NULL || s == NULL || ECDSA_SIG_set0(rs, r, s) != 1) {
-		BN_free(r);
-		BN_free(s);
-		ECDSA_SIG_free(rs);
-		return KE_NOMEM;
-	}
-	len = i2d_ECDSA_SIG(rs, &p);
-	ECDSA_SIG_free(rs);
+	if (r != KE_OK)
+		return r;
 	hash_sha256(digest, token, signed_len);
-	if (len <= 0 || EVP_PKEY_verify(k->ctx, der, (size_t)len, digest, sizeof digest) != 1)
-		return KE_AUTH;
-	return KE_OK;
+	return EVP_PKEY_verify(k->ctx, der, len, digest, sizeof digest) == 1 ? KE_OK : KE_AUTH;
 }
 
 static int check_times(const struct token_claims *c, int64_t now_s)

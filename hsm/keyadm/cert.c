@@ -13,7 +13,7 @@
 #include <openssl/x509v3.h>
 
 #include "hsm/p11/op.h"
-#include "hsm/p11/verify.h"
+#include "policy/p256.h"
 #include "policy/hash.h"
 
 #define CERT_MAX 4096 /* DER */
@@ -172,7 +172,7 @@ static int assemble(
 	    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
 	uint8_t der[80];
 	size_t sn, at;
-	int r = verify_p256_der(sig, der, &sn);
+	int r = p256_der(sig, der, &sn);
 
 	if (r != KE_OK)
 		return r;
@@ -232,7 +232,7 @@ out:
 int cert_make(struct p11 *p, const struct key *k, const struct rconf_keyadm *c, int64_t now_s,
     char *pem, size_t cap)
 {
-	EVP_PKEY *pub = verify_p256_key(k->pub);
+	EVP_PKEY *pub = p256_key(k->pub);
 	X509 *x = X509_new();
 	uint8_t der[CERT_MAX];
 	size_t n = 0;

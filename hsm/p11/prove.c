@@ -6,7 +6,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "hsm/p11/verify.h"
+#include "policy/p256.h"
 #include "policy/hash.h"
 
 static const uint8_t sample[32] = "kleroterion/1/self-test";
@@ -130,7 +130,7 @@ static int prove_p256(struct p11 *p, const struct key *k)
 	uint8_t sig[64];
 	int r = op_sign_p256(p, k->handle, sample, sig);
 
-	if (r == KE_OK && verify_p256(k->pub, sample, sig) != KE_OK)
+	if (r == KE_OK && p256_verify(k->pub, sample, sig) != KE_OK)
 		return wrong(p, k->purpose, "its signature does not verify under its public key");
 	return r;
 }

@@ -6,7 +6,7 @@
 #include <sodium.h>
 #include <time.h>
 
-#include "hsm/p11/verify.h"
+#include "policy/p256.h"
 #include "policy/hash.h"
 #include "policy/json.h"
 #include "policy/note.h"
@@ -187,9 +187,9 @@ static void test_access_token(void **state)
 	assert_int_equal(text_unb64url(sig, sizeof sig, &n, dot2 + 1, strlen(dot2 + 1)), KE_OK);
 	assert_int_equal(n, 64);
 	hash_sha256(digest, t.access, (size_t)(dot2 - t.access));
-	assert_int_equal(verify_p256(k.token, digest, sig), KE_OK);
+	assert_int_equal(p256_verify(k.token, digest, sig), KE_OK);
 	digest[0] ^= 1;
-	assert_int_equal(verify_p256(k.token, digest, sig), KE_CRYPTO);
+	assert_int_equal(p256_verify(k.token, digest, sig), KE_CRYPTO);
 	stop_role(&p);
 }
 

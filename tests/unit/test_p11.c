@@ -15,7 +15,7 @@
 #include "hsm/p11/make.h"
 #include "hsm/p11/op.h"
 #include "hsm/p11/prove.h"
-#include "hsm/p11/verify.h"
+#include "policy/p256.h"
 #include "policy/hash.h"
 #include "tests/unit/hsm_fixture.h"
 
@@ -407,9 +407,9 @@ static void test_signatures(void **state)
 	enter_with_keys(&p, &ring);
 	k = key_ring_get(&ring, KEY_TOKEN, 0);
 	assert_int_equal(op_sign_p256(&p, k->handle, digest, sig), KE_OK);
-	assert_int_equal(verify_p256(k->pub, digest, sig), KE_OK);
+	assert_int_equal(p256_verify(k->pub, digest, sig), KE_OK);
 	sig[40] ^= 1;
-	assert_int_equal(verify_p256(k->pub, digest, sig), KE_CRYPTO);
+	assert_int_equal(p256_verify(k->pub, digest, sig), KE_CRYPTO);
 	k = key_ring_get(&ring, KEY_LOG, 0);
 	assert_int_equal(op_sign_ed25519(&p, k->handle, "text", 4, sig), KE_OK);
 	assert_int_equal(crypto_sign_verify_detached(sig, (const uint8_t *)"text", 4, k->pub), 0);

@@ -4,7 +4,7 @@
  */
 #include <sodium.h>
 
-#include "hsm/p11/verify.h"
+#include "policy/p256.h"
 #include "policy/hash.h"
 #include "tests/unit/hsm_peer.h"
 
@@ -45,7 +45,7 @@ static void test_tls_sign(void **state)
 		wire_get_raw(&p.in, sig, 64);
 		assert_int_equal(wire_end(&p.in), KE_OK);
 		hash_sha256(digest, in, n);
-		assert_int_equal(verify_p256(pub, digest, sig), KE_OK);
+		assert_int_equal(p256_verify(pub, digest, sig), KE_OK);
 	}
 	stop_role(&p);
 }

@@ -1,24 +1,25 @@
 /*
- * P-256 in software: see verify.h. Runs in hsm, tlskey and keyadm.
+ * P-256 in software: see p256.h.
  */
-#include "hsm/p11/verify.h"
+#include "policy/p256.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
+#include <string.h>
 
-#include "hsm/p11/p11.h"
-
-EVP_PKEY *verify_p256_key(const uint8_t pub[65])
+EVP_PKEY *p256_key(const uint8_t pub[P256_POINT])
 {
+	uint8_t copy[P256_POINT];
 	char group[] = "P-256";
 	OSSL_PARAM params[] = {
 	    OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
-	    OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, p11_in(pub), 65),
+	    OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy, sizeof(copy)),
 	    OSSL_PARAM_construct_end(),
 	};
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 	EVP_PKEY *key = NULL;
 
+	memcpy(copy, pub, sizeof(copy));
 	if (ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
 	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
 		key = NULL;
@@ -26,7 +27,7 @@ EVP_PKEY *verify_p256_key(const uint8_t pub[65])
 	return key;
 }
 
-int verify_p256_der(const uint8_t sig[64], uint8_t out[80], size_t *n)
+int p256_der(const uint8_t sig[P256_SIG], uint8_t out[P256_DER_MAX], size_t *n)
 {
 	ECDSA_SIG *s = ECDSA_SIG_new();
 	BIGNUM *a = BN_bin2bn(sig, 32, NULL), *b = BN_bin2bn(sig + 32, 32, NULL);
@@ -38,7 +39,7 @@ int verify_p256_der(const uint8_t sig[64], uint8_t out[80], size_t *n)
 		goto out;
 	}
 	len = i2d_ECDSA_SIG(s, NULL);
-	if (len <= 0 || len > 80)
+	if (len <= 0 || len > P256_DER_MAX)
 		goto out;
 	len = i2d_ECDSA_SIG(s, &out);
 	*n = (size_t)len;
@@ -48,16 +49,17 @@ out:
 	return r;
 }
 
-int verify_p256(const uint8_t pub[65], const uint8_t digest[32], const uint8_t sig[64])
+int p256_verify(
+    const uint8_t pub[P256_POINT], const uint8_t digest[32], const uint8_t sig[P256_SIG])
 {
-	EVP_PKEY *key = verify_p256_key(pub);
+	EVP_PKEY *key = p256_key(pub);
 	EVP_PKEY_CTX *ctx = key != NULL ? EVP_PKEY_CTX_new(key, NULL) : NULL;
-	uint8_t der[80];
+	uint8_t der[P256_DER_MAX];
 	size_t n = 0;
 	int r = KE_CRYPTO;
 
-	if (ctx != NULL && verify_p256_der(sig, der, &n) == KE_OK &&
-	    EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_verify(ctx, der, n, digest, 32) == 1)
+	if (ctx != NULL && p256_der(sig, der, &n) == KE_OK && EVP_PKEY_verify_init(ctx) == 1 &&
+	    EVP_PKEY_verify(ctx, der, n, digest, 32) == 1)
 		r = KE_OK;
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(key);
