@@ -15,7 +15,6 @@
 
 #include "daemon/engine/engine.h"
 #include "daemon/msg/log.h"
-#include "daemon/msg/start.h"
 #include "db/db.h"
 #include "db/db_idem.h"
 #include "db/db_meta.h"
@@ -48,20 +47,19 @@ void boot_configure(struct engine *e)
 	free(buf);
 }
 
-static void keep(struct boot_peers *peers, enum role role, uint8_t index, int fd)
+static void keep(struct boot_peers *peers, const struct start_peer *who, int fd)
 {
 	if (peers->n == BOOT_PEERS)
 		fatal("parent hands over more channels than there are peers");
-	peers->peer[peers->n].role = role;
-	peers->peer[peers->n].index = index;
+	peers->peer[peers->n].who = *who;
 	peers->peer[peers->n++].fd = fd;
 }
 
 int boot_wait_hsm(struct boot_peers *peers)
 {
 	const struct timeval patience = {.tv_sec = HSM_S};
-	uint8_t *buf = malloc(MSG_MAX), index;
-	enum role role;
+	uint8_t *buf = malloc(MSG_MAX);
+	struct start_peer who;
 	struct msg m;
 	int fd;
 
@@ -74,16 +72,16 @@ int boot_wait_hsm(struct boot_peers *peers)
 			_exit(1); /* parent gave up; it has said why */
 		if (r != KE_OK)
 			fatal("control channel: %s", ke_words(r));
-		switch (start_control(ROLE_ENGINE, &m, &role, &index)) {
+		switch (start_control(ROLE_ENGINE, &m, &who)) {
 		case START_PEER:
-			keep(peers, role, index, m.fd);
+			keep(peers, &who, m.fd);
 			break;
 		case START_STOP:
 			_exit(0);
 		default:
 			fatal("parent sent message %u before the start", m.type);
 		}
-		if (role == ROLE_HSM)
+		if (who.role == ROLE_HSM)
 			break;
 	}
 	free(buf);

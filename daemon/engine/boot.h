@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "daemon/engine/peers.h"
-#include "daemon/msg/role.h"
 
 struct engine;
 
@@ -20,8 +19,7 @@ struct engine;
 struct boot_peers {
 	unsigned n;
 	struct {
-		enum role role;
-		uint8_t index;
+		struct start_peer who;
 		int fd;
 	} peer[BOOT_PEERS];
 };

@@ -200,7 +200,7 @@ static int on_status(struct engine *e, struct ctl_client *c)
 static int on_message(void *arg, struct chan *chan, const struct msg *m)
 {
 	struct engine *e = arg;
-	struct ctl_client *c = &e->ctl.client[chan_index(chan)];
+	struct ctl_client *c = &e->ctl.client[chan_peer(chan)->index];
 	struct wire_in in;
 
 	/* one question at a time: there is one place to remember whose answer is due */
@@ -221,7 +221,7 @@ static int on_message(void *arg, struct chan *chan, const struct msg *m)
 static void on_closed(void *arg, struct chan *chan)
 {
 	struct engine *e = arg;
-	struct ctl_client *c = &e->ctl.client[chan_index(chan)];
+	struct ctl_client *c = &e->ctl.client[chan_peer(chan)->index];
 
 	job_cancel(e, &c->job);
 	c->chan = NULL;
@@ -231,6 +231,7 @@ static void on_closed(void *arg, struct chan *chan)
 void ctl_attach(struct engine *e, int fd)
 {
 	struct ctl_client *c = e->ctl.client, *end = c + CTL_CLIENTS;
+	struct start_peer who = {.role = ROLE_CTL};
 
 	while (c < end && c->chan != NULL)
 		c++;
@@ -241,8 +242,8 @@ void ctl_attach(struct engine *e, int fd)
 	}
 	c->serial = ++e->ctl.serial;
 	c->until_ms = engine_clock_ms() + CLIENT_MS;
-	c->chan = chan_new(e->base, fd, ROLE_ENGINE, ROLE_CTL, (uint8_t)(c - e->ctl.client),
-	    CTL_QUEUE, on_message, on_closed, e);
+	who.index = (uint8_t)(c - e->ctl.client);
+	c->chan = chan_new(e->base, fd, ROLE_ENGINE, &who, CTL_QUEUE, on_message, on_closed, e);
 }
 
 void ctl_expire(struct engine *e, int64_t now_ms)

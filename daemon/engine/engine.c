@@ -19,9 +19,9 @@
 
 #define TICK_MS 250
 
-static void on_peer(void *arg, enum role peer, uint8_t index, int fd)
+static void on_peer(void *arg, const struct start_peer *peer, int fd)
 {
-	peers_attach(arg, peer, index, fd);
+	peers_attach(arg, peer, fd);
 }
 
 static void on_other(void *arg, const struct msg *m)
@@ -61,7 +61,7 @@ static void start_loop(struct engine *e, const struct boot_peers *early)
 	if (ev == NULL || event_add(ev, &tick) != 0)
 		fatal("out of memory");
 	for (unsigned i = 0; i < early->n; i++)
-		peers_attach(e, early->peer[i].role, early->peer[i].index, early->peer[i].fd);
+		peers_attach(e, &early->peer[i].who, early->peer[i].fd);
 	maint_start(e);
 	control_start(e->base, ROLE_ENGINE, &cbs, e);
 }

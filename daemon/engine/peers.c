@@ -11,7 +11,6 @@
 #include "daemon/engine/engine.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
-#include "daemon/msg/start.h"
 
 #define NET_QUEUE 2048 /* unsent answers; beyond NET_HIGH the net is not read from */
 #define NET_HIGH  256
@@ -19,8 +18,11 @@
 #define HSM_QUEUE JOBS_MAX
 #define KDF_QUEUE 4
 
-static struct peer *peer_of(struct engine *e, enum role role, uint8_t index)
+static struct peer *peer_of(struct engine *e, const struct start_peer *who)
 {
+	enum role role = who->role;
+	uint8_t index = who->index;
+
 	if (role == ROLE_HSM && index == 0)
 		return &e->peers.hsm;
 	if (role == ROLE_NET && index < PEERS_NETS)
@@ -33,7 +35,7 @@ static struct peer *peer_of(struct engine *e, enum role role, uint8_t index)
 static int from_net(void *arg, struct chan *c, const struct msg *m)
 {
 	struct engine *e = arg;
-	uint8_t index = chan_index(c);
+	uint8_t index = chan_peer(c)->index;
 	struct wire_in in;
 
 	if (m->type == MSG_API_REQ)
@@ -50,43 +52,44 @@ static int from_hsm(void *arg, struct chan *c, const struct msg *m)
 
 static int from_kdf(void *arg, struct chan *c, const struct msg *m)
 {
-	return kdf_answer(arg, chan_index(c), m);
+	return kdf_answer(arg, chan_peer(c)->index, m);
 }
 
 static void on_closed(void *arg, struct chan *c)
 {
 	struct engine *e = arg;
-	enum role role = chan_peer(c);
-	uint8_t index = chan_index(c);
-	struct peer *p = peer_of(e, role, index);
+	const struct start_peer *who = chan_peer(c);
+	struct peer *p = peer_of(e, who);
 
 	if (p->chan != c)
 		return; /* its successor is here already */
 	p->chan = NULL;
 	if (e->stopping)
 		return;
-	log_warn("%s %u is gone", role_word(role), index);
-	if (role == ROLE_HSM)
+	log_warn("%s %u is gone", role_word(who->role), who->index);
+	if (who->role == ROLE_HSM)
 		hsm_gone(e);
-	if (role == ROLE_KDF)
-		kdf_gone(e, index);
+	if (who->role == ROLE_KDF)
+		kdf_gone(e, who->index);
 }
 
-void peers_attach(struct engine *e, enum role role, uint8_t index, int fd)
+void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 {
-	struct peer *p = peer_of(e, role, index);
+	enum role role = who->role;
+	struct peer *p = peer_of(e, who);
 	chan_message_cb *cb = role == ROLE_NET ? from_net : role == ROLE_HSM ? from_hsm : from_kdf;
 	size_t queue = role == ROLE_NET ? NET_QUEUE : role == ROLE_HSM ? HSM_QUEUE : KDF_QUEUE;
 
 	if (p == NULL)
-		fatal("parent offers %s %u, which engine does not know", role_word(role), index);
+		fatal(
+		    "parent offers %s %u, which engine does not know", role_word(role), who->index);
 	if (p->chan != NULL) {
 		struct chan *old = p->chan;
 
 		on_closed(e, old);
 		chan_free(old);
 	}
-	p->chan = chan_new(e->base, fd, ROLE_ENGINE, role, index, queue, cb, on_closed, e);
+	p->chan = chan_new(e->base, fd, ROLE_ENGINE, who, queue, cb, on_closed, e);
 	p->serial = ++e->peers.serial;
 	p->paused = false;
 	if (role == ROLE_HSM)
@@ -102,8 +105,8 @@ static void give_up(struct engine *e, uint8_t index)
 
 	log_warn("net %u does not take its messages", index);
 	e->peers.net[index].chan = NULL;
+	start_blame(ROLE_ENGINE, chan_peer(c));
 	chan_free(c);
-	start_blame(ROLE_ENGINE, ROLE_NET, index);
 }
 
 static void deliver_answer(struct engine *e, const struct turn_out *o)

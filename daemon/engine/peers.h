@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "daemon/api/apimsg.h"
-#include "daemon/msg/role.h"
+#include "daemon/msg/start.h"
 
 #define PEERS_NETS 16
 #define PEERS_KDFS 16
@@ -32,7 +32,7 @@ struct peers {
 };
 
 /* A fresh channel to a peer, owned from now on; one that engine cannot have is fatal. */
-void peers_attach(struct engine *e, enum role role, uint8_t index, int fd);
+void peers_attach(struct engine *e, const struct start_peer *who, int fd);
 
 /* Sends one item of the turn; what cannot be delivered is dropped, and its job failed. */
 void peers_deliver(struct engine *e, const struct turn_out *o);

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
-#include "daemon/msg/start.h"
 
 /* Messages taken in one go, so that one busy peer does not starve the others. */
 #define CHAN_BURST 64
@@ -31,8 +30,8 @@ struct chan {
 	struct event *readable, *writable;
 	STAILQ_HEAD(, unsent) unsent;
 	size_t queued, queue;
-	enum role self, peer;
-	uint8_t index;
+	enum role self;
+	struct start_peer peer;
 	int fd;
 	bool busy; /* inside a callback: freeing waits */
 	bool dead;
@@ -90,13 +89,13 @@ static void closed(struct chan *c)
 /* The peer sent what it must not. */
 static void blame(struct chan *c)
 {
-	if (role_rank(c->peer) > role_rank(c->self))
-		fatal("%s sent garbage", role_word(c->peer));
+	if (role_rank(c->peer.role) > role_rank(c->self))
+		fatal("%s sent garbage", role_word(c->peer.role));
 	/* a client of the control socket is nobody's child: closing it is all */
-	if (c->peer == ROLE_CTL)
+	if (c->peer.role == ROLE_CTL)
 		log_security("a client of the control socket sent garbage");
 	else
-		start_blame(c->self, c->peer, c->index);
+		start_blame(c->self, &c->peer);
 	closed(c);
 }
 
@@ -107,7 +106,7 @@ static bool drain(struct chan *c)
 	uint8_t *buf = buffer();
 
 	for (int i = 0; i < CHAN_BURST; i++) {
-		int r = msg_recv(c->fd, c->self, c->peer, RUN, buf, &m);
+		int r = msg_recv(c->fd, c->self, c->peer.role, RUN, buf, &m);
 
 		if (r == KE_AGAIN)
 			return true;
@@ -130,7 +129,7 @@ static bool drain(struct chan *c)
 			return false;
 		}
 		if (r != KE_OK)
-			fatal("message of %s: %s", role_word(c->peer), ke_words(r));
+			fatal("message of %s: %s", role_word(c->peer.role), ke_words(r));
 		if (!event_pending(c->readable, EV_READ, NULL))
 			return true; /* paused by the callback */
 	}
@@ -170,20 +169,20 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	event_del(c->writable);
 }
 
-struct chan *chan_new(struct event_base *base, int fd, enum role self, enum role peer,
-    uint8_t index, size_t queue, chan_message_cb *on_message, chan_closed_cb *on_closed, void *arg)
+struct chan *chan_new(struct event_base *base, int fd, enum role self,
+    const struct start_peer *peer, size_t queue, chan_message_cb *on_message,
+    chan_closed_cb *on_closed, void *arg)
 {
 	struct chan *c = calloc(1, sizeof *c);
 
 	if (c == NULL)
 		fatal("out of memory");
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-		fatal("fcntl on the channel of %s", role_word(peer));
+		fatal("fcntl on the channel of %s", role_word(peer->role));
 	*c = (struct chan){
 	    .queue = queue,
 	    .self = self,
-	    .peer = peer,
-	    .index = index,
+	    .peer = *peer,
 	    .fd = fd,
 	    .on_message = on_message,
 	    .on_closed = on_closed,
@@ -246,14 +245,9 @@ void chan_pause(struct chan *c, bool pause)
 		event_add(c->readable, NULL);
 }
 
-enum role chan_peer(const struct chan *c)
+const struct start_peer *chan_peer(const struct chan *c)
 {
-	return c->peer;
-}
-
-uint8_t chan_index(const struct chan *c)
-{
-	return c->index;
+	return &c->peer;
 }
 
 void *chan_arg(const struct chan *c)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/msg/msg.h"
+#include "daemon/msg/start.h"
 
 struct chan;
 struct event_base;
@@ -24,8 +24,9 @@ typedef int chan_message_cb(void *arg, struct chan *c, const struct msg *m);
 typedef void chan_closed_cb(void *arg, struct chan *c);
 
 /* Takes over fd (made non-blocking). queue: at most that many unsent messages. */
-struct chan *chan_new(struct event_base *base, int fd, enum role self, enum role peer,
-    uint8_t index, size_t queue, chan_message_cb *on_message, chan_closed_cb *on_closed, void *arg);
+struct chan *chan_new(struct event_base *base, int fd, enum role self,
+    const struct start_peer *peer, size_t queue, chan_message_cb *on_message,
+    chan_closed_cb *on_closed, void *arg);
 void chan_free(struct chan *c); /* closes; no callback */
 
 /* Sends or queues; KE_FULL when the queue is full. fd is duplicated when queued. */
@@ -36,8 +37,7 @@ size_t chan_queued(const struct chan *c);
 /* Back-pressure: stop or go on reading from this peer. */
 void chan_pause(struct chan *c, bool pause);
 
-enum role chan_peer(const struct chan *c);
-uint8_t chan_index(const struct chan *c);
+const struct start_peer *chan_peer(const struct chan *c);
 void *chan_arg(const struct chan *c);
 
 #endif

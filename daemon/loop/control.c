@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
-#include "daemon/msg/start.h"
 
 struct control {
 	enum role self;
@@ -21,8 +20,7 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *c = arg;
 	struct msg m;
-	enum role role;
-	uint8_t index;
+	struct start_peer peer;
 	int r = msg_recv(fd, c->self, ROLE_PARENT, RUN, c->buf, &m);
 
 	(void)what;
@@ -30,11 +28,11 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 		_exit(0); /* parent is gone; so are we */
 	if (r != KE_OK)
 		fatal("control channel: %s", ke_words(r));
-	switch (start_control(c->self, &m, &role, &index)) {
+	switch (start_control(c->self, &m, &peer)) {
 	case START_PING:
 		break;
 	case START_PEER:
-		c->cbs.peer(c->arg, role, index, m.fd);
+		c->cbs.peer(c->arg, &peer, m.fd);
 		break;
 	case START_STOP:
 		c->cbs.stop(c->arg);

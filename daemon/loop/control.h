@@ -5,13 +5,13 @@
 #ifndef DAEMON_LOOP_CONTROL_H
 #define DAEMON_LOOP_CONTROL_H
 
-#include "daemon/msg/msg.h"
+#include "daemon/msg/start.h"
 
 struct event_base;
 
 struct control_cbs {
 	/* A fresh channel to a peer: the callee owns fd. A former one to the same peer is stale. */
-	void (*peer)(void *arg, enum role peer, uint8_t index, int fd);
+	void (*peer)(void *arg, const struct start_peer *peer, int fd);
 	/* Any other message of parent's (MSG_ENGINE_CLIENT); the callee owns m->fd. */
 	void (*other)(void *arg, const struct msg *m);
 	/* Finish and leave the loop. */

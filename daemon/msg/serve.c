@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
-#include "daemon/msg/start.h"
 
 struct server {
 	enum role self;
@@ -27,40 +26,39 @@ static void close_peer(struct serve_peer *p)
 }
 
 /* A new channel replaces an older one to the same peer. */
-static void add_peer(struct server *s, enum role role, uint8_t index, int fd)
+static void add_peer(struct server *s, const struct start_peer *who, int fd)
 {
 	struct serve_peer *slot = NULL;
 
 	for (size_t i = 0; i < SERVE_PEERS; i++) {
 		struct serve_peer *p = &s->peers[i];
 
-		if (p->fd >= 0 && p->role == role && p->index == index)
+		if (p->fd >= 0 && p->who.role == who->role && p->who.index == who->index)
 			close_peer(p);
 		if (p->fd < 0 && slot == NULL)
 			slot = p;
 	}
 	if (slot == NULL)
 		fatal("more than %d peers", SERVE_PEERS);
-	*slot = (struct serve_peer){.fd = fd, .role = role, .index = index};
+	*slot = (struct serve_peer){.fd = fd, .who = *who};
 }
 
 /* False when it is time to leave. */
 static bool control(struct server *s)
 {
 	struct msg m;
-	enum role role;
-	uint8_t index;
+	struct start_peer who;
 	int r = msg_recv(MSG_CTL_FD, s->self, ROLE_PARENT, RUN, s->in, &m);
 
 	if (r == KE_CLOSED)
 		return false;
 	if (r != KE_OK)
 		fatal("control channel: %s", ke_words(r));
-	switch (start_control(s->self, &m, &role, &index)) {
+	switch (start_control(s->self, &m, &who)) {
 	case START_STOP:
 		return false;
 	case START_PEER:
-		add_peer(s, role, index, m.fd);
+		add_peer(s, &who, m.fd);
 		return true;
 	case START_PING:
 		return true;
@@ -72,9 +70,9 @@ static bool control(struct server *s)
 
 static void blame(struct server *s, struct serve_peer *p)
 {
-	if (role_rank(p->role) > role_rank(s->self))
-		fatal("%s sent garbage", role_word(p->role));
-	start_blame(s->self, p->role, p->index);
+	if (role_rank(p->who.role) > role_rank(s->self))
+		fatal("%s sent garbage", role_word(p->who.role));
+	start_blame(s->self, &p->who);
 	close_peer(p);
 }
 
@@ -84,7 +82,7 @@ static bool answer(struct server *s, struct serve_peer *p)
 	bool last = false;
 	struct msg m;
 	struct wire_out w;
-	int r = msg_recv(p->fd, s->self, p->role, RUN, s->in, &m);
+	int r = msg_recv(p->fd, s->self, p->who.role, RUN, s->in, &m);
 
 	if (r == KE_CLOSED || r == KE_IO) {
 		close_peer(p);

@@ -8,14 +8,14 @@
 #define DAEMON_MSG_SERVE_H
 
 #include "daemon/msg/msg.h"
+#include "daemon/msg/start.h"
 #include "daemon/msg/wire.h"
 
 #define SERVE_PEERS 16
 
 struct serve_peer {
 	int fd; /* -1: free */
-	enum role role;
-	uint8_t index;
+	struct start_peer who;
 	uint32_t uses; /* the handlers' own, for once-per-channel rules; 0 for a fresh channel */
 };
 

@@ -123,8 +123,28 @@ void start_ready(enum role self)
 	to_parent(row_of(self).ready, NULL, 0);
 }
 
-enum start_ctl start_control(enum role self, const struct msg *m, enum role *peer, uint8_t *index)
+void start_put_peer(struct wire_out *w, const struct start_peer *p)
 {
+	wire_put_u8(w, (uint8_t)p->role);
+	wire_put_u8(w, p->index);
+	wire_put_u32(w, p->life);
+}
+
+int start_get_peer(struct wire_in *r, struct start_peer *p)
+{
+	uint8_t role = wire_get_u8(r);
+
+	p->role = (enum role)role;
+	p->index = wire_get_u8(r);
+	p->life = wire_get_u32(r);
+	if (r->err == KE_OK && role >= ROLE_COUNT)
+		return KE_RANGE;
+	return wire_end(r);
+}
+
+enum start_ctl start_control(enum role self, const struct msg *m, struct start_peer *peer)
+{
+	struct wire_in r;
 	struct role_row row = row_of(self);
 
 	if (m->type == row.ping) {
@@ -135,20 +155,22 @@ enum start_ctl start_control(enum role self, const struct msg *m, enum role *pee
 		return START_STOP;
 	if (m->type != row.peer)
 		return START_OTHER;
-	if (m->body[0] >= ROLE_COUNT)
-		fatal("parent names peer role %u", m->body[0]);
-	*peer = (enum role)m->body[0];
-	*index = m->body[1];
+	wire_in_init(&r, m->body, m->len);
+	if (start_get_peer(&r, peer) != KE_OK)
+		fatal("parent names peer role %u", (unsigned)peer->role);
 	return START_PEER;
 }
 
-void start_blame(enum role self, enum role peer, uint8_t index)
+void start_blame(enum role self, const struct start_peer *peer)
 {
 	uint16_t type = row_of(self).blame;
-	uint8_t body[2] = {(uint8_t)peer, index};
+	uint8_t body[START_PEER_BYTES];
+	struct wire_out w;
 
-	log_security("%s %u broke the protocol", role_word(peer), index);
+	log_security("%s %u broke the protocol", role_word(peer->role), peer->index);
+	wire_out_init(&w, body, sizeof body);
+	start_put_peer(&w, peer);
 	/* kdf has nobody below it to blame */
 	if (type != 0)
-		to_parent(type, body, sizeof body);
+		to_parent(type, body, w.len);
 }

@@ -18,6 +18,17 @@
 
 struct sandbox_path;
 
+/* A peer as parent introduces it, and as it is blamed. */
+struct start_peer {
+	enum role role;
+	uint8_t index;
+	uint32_t life; /* parent's count of its starts: a successor is not to blame */
+};
+
+#define START_PEER_BYTES 6
+void start_put_peer(struct wire_out *w, const struct start_peer *p);
+int start_get_peer(struct wire_in *r, struct start_peer *p) KE_CHECK;
+
 /* Closes every descriptor but 0-3, sets no_new_privs, PDEATHSIG, not dumpable, no core. */
 void start_early(enum role self);
 
@@ -37,12 +48,12 @@ void start_ready(enum role self);
 
 /*
  * The control messages that every role answers alike: PING is answered by PONG, a PEER message
- * yields its role and index (the descriptor stays in m->fd), STOP is reported.
+ * yields the peer (the descriptor stays in m->fd), STOP is reported.
  */
 enum start_ctl { START_OTHER, START_PING, START_PEER, START_STOP };
-enum start_ctl start_control(enum role self, const struct msg *m, enum role *peer, uint8_t *index);
+enum start_ctl start_control(enum role self, const struct msg *m, struct start_peer *peer);
 
 /* Tells parent that this peer broke the protocol; parent replaces it. The caller closes it. */
-void start_blame(enum role self, enum role peer, uint8_t index);
+void start_blame(enum role self, const struct start_peer *peer);
 
 #endif

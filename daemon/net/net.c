@@ -21,7 +21,6 @@
 #include "daemon/api/openapi.h"
 #include "daemon/loop/control.h"
 #include "daemon/msg/log.h"
-#include "daemon/msg/start.h"
 #include "daemon/net/cache.h"
 #include "daemon/net/tls.h"
 #include "daemon/net/upstream.h"
@@ -34,7 +33,7 @@
 /* What parent sends before there is a loop. */
 struct inherited {
 	int listen, limits, engine; /* -1: not come yet */
-	uint8_t engine_index;
+	struct start_peer engine_is;
 	bool conf;
 };
 
@@ -69,10 +68,9 @@ static void take_conf(struct net *n, const struct msg *m)
 
 static void take_peer(struct net *n, struct inherited *in, const struct msg *m)
 {
-	enum role peer;
-	uint8_t index;
+	struct start_peer peer;
 
-	switch (start_control(ROLE_NET, m, &peer, &index)) {
+	switch (start_control(ROLE_NET, m, &peer)) {
 	case START_STOP:
 		_exit(0);
 	case START_PEER:
@@ -80,15 +78,15 @@ static void take_peer(struct net *n, struct inherited *in, const struct msg *m)
 	default:
 		fatal("message %u of parent before the start", m->type);
 	}
-	if (peer == ROLE_TLSKEY) {
+	if (peer.role == ROLE_TLSKEY) {
 		tlskey_set(&n->key, m->fd);
-	} else if (peer == ROLE_ENGINE) {
+	} else if (peer.role == ROLE_ENGINE) {
 		if (in->engine >= 0)
 			close(in->engine);
 		in->engine = m->fd;
-		in->engine_index = index;
+		in->engine_is = peer;
 	} else {
-		fatal("net has no business with %s", role_word(peer));
+		fatal("net has no business with %s", role_word(peer.role));
 	}
 }
 
@@ -184,17 +182,17 @@ static void watch_key(struct net *n)
 		fatal("out of memory");
 }
 
-static void on_peer(void *arg, enum role peer, uint8_t index, int fd)
+static void on_peer(void *arg, const struct start_peer *peer, int fd)
 {
 	struct net *n = arg;
 
 	net_clock(n);
-	if (peer == ROLE_ENGINE) {
-		upstream_set(n, index, fd);
+	if (peer->role == ROLE_ENGINE) {
+		upstream_set(n, peer, fd);
 		return;
 	}
-	if (peer != ROLE_TLSKEY)
-		fatal("net has no business with %s", role_word(peer));
+	if (peer->role != ROLE_TLSKEY)
+		fatal("net has no business with %s", role_word(peer->role));
 	if (n->key_event != NULL)
 		event_free(n->key_event);
 	tlskey_set(&n->key, fd);
@@ -246,7 +244,7 @@ static void build_loop(struct net *n, const struct inherited *in)
 	if (n->key.fd >= 0)
 		watch_key(n);
 	if (in->engine >= 0)
-		upstream_set(n, in->engine_index, in->engine);
+		upstream_set(n, &in->engine_is, in->engine);
 	conns_accept(n);
 }
 

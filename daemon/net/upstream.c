@@ -174,12 +174,11 @@ static void on_closed(void *arg, struct chan *c)
 		lost(n);
 }
 
-void upstream_set(struct net *n, uint8_t index, int fd)
+void upstream_set(struct net *n, const struct start_peer *engine, int fd)
 {
 	if (n->engine != NULL) {
 		chan_free(n->engine);
 		lost(n);
 	}
-	n->engine = chan_new(
-	    n->base, fd, ROLE_NET, ROLE_ENGINE, index, QUEUE_ROOM, on_message, on_closed, n);
+	n->engine = chan_new(n->base, fd, ROLE_NET, engine, QUEUE_ROOM, on_message, on_closed, n);
 }

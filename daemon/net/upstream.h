@@ -9,11 +9,12 @@
 #include <stdint.h>
 
 #include "daemon/api/apimsg.h"
+#include "daemon/msg/start.h"
 
 struct net;
 
 /* A fresh channel; a former one is closed, what waited on it has failed. */
-void upstream_set(struct net *n, uint8_t index, int fd);
+void upstream_set(struct net *n, const struct start_peer *engine, int fd);
 /* Is there room for one more request? */
 bool upstream_full(const struct net *n);
 /* KE_UNAVAIL without engine, KE_LONG, KE_FULL, KE_NOMEM. */

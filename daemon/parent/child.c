@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "daemon/conf/spawn.h"
+#include "daemon/msg/start.h"
 #include "daemon/parent/logs.h"
 #include "daemon/parent/roles.h"
-#include "hsm/role/exit.h"
 #include "hsm/role/exit.h"
 
 /* A role that ends with status 0 after so long has asked to be replaced (KEYS.md section 1). */
@@ -90,6 +90,7 @@ static int spawn(struct parent *p, struct child *c)
 		close(log[0]);
 		return r;
 	}
+	c->life++;
 	c->log = log[0];
 	c->line_len = 0;
 	c->spoke = false;
@@ -109,9 +110,13 @@ static void tell(
 
 static void introduce(struct parent *p, struct child *to, const struct child *peer, int fd)
 {
-	uint8_t body[2] = {(uint8_t)peer->role, peer->index};
+	const struct start_peer who = {peer->role, peer->index, peer->life};
+	uint8_t body[START_PEER_BYTES];
+	struct wire_out w;
 
-	tell(p, to, roles_messages(to->role)->peer, body, sizeof body, fd);
+	wire_out_init(&w, body, sizeof body);
+	start_put_peer(&w, &who);
+	tell(p, to, roles_messages(to->role)->peer, body, w.len, fd);
 }
 
 static void link_peers(struct parent *p, struct child *c)
@@ -171,7 +176,7 @@ void child_stop(struct parent *p, struct child *c)
 	tell(p, c, roles_messages(c->role)->stop, NULL, 0, -1);
 }
 
-static struct child *find(struct parent *p, unsigned role, unsigned index)
+static struct child *find(struct parent *p, enum role role, uint8_t index)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->children[i].role == role && p->children[i].index == index)
@@ -179,15 +184,29 @@ static struct child *find(struct parent *p, unsigned role, unsigned index)
 	return NULL;
 }
 
-/* Only a more trusted peer can blame, and only one that it has a channel to. */
+/*
+ * Only a more trusted peer can blame, and only one that it has a channel to. A process that has
+ * been replaced meanwhile is past blame, and its successor has done nothing.
+ */
 static bool blame(struct parent *p, struct child *c, const struct msg *m)
 {
-	struct child *peer = find(p, m->body[0], m->body[1]);
+	struct start_peer who;
+	struct child *peer;
+	struct wire_in r;
 	char why[64];
 
-	if (peer == NULL || !roles_edge(c->role, peer->role) ||
-	    role_rank(c->role) <= role_rank(peer->role))
+	wire_in_init(&r, m->body, m->len);
+	if (start_get_peer(&r, &who) != KE_OK)
 		return false;
+	peer = find(p, who.role, who.index);
+	if (peer == NULL || !roles_edge(c->role, peer->role) ||
+	    role_rank(c->role) <= role_rank(peer->role) || who.life > peer->life)
+		return false;
+	if (who.life < peer->life) {
+		logs_say(p, LOGL_INFO, "%s blames %s.%u, which is gone", role_word(c->role),
+		    role_word(peer->role), peer->index);
+		return true;
+	}
 	snprintf(why, sizeof why, "broke the protocol towards %s", role_word(c->role));
 	child_kill(p, peer, LOGL_SECURITY, why);
 	return true;

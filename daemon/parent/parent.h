@@ -36,6 +36,7 @@ enum child_state {
 struct child {
 	enum role role;
 	uint8_t index;
+	uint32_t life; /* the process is the one of the life-th start */
 	enum child_state state;
 	pid_t pid;
 	int ctl, log;        /* our ends; -1 when closed */

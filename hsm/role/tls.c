@@ -45,7 +45,7 @@ int hsm_answer_tls_sign(
 		r = op_sign_p256(&h->p, k->handle, digest, sig);
 	} else {
 		log_security("%s %u asked for a signature on something else than a handshake",
-		    role_word(peer->role), peer->index);
+		    role_word(peer->who.role), peer->who.index);
 	}
 	if (hsm_result(h, w, r))
 		wire_put_raw(w, sig, sizeof sig);

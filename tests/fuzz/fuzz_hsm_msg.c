@@ -88,7 +88,7 @@ static int run(size_t which, const uint8_t *body, size_t n, struct wire_in *in)
 	static uint8_t packet[MSG_MAX];
 	const struct msg_rule *rule;
 	struct hsm *h = requests[which].to == ROLE_HSM ? &hsm : &tlskey;
-	struct serve_peer peer = {.role = requests[which].from};
+	struct serve_peer peer = {.who.role = requests[which].from};
 	struct wire_out head, w;
 	struct msg m;
 	int r;

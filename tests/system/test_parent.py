@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import subprocess
 import time
 
@@ -26,10 +27,20 @@ def until(appliance, pattern, seconds=30):
         time.sleep(0.02)
 
 
-def garbage(pid, fd):
+def inject(pid, *words):
     """Whether it lived long enough to hear the kernel's answer is of no interest: the log tells."""
-    run = subprocess.run([INJECT, str(pid), "garbage", str(fd)], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([INJECT, str(pid), *words], capture_output=True, text=True, timeout=60)
     assert "refused" not in run.stdout and "killed" not in run.stdout, run.stdout
+
+
+def garbage(pid, fd):
+    inject(pid, "garbage", str(fd))
+
+
+def blame(pid, number, role, index, life):
+    """Has that process say to parent what a role says of a peer that broke the protocol."""
+    body = struct.pack("<BBI", role, index, life)
+    inject(pid, "send", "3", (struct.pack("<HHIQ", 1, number, len(body), 0) + body).hex())
 
 
 def channels(pid):
@@ -92,6 +103,42 @@ def test_garbage_of_engine_to_hsm_ends_engine(robust):
         (robust.dir / "klerod.log").write_text("")
     assert "towards hsm" in found[0]
     assert robust.roles()["hsm"] == hsm
+
+
+HSM_BLAME, ENGINE_BLAME, NET, ENGINE, HSM = 0x0145, 0x0143, 1, 3, 4  # msg.def, enum role
+
+
+@pytest.mark.root_only
+def test_blame_is_for_the_process_that_it_names(fresh):
+    """What hsm says of an engine that has been replaced meanwhile must not end its successor."""
+    hsm, = fresh.roles()["hsm"]
+    fresh.kill("engine")
+    fresh.wait_ready()
+    second, = fresh.roles()["engine"]
+    blame(hsm, HSM_BLAME, ENGINE, 0, 1)
+    until(fresh, r"info hsm blames engine\.0, which is gone")
+    assert fresh.roles()["engine"] == [second]
+    blame(hsm, HSM_BLAME, ENGINE, 0, 2)
+    until(fresh, rf"security engine\.0\[{second}\] broke the protocol towards hsm: killed")
+    fresh.wait_ready()
+    assert fresh.roles()["hsm"] == [hsm]
+
+
+@pytest.mark.root_only
+@pytest.mark.parametrize("role,number,body", [
+    ("hsm", HSM_BLAME, (ENGINE, 0, 1000)),  # a process that there has never been
+    ("hsm", HSM_BLAME, (NET, 0, 1)),        # no channel between them
+    ("hsm", HSM_BLAME, (ENGINE, 1, 1)),     # there is one engine
+    ("hsm", HSM_BLAME, (99, 0, 1)),         # no role
+    ("engine", ENGINE_BLAME, (HSM, 0, 1)),  # the more trusted one
+])
+def test_blame_that_nobody_may_say(robust, role, number, body):
+    pid, = robust.roles()[role]
+    others = pids(robust) - {pid}
+    blame(pid, number, *body)
+    until(robust, rf"security {role}\.\d\[{pid}\] broke the protocol towards parent: killed")
+    robust.wait_ready()
+    assert others - {robust.roles()["engine"][0]} <= pids(robust)
 
 
 # --- key holders that cannot start again ---

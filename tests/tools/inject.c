@@ -6,6 +6,7 @@
  *	inject --list             the names of the attempts
  *	inject PID ATTEMPT        one line: "killed", "refused ERRNO", or "ALLOWED RESULT"
  *	inject PID garbage FD     what is no message, written to one of its channels
+ *	inject PID send FD HEX    this packet, written to one of its channels
  *
  * The arguments are such that the kernel would do as told: a failure for another reason than a
  * refusal is "UNCLEAR", and does not pass for one. Exit status 0 when it was killed or refused.
@@ -242,7 +243,8 @@ static void load(pid_t pid, const struct attempt *a, const struct user_regs_stru
 	pid_t parent = parent_of(pid);
 
 	if (a->text != NULL)
-		poke(pid, scratch, a->text, strlen(a->text) + 1);
+		poke(pid, scratch, a->text,
+		    a->nr == SYS_write ? (size_t)a->arg[2] : strlen(a->text) + 1);
 	poke(pid, scratch + SCRATCH / 2, zero, sizeof zero);
 	regs.rip = old->rip - 2;
 	regs.rax = (unsigned long)a->nr;
@@ -338,10 +340,29 @@ static int garbage(pid_t pid, const char *fd)
 	return attempt(pid, &a);
 }
 
+static int send_packet(pid_t pid, const char *fd, const char *hex)
+{
+	char bytes[SCRATCH / 2];
+	size_t n = strlen(hex) / 2;
+	const struct attempt a = {
+	    "send", SYS_write, {strtol(fd, NULL, 10), A_TEXT, (long)n}, bytes};
+
+	for (size_t i = 0; i < n && i < sizeof bytes; i++)
+		if (sscanf(hex + 2 * i, "%2hhx", (unsigned char *)&bytes[i]) != 1)
+			n = 0;
+	if (n == 0 || n > sizeof bytes) {
+		errno = EINVAL;
+		cannot(hex);
+	}
+	return attempt(pid, &a);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[2], "garbage") == 0)
 		return garbage((pid_t)strtol(argv[1], NULL, 10), argv[3]);
+	if (argc == 5 && strcmp(argv[2], "send") == 0)
+		return send_packet((pid_t)strtol(argv[1], NULL, 10), argv[3], argv[4]);
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		for (size_t i = 0; i < ATTEMPTS; i++)
 			printf("%s\n", attempts[i].name);

@@ -32,6 +32,7 @@
 #include "daemon/api/apimsg.h"
 #include "daemon/msg/msg.h"
 #include "daemon/msg/rconf.h"
+#include "daemon/msg/start.h"
 #include "daemon/net/limit.h"
 #include "policy/jsonw.h"
 
@@ -260,13 +261,17 @@ static void release(struct harness *h, struct store *s, answerer *answer)
 
 static void give_peer(struct harness *h, enum role role, int *ours)
 {
-	uint8_t body[2] = {(uint8_t)role, 0};
+	const struct start_peer who = {.role = role, .life = 1};
+	uint8_t body[START_PEER_BYTES];
+	struct wire_out w;
 	int sv[2];
 
 	if (*ours >= 0)
 		return;
 	must(msg_pair(sv), "socketpair");
-	must(msg_send(h->parent, MSG_NET_PEER, 0, body, sizeof body, sv[1]), "peer");
+	wire_out_init(&w, body, sizeof body);
+	start_put_peer(&w, &who);
+	must(msg_send(h->parent, MSG_NET_PEER, 0, body, w.len, sv[1]), "peer");
 	close(sv[1]);
 	*ours = sv[0];
 }

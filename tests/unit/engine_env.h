@@ -67,9 +67,7 @@ __attribute__((unused)) static void env_conf(struct env *e, struct fx_child *c, 
 __attribute__((unused)) static void env_peer(
     struct fx_child *c, uint16_t type, enum role role, uint8_t index, int fd)
 {
-	uint8_t body[2] = {(uint8_t)role, index};
-
-	ENV_MUST(msg_send(c->ctl, type, 0, body, sizeof body, fd) == KE_OK);
+	fx_introduce(c, type, &(struct start_peer){role, index, 1}, fd);
 	close(fd);
 }
 

@@ -21,6 +21,7 @@
 
 #include "daemon/msg/msg.h"
 #include "daemon/msg/rconf.h"
+#include "daemon/msg/start.h"
 #include "hsm/setup/setup.h"
 
 #define FX_SO_PIN    "so-pin-4711"
@@ -139,6 +140,19 @@ __attribute__((unused)) static void fx_spawn(
 	close(sv[1]);
 	c->ctl = sv[0];
 	if (setsockopt(c->ctl, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline) != 0)
+		abort();
+}
+
+/* Hands a channel of that peer over, as parent does. */
+__attribute__((unused)) static void fx_introduce(
+    const struct fx_child *c, uint16_t type, const struct start_peer *peer, int fd)
+{
+	uint8_t body[START_PEER_BYTES];
+	struct wire_out w;
+
+	wire_out_init(&w, body, sizeof body);
+	start_put_peer(&w, peer);
+	if (w.err != KE_OK || msg_send(c->ctl, type, 0, body, w.len, fd) != KE_OK)
 		abort();
 }
 

@@ -31,6 +31,7 @@ struct peer {
 	enum role self, role;
 	int fd;
 	uint64_t id;
+	uint32_t life; /* of the peer */
 	uint8_t buf[MSG_MAX];
 	struct wire_in in; /* the last answer, after its result */
 };
@@ -77,16 +78,14 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 /* A fresh channel of that peer, handed over as parent does. */
 U static void connect_as(struct peer *p, enum role role, uint8_t index)
 {
-	uint8_t body[2] = {(uint8_t)role, index};
 	struct timeval deadline = {.tv_sec = FX_WAIT_S};
 	int sv[2];
 
 	if (p->fd >= 0)
 		close(p->fd);
 	assert_int_equal(msg_pair(sv), KE_OK);
-	assert_int_equal(msg_send(p->c.ctl, p->self == ROLE_HSM ? MSG_HSM_PEER : MSG_TLSKEY_PEER, 0,
-			     body, 2, sv[1]),
-	    KE_OK);
+	fx_introduce(&p->c, p->self == ROLE_HSM ? MSG_HSM_PEER : MSG_TLSKEY_PEER,
+	    &(struct start_peer){role, index, ++p->life}, sv[1]);
 	close(sv[1]);
 	assert_int_equal(setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline), 0);
 	p->fd = sv[0];
@@ -98,6 +97,7 @@ U static void start_role(struct peer *p, enum role self)
 	struct msg m;
 
 	p->fd = -1;
+	p->life = 0;
 	p->self = self;
 	p->id = 1;
 	fx_spawn(&ctx.f, &p->c, "klerod-hsm", role_word(self));
@@ -140,12 +140,15 @@ U static int ask(struct peer *p, uint16_t type, const void *body, size_t n)
 U static void expect_blame(struct peer *p, uint16_t type, const void *body, size_t n)
 {
 	enum role role = p->role;
+	struct start_peer who;
 	struct msg m;
 
 	assert_int_equal(ask(p, type, body, n), KE_CLOSED);
 	assert_int_equal(msg_recv(p->c.ctl, ROLE_PARENT, p->self, RUN, p->buf, &m), KE_OK);
 	assert_int_equal(m.type, p->self == ROLE_HSM ? MSG_HSM_BLAME : MSG_TLSKEY_BLAME);
-	assert_int_equal(m.body[0], role);
+	wire_in_init(&p->in, m.body, m.len);
+	assert_int_equal(start_get_peer(&p->in, &who), KE_OK);
+	assert_true(who.role == role && who.index == 0 && who.life == p->life);
 	connect_as(p, role, 0);
 }
 

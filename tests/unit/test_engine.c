@@ -292,6 +292,8 @@ static void garbage_from_net(void **state)
 {
 	struct pollfd p = {.fd = env.net, .events = POLLIN};
 	uint8_t garbage[64] = {0xff, 0xff};
+	struct start_peer who;
+	struct wire_in in;
 	struct msg m;
 
 	(void)state;
@@ -301,7 +303,9 @@ static void garbage_from_net(void **state)
 	assert_int_equal(
 	    msg_recv(env.engine.ctl, ROLE_PARENT, ROLE_ENGINE, RUN, env.buf, &m), KE_OK);
 	assert_int_equal(m.type, MSG_ENGINE_BLAME);
-	assert_int_equal(m.body[0], ROLE_NET);
+	wire_in_init(&in, m.body, m.len);
+	assert_int_equal(start_get_peer(&in, &who), KE_OK);
+	assert_true(who.role == ROLE_NET && who.index == 0 && who.life == 1);
 	env_join_net(&env);
 }
 

@@ -118,7 +118,7 @@ static uint8_t answer[MSG_BODY_MAX];
 /* One request as serve() hands it over; *r is the result in the answer. */
 static int handle(struct hsm *h, const struct request *q, int *r, size_t *len)
 {
-	struct serve_peer peer = {.role = ROLE_ENGINE};
+	struct serve_peer peer = {.who.role = ROLE_ENGINE};
 	struct msg m = {.type = q->type, .id = 1, .body = q->body, .len = q->n, .fd = -1};
 	struct wire_out w;
 	struct wire_in in;

@@ -16,6 +16,7 @@
 
 #include "daemon/msg/msg.h"
 #include "daemon/msg/rconf.h"
+#include "daemon/msg/start.h"
 #include "daemon/msg/wire.h"
 
 static size_t packet(uint8_t *buf, uint16_t version, uint16_t type, uint32_t length, size_t body)
@@ -228,12 +229,12 @@ static void test_descriptors(void **state)
 	(void)state;
 	pair(sv);
 	before = open_fds();
-	send_fds(sv[0], MSG_NET_PEER, 2, 1);
+	send_fds(sv[0], MSG_NET_PEER, START_PEER_BYTES, 1);
 	assert_int_equal(msg_recv(sv[1], ROLE_NET, ROLE_PARENT, RUN, buf, &m), KE_OK);
 	assert_true(m.fd >= 0);
 	assert_true((fcntl(m.fd, F_GETFD) & FD_CLOEXEC) != 0);
 	close(m.fd);
-	send_fds(sv[0], MSG_NET_PEER, 2, 2);
+	send_fds(sv[0], MSG_NET_PEER, START_PEER_BYTES, 2);
 	assert_int_equal(msg_recv(sv[1], ROLE_NET, ROLE_PARENT, RUN, buf, &m), KE_PEER);
 	send_fds(sv[0], MSG_NET_PING, 0, 1);
 	assert_int_equal(msg_recv(sv[1], ROLE_NET, ROLE_PARENT, RUN, buf, &m), KE_PEER);
