@@ -58,6 +58,23 @@ U static void provision(void)
 	assert_int_equal(code, 0);
 }
 
+/* cmocka's group functions of every test that needs both tokens. */
+U static int peer_setup(void **state)
+{
+	(void)state;
+	if (sodium_init() < 0)
+		return 1;
+	provision();
+	return 0;
+}
+
+U static int peer_teardown(void **state)
+{
+	(void)state;
+	fx_end(&ctx.f);
+	return 0;
+}
+
 U static void configure(struct peer *p, const char *label, const char *pin)
 {
 	static uint8_t buf[MSG_MAX];

@@ -348,22 +348,6 @@ static void test_bad_starts(void **state)
 
 /* --- */
 
-static int setup(void **state)
-{
-	(void)state;
-	if (sodium_init() < 0)
-		return 1;
-	provision();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fx_end(&ctx.f);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,5 +362,5 @@ int main(void)
 	    cmocka_unit_test(test_bad_starts),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, peer_setup, peer_teardown);
 }
