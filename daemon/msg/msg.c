@@ -33,6 +33,25 @@ const struct msg_rule *msg_rule(uint16_t type)
 	return NULL;
 }
 
+#define EVERY(R)                                                                                   \
+	MSG_##R##_CONF, MSG_##R##_READY, MSG_##R##_PEER, MSG_##R##_PING, MSG_##R##_PONG,           \
+	    MSG_##R##_STOP
+
+/* Nobody below kdf is its peer, so it has nobody to blame. */
+static const struct msg_of_role of_role[ROLE_COUNT] = {
+    [ROLE_NET] = {EVERY(NET), MSG_NET_BLAME},
+    [ROLE_TLSKEY] = {EVERY(TLSKEY), MSG_TLSKEY_BLAME},
+    [ROLE_ENGINE] = {EVERY(ENGINE), MSG_ENGINE_BLAME},
+    [ROLE_HSM] = {EVERY(HSM), MSG_HSM_BLAME},
+    [ROLE_KDF] = {EVERY(KDF), 0},
+    [ROLE_KEYADM] = {.conf = MSG_KEYADM_CONF},
+};
+
+const struct msg_of_role *msg_of_role(enum role role)
+{
+	return &of_role[(unsigned)role < ROLE_COUNT ? role : ROLE_PARENT];
+}
+
 int msg_send(int sock, uint16_t type, uint64_t id, const void *body, size_t len, int fd)
 {
 	uint8_t hdr[MSG_HDR];

@@ -50,6 +50,14 @@ const struct msg_rule *msg_rule(uint16_t type);
 /* All rules, in msg.def's order; *n is their number. */
 const struct msg_rule *msg_rules(size_t *n);
 
+/* The messages that every child has, by their use; 0 where the role has none. */
+struct msg_of_role {
+	uint16_t conf, ready, peer, ping, pong, stop, blame;
+};
+
+/* Never NULL; all zeros for who is nobody's child. */
+const struct msg_of_role *msg_of_role(enum role role);
+
 /*
  * Sends one message. fd is -1 or a descriptor to duplicate into the receiver; it stays the
  * caller's. KE_FULL when a non-blocking socket has no room, KE_CLOSED when the peer is gone,

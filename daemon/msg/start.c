@@ -9,51 +9,20 @@
 #include "daemon/msg/log.h"
 #include "sandbox/sandbox.h"
 
-/* Each role's own message numbers and profile, in one row. */
-struct role_row {
-	uint16_t ready, ping, pong, peer, stop, blame;
-	enum sandbox_profile profile;
-};
-
-#define ROW(R)                                                                                     \
-	{                                                                                          \
-		MSG_##R##_READY, MSG_##R##_PING, MSG_##R##_PONG, MSG_##R##_PEER, MSG_##R##_STOP,   \
-		    0, SANDBOX_##R                                                                 \
-	}
-
-static struct role_row row_of(enum role self)
+static enum sandbox_profile profile_of(enum role self, bool wide)
 {
-	switch (self) {
-	case ROLE_NET: {
-		struct role_row row = ROW(NET);
-		row.blame = MSG_NET_BLAME;
-		return row;
-	}
-	case ROLE_ENGINE: {
-		struct role_row row = ROW(ENGINE);
-		row.blame = MSG_ENGINE_BLAME;
-		return row;
-	}
-	case ROLE_HSM: {
-		struct role_row row = ROW(HSM);
-		row.blame = MSG_HSM_BLAME;
-		return row;
-	}
-	case ROLE_TLSKEY: {
-		struct role_row row = ROW(TLSKEY);
-		row.blame = MSG_TLSKEY_BLAME;
-		return row;
-	}
-	case ROLE_KDF:
-		return (struct role_row)ROW(KDF);
-	case ROLE_KEYADM:
-		return (struct role_row){.profile = SANDBOX_KEYADM};
-	case ROLE_PARENT:
-	case ROLE_CTL:
-	case ROLE_COUNT:
-		break;
-	}
-	fatal("no such child: %s", role_word(self));
+	static const enum sandbox_profile of[ROLE_COUNT] = {
+	    [ROLE_NET] = SANDBOX_NET,
+	    [ROLE_TLSKEY] = SANDBOX_TLSKEY,
+	    [ROLE_ENGINE] = SANDBOX_ENGINE,
+	    [ROLE_HSM] = SANDBOX_HSM,
+	    [ROLE_KEYADM] = SANDBOX_KEYADM,
+	    [ROLE_KDF] = SANDBOX_KDF,
+	};
+
+	if (msg_of_role(self)->conf == 0)
+		fatal("no such child: %s", role_word(self));
+	return wide && (self == ROLE_HSM || self == ROLE_TLSKEY) ? SANDBOX_HSM_WIDE : of[self];
 }
 
 void start_early(enum role self)
@@ -85,10 +54,10 @@ void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m)
 }
 
 void start_sandbox(enum role self, const struct rconf_identity *id,
-    const struct sandbox_path *paths, unsigned n, int wide)
+    const struct sandbox_path *paths, unsigned n, bool wide)
 {
 	struct sandbox_params p = {
-	    .profile = row_of(self).profile,
+	    .profile = profile_of(self, wide),
 	    .drop = id->drop,
 	    .uid = id->uid,
 	    .gid = id->gid,
@@ -99,8 +68,6 @@ void start_sandbox(enum role self, const struct rconf_identity *id,
 	char note[160] = "", why[160] = "";
 	int r;
 
-	if (wide && (self == ROLE_HSM || self == ROLE_TLSKEY))
-		p.profile = SANDBOX_HSM_WIDE;
 	r = sandbox_enter(&p, note, sizeof note, why, sizeof why);
 	if (r != KE_OK)
 		fatal("sandbox: %s", why);
@@ -120,7 +87,7 @@ static void to_parent(uint16_t type, const void *body, size_t len)
 
 void start_ready(enum role self)
 {
-	to_parent(row_of(self).ready, NULL, 0);
+	to_parent(msg_of_role(self)->ready, NULL, 0);
 }
 
 void start_put_peer(struct wire_out *w, const struct start_peer *p)
@@ -145,15 +112,15 @@ int start_get_peer(struct wire_in *r, struct start_peer *p)
 enum start_ctl start_control(enum role self, const struct msg *m, struct start_peer *peer)
 {
 	struct wire_in r;
-	struct role_row row = row_of(self);
+	const struct msg_of_role *own = msg_of_role(self);
 
-	if (m->type == row.ping) {
-		to_parent(row.pong, NULL, 0);
+	if (m->type == own->ping) {
+		to_parent(own->pong, NULL, 0);
 		return START_PING;
 	}
-	if (m->type == row.stop)
+	if (m->type == own->stop)
 		return START_STOP;
-	if (m->type != row.peer)
+	if (m->type != own->peer)
 		return START_OTHER;
 	wire_in_init(&r, m->body, m->len);
 	if (start_get_peer(&r, peer) != KE_OK)
@@ -163,14 +130,13 @@ enum start_ctl start_control(enum role self, const struct msg *m, struct start_p
 
 void start_blame(enum role self, const struct start_peer *peer)
 {
-	uint16_t type = row_of(self).blame;
+	uint16_t type = msg_of_role(self)->blame;
 	uint8_t body[START_PEER_BYTES];
 	struct wire_out w;
 
 	log_security("%s %u broke the protocol", role_word(peer->role), peer->index);
 	wire_out_init(&w, body, sizeof body);
 	start_put_peer(&w, peer);
-	/* kdf has nobody below it to blame */
 	if (type != 0)
 		to_parent(type, body, w.len);
 }

@@ -41,7 +41,7 @@ void start_no_writes(enum role self);
 /* Enters the role's sandbox; the profile is the role's own. wide: hsm or tlskey
  * on a module without C_CopyObject. */
 void start_sandbox(enum role self, const struct rconf_identity *id,
-    const struct sandbox_path *paths, unsigned n, int wide);
+    const struct sandbox_path *paths, unsigned n, bool wide);
 
 /* Sends the role's READY message. */
 void start_ready(enum role self);

@@ -116,7 +116,7 @@ static void introduce(struct parent *p, struct child *to, const struct child *pe
 
 	wire_out_init(&w, body, sizeof body);
 	start_put_peer(&w, &who);
-	tell(p, to, roles_messages(to->role)->peer, body, w.len, fd);
+	tell(p, to, msg_of_role(to->role)->peer, body, w.len, fd);
 }
 
 static void link_peers(struct parent *p, struct child *c)
@@ -173,7 +173,7 @@ void child_stop(struct parent *p, struct child *c)
 {
 	set_state(c, CHILD_STOPPING);
 	c->deadline_ms = c->since_ms + PARENT_STOP_MS;
-	tell(p, c, roles_messages(c->role)->stop, NULL, 0, -1);
+	tell(p, c, msg_of_role(c->role)->stop, NULL, 0, -1);
 }
 
 static struct child *find(struct parent *p, enum role role, uint8_t index)
@@ -215,7 +215,7 @@ static bool blame(struct parent *p, struct child *c, const struct msg *m)
 /* False when the child may not say this now. */
 static bool handle(struct parent *p, struct child *c, const struct msg *m)
 {
-	const struct role_messages *own = roles_messages(c->role);
+	const struct msg_of_role *own = msg_of_role(c->role);
 
 	if (c->state == CHILD_STARTING && m->type == own->ready) {
 		logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role),
@@ -258,7 +258,7 @@ static void ping(struct parent *p, struct child *c, int64_t now)
 	if (c->deadline_ms != 0)
 		return; /* the last one is still unanswered */
 	c->deadline_ms = now + PARENT_PONG_MS;
-	tell(p, c, roles_messages(c->role)->ping, NULL, 0, -1);
+	tell(p, c, msg_of_role(c->role)->ping, NULL, 0, -1);
 }
 
 static const char *overdue(const struct child *c)

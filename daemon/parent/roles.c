@@ -15,21 +15,6 @@
 #define KDF_MEMORY_KIB 65536
 #define KDF_PASSES     3
 
-#define MESSAGES(R)                                                                                \
-	MSG_##R##_CONF, MSG_##R##_READY, MSG_##R##_PEER, MSG_##R##_PING, MSG_##R##_PONG,           \
-	    MSG_##R##_STOP
-
-static const struct role_row {
-	struct role_messages messages;
-	int stage;
-} rows[ROLE_COUNT] = {
-    [ROLE_HSM] = {{MESSAGES(HSM), MSG_HSM_BLAME}, 0},
-    [ROLE_TLSKEY] = {{MESSAGES(TLSKEY), MSG_TLSKEY_BLAME}, 0},
-    [ROLE_KDF] = {{MESSAGES(KDF), 0}, 0},
-    [ROLE_ENGINE] = {{MESSAGES(ENGINE), MSG_ENGINE_BLAME}, 1},
-    [ROLE_NET] = {{MESSAGES(NET), MSG_NET_BLAME}, 2},
-};
-
 static const struct edge {
 	enum role a, b;
 } edges[] = {
@@ -39,14 +24,11 @@ static const struct edge {
     {ROLE_ENGINE, ROLE_KDF},
 };
 
-const struct role_messages *roles_messages(enum role role)
-{
-	return &rows[role].messages;
-}
-
 int roles_stage(enum role role)
 {
-	return rows[role].stage;
+	if (role == ROLE_NET)
+		return 2;
+	return role == ROLE_ENGINE ? 1 : 0;
 }
 
 bool roles_edge(enum role a, enum role b)
@@ -182,7 +164,7 @@ int roles_configure(struct parent *p, struct child *c, char *why, size_t whylen)
 		r = w.err;
 	}
 	if (r == KE_OK)
-		r = msg_send(c->ctl, rows[c->role].messages.conf, 0, s->body, w.len, -1);
+		r = msg_send(c->ctl, msg_of_role(c->role)->conf, 0, s->body, w.len, -1);
 	sodium_free(s); /* wipes */
 	if (r != KE_OK || c->role != ROLE_NET)
 		return r;

@@ -1,18 +1,11 @@
 /*
- * What parent knows of each role: its messages, who talks to whom, when it starts, and how its
+ * What parent knows of each role: who talks to whom, when it starts, and how its
  * configuration is made. Runs in parent only.
  */
 #ifndef DAEMON_PARENT_ROLES_H
 #define DAEMON_PARENT_ROLES_H
 
 #include "daemon/parent/parent.h"
-
-/* Message numbers; 0 where the role has none. */
-struct role_messages {
-	uint16_t conf, ready, peer, ping, pong, stop, blame;
-};
-
-const struct role_messages *roles_messages(enum role role);
 
 /* Stages of the start: a role starts when all of lower stages are ready; the stop goes back. */
 #define ROLES_STAGES 3

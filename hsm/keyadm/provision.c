@@ -29,7 +29,10 @@ static int refuse_if_used(struct p11 *p)
 	    label);
 }
 
-/* Makes version 1 of each purpose in the set; ring holds what there is, also after a failure. */
+/*
+ * Makes version 1 of each purpose in the set and tries them; ring holds what there is, also after
+ * a failure.
+ */
 static int make_all(struct p11 *p, unsigned purposes, struct key_ring *ring)
 {
 	int r = KE_OK;
@@ -42,7 +45,7 @@ static int make_all(struct p11 *p, unsigned purposes, struct key_ring *ring)
 		if (r == KE_OK)
 			ring->n++;
 	}
-	return r;
+	return r == KE_OK ? prove_keys(p, ring, purposes) : r;
 }
 
 static void undo_all(struct p11 *p, const struct key_ring *ring)
@@ -65,6 +68,19 @@ static void remark(const struct p11 *p, const struct key_ring *ring, char *out, 
 		    "the module copies only keys that are CKA_MODIFIABLE: ours are");
 }
 
+/* The end of both: either all is in the token to stay, or nothing is there. */
+static int settle(struct p11 *p, const struct key_ring *ring, const struct rconf_keyadm *c,
+    struct rconf_keyadm_done *done, int r)
+{
+	if (r == KE_OK)
+		r = sync_folder(p, c->folder);
+	if (r != KE_OK)
+		undo_all(p, ring);
+	else
+		remark(p, ring, done->reason, sizeof done->reason);
+	return r;
+}
+
 static int vkey(
     const struct key_ring *ring, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
 {
@@ -80,16 +96,12 @@ static int vkey(
 int keyadm_provision_keys(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
 {
-	const unsigned purposes =
-	    1u << KEY_MASTER | 1u << KEY_SEED | 1u << KEY_MAC | 1u << KEY_TOKEN | 1u << KEY_LOG;
 	struct key_ring ring;
 	int r = refuse_if_used(p);
 
 	if (r != KE_OK)
 		return r;
-	r = make_all(p, purposes, &ring);
-	if (r == KE_OK)
-		r = prove_keys(p, &ring, purposes);
+	r = make_all(p, KEY_SET_HSM, &ring);
 	if (r == KE_OK)
 		r = blob_make_class_key(p, &ring, BLOB_DB, c->appliance_id, done->sealed_dbkey,
 		    sizeof done->sealed_dbkey);
@@ -98,37 +110,20 @@ int keyadm_provision_keys(
 		if (r != KE_OK)
 			(void)p11_fail(p, r, "host %.100s is too long for a log name", c->host);
 	}
-	if (r == KE_OK)
-		r = sync_folder(p, c->folder);
-	if (r != KE_OK) {
-		undo_all(p, &ring);
-		return r;
-	}
-	remark(p, &ring, done->reason, sizeof done->reason);
-	return KE_OK;
+	return settle(p, &ring, c, done, r);
 }
 
 int keyadm_provision_tls(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
 {
-	const unsigned purposes = 1u << KEY_TLS;
 	struct key_ring ring;
 	int r = refuse_if_used(p);
 
 	if (r != KE_OK)
 		return r;
-	r = make_all(p, purposes, &ring);
-	if (r == KE_OK)
-		r = prove_keys(p, &ring, purposes);
+	r = make_all(p, KEY_SET_TLSKEY, &ring);
 	if (r == KE_OK)
 		r = cert_make(p, &ring.keys[0], c, (int64_t)time(NULL), done->cert_pem,
 		    sizeof done->cert_pem);
-	if (r == KE_OK)
-		r = sync_folder(p, c->folder);
-	if (r != KE_OK) {
-		undo_all(p, &ring);
-		return r;
-	}
-	remark(p, &ring, done->reason, sizeof done->reason);
-	return KE_OK;
+	return settle(p, &ring, c, done, r);
 }

@@ -14,6 +14,10 @@
 
 enum key_purpose { KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG, KEY_TLS, KEY_PURPOSES };
 
+/* Which of them each role holds, as bits 1 << purpose: two tokens, no key in both. */
+#define KEY_SET_TLSKEY (1u << KEY_TLS)
+#define KEY_SET_HSM    ((1u << KEY_PURPOSES) - 1 - KEY_SET_TLSKEY)
+
 #define KEY_PUB_MAX   65 /* P-256: 04 ‖ X ‖ Y; Ed25519: 32 bytes */
 #define KEY_LABEL_MAX 32
 #define KEY_ID_MAX    24

@@ -13,13 +13,6 @@
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
 
-static unsigned purposes_of(enum role self)
-{
-	if (self == ROLE_TLSKEY)
-		return 1u << KEY_TLS;
-	return 1u << KEY_MASTER | 1u << KEY_SEED | 1u << KEY_MAC | 1u << KEY_TOKEN | 1u << KEY_LOG;
-}
-
 /* What only hsm has: canary, memory, the log's name, room for a record. */
 static int prepare_hsm(struct hsm *h)
 {
@@ -39,7 +32,7 @@ static int prepare_hsm(struct hsm *h)
 
 int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 {
-	unsigned purposes = purposes_of(self);
+	unsigned purposes = self == ROLE_TLSKEY ? KEY_SET_TLSKEY : KEY_SET_HSM;
 	bool copied;
 	int r;
 
