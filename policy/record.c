@@ -10,36 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/canon.h"
 #include "policy/hash.h"
-#include "policy/text.h"
-
-/* A cursor that writes to out, or reads from in; its first error sticks. */
-struct io {
-	uint8_t *out; /* NULL: reading */
-	const uint8_t *in;
-	size_t len, cap; /* where it is, where it ends */
-	int err;
-};
-
-static void io_fail(struct io *io, int err)
-{
-	if (io->err == KE_OK)
-		io->err = err;
-}
-
-/* n bytes from p, or n bytes into p. */
-static void io_raw(struct io *io, void *p, size_t n)
-{
-	if (io->err == KE_OK && n > io->cap - io->len)
-		io_fail(io, io->out != NULL ? KE_FULL : KE_FORMAT);
-	if (io->err != KE_OK || n == 0)
-		return;
-	if (io->out != NULL)
-		memcpy(io->out + io->len, p, n);
-	else
-		memcpy(p, io->in + io->len, n);
-	io->len += n;
-}
 
 /* A record that has a text and a wire form. */
 static bool valid(const struct record1 *r)
@@ -50,146 +22,64 @@ static bool valid(const struct record1 *r)
 
 /* --- the text --- */
 
-static bool io_at(const struct io *io, const char *s)
-{
-	size_t n = strlen(s);
-
-	return io->err == KE_OK && n <= io->cap - io->len && memcmp(io->in + io->len, s, n) == 0;
-}
-
-/* Exactly these characters. */
-static void io_lit(struct io *io, const char *s)
-{
-	size_t n = strlen(s);
-
-	if (io->out == NULL) {
-		if (!io_at(io, s))
-			io_fail(io, KE_FORMAT);
-		else
-			io->len += n;
-		return;
-	}
-	if (io->err == KE_OK && n > io->cap - io->len)
-		io_fail(io, KE_FULL);
-	if (io->err != KE_OK)
-		return;
-	memcpy(io->out + io->len, s, n);
-	io->len += n;
-}
-
-/* How many characters there are up to the next space or LF. */
-static size_t io_word(const struct io *io)
-{
-	size_t i = io->len;
-
-	while (io->err == KE_OK && i < io->cap && io->in[i] != ' ' && io->in[i] != '\n')
-		i++;
-	return i - io->len;
-}
-
-static void io_hex(struct io *io, uint8_t *p, size_t n)
-{
-	char hex[2 * DRAW_ENTROPY_MAX + 1];
-
-	if (io->out != NULL) {
-		text_hex(hex, p, n);
-		io_lit(io, hex);
-	} else if (text_unhex(p, n, (const char *)io->in + io->len, io_word(io)) != KE_OK) {
-		io_fail(io, KE_FORMAT);
-	} else {
-		io->len += 2 * n;
-	}
-}
-
-static void io_u64(struct io *io, uint64_t *v)
-{
-	char digits[TEXT_U64_MAX + 1];
-	size_t n;
-
-	if (io->out != NULL) {
-		text_u64(digits, *v);
-		io_lit(io, digits);
-		return;
-	}
-	n = io_word(io);
-	if (text_unu64(v, (const char *)io->in + io->len, n) != KE_OK)
-		io_fail(io, KE_FORMAT);
-	else
-		io->len += n;
-}
-
-static void io_hex_line(struct io *io, const char *name, uint8_t *p, size_t n)
-{
-	io_lit(io, name);
-	io_hex(io, p, n);
-	io_lit(io, "\n");
-}
-
-static void io_u64_line(struct io *io, const char *name, uint64_t *v)
-{
-	io_lit(io, name);
-	io_u64(io, v);
-	io_lit(io, "\n");
-}
-
 /* The lines that begin with name, from `from` in picks on; *count of them are written or found. */
 static void io_picks(
-    struct io *io, const char *name, struct record1 *r, uint32_t from, uint32_t *count)
+    struct canon *io, const char *name, struct record1 *r, uint32_t from, uint32_t *count)
 {
 	uint32_t n = 0;
 
-	while (io->out != NULL ? n < *count : io_at(io, name)) {
+	while (io->out != NULL ? n < *count : canon_at(io, name)) {
 		struct record_pick *pick;
 		uint64_t pos = n + 1;
 
 		if (from + n == RECORD1_PICKS_MAX) {
-			io_fail(io, KE_FORMAT);
+			canon_fail(io, KE_FORMAT);
 			return;
 		}
 		pick = &r->picks[from + n++];
-		io_lit(io, name);
-		io_u64(io, &pos);
+		canon_lit(io, name);
+		canon_u64(io, &pos);
 		if (pos != n)
-			io_fail(io, KE_FORMAT);
-		io_lit(io, " ");
-		io_u64(io, &pick->index);
-		io_lit(io, " ");
-		io_hex(io, pick->ticket, 16);
-		io_lit(io, "\n");
+			canon_fail(io, KE_FORMAT);
+		canon_lit(io, " ");
+		canon_u64(io, &pick->index);
+		canon_lit(io, " ");
+		canon_hex(io, pick->ticket, 16);
+		canon_lit(io, "\n");
 	}
 	*count = n;
 }
 
-static void io_text(struct io *io, struct record1 *r)
+static void io_text(struct canon *io, struct record1 *r)
 {
-	io_lit(io, "kleroterion/v1 draw\n");
-	io_hex_line(io, "raffle ", r->raffle, 16);
-	io_hex_line(io, "seed-commit sha256 ", r->seed_commit, 32);
-	io_hex_line(io, "server-seed ", r->server_seed, 32);
-	io_u64_line(io, "tickets ", &r->tickets);
-	io_hex_line(io, "root ", r->root, 32);
-	io_hex_line(io, "aggregate ", r->aggregate, 32);
-	io_lit(io, "entropy ");
+	canon_lit(io, "kleroterion/v1 draw\n");
+	canon_hex_line(io, "raffle ", r->raffle, 16);
+	canon_hex_line(io, "seed-commit sha256 ", r->seed_commit, 32);
+	canon_hex_line(io, "server-seed ", r->server_seed, 32);
+	canon_u64_line(io, "tickets ", &r->tickets);
+	canon_hex_line(io, "root ", r->root, 32);
+	canon_hex_line(io, "aggregate ", r->aggregate, 32);
+	canon_lit(io, "entropy ");
 	if (io->out == NULL)
-		r->entropy_len = io_word(io) / 2;
+		r->entropy_len = canon_word(io) / 2;
 	if (r->entropy_len > DRAW_ENTROPY_MAX)
-		io_fail(io, KE_FORMAT);
+		canon_fail(io, KE_FORMAT);
 	else
-		io_hex(io, r->entropy, r->entropy_len);
-	io_lit(io, "\nentropy-by ");
-	io_hex(io, r->entropy_by, 16);
-	io_lit(io, " ");
-	io_u64(io, &r->entropy_ms);
-	io_lit(io, "\n");
-	io_u64_line(io, "drawn-at ", &r->drawn_ms);
-	io_hex_line(io, "draw-key ", r->draw_key, 32);
+		canon_hex(io, r->entropy, r->entropy_len);
+	canon_lit(io, "\nentropy-by ");
+	canon_hex(io, r->entropy_by, 16);
+	canon_lit(io, " ");
+	canon_u64(io, &r->entropy_ms);
+	canon_lit(io, "\n");
+	canon_u64_line(io, "drawn-at ", &r->drawn_ms);
+	canon_hex_line(io, "draw-key ", r->draw_key, 32);
 	io_picks(io, "winner ", r, 0, &r->winners);
 	io_picks(io, "reserve ", r, r->winners, &r->reserves);
 }
 
 int record1_text(const struct record1 *r, char *out, size_t cap, size_t *len)
 {
-	struct io io = {.out = (uint8_t *)out, .cap = cap};
+	struct canon io = {.out = (uint8_t *)out, .cap = cap};
 	struct record1 copy = *r;
 
 	if (!valid(r))
@@ -201,7 +91,7 @@ int record1_text(const struct record1 *r, char *out, size_t cap, size_t *len)
 
 int record1_parse(struct record1 *r, const char *text, size_t n)
 {
-	struct io io = {.in = (const uint8_t *)text, .cap = n};
+	struct canon io = {.in = (const uint8_t *)text, .cap = n};
 
 	io_text(&io, r);
 	if (io.err != KE_OK || io.len != n || !valid(r))
@@ -211,13 +101,13 @@ int record1_parse(struct record1 *r, const char *text, size_t n)
 
 /* --- the wire form --- */
 
-static void io_uint(struct io *io, uint64_t *v, size_t size)
+static void io_uint(struct canon *io, uint64_t *v, size_t size)
 {
 	uint8_t b[8] = {0};
 
 	for (size_t i = 0; i < size; i++)
 		b[i] = (uint8_t)(*v >> (8 * i));
-	io_raw(io, b, size);
+	canon_raw(io, b, size);
 	if (io->out != NULL)
 		return;
 	*v = 0;
@@ -225,20 +115,20 @@ static void io_uint(struct io *io, uint64_t *v, size_t size)
 		*v |= (uint64_t)b[i] << (8 * i);
 }
 
-static void io_wire(struct io *io, struct record1 *r)
+static void io_wire(struct canon *io, struct record1 *r)
 {
 	uint64_t entropy_len = r->entropy_len, winners = r->winners, reserves = r->reserves;
 
-	io_raw(io, r->raffle, 16);
-	io_raw(io, r->seed_commit, 32);
-	io_raw(io, r->server_seed, 32);
+	canon_raw(io, r->raffle, 16);
+	canon_raw(io, r->seed_commit, 32);
+	canon_raw(io, r->server_seed, 32);
 	io_uint(io, &r->tickets, 8);
-	io_raw(io, r->root, 32);
-	io_raw(io, r->aggregate, 32);
-	io_raw(io, r->entropy_by, 16);
+	canon_raw(io, r->root, 32);
+	canon_raw(io, r->aggregate, 32);
+	canon_raw(io, r->entropy_by, 16);
 	io_uint(io, &r->entropy_ms, 8);
 	io_uint(io, &r->drawn_ms, 8);
-	io_raw(io, r->draw_key, 32);
+	canon_raw(io, r->draw_key, 32);
 	io_uint(io, &entropy_len, 2);
 	io_uint(io, &winners, 4);
 	io_uint(io, &reserves, 4);
@@ -246,19 +136,19 @@ static void io_wire(struct io *io, struct record1 *r)
 	r->winners = (uint32_t)winners;
 	r->reserves = (uint32_t)reserves;
 	if (!valid(r)) {
-		io_fail(io, KE_FORMAT);
+		canon_fail(io, KE_FORMAT);
 		return;
 	}
-	io_raw(io, r->entropy, r->entropy_len);
+	canon_raw(io, r->entropy, r->entropy_len);
 	for (uint32_t i = 0; i < r->winners + r->reserves; i++) {
 		io_uint(io, &r->picks[i].index, 8);
-		io_raw(io, r->picks[i].ticket, 16);
+		canon_raw(io, r->picks[i].ticket, 16);
 	}
 }
 
 int record1_wire(const struct record1 *r, void *out, size_t cap, size_t *len)
 {
-	struct io io = {.out = out, .cap = cap};
+	struct canon io = {.out = out, .cap = cap};
 	struct record1 copy = *r;
 
 	if (!valid(r))
@@ -270,7 +160,7 @@ int record1_wire(const struct record1 *r, void *out, size_t cap, size_t *len)
 
 int record1_unwire(struct record1 *r, const void *p, size_t n)
 {
-	struct io io = {.in = p, .cap = n};
+	struct canon io = {.in = p, .cap = n};
 
 	r->entropy_len = 0;
 	r->winners = r->reserves = 0;

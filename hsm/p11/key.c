@@ -12,16 +12,14 @@
 #define OBJECTS_MAX 256 /* of one class in a token: KEYS.md section 1 wants tens */
 
 static const struct key_kind kinds[KEY_PURPOSES] = {
-    [KEY_MASTER] = {"master", CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT,
-	32},
-    [KEY_SEED] = {"seed", CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_KEY_WRAP_PAD, KEY_WRAP,
-	32},
-    [KEY_MAC] = {"mac", CKO_SECRET_KEY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN,
-	CKM_SHA256_HMAC, KEY_SIGN, 32},
-    [KEY_TOKEN] = {"token", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
-    [KEY_LOG] = {"log", CKO_PRIVATE_KEY, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA,
+    [KEY_MASTER] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT, 32},
+    [KEY_SEED] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_KEY_WRAP_PAD, KEY_WRAP, 32},
+    [KEY_MAC] = {CKO_SECRET_KEY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN, CKM_SHA256_HMAC,
 	KEY_SIGN, 32},
-    [KEY_TLS] = {"tls", CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
+    [KEY_TOKEN] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
+    [KEY_LOG] = {CKO_PRIVATE_KEY, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, KEY_SIGN,
+	32},
+    [KEY_TLS] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
 };
 
 const struct key_kind *key_kind(enum key_purpose purpose)
@@ -31,7 +29,7 @@ const struct key_kind *key_kind(enum key_purpose purpose)
 
 void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version)
 {
-	snprintf(out, KEY_LABEL_MAX, PREFIX "%s/v%06u", kinds[purpose].word, version % 1000000);
+	snprintf(out, KEY_LABEL_MAX, PREFIX "%s/v%06u", purpose_words[purpose], version % 1000000);
 }
 
 /* A label of ours, or KE_NOTFOUND (somebody else's object), or KE_FORMAT. */
@@ -44,15 +42,12 @@ static int parse_label(const char *label, enum key_purpose *purpose, uint32_t *v
 		return KE_NOTFOUND;
 	if (sscanf(label, PREFIX "%15[a-z]/v%6u", word, &v) != 2 || v == 0)
 		return KE_FORMAT;
-	for (unsigned i = 0; i < KEY_PURPOSES; i++) {
-		if (strcmp(word, kinds[i].word) != 0)
-			continue;
-		*purpose = (enum key_purpose)i;
-		*version = v;
-		key_label(again, *purpose, v);
-		return strcmp(again, label) == 0 ? KE_OK : KE_FORMAT;
-	}
-	return KE_FORMAT;
+	*purpose = purpose_of(word, strlen(word));
+	if (*purpose == KEY_PURPOSES)
+		return KE_FORMAT;
+	*version = v;
+	key_label(again, *purpose, v);
+	return strcmp(again, label) == 0 ? KE_OK : KE_FORMAT;
 }
 
 /* One attribute of at most cap bytes; *n its length, 0 when the object has no such attribute. */
@@ -162,7 +157,7 @@ static int check_key(struct p11 *p, const struct key *k, bool token)
 /* CKA_ID = purpose ‖ u32 version ‖ 8 random bytes, beside the label that says the same. */
 static int check_id(struct p11 *p, const struct key *k)
 {
-	const char *word = kinds[k->purpose].word;
+	const char *word = purpose_words[k->purpose];
 	uint8_t id[KEY_ID_MAX], want[4];
 	size_t n, w = strlen(word);
 	int r = get_attribute(p, k->handle, CKA_ID, id, sizeof id, &n);
@@ -310,7 +305,7 @@ int key_ring_demand(struct p11 *p, const struct key_ring *ring, unsigned purpose
 			return p11_fail(p, KE_NOTFOUND,
 			    "token %s has no key klero/%s; run kleroctl setup, or restore the "
 			    "token",
-			    p->label, kinds[i].word);
+			    p->label, purpose_words[i]);
 	return KE_OK;
 }
 
@@ -342,7 +337,7 @@ int key_copy(struct p11 *p, struct key *k, bool *copied)
 		return KE_OK;
 	if (rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_ACTION_PROHIBITED)
 		return p11_fail(p, KE_DENIED, "token %s does not let klero/%s be copied: %s",
-		    p->label, kinds[k->purpose].word, ckr_name(rv));
+		    p->label, purpose_words[k->purpose], ckr_name(rv));
 	if (rv != CKR_OK)
 		return p11_check(p, "C_CopyObject", rv);
 	p->made++;

@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 #include "hsm/p11/p11.h"
-
-enum key_purpose { KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG, KEY_TLS, KEY_PURPOSES };
+#include "policy/purpose.h"
 
 /* Which of them each role holds, as bits 1 << purpose: two tokens, no key in both. */
 #define KEY_SET_TLSKEY (1u << KEY_TLS)
@@ -27,7 +26,6 @@ enum key_purpose { KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG, KEY_TLS, K
 enum key_use { KEY_ENCRYPT = 1, KEY_WRAP = 2, KEY_SIGN = 4 };
 
 struct key_kind {
-	const char *word; /* the purpose in labels */
 	CK_OBJECT_CLASS class;
 	CK_KEY_TYPE type;
 	CK_MECHANISM_TYPE make,

@@ -56,11 +56,12 @@ static void put_closed(struct tmpl *t, const struct key_kind *kind)
 }
 
 static size_t make_id(
-    struct p11 *p, const struct key_kind *kind, uint32_t version, uint8_t id[KEY_ID_MAX], int *r)
+    struct p11 *p, enum key_purpose purpose, uint32_t version, uint8_t id[KEY_ID_MAX], int *r)
 {
-	size_t n = strlen(kind->word);
+	const char *word = purpose_words[purpose];
+	size_t n = strlen(word);
 
-	memcpy(id, kind->word, n);
+	memcpy(id, word, n);
 	for (unsigned i = 0; i < 4; i++)
 		id[n + i] = (uint8_t)(version >> (24 - 8 * i));
 	*r = op_random(p, id + n + 4, 8);
@@ -131,7 +132,7 @@ static int find_made(struct p11 *p, enum key_purpose purpose, uint32_t version, 
 	if (found == NULL)
 		return p11_fail(p, KE_DAMAGED,
 		    "token %s does not find the key klero/%s it has made", p->label,
-		    key_kind(purpose)->word);
+		    purpose_words[purpose]);
 	*k = *found;
 	return KE_OK;
 }
@@ -153,7 +154,7 @@ static int make(
 	int r;
 
 	key_label(label, purpose, version);
-	idlen = make_id(p, kind, version, id, &r);
+	idlen = make_id(p, purpose, version, id, &r);
 	if (r != KE_OK)
 		return r;
 	for (size_t i = 0; rv != CKR_OK && i < sizeof variants / sizeof variants[0]; i++)

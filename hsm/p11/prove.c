@@ -15,7 +15,7 @@ static const char aad[] = "kleroterion/1/canary";
 static int wrong(struct p11 *p, enum key_purpose purpose, const char *what)
 {
 	return p11_fail(p, KE_DAMAGED, "token %s: key klero/%s: %s; this HSM cannot be used",
-	    p->label, key_kind(purpose)->word, what);
+	    p->label, purpose_words[purpose], what);
 }
 
 static int seal_sample(struct p11 *p, const struct key *k, uint8_t sealed[32 + OP_SEAL_EXTRA])
