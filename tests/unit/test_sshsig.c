@@ -3,19 +3,16 @@
  * judges what a FIDO authenticator of our own (in software) signs. Then refusals: every single
  * byte changed, every length cut, numbers in other forms, other namespaces, no touch.
  */
-#include "tests/unit/vectors.h"
+#include "tests/unit/ssh_sign.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
-#include <sodium.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "policy/be.h"
 #include "policy/hash.h"
-#include "policy/sshsig.h"
 
 #define NS   "kleroterion"
 #define TEXT "rotate token\n"
@@ -77,7 +74,7 @@ static void spill(const char *name, const void *p, size_t n)
 	fclose(f);
 }
 
-/* A signature as raw bytes and back: mutations happen between the two. */
+/* The raw bytes of a signature; ssh_armor() is the way back, mutations happen in between. */
 static size_t raw_of(const char *armor, uint8_t *raw, size_t cap)
 {
 	char b64[SSH_ARMOR_MAX];
@@ -91,15 +88,6 @@ static size_t raw_of(const char *armor, uint8_t *raw, size_t cap)
 	return len;
 }
 
-static size_t armor_of(char *armor, const uint8_t *raw, size_t n)
-{
-	char b64[SSH_ARMOR_MAX];
-
-	text_b64(b64, raw, n);
-	return (size_t)snprintf(armor, SSH_ARMOR_MAX,
-	    "-----BEGIN SSH SIGNATURE-----\n%s\n-----END SSH SIGNATURE-----\n", b64);
-}
-
 static int verify(const char *armor, size_t n, const char *ns, const char *text, struct ssh_key *k)
 {
 	return sshsig_verify(k, ns, armor, n, text, strlen(text));
@@ -110,7 +98,7 @@ static int verify_raw(const uint8_t *raw, size_t n)
 	char armor[SSH_ARMOR_MAX];
 	struct ssh_key k;
 
-	n = armor_of(armor, raw, n);
+	n = ssh_armor(armor, raw, n);
 	return verify(armor, n, NS, TEXT, &k);
 }
 
@@ -245,19 +233,12 @@ struct stick {
 	uint8_t flags;
 };
 
-static size_t put(uint8_t *to, const void *p, size_t n)
-{
-	be_put32(to, (uint32_t)n);
-	memcpy(to + 4, p, n);
-	return 4 + n;
-}
-
 static void stick_make(struct stick *s, enum ssh_kind kind, const char *app)
 {
 	const char *name = kind == SSH_SK_P256 ? "sk-ecdsa-sha2-nistp256@openssh.com"
 					       : "sk-ssh-ed25519@openssh.com";
 	uint8_t blob[256], pub[65];
-	size_t n = put(blob, name, strlen(name)), len = 32;
+	size_t n = ssh_put(blob, name, strlen(name)), len = 32;
 
 	s->flags = 1;
 	s->p256 = NULL;
@@ -268,10 +249,10 @@ static void stick_make(struct stick *s, enum ssh_kind kind, const char *app)
 		assert_int_equal(EVP_PKEY_get_octet_string_param(
 				     s->p256, OSSL_PKEY_PARAM_PUB_KEY, pub, sizeof(pub), &len),
 		    1);
-		n += put(blob + n, "nistp256", 8);
+		n += ssh_put(blob + n, "nistp256", 8);
 	}
-	n += put(blob + n, pub, len);
-	n += put(blob + n, app, strlen(app));
+	n += ssh_put(blob + n, pub, len);
+	n += ssh_put(blob + n, app, strlen(app));
 	assert_int_equal(ssh_key_blob(&s->key, blob, n), KE_OK);
 	assert_int_equal(s->key.kind, kind);
 }
@@ -283,7 +264,7 @@ static size_t put_number(uint8_t *to, const BIGNUM *v)
 	int n = BN_bn2bin(v, raw + 1);
 	int pad = (raw[1] & 0x80) != 0;
 
-	return put(to, raw + 1 - pad, (size_t)(n + pad));
+	return ssh_put(to, raw + 1 - pad, (size_t)(n + pad));
 }
 
 static size_t p256_signs(const struct stick *s, uint8_t *to, const uint8_t *tbs, size_t n)
@@ -301,42 +282,29 @@ static size_t p256_signs(const struct stick *s, uint8_t *to, const uint8_t *tbs,
 	at = put_number(rs, ECDSA_SIG_get0_r(sig));
 	at += put_number(rs + at, ECDSA_SIG_get0_s(sig));
 	ECDSA_SIG_free(sig);
-	return put(to, rs, at);
+	return ssh_put(to, rs, at);
 }
 
 /* PROTOCOL.sshsig and PROTOCOL.u2f, written again; returns the armor's length. */
 static size_t stick_signs(const struct stick *s, char *armor)
 {
-	uint8_t tbs[256], outer[69], raw[1024], inner[256], digest[64];
-	size_t n = 6, i;
+	uint8_t tbs[256], outer[69], inner[256], sig[64];
+	size_t n = ssh_frame(tbs, NS, TEXT, strlen(TEXT)), i;
 
-	crypto_hash_sha512(digest, (const uint8_t *)TEXT, strlen(TEXT));
-	memcpy(tbs, "SSHSIG", 6);
-	n += put(tbs + n, NS, strlen(NS));
-	n += put(tbs + n, "", 0);
-	n += put(tbs + n, "sha512", 6);
-	n += put(tbs + n, digest, 64);
 	hash_sha256(outer, APP, strlen(APP));
 	outer[32] = s->flags;
 	be_put32(outer + 33, 7);
 	hash_sha256(outer + 37, tbs, n);
 
-	i = put(inner, s->key.blob + 4, be_get32(s->key.blob));
+	i = ssh_put(inner, s->key.blob + 4, be_get32(s->key.blob));
 	if (s->p256 != NULL) {
 		i += p256_signs(s, inner + i, outer, sizeof(outer));
 	} else {
-		crypto_sign_detached(digest, NULL, outer, sizeof(outer), s->secret);
-		i += put(inner + i, digest, 64);
+		crypto_sign_detached(sig, NULL, outer, sizeof(outer), s->secret);
+		i += ssh_put(inner + i, sig, 64);
 	}
 	memcpy(inner + i, outer + 32, 5);
-
-	memcpy(raw, "SSHSIG\0\0\0\1", 10);
-	n = 10 + put(raw + 10, s->key.blob, s->key.blob_len);
-	n += put(raw + n, NS, strlen(NS));
-	n += put(raw + n, "", 0);
-	n += put(raw + n, "sha512", 6);
-	n += put(raw + n, inner, i + 5);
-	return armor_of(armor, raw, n);
+	return ssh_envelope(armor, &s->key, NS, inner, i + 5);
 }
 
 /* What OpenSSH says of the same signature. */
@@ -404,20 +372,15 @@ static void test_numbers(void **state)
 	(void)state;
 	keygen_signs("ecdsa -b 256", "", &k, armor);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		uint8_t raw[1024], inner[200], rs[100];
-		size_t n = 10, m, v;
+		uint8_t inner[200], rs[100];
+		size_t m, v;
 
-		memcpy(raw, "SSHSIG\0\0\0\1", 10);
-		n += put(raw + n, k.blob, k.blob_len);
-		n += put(raw + n, NS, strlen(NS));
-		n += put(raw + n, "", 0);
-		n += put(raw + n, "sha512", 6);
-		v = put(rs, bad[i].r, bad[i].n);
-		v += put(rs + v, "\1", 1);
-		m = put(inner, "ecdsa-sha2-nistp256", 19);
-		m += put(inner + m, rs, v);
-		n += put(raw + n, inner, m);
-		assert_int_equal(verify_raw(raw, n), KE_FORMAT);
+		v = ssh_put(rs, bad[i].r, bad[i].n);
+		v += ssh_put(rs + v, "\1", 1);
+		m = ssh_put(inner, "ecdsa-sha2-nistp256", 19);
+		m += ssh_put(inner + m, rs, v);
+		m = ssh_envelope(armor, &k, NS, inner, m);
+		assert_int_equal(verify(armor, m, NS, TEXT, &k), KE_FORMAT);
 	}
 }
 

@@ -1,0 +1,59 @@
+/*
+ * Fuzz target: the texts of anchors and proposals. What is read must be written as the very same
+ * bytes; what an anchor says of its keys must hold together.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/proposal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void check_anchor(const char *s, size_t n)
+{
+	static struct anchor a;
+	static char again[ANCHOR_TEXT_MAX];
+	uint64_t version;
+	size_t len;
+
+	if (n > ANCHOR_TEXT_MAX || anchor_parse(&a, s, n) != KE_OK)
+		return;
+	must(anchor_text(&a, again, sizeof again, &len) == KE_OK);
+	must(len == n && memcmp(again, s, n) == 0);
+	must(officers_check(&a.officers) == KE_OK);
+	for (size_t i = 0; i < a.keys; i++) {
+		const struct anchor_key *k = anchor_active(&a, a.key[i].purpose, 1800000000);
+
+		must(k == NULL || k->status == ANCHOR_LIVE);
+		if (k == &a.key[i])
+			must(anchor_destroy(&a, k->purpose, k->version, 1800000000) == KE_STATE);
+	}
+	if (anchor_add(&a, KEY_TLS, 1, &version) == KE_OK)
+		must(anchor_key(&a, KEY_TLS, version) == &a.key[a.keys - 1]);
+}
+
+static void check_proposal(const char *s, size_t n)
+{
+	static struct proposal p;
+	static char again[PROPOSAL_TEXT_MAX + 1];
+	size_t len;
+
+	if (n > PROPOSAL_TEXT_MAX || proposal_parse(&p, s, n) != KE_OK)
+		return;
+	must(proposal_text(&p, again, sizeof again, &len) == KE_OK);
+	must(len == n && memcmp(again, s, n) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	check_anchor((const char *)data, size);
+	check_proposal((const char *)data, size);
+	return 0;
+}
