@@ -84,6 +84,7 @@ LIB_NET     := $(B)/libnet.a
 LIB_ENGINE  := $(B)/libengine.a
 LIB_ROLE    := $(B)/libhsmrole.a
 LIB_KDF     := $(B)/libkdf.a
+LIB_PARENT  := $(B)/libparent.a
 
 $(LIB_POLICY):  $(call objs,policy/*.c)
 $(LIB_MSG):     $(call objs,daemon/msg/*.c)
@@ -97,8 +98,8 @@ $(LIB_DB):      $(call objs,db/*.c)
 $(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
 $(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engine/*.c))
 $(LIB_ROLE):    $(filter-out $(B)/hsm/role/main.o,$(call objs,hsm/role/*.c))
-
 $(LIB_KDF):     $(filter-out $(B)/daemon/kdf/kdf.o,$(call objs,daemon/kdf/*.c))
+$(LIB_PARENT):  $(filter-out $(B)/daemon/parent/main.o,$(call objs,daemon/parent/*.c))
 
 %.a:
 	@rm -f $@
@@ -118,7 +119,7 @@ L_CHILD   := $(L_SODIUM) $(L_SECC)
 
 link = $(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDFLAGS) $(LDHARD) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-$(B)/bin/klerod: $(call objs,daemon/parent/*.c) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+$(B)/bin/klerod: $(B)/daemon/parent/main.o $(LIB_PARENT) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_CHILD) $(L_CRYPTO)
 $(B)/bin/klerod-net: $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
 	$(link) $(L_SSL) $(L_EVENT) $(L_CHILD)
@@ -137,7 +138,7 @@ $(B)/bin/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-LIB_ALL := $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+LIB_ALL := $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
@@ -153,15 +154,20 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
 
-.PHONY: all unit fuzz fuzz-build tools demo run check check-release bench peers attack attack-table analyse coverage clean install format
+.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge tools demo run check check-release bench peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
 all: $(PROGRAMS)
 unit: $(UNIT)
 fuzz-build: $(FUZZ)
+FUZZ_B := build/fuzz
 fuzz:
-	$(MAKE) B=build/fuzz CC=clang SAN=1 OPT='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DKLERO_SANITIZE' fuzz-build
+	$(MAKE) B=$(FUZZ_B) CC=clang SAN=1 OPT='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DKLERO_SANITIZE' fuzz-build
+# an hour of processor time for each target, in a build folder of its own; then what is worth keeping
+fuzz-long fuzz-merge:
+	$(MAKE) FUZZ_B=build/fuzzlong fuzz
+	tests/fuzz/fuzz.py $(@:fuzz-%=%) build/fuzzlong $(TARGETS)
 tools: $(TOOLS)
 
 demo: all
@@ -204,6 +210,6 @@ install: all
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
-	rm -rf build/out build/clang build/san build/fuzz build/cov
+	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/cov
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

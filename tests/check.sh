@@ -5,7 +5,7 @@
 #	tests/check.sh [SUITE...]     all suites without arguments
 #
 #	BASE=DIR        where the builds go (build)
-#	FUZZ_SECONDS=N  for each fuzz target (4)
+#	FUZZ_SECONDS=N  for all fuzz targets together (60)
 #
 # As root the system tests run twice: as root, where the roles drop to uids of their own, and in
 # part as an ordinary user. Started by an ordinary user they run as that user.
@@ -14,7 +14,6 @@ cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 DEBIAN_FRONTEND=noninteractive
 
 base=${BASE:-build}
-fuzz_seconds=${FUZZ_SECONDS:-4}
 python=/usr/bin/python3
 jobs=$(nproc)
 work=$(mktemp -d "${TMPDIR:-/tmp}/klero-check.XXXXXX")
@@ -153,15 +152,7 @@ suite_unit() {
 
 # Each target runs over its seeds, and then for some seconds beyond them.
 suite_fuzz() {
-	for t in build/fuzz/fuzz/fuzz_*; do
-		case $t in *.o | *.d) continue ;; esac
-		name=$(basename "$t")
-		mkdir -p "$work/corpus/$name"
-		seeds=$(for d in tests/fuzz/seeds/"$name" tests/fuzz/seeds/"${name#fuzz_}"; do [ -d "$d" ] && echo "$d"; done)
-		dict=tests/fuzz/$name.dict
-		one "$name" timeout 300 "$t" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=1024 \
-			$([ -f "$dict" ] && echo "-dict=$dict") -artifact_prefix="$work/" "$work/corpus/$name" $seeds
-	done
+	tap fuzz tests/fuzz/fuzz.py short build/fuzz
 }
 
 suite_escape() {
