@@ -55,7 +55,8 @@ class Target:
 
     def run(self, arguments, limit):
         """Its output, status and processor time. Its own temporary files go with the folder."""
-        tmp = pathlib.Path(tempfile.mkdtemp(prefix="t", dir=self.work.parent))  # short: sockets and tokens have long names
+        # a short path: a token's folder adds much to it
+        tmp = pathlib.Path(tempfile.mkdtemp(prefix="t", dir=self.work.parent))
 
         def before():
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
