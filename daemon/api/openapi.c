@@ -9,129 +9,10 @@
 #include <string.h>
 
 #include "daemon/api/apimsg.h"
+#include "daemon/api/oas.h"
 #include "daemon/api/problem.h"
 #include "daemon/api/route.h"
 #include "policy/jsonw.h"
-
-static void object(struct jsonw *w, const char *key)
-{
-	jsonw_key(w, key);
-	jsonw_object(w);
-}
-
-static void array(struct jsonw *w, const char *key)
-{
-	jsonw_key(w, key);
-	jsonw_array(w);
-}
-
-/* {"$ref": "#/components/<kind>/<name>"} as the value that is due */
-static void ref(struct jsonw *w, const char *kind, const char *name)
-{
-	char text[96];
-
-	snprintf(text, sizeof text, "#/components/%s/%s", kind, name);
-	jsonw_object(w);
-	jsonw_kcstr(w, "$ref", text);
-	jsonw_object_end(w);
-}
-
-/* --- schemas --- */
-
-static void schema_money(struct jsonw *w, int64_t min)
-{
-	jsonw_kcstr(w, "type", "object");
-	jsonw_kbool(w, "additionalProperties", false);
-	array(w, "required");
-	jsonw_cstr(w, "amount");
-	jsonw_cstr(w, "currency");
-	jsonw_array_end(w);
-	object(w, "properties");
-	object(w, "amount");
-	jsonw_kcstr(w, "type", "integer");
-	jsonw_kcstr(w, "format", "int64");
-	jsonw_kcstr(w, "description", "Minor units");
-	jsonw_kint(w, "minimum", min);
-	jsonw_kint(w, "maximum", MONEY_MAX);
-	jsonw_object_end(w);
-	object(w, "currency");
-	jsonw_kcstr(w, "type", "string");
-	jsonw_kcstr(w, "pattern", "^[A-Z0-9]{2,8}$");
-	jsonw_kint(w, "maxLength", 8);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-}
-
-static void schema_string(struct jsonw *w, int64_t min, int64_t max)
-{
-	jsonw_kcstr(w, "type", "string");
-	jsonw_kint(w, "minLength", min);
-	jsonw_kint(w, "maxLength", max);
-}
-
-static void schema_hex(struct jsonw *w, const struct field *f)
-{
-	schema_string(w, f->min * 2, f->max * 2);
-	jsonw_kcstr(w, "pattern", "^([0-9a-f]{2})*$");
-}
-
-static void schema_enum(struct jsonw *w, const struct field *f)
-{
-	jsonw_kcstr(w, "type", "string");
-	array(w, "enum");
-	for (size_t i = 0; i < FIELD_WORDS && f->words[i] != NULL; i++)
-		jsonw_cstr(w, f->words[i]);
-	jsonw_array_end(w);
-}
-
-static void schema_uuid(struct jsonw *w)
-{
-	jsonw_kcstr(w, "type", "string");
-	jsonw_kcstr(w, "format", "uuid");
-	jsonw_kint(w, "maxLength", 36);
-}
-
-static void schema(struct jsonw *w, const struct field *f)
-{
-	jsonw_object(w);
-	switch (f->type) {
-	case FIELD_SECRET:
-	case FIELD_TEXT:
-		if (f->type == FIELD_SECRET)
-			jsonw_kcstr(w, "format", "password");
-		/* the bounds are of UTF-8 bytes, which are never fewer than the characters */
-		schema_string(w, f->min > 0, f->max);
-		jsonw_kcstr(w, "description", "Lengths are counted in bytes of UTF-8");
-		break;
-	case FIELD_EMAIL:
-		jsonw_kcstr(w, "format", "email");
-		schema_string(w, f->min, f->max);
-		break;
-	case FIELD_INT:
-		jsonw_kcstr(w, "type", "integer");
-		jsonw_kcstr(w, "format", "int64");
-		jsonw_kint(w, "minimum", f->min);
-		jsonw_kint(w, "maximum", f->max);
-		break;
-	case FIELD_UUID:
-		schema_uuid(w);
-		break;
-	case FIELD_ENUM:
-		schema_enum(w, f);
-		break;
-	case FIELD_MONEY:
-		schema_money(w, f->min);
-		break;
-	case FIELD_HEX:
-		schema_hex(w, f);
-		break;
-	case FIELD_CURSOR:
-		schema_string(w, f->min, f->max);
-		jsonw_kcstr(w, "pattern", "^[A-Za-z0-9_-]+$");
-		break;
-	}
-	jsonw_object_end(w);
-}
 
 /* --- operations --- */
 
@@ -163,22 +44,22 @@ static bool has_version(const struct route *row)
 
 static void parameters(struct jsonw *w, const struct route *row)
 {
-	array(w, "parameters");
+	oas_array(w, "parameters");
 	for (const struct field *f = row->fields; f->name != NULL; f++) {
 		if (f->in == IN_BODY)
 			continue;
 		jsonw_object(w);
 		parameter(w, f->name, f->in == IN_PATH ? "path" : "query", f->required, NULL);
 		jsonw_key(w, "schema");
-		schema(w, f);
+		oas_field(w, f);
 		jsonw_object_end(w);
 	}
 	if (row->idem != IDEM_NONE) {
 		jsonw_object(w);
 		parameter(w, "Idempotency-Key", "header", row->idem == IDEM_REQUIRED,
 		    "A repeated key gets the first answer again");
-		object(w, "schema");
-		schema_string(w, 1, API_IDEM_MAX);
+		oas_object(w, "schema");
+		oas_string(w, 1, API_IDEM_MAX);
 		jsonw_object_end(w);
 		jsonw_object_end(w);
 	}
@@ -186,8 +67,8 @@ static void parameters(struct jsonw *w, const struct route *row)
 		jsonw_object(w);
 		parameter(
 		    w, "If-Match", "header", false, "The ETag, instead of the version in the body");
-		object(w, "schema");
-		schema_string(w, 4, API_ETAG_MAX);
+		oas_object(w, "schema");
+		oas_string(w, 4, API_ETAG_MAX);
 		jsonw_kcstr(w, "pattern", "^\"v[1-9][0-9]*\"$");
 		jsonw_object_end(w);
 		jsonw_object_end(w);
@@ -203,24 +84,24 @@ static void request_body(struct jsonw *w, const struct route *row)
 		return;
 	for (const struct field *f = row->fields; f->name != NULL; f++)
 		required = required || (f->in == IN_BODY && f->required);
-	object(w, "requestBody");
+	oas_object(w, "requestBody");
 	jsonw_kbool(w, "required", required);
-	object(w, "content");
-	object(w, "application/json");
-	object(w, "schema");
+	oas_object(w, "content");
+	oas_object(w, "application/json");
+	oas_object(w, "schema");
 	jsonw_kcstr(w, "type", "object");
 	jsonw_kbool(w, "additionalProperties", false);
-	array(w, "required");
+	oas_array(w, "required");
 	for (const struct field *f = row->fields; f->name != NULL; f++)
 		if (f->in == IN_BODY && f->required)
 			jsonw_cstr(w, f->name);
 	jsonw_array_end(w);
-	object(w, "properties");
+	oas_object(w, "properties");
 	for (const struct field *f = row->fields; f->name != NULL; f++) {
 		if (f->in != IN_BODY)
 			continue;
 		jsonw_key(w, f->name);
-		schema(w, f);
+		oas_field(w, f);
 	}
 	for (int i = 0; i < 5; i++)
 		jsonw_object_end(w);
@@ -234,65 +115,139 @@ static bool is_list(const struct route *row)
 	return false;
 }
 
-/* A problem may also say when to come again. */
-static void response_headers(struct jsonw *w, bool is_problem)
-{
-	static const char *const names[] = {
-	    "X-Request-Id", "RateLimit", "RateLimit-Policy", "Retry-After"};
-	size_t n = sizeof names / sizeof names[0];
+/* --- what is answered --- */
 
-	object(w, "headers");
-	for (size_t i = 0; i < n - !is_problem; i++) {
+static void header_refs(struct jsonw *w, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
 		jsonw_key(w, names[i]);
-		ref(w, "headers", names[i]);
+		oas_ref(w, "headers", names[i]);
 	}
+}
+
+static void one_header(struct jsonw *w, const char *name)
+{
+	header_refs(w, &name, 1);
+}
+
+/* Every answer's, and what its row's answers carry besides. */
+static void success_headers(struct jsonw *w, const struct route *row)
+{
+	static const char *const all[] = {"X-Request-Id", "RateLimit", "RateLimit-Policy"};
+	const struct member *version = shape_member(row->shape, "version");
+
+	oas_object(w, "headers");
+	header_refs(w, all, sizeof all / sizeof all[0]);
+	if (!is_list(row) && version != NULL && version->type == MEMBER_INT)
+		one_header(w, "ETag");
+	if (row->status == 201 && shape_member(row->shape, "id") != NULL)
+		one_header(w, "Location");
+	if (row->idem != IDEM_NONE)
+		one_header(w, "Idempotent-Replayed");
+	jsonw_object_end(w);
+}
+
+static void success_content(struct jsonw *w, const struct route *row)
+{
+	bool text = row->shape == SHAPE_METRICS;
+
+	oas_object(w, "content");
+	oas_object(w, text ? "text/plain" : "application/json");
+	jsonw_key(w, "schema");
+	if (text) {
+		jsonw_object(w);
+		jsonw_kcstr(w, "type", "string");
+		jsonw_object_end(w);
+	} else if (is_list(row)) {
+		oas_list(w, row->shape);
+	} else {
+		oas_ref(w, "schemas", shape_table[row->shape].name);
+	}
+	jsonw_object_end(w);
 	jsonw_object_end(w);
 }
 
 static void success(struct jsonw *w, const struct route *row)
 {
 	char status[8];
-	bool text = strcmp(row->name, "metrics") == 0;
 
 	snprintf(status, sizeof status, "%u", row->status);
-	object(w, status);
-	jsonw_kcstr(w, "description", row->status == 204 ? "Done" : row->what);
-	response_headers(w, false);
-	if (row->status != 204) {
-		object(w, "content");
-		object(w, text ? "text/plain" : "application/json");
-		if (text) {
-			object(w, "schema");
-			jsonw_kcstr(w, "type", "string");
-			jsonw_object_end(w);
-		} else {
-			jsonw_key(w, "schema");
-			ref(w, "schemas", is_list(row) ? "List" : "Resource");
-		}
-		jsonw_object_end(w);
-		jsonw_object_end(w);
-	}
+	oas_object(w, status);
+	jsonw_kcstr(w, "description", row->shape == SHAPE_NONE ? "Done" : row->what);
+	success_headers(w, row);
+	if (row->shape != SHAPE_NONE)
+		success_content(w, row);
 	jsonw_object_end(w);
 }
 
+static void may(bool set[PROBLEM_COUNT], const enum problem *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		set[p[i]] = true;
+}
+
+#define MAY(set, ...)                                                                              \
+	may(set, (const enum problem[]){__VA_ARGS__},                                              \
+	    sizeof((const enum problem[]){__VA_ARGS__}) / sizeof(enum problem))
+
+/* What a row may answer besides success: by its columns, and its own. */
+static void problems_of(const struct route *row, bool set[PROBLEM_COUNT])
+{
+	memset(set, 0, PROBLEM_COUNT * sizeof set[0]);
+	MAY(set, PB_HTTP_MALFORMED, PB_JSON_MALFORMED, PB_VALIDATION, PB_TOKEN_INVALID,
+	    PB_RATE_LIMITED, PB_INTERNAL, PB_BUSY, PB_HSM_UNAVAILABLE, PB_STORE_UNAVAILABLE,
+	    PB_RESTARTING);
+	if (!route_ignores_token(row))
+		MAY(set, PB_TOKEN_EXPIRED);
+	if (row->who != WHO_ANYONE)
+		MAY(set, PB_UNAUTHENTICATED, PB_FORBIDDEN);
+	if (row->idem != IDEM_NONE)
+		MAY(set, PB_IDEM_INVALID, PB_IDEM_IN_FLIGHT, PB_IDEM_MISMATCH);
+	if (row->idem == IDEM_REQUIRED)
+		MAY(set, PB_IDEM_REQUIRED);
+	if (is_list(row))
+		MAY(set, PB_CURSOR);
+	for (size_t i = 0; row->own[i] != PROBLEM_NONE; i++)
+		set[row->own[i]] = true;
+}
+
+/* The codes of one status, as a text: which problem it is decides what a client does. */
+static void codes(struct jsonw *w, const bool set[PROBLEM_COUNT], unsigned status)
+{
+	char text[512];
+	size_t len = 0;
+
+	for (int p = PROBLEM_NONE + 1; p < PROBLEM_COUNT; p++)
+		if (set[p] && (status == 0 || problem_table[p].status == status))
+			len += (size_t)snprintf(text + len, sizeof text - len, "%s%s",
+			    len > 0 ? ", " : "", problem_table[p].code);
+	jsonw_kstr(w, "description", text, len);
+}
+
+/* A status of its own for each that the row may answer; HTTP's own refusals by default. */
 static void responses(struct jsonw *w, const struct route *row)
 {
-	static const char *const always[] = {"400", "429", "500", "503"};
+	bool set[PROBLEM_COUNT];
+	char text[8];
 
-	object(w, "responses");
+	problems_of(row, set);
+	oas_object(w, "responses");
 	success(w, row);
-	for (size_t i = 0; i < sizeof always / sizeof always[0]; i++) {
-		jsonw_key(w, always[i]);
-		ref(w, "responses", "Problem");
-	}
-	if (row->who != WHO_ANYONE) {
-		jsonw_key(w, "401");
-		ref(w, "responses", "Problem");
-		jsonw_key(w, "403");
-		ref(w, "responses", "Problem");
+	for (unsigned status = 400; status < 600; status++) {
+		int p = PROBLEM_NONE + 1;
+
+		while (p < PROBLEM_COUNT && !(set[p] && problem_table[p].status == status))
+			p++;
+		if (p == PROBLEM_COUNT)
+			continue;
+		snprintf(text, sizeof text, "%u", status);
+		oas_object(w, text);
+		jsonw_kcstr(w, "$ref", "#/components/responses/Problem");
+		codes(w, set, status);
+		jsonw_object_end(w);
 	}
 	jsonw_key(w, "default");
-	ref(w, "responses", "Problem");
+	oas_ref(w, "responses", "Refusal");
 	jsonw_object_end(w);
 }
 
@@ -300,10 +255,10 @@ static void roles(struct jsonw *w, const struct route *row)
 {
 	static const char *const names[] = {"user", "organiser", "auditor", "admin"};
 
-	array(w, "security");
+	oas_array(w, "security");
 	if (row->who != WHO_ANYONE) {
 		jsonw_object(w);
-		array(w, "bearer");
+		oas_array(w, "bearer");
 		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 			if ((row->who >> i & 1) != 0)
 				jsonw_cstr(w, names[i]);
@@ -322,7 +277,7 @@ static void tag(struct jsonw *w, const struct route *row)
 	if (strncmp(p, "api/v1/", 7) == 0)
 		p += 7;
 	snprintf(name, sizeof name, "%.*s", (int)strcspn(p, "/"), p);
-	array(w, "tags");
+	oas_array(w, "tags");
 	jsonw_cstr(w, name);
 	jsonw_array_end(w);
 }
@@ -331,7 +286,7 @@ static void operation(struct jsonw *w, const struct route *row)
 {
 	static const char *const methods[METHOD_COUNT] = {"get", "post", "patch", "put", "delete"};
 
-	object(w, methods[row->method]);
+	oas_object(w, methods[row->method]);
 	jsonw_kcstr(w, "operationId", row->name);
 	tag(w, row);
 	jsonw_kcstr(w, "summary", row->what);
@@ -353,11 +308,11 @@ static bool path_seen(size_t before)
 
 static void paths(struct jsonw *w)
 {
-	object(w, "paths");
+	oas_object(w, "paths");
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		if (path_seen(i))
 			continue;
-		object(w, route_table[i].path);
+		oas_object(w, route_table[i].path);
 		for (size_t k = i; k < ROUTE_COUNT; k++)
 			if (strcmp(route_table[k].path, route_table[i].path) == 0)
 				operation(w, &route_table[k]);
@@ -368,109 +323,54 @@ static void paths(struct jsonw *w)
 
 /* --- components --- */
 
-static void string_property(struct jsonw *w, const char *name, const char *format)
-{
-	object(w, name);
-	jsonw_kcstr(w, "type", "string");
-	if (format != NULL)
-		jsonw_kcstr(w, "format", format);
-	jsonw_object_end(w);
-}
-
-static void problem_errors(struct jsonw *w)
-{
-	object(w, "errors");
-	jsonw_kcstr(w, "type", "array");
-	jsonw_kint(w, "maxItems", PROBLEM_FIELDS_MAX);
-	object(w, "items");
-	jsonw_kcstr(w, "type", "object");
-	object(w, "properties");
-	string_property(w, "pointer", NULL);
-	string_property(w, "code", NULL);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-}
-
-static void schema_problem(struct jsonw *w)
-{
-	static const char *const required[] = {
-	    "type", "title", "status", "detail", "code", "request_id"};
-
-	object(w, "Problem");
-	jsonw_kcstr(w, "type", "object");
-	array(w, "required");
-	for (size_t i = 0; i < sizeof required / sizeof required[0]; i++)
-		jsonw_cstr(w, required[i]);
-	jsonw_array_end(w);
-	object(w, "properties");
-	string_property(w, "type", "uri");
-	string_property(w, "title", NULL);
-	object(w, "status");
-	jsonw_kcstr(w, "type", "integer");
-	jsonw_kcstr(w, "format", "int32");
-	jsonw_kint(w, "minimum", 400);
-	jsonw_kint(w, "maximum", 599);
-	jsonw_object_end(w);
-	string_property(w, "detail", NULL);
-	object(w, "code");
-	jsonw_kcstr(w, "type", "string");
-	array(w, "enum");
-	for (size_t i = 0; i < PROBLEM_COUNT; i++)
-		jsonw_cstr(w, problem_table[i].code);
-	jsonw_array_end(w);
-	jsonw_object_end(w);
-	string_property(w, "request_id", "uuid");
-	problem_errors(w);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-}
-
-static void schema_answers(struct jsonw *w)
-{
-	object(w, "Resource");
-	jsonw_kcstr(w, "type", "object");
-	jsonw_kcstr(w, "description",
-	    "Ids are UUIDs, times RFC 3339 in UTC with milliseconds, money {amount, currency} with "
-	    "an integer amount of minor units; a resource that changes has a version");
-	jsonw_object_end(w);
-	object(w, "List");
-	jsonw_kcstr(w, "type", "object");
-	array(w, "required");
-	jsonw_cstr(w, "items");
-	jsonw_array_end(w);
-	object(w, "properties");
-	object(w, "items");
-	jsonw_kcstr(w, "type", "array");
-	jsonw_kint(w, "maxItems", 100);
-	jsonw_key(w, "items");
-	ref(w, "schemas", "Resource");
-	jsonw_object_end(w);
-	object(w, "next_cursor");
-	array(w, "type");
-	jsonw_cstr(w, "string");
-	jsonw_cstr(w, "null");
-	jsonw_array_end(w);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-}
-
 static void header(struct jsonw *w, const char *name, const char *what)
 {
-	object(w, name);
+	oas_object(w, name);
 	jsonw_kcstr(w, "description", what);
-	object(w, "schema");
+	oas_object(w, "schema");
 	jsonw_kcstr(w, "type", "string");
 	jsonw_object_end(w);
 	jsonw_object_end(w);
+}
+
+/* refusals: the description is the list of their codes; NULL: the operation says them. */
+static void problem_response(struct jsonw *w, const char *name, const bool *refusals)
+{
+	static const char *const headers[] = {"X-Request-Id", "RateLimit", "RateLimit-Policy",
+	    "Retry-After", "Idempotent-Replayed", "WWW-Authenticate"};
+
+	oas_object(w, name);
+	if (refusals == NULL)
+		jsonw_kcstr(w, "description", "A problem document (RFC 9457)");
+	else
+		codes(w, refusals, 0);
+	oas_object(w, "headers");
+	header_refs(w, headers, sizeof headers / sizeof headers[0]);
+	jsonw_object_end(w);
+	oas_object(w, "content");
+	oas_object(w, "application/problem+json");
+	jsonw_key(w, "schema");
+	oas_ref(w, "schemas", "Problem");
+	jsonw_object_end(w);
+	jsonw_object_end(w);
+	jsonw_object_end(w);
+}
+
+/* What HTTP itself refuses, whatever is asked for. */
+static void http_refusals(bool set[PROBLEM_COUNT])
+{
+	memset(set, 0, PROBLEM_COUNT * sizeof set[0]);
+	MAY(set, PB_NOT_ACCEPTABLE, PB_TIMEOUT, PB_TOO_LARGE, PB_URI_TOO_LONG, PB_MEDIA_TYPE,
+	    PB_EXPECTATION, PB_HEADERS_TOO_LARGE, PB_METHOD_UNKNOWN, PB_HTTP_VERSION);
 }
 
 static void components(struct jsonw *w)
 {
-	object(w, "components");
-	object(w, "securitySchemes");
-	object(w, "bearer");
+	bool set[PROBLEM_COUNT];
+
+	oas_object(w, "components");
+	oas_object(w, "securitySchemes");
+	oas_object(w, "bearer");
 	jsonw_kcstr(w, "type", "http");
 	jsonw_kcstr(w, "scheme", "bearer");
 	jsonw_kcstr(w, "bearerFormat", "JWT");
@@ -478,28 +378,22 @@ static void components(struct jsonw *w)
 	    "ES256 access token (RFC 9068, checked as RFC8725 asks) from login or refresh");
 	jsonw_object_end(w);
 	jsonw_object_end(w);
-	object(w, "headers");
+	oas_object(w, "headers");
 	header(w, "X-Request-Id", "UUID of this request, also in problem documents");
 	header(w, "RateLimit", "What is left: draft-ietf-httpapi-ratelimit-headers");
 	header(w, "RateLimit-Policy", "The quota: draft-ietf-httpapi-ratelimit-headers");
 	header(w, "Retry-After", "Seconds to wait, with 429 and 503");
+	header(w, "ETag", "The resource's version, for If-Match");
+	header(w, "Location", "Where the new resource is");
+	header(w, "Idempotent-Replayed", "true: the answer to the first request with this key");
+	header(w, "WWW-Authenticate", "How to authenticate (RFC 6750), with 401");
 	jsonw_object_end(w);
-	object(w, "responses");
-	object(w, "Problem");
-	jsonw_kcstr(w, "description", "A problem document (RFC 9457)");
-	response_headers(w, true);
-	object(w, "content");
-	object(w, "application/problem+json");
-	jsonw_key(w, "schema");
-	ref(w, "schemas", "Problem");
+	oas_object(w, "responses");
+	problem_response(w, "Problem", NULL);
+	http_refusals(set);
+	problem_response(w, "Refusal", set);
 	jsonw_object_end(w);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-	jsonw_object_end(w);
-	object(w, "schemas");
-	schema_problem(w);
-	schema_answers(w);
-	jsonw_object_end(w);
+	oas_schemas(w);
 	jsonw_object_end(w);
 }
 
@@ -507,18 +401,18 @@ static void info(struct jsonw *w, const char *host)
 {
 	char url[300];
 
-	object(w, "info");
+	oas_object(w, "info");
 	jsonw_kcstr(w, "title", "Kleroterion");
 	jsonw_kcstr(w, "version", KLERO_VERSION);
 	jsonw_kcstr(w, "description",
 	    "Raffles whose draws anyone can check: accounts, wallets, tickets, draws and proofs.");
-	object(w, "license");
+	oas_object(w, "license");
 	jsonw_kcstr(w, "name", "ISC");
 	jsonw_kcstr(w, "identifier", "ISC");
 	jsonw_object_end(w);
 	jsonw_object_end(w);
 	snprintf(url, sizeof url, "https://%s", host);
-	array(w, "servers");
+	oas_array(w, "servers");
 	jsonw_object(w);
 	jsonw_kcstr(w, "url", url);
 	jsonw_object_end(w);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 enum problem {
+	PROBLEM_NONE,
 #define PROBLEM(symbol, status, code, title) symbol,
 #include "daemon/api/problem.def"
 #undef PROBLEM

@@ -14,6 +14,10 @@
 	{                                                                                          \
 		__VA_ARGS__                                                                        \
 	}
+#define PROBLEMS(...)                                                                              \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
 #define F_TEXT(in, name, req, min, max)                                                            \
 	{                                                                                          \
 		name, in, FIELD_TEXT, req, min, max,                                               \
@@ -86,8 +90,9 @@
 	}
 
 const struct route route_table[ROUTE_COUNT] = {
-#define ROUTE(name, method, path, who, rate, idem, cache, status, fields, what)                    \
-	[RT_##name] = {#name, method, path, who, rate, idem, cache, status, fields, what},
+#define ROUTE(name, method, path, who, rate, idem, cache, status, shape, fields, own, what)        \
+	[RT_##name] = {#name, method, path, who, rate, idem, cache, status, SHAPE_##shape, fields, \
+	    own, what},
 #include "daemon/api/route.def"
 #undef ROUTE
 };
@@ -97,6 +102,11 @@ const char *route_method_name(enum route_method m)
 	static const char *const names[METHOD_COUNT] = {"GET", "POST", "PATCH", "PUT", "DELETE"};
 
 	return (unsigned)m < METHOD_COUNT ? names[m] : "";
+}
+
+bool route_ignores_token(const struct route *row)
+{
+	return row->who == WHO_ANYONE && row->rate != RATE_ANON;
 }
 
 /* Does the path fit the pattern? {x} stands for one segment without a slash. */

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/api/problem.h"
+#include "daemon/api/shape.h"
 #include "policy/roles.h"
 
 enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
@@ -38,9 +40,10 @@ enum field_type {
 	FIELD_CURSOR  /* opaque base64url, up to 128 bytes of text */
 };
 
-#define FIELD_WORDS  8
-#define ROUTE_FIELDS 10
-#define MONEY_MAX    INT64_C(9007199254740991) /* 2^53 - 1 */
+#define FIELD_WORDS    8
+#define ROUTE_FIELDS   10
+#define ROUTE_PROBLEMS 6
+#define MONEY_MAX      INT64_C(9007199254740991) /* 2^53 - 1 */
 
 struct field {
 	const char *name; /* NULL ends the list */
@@ -60,7 +63,9 @@ struct route {
 	enum route_idem idem;
 	enum route_cache cache;
 	uint16_t status;
+	enum shape_id shape; /* of the answer; of its items when row is a list */
 	struct field fields[ROUTE_FIELDS + 1];
+	enum problem own[ROUTE_PROBLEMS + 1]; /* PROBLEM_NONE ends them */
 	const char *what;
 };
 
@@ -74,6 +79,12 @@ enum route_id {
 extern const struct route route_table[ROUTE_COUNT];
 
 const char *route_method_name(enum route_method m);
+
+/*
+ * Rows open to anyone do not look at a token, unless it spared the request from being counted per
+ * address: then it must be a real one.
+ */
+bool route_ignores_token(const struct route *row);
 
 /* The parameters of a matched path, views into the request target, in the order of the path. */
 struct route_param {

@@ -109,22 +109,13 @@ static int verify_token(struct rq *q, struct tokcache_entry *t)
 	return r == KE_NOTFOUND ? refuse_token(q, PB_TOKEN_INVALID) : r;
 }
 
-/*
- * Rows open to anyone do not look at a token, unless it spared the request from being counted per
- * address: then it must be a real one.
- */
-static bool ignores_token(const struct route *row)
-{
-	return row->who == WHO_ANYONE && row->rate != RATE_ANON;
-}
-
 static int authenticate(struct rq *q)
 {
 	const struct tokcache_entry *hit;
 	struct tokcache_entry t = {0};
 	int r;
 
-	if (ignores_token(q->row))
+	if (route_ignores_token(q->row))
 		return KE_OK;
 	if (q->req.token_len == 0)
 		return q->row->who == WHO_ANYONE ? KE_OK : rq_refuse(q, PB_UNAUTHENTICATED);
