@@ -82,24 +82,41 @@ def test_direct(target, count, name, message, verdict):
         assert len(got) == verdict, out[:600]
 
 
-def agree(count, before, proxy, seen):
-    """Waits until both have counted the same: (klerod's, relayed, forwarded) since then."""
-    for _ in range(20):
-        ours = count() - before
-        relayed, forwarded = (now - then for now, then in zip(proxy.forwarded(), seen))
-        if ours == forwarded:
-            break
-        time.sleep(0.05)
-    return ours, relayed, forwarded
+class Tally:
+    """What klerod and a proxy have counted since they last differed. Since then, and not since the
+    message before: a line of a proxy's log may come late."""
+
+    def __init__(self, count, proxy):
+        self.count, self.proxy, self.total = count, proxy, 0
+        self.begin()
+
+    def begin(self):
+        self.base = (self.count(), *self.proxy.forwarded())
+
+    def now(self):
+        return tuple(now - then for now, then in zip((self.count(), *self.proxy.forwarded()), self.base))
+
+    def differs(self):
+        """Waits until both have counted the same; else says how: klerod's, relayed, forwarded.
+        Never more than were forwarded; fewer only where the proxy gave a request up half-way."""
+        for _ in range(20):
+            ours, relayed, forwarded = self.now()
+            if ours == forwarded:
+                break
+            time.sleep(0.05)
+        if relayed <= ours <= forwarded:
+            return None
+        self.total += forwarded
+        self.begin()
+        return ours, relayed, forwarded
 
 
 @pytest.mark.parametrize("kind", proxies.KINDS)
 def test_through_proxy(target, count, tmp_path_factory, kind):
     proxy = proxies.Proxy(kind, target, tmp_path_factory.mktemp(kind))
     try:
-        differ, harmed, total = [], [], 0
+        differ, harmed, tally = [], [], Tally(count, proxy)
         for name, message, _ in corpus.MESSAGES:
-            before, seen = count(), proxy.forwarded()
             with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as s:
                 exchange(s, message + AFTER)
             # another client, whom a poisoned connection would give somebody else's answer
@@ -111,11 +128,10 @@ def test_through_proxy(target, count, tmp_path_factory, kind):
                     out += part
             if statuses(out) != [200] or b'"status"' not in out:
                 harmed.append((name, out[:200]))
-            ours, relayed, forwarded = agree(count, before, proxy, seen)
-            total += forwarded
-            # never more than were forwarded; fewer only where the proxy gave a request up half-way
-            if not relayed <= ours <= forwarded:
-                differ.append((name, ours, relayed, forwarded))
+            how = tally.differs()
+            if how:
+                differ.append((name, *how))
+        total = tally.total + tally.now()[2]
         print(f"{kind}: {len(corpus.MESSAGES)} messages, {total} requests forwarded, {len(differ)} counted differently")
         assert total > len(corpus.MESSAGES), proxy.errors()
         assert differ == []
