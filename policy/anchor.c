@@ -84,6 +84,24 @@ void officers_lines(struct canon *io, struct officers *o)
 		canon_fail(io, KE_FORMAT);
 }
 
+int officers_text(const struct officers *o, char *out, size_t cap, size_t *len)
+{
+	struct canon io = {.out = (uint8_t *)out, .cap = cap};
+	struct officers copy = *o;
+
+	officers_lines(&io, &copy);
+	*len = io.len;
+	return io.err;
+}
+
+int officers_parse(struct officers *o, const char *s, size_t n)
+{
+	struct canon io = {.in = (const uint8_t *)s, .cap = n};
+
+	officers_lines(&io, o);
+	return io.err == KE_OK && io.len == n ? KE_OK : KE_FORMAT;
+}
+
 /* --- the text --- */
 
 static void key_lines(struct canon *io, struct anchor *a)

@@ -81,6 +81,10 @@ struct anchor {
 /* KE_OK when names and keys are different and the threshold can be reached; KE_EXISTS, KE_RANGE. */
 int officers_check(const struct officers *o) KE_CHECK;
 
+/* The lines "threshold …" and "officer …" alone, both ways: KE_FULL, KE_FORMAT. */
+int officers_text(const struct officers *o, char *out, size_t cap, size_t *len) KE_CHECK;
+int officers_parse(struct officers *o, const char *text, size_t n) KE_CHECK;
+
 /* Writes the text; *len its length without a NUL. KE_FULL, KE_FORMAT. */
 int anchor_text(const struct anchor *a, char *out, size_t cap, size_t *len) KE_CHECK;
 /* Strict: what anchor_text would not write, and what makes no sense, is KE_FORMAT. */

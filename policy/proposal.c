@@ -126,6 +126,28 @@ int proposal_parse(struct proposal *p, const char *s, size_t n)
 
 /* --- approvals --- */
 
+int approvals_split(
+    const char *text, size_t n, struct approval out[ANCHOR_OFFICERS_MAX], size_t *count)
+{
+	const char *p = text, *end = text + n;
+
+	*count = 0;
+	while (p < end) {
+		const char *tail =
+		    memmem(p, (size_t)(end - p), SSH_ARMOR_END "\n", strlen(SSH_ARMOR_END "\n"));
+		size_t len;
+
+		if (tail == NULL || *count == ANCHOR_OFFICERS_MAX)
+			return KE_FORMAT;
+		len = (size_t)(tail - p) + strlen(SSH_ARMOR_END "\n");
+		if (len > SSH_ARMOR_MAX)
+			return KE_FORMAT;
+		out[(*count)++] = (struct approval){p, len};
+		p += len;
+	}
+	return KE_OK;
+}
+
 const struct officer *proposal_signer(
     const struct anchor *a, const char *text, size_t n, const struct approval *approval, int *r)
 {

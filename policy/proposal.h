@@ -63,6 +63,10 @@ struct approval {
 	size_t n;
 };
 
+/* Takes a text of armored signatures, one behind the other, apart: KE_FORMAT. */
+int approvals_split(
+    const char *text, size_t n, struct approval out[ANCHOR_OFFICERS_MAX], size_t *count) KE_CHECK;
+
 /* Why a count failed: which approval (from 0), and words for a log line. */
 struct proposal_verdict {
 	size_t approvals; /* how many count */

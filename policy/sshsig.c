@@ -16,7 +16,7 @@
 #define MAGIC        "SSHSIG"
 #define MAGIC_LEN    6
 #define BEGIN        "-----BEGIN SSH SIGNATURE-----\n"
-#define END          "-----END SSH SIGNATURE-----"
+#define END          SSH_ARMOR_END
 #define SIG_RAW_MAX  1024
 #define USER_PRESENT 0x01 /* flag of a FIDO signature (PROTOCOL.u2f) */
 

@@ -30,6 +30,7 @@ enum ssh_kind {
 
 #define SSH_BLOB_MAX  256 /* a key blob; the largest kind has 127 bytes and its application */
 #define SSH_ARMOR_MAX 2048
+#define SSH_ARMOR_END "-----END SSH SIGNATURE-----"
 #define SSH_PRINT_LEN 50 /* "SHA256:" and 43 characters */
 
 struct ssh_key {

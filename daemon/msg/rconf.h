@@ -68,7 +68,15 @@ struct rconf_kdf {
 	uint32_t memory_kib, passes;
 };
 
-enum keyadm_action { KEYADM_PROVISION_KEYS = 1, KEYADM_PROVISION_TLS = 2 };
+enum keyadm_action {
+	KEYADM_PROVISION_KEYS = 1,
+	KEYADM_PROVISION_TLS = 2,
+	KEYADM_APPROVED = 3, /* what a proposal says, when enough officers have approved it */
+	KEYADM_ENROL = 4,    /* the first officers of a token that has none */
+};
+
+#define RCONF_KEYADM_TEXT      8192
+#define RCONF_KEYADM_APPROVALS 16384
 
 struct rconf_keyadm {
 	struct rconf_identity id;
@@ -77,7 +85,12 @@ struct rconf_keyadm {
 	char host[RCONF_PATH];
 	uint8_t action;
 	uint8_t appliance_id[16];
-	char names[8][RCONF_PATH]; /* TLS: subject alternative names, DNS or IP */
+	char names[8][RCONF_PATH];    /* TLS: subject alternative names, DNS or IP */
+	struct rconf_token tls;       /* APPROVED, purpose tls: the token that the key is made in */
+	uint32_t token_wait_s;        /* APPROVED: how long a new token key is only published */
+	char text[RCONF_KEYADM_TEXT]; /* APPROVED: the proposal; PROVISION_KEYS, ENROL: officers */
+	char
+	    approvals[RCONF_KEYADM_APPROVALS]; /* APPROVED: armored signatures, one after another */
 };
 
 struct rconf_keyadm_done {

@@ -9,7 +9,7 @@
 #include "hsm/p11/key.h"
 
 /*
- * Both: the token is open read-write and logged in. They fill what the action made into done; on
+ * All: the token is open read-write and logged in. They fill what the action made into done; on
  * failure p->why says what and why, and every key that the action had made is removed again.
  */
 
@@ -21,5 +21,17 @@ int keyadm_provision_keys(
 /* The TLS key and a self-signed certificate for it. */
 int keyadm_provision_tls(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
+
+/* The first officers, c->text, of a token that has none. KE_EXISTS when it has. */
+int keyadm_enrol(
+    struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
+
+/*
+ * What the proposal c->text says, when the approvals count: the errors of proposal_count(),
+ * KE_STATE when the keys are not in the state for it, KE_DAMAGED, KE_UNAVAIL. tls is the token of
+ * the TLS key, open in the same way, or NULL when the proposal is not about it.
+ */
+int keyadm_approved(struct p11 *p, struct p11 *tls, const struct rconf_keyadm *c,
+    struct rconf_keyadm_done *done) KE_CHECK;
 
 #endif

@@ -4,6 +4,7 @@
  * Runs as the keyadm role, started by parent or by kleroctl setup; trusts both, and the token.
  */
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,33 +18,54 @@
 #include "sandbox/sandbox.h"
 
 struct keyadm {
-	struct p11 p;
-	struct rconf_keyadm *conf; /* locked memory: it holds the PIN */
+	struct p11 p, tls;         /* the second for the rotation of its key only */
+	struct rconf_keyadm *conf; /* locked memory: it holds the PINs */
 	struct rconf_keyadm_done done;
 };
+
+static bool has_tls(const struct keyadm *a)
+{
+	return a->conf->action == KEYADM_APPROVED && a->conf->tls.label[0] != '\0';
+}
+
+/* One token of a module that is loaded: found, able, logged in, and able to give randomness. */
+static int open_token(struct p11 *p, struct rconf_token *t, enum p11_need need)
+{
+	uint8_t rnd[8];
+	int r = p11_open(p, t->label, true);
+
+	if (r == KE_OK)
+		r = p11_need(p, need);
+	if (r == KE_OK)
+		r = p11_login(p, t->pin);
+	sodium_memzero(t->pin, sizeof t->pin);
+	if (r == KE_OK && p->f->C_GenerateRandom(p->session, rnd, sizeof rnd) != CKR_OK)
+		r = p11_fail(p, KE_UNAVAIL, "token %s has no randomness", t->label);
+	return r;
+}
 
 /* Everything that needs the file system at large: the module, its configuration, libcrypto's. */
 static int warm_up(struct keyadm *a)
 {
 	struct rconf_token *t = &a->conf->token;
 	char *env[RCONF_ENVS];
-	uint8_t rnd[8];
 	int r;
 
 	tzset();
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = t->env[i];
 	r = p11_load(&a->p, t->module, env, RCONF_ENVS);
+	a->tls = a->p; /* the same module, another token */
 	if (r == KE_OK)
-		r = p11_open(&a->p, t->label, true);
-	if (r == KE_OK)
-		r = p11_need(
-		    &a->p, a->conf->action == KEYADM_PROVISION_TLS ? P11_NEED_TLS : P11_NEED_KEYS);
-	if (r == KE_OK)
-		r = p11_login(&a->p, t->pin);
-	sodium_memzero(t->pin, sizeof t->pin);
-	if (r == KE_OK && a->p.f->C_GenerateRandom(a->p.session, rnd, sizeof rnd) != CKR_OK)
-		r = p11_fail(&a->p, KE_UNAVAIL, "token %s has no randomness", t->label);
+		r = open_token(&a->p, t,
+		    a->conf->action == KEYADM_PROVISION_TLS ? P11_NEED_TLS : P11_NEED_KEYS);
+	if (r == KE_OK && has_tls(a)) {
+		r = open_token(&a->tls, &a->conf->tls, P11_NEED_TLS);
+		if (r != KE_OK)
+			(void)p11_fail(&a->p, r, "%s", a->tls.why);
+	}
+	sodium_memzero(a->conf->token.pin, sizeof a->conf->token.pin);
+	sodium_memzero(a->conf->tls.pin, sizeof a->conf->tls.pin);
 	return r;
 }
 
@@ -62,6 +84,10 @@ static int act(struct keyadm *a)
 		return keyadm_provision_keys(&a->p, a->conf, &a->done);
 	case KEYADM_PROVISION_TLS:
 		return keyadm_provision_tls(&a->p, a->conf, &a->done);
+	case KEYADM_APPROVED:
+		return keyadm_approved(&a->p, has_tls(a) ? &a->tls : NULL, a->conf, &a->done);
+	case KEYADM_ENROL:
+		return keyadm_enrol(&a->p, a->conf, &a->done);
 	default:
 		return p11_fail(&a->p, KE_FORMAT, "unknown action %u", a->conf->action);
 	}

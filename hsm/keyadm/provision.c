@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "hsm/keyadm/cert.h"
+#include "hsm/keyadm/enrol.h"
 #include "hsm/keyadm/keyadm.h"
 #include "hsm/keyadm/sync.h"
 #include "hsm/p11/blob.h"
@@ -110,6 +111,8 @@ int keyadm_provision_keys(
 		if (r != KE_OK)
 			(void)p11_fail(p, r, "host %.100s is too long for a log name", c->host);
 	}
+	if (r == KE_OK)
+		r = enrol_anchor(p, &ring, c);
 	return settle(p, &ring, c, done, r);
 }
 

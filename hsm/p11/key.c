@@ -8,8 +8,7 @@
 
 #include "hsm/p11/ckr.h"
 
-#define PREFIX      "klero/"
-#define OBJECTS_MAX 256 /* of one class in a token: KEYS.md section 1 wants tens */
+#define PREFIX "klero/"
 
 static const struct key_kind kinds[KEY_PURPOSES] = {
     [KEY_MASTER] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT, 32},
@@ -48,24 +47,6 @@ static int parse_label(const char *label, enum key_purpose *purpose, uint32_t *v
 	*version = v;
 	key_label(again, *purpose, v);
 	return strcmp(again, label) == 0 ? KE_OK : KE_FORMAT;
-}
-
-/* One attribute of at most cap bytes; *n its length, 0 when the object has no such attribute. */
-static int get_attribute(
-    struct p11 *p, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE type, void *out, size_t cap, size_t *n)
-{
-	CK_ATTRIBUTE a = {type, out, (CK_ULONG)cap};
-	CK_RV rv = p->f->C_GetAttributeValue(p->session, h, &a, 1);
-
-	*n = 0;
-	if (rv == CKR_ATTRIBUTE_TYPE_INVALID)
-		return KE_OK;
-	if (rv != CKR_OK)
-		return p11_check(p, "C_GetAttributeValue", rv);
-	if (a.ulValueLen > cap)
-		return p11_fail(p, KE_DAMAGED, "attribute 0x%lx is too long", type);
-	*n = (size_t)a.ulValueLen;
-	return KE_OK;
 }
 
 /* What a boolean attribute must be in a token object and in its session copy. */
@@ -112,7 +93,7 @@ static int check_flag(struct p11 *p, const struct key *k, const struct flag *f, 
 		must = (kind->use & f->use) != 0 ? YES : NO;
 	if (must == ANY)
 		return KE_OK;
-	r = get_attribute(p, k->handle, f->type, &value, sizeof value, &n);
+	r = p11_attribute(p, k->handle, f->type, &value, sizeof value, &n);
 	if (r != KE_OK)
 		return r;
 	/* a private key has no CKA_ENCRYPT at all, which is as good as a refusal */
@@ -131,7 +112,7 @@ static int check_number(
 	char label[KEY_LABEL_MAX];
 	CK_ULONG value = 0;
 	size_t n;
-	int r = get_attribute(p, k->handle, type, &value, sizeof value, &n);
+	int r = p11_attribute(p, k->handle, type, &value, sizeof value, &n);
 
 	if (r != KE_OK)
 		return r;
@@ -160,7 +141,7 @@ static int check_id(struct p11 *p, const struct key *k)
 	const char *word = purpose_words[k->purpose];
 	uint8_t id[KEY_ID_MAX], want[4];
 	size_t n, w = strlen(word);
-	int r = get_attribute(p, k->handle, CKA_ID, id, sizeof id, &n);
+	int r = p11_attribute(p, k->handle, CKA_ID, id, sizeof id, &n);
 
 	if (r != KE_OK)
 		return r;
@@ -188,25 +169,9 @@ static int unwrap_point(const uint8_t *der, size_t n, uint8_t *pub, size_t want)
 	return KE_OK;
 }
 
-static int find_by_label(
-    struct p11 *p, CK_OBJECT_CLASS class, const char *label, CK_OBJECT_HANDLE *found, CK_ULONG *n)
-{
-	CK_ATTRIBUTE want[] = {
-	    {CKA_CLASS, &class, sizeof class}, {CKA_LABEL, p11_in(label), (CK_ULONG)strlen(label)}};
-	int r = p11_check(p, "C_FindObjectsInit",
-	    p->f->C_FindObjectsInit(p->session, want, label[0] != '\0' ? 2 : 1));
-
-	if (r != KE_OK)
-		return r;
-	r = p11_check(p, "C_FindObjects", p->f->C_FindObjects(p->session, found, OBJECTS_MAX, n));
-	if (p->f->C_FindObjectsFinal(p->session) != CKR_OK && r == KE_OK)
-		return p11_fail(p, KE_UNAVAIL, "C_FindObjectsFinal failed");
-	return r;
-}
-
 static int read_public(struct p11 *p, struct key *k)
 {
-	CK_OBJECT_HANDLE found[OBJECTS_MAX];
+	CK_OBJECT_HANDLE found[P11_FIND_MAX];
 	CK_ULONG count = 0;
 	char label[KEY_LABEL_MAX];
 	uint8_t der[KEY_PUB_MAX + 16];
@@ -214,13 +179,13 @@ static int read_public(struct p11 *p, struct key *k)
 	int r;
 
 	key_label(label, k->purpose, k->version);
-	r = find_by_label(p, CKO_PUBLIC_KEY, label, found, &count);
+	r = p11_find(p, CKO_PUBLIC_KEY, label, found, &count);
 	if (r != KE_OK)
 		return r;
 	if (count != 1)
 		return p11_fail(p, count > 1 ? KE_EXISTS : KE_NOTFOUND,
 		    "token %s has %lu public keys labelled %s, not one", p->label, count, label);
-	r = get_attribute(p, found[0], CKA_EC_POINT, der, sizeof der, &n);
+	r = p11_attribute(p, found[0], CKA_EC_POINT, der, sizeof der, &n);
 	if (r != KE_OK)
 		return r;
 	if (unwrap_point(der, n, k->pub, kinds[k->purpose].bytes) != KE_OK)
@@ -233,7 +198,7 @@ static int read_modifiable(struct p11 *p, struct key *k)
 {
 	CK_BBOOL value = CK_TRUE;
 	size_t n;
-	int r = get_attribute(p, k->handle, CKA_MODIFIABLE, &value, sizeof value, &n);
+	int r = p11_attribute(p, k->handle, CKA_MODIFIABLE, &value, sizeof value, &n);
 
 	k->modifiable = n == 0 || value != CK_FALSE;
 	return r;
@@ -245,7 +210,7 @@ static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_
 	struct key k = {.handle = h};
 	char label[128];
 	size_t n;
-	int r = get_attribute(p, h, CKA_LABEL, label, sizeof label - 1, &n);
+	int r = p11_attribute(p, h, CKA_LABEL, label, sizeof label - 1, &n);
 
 	if (r == KE_DAMAGED)
 		return KE_OK; /* longer than any of ours */
@@ -281,14 +246,14 @@ static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_
 int key_ring_find(struct p11 *p, struct key_ring *ring)
 {
 	static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY};
-	CK_OBJECT_HANDLE found[OBJECTS_MAX];
+	CK_OBJECT_HANDLE found[P11_FIND_MAX];
 	int r;
 
 	ring->n = 0;
 	for (size_t c = 0; c < 2; c++) {
 		CK_ULONG n = 0;
 
-		r = find_by_label(p, classes[c], "", found, &n);
+		r = p11_find(p, classes[c], "", found, &n);
 		for (CK_ULONG i = 0; r == KE_OK && i < n; i++)
 			r = take(p, ring, classes[c], found[i]);
 		if (r != KE_OK)

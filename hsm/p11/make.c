@@ -195,20 +195,31 @@ int make_key(struct p11 *p, enum key_purpose purpose, uint32_t version, struct k
 	return r;
 }
 
-void make_undo(struct p11 *p, const struct key *k)
+int make_destroy(struct p11 *p, const struct key *k)
 {
+	static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
+	CK_OBJECT_HANDLE found[P11_FIND_MAX];
 	char label[KEY_LABEL_MAX];
-	CK_OBJECT_HANDLE found[4];
-	CK_ULONG n = 0;
-	CK_ATTRIBUTE want = {CKA_LABEL, label, 0};
+	int r = KE_OK;
 
 	key_label(label, k->purpose, k->version);
-	want.ulValueLen = (CK_ULONG)strlen(label);
-	if (p->f->C_FindObjectsInit(p->session, &want, 1) != CKR_OK)
-		return;
-	if (p->f->C_FindObjects(p->session, found, 4, &n) != CKR_OK)
-		n = 0;
-	(void)p->f->C_FindObjectsFinal(p->session);
-	while (n > 0)
-		(void)p->f->C_DestroyObject(p->session, found[--n]);
+	for (size_t c = 0; r == KE_OK && c < sizeof classes / sizeof classes[0]; c++) {
+		CK_ULONG n = 0;
+
+		r = p11_find(p, classes[c], label, found, &n);
+		while (r == KE_OK && n > 0)
+			r = p11_check(
+			    p, "C_DestroyObject", p->f->C_DestroyObject(p->session, found[--n]));
+	}
+	return r;
+}
+
+void make_undo(struct p11 *p, const struct key *k)
+{
+	char why[sizeof p->why];
+
+	/* what it is undone for is the story, not whether this works too */
+	memcpy(why, p->why, sizeof why);
+	(void)!make_destroy(p, k);
+	memcpy(p->why, why, sizeof why);
 }

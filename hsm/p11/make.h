@@ -19,6 +19,9 @@
  */
 int make_key(struct p11 *p, enum key_purpose purpose, uint32_t version, struct key *k) KE_CHECK;
 
+/* Destroys a key, and the public half of a pair, for ever. KE_UNAVAIL. */
+int make_destroy(struct p11 *p, const struct key *k) KE_CHECK;
+
 /* Removes a key that this run has made: the way back from a provisioning that failed half-way. */
 void make_undo(struct p11 *p, const struct key *k);
 

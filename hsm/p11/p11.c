@@ -215,3 +215,36 @@ void p11_close(struct p11 *p)
 		(void)p->f->C_Finalize(NULL);
 	p->initialised = false;
 }
+
+int p11_attribute(
+    struct p11 *p, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE type, void *out, size_t cap, size_t *n)
+{
+	CK_ATTRIBUTE a = {type, out, (CK_ULONG)cap};
+	CK_RV rv = p->f->C_GetAttributeValue(p->session, h, &a, 1);
+
+	*n = 0;
+	if (rv == CKR_ATTRIBUTE_TYPE_INVALID)
+		return KE_OK;
+	if (rv != CKR_OK)
+		return p11_check(p, "C_GetAttributeValue", rv);
+	if (a.ulValueLen > cap)
+		return p11_fail(p, KE_DAMAGED, "attribute 0x%lx is too long", type);
+	*n = (size_t)a.ulValueLen;
+	return KE_OK;
+}
+
+int p11_find(struct p11 *p, CK_OBJECT_CLASS class, const char *label,
+    CK_OBJECT_HANDLE found[P11_FIND_MAX], CK_ULONG *n)
+{
+	CK_ATTRIBUTE want[] = {
+	    {CKA_CLASS, &class, sizeof class}, {CKA_LABEL, p11_in(label), (CK_ULONG)strlen(label)}};
+	int r = p11_check(p, "C_FindObjectsInit",
+	    p->f->C_FindObjectsInit(p->session, want, label[0] != '\0' ? 2 : 1));
+
+	if (r != KE_OK)
+		return r;
+	r = p11_check(p, "C_FindObjects", p->f->C_FindObjects(p->session, found, P11_FIND_MAX, n));
+	if (p->f->C_FindObjectsFinal(p->session) != CKR_OK && r == KE_OK)
+		return p11_fail(p, KE_UNAVAIL, "C_FindObjectsFinal failed");
+	return r;
+}

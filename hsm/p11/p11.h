@@ -68,6 +68,16 @@ int p11_login(struct p11 *p, const char *pin) KE_CHECK;
 enum p11_need { P11_NEED_KEYS, P11_NEED_TLS };
 int p11_need(struct p11 *p, enum p11_need what) KE_CHECK;
 
+/* One attribute of at most cap bytes; *n its length, 0 when the object has no such attribute.
+ * KE_DAMAGED when it is longer, KE_UNAVAIL. */
+int p11_attribute(struct p11 *p, CK_OBJECT_HANDLE h, CK_ATTRIBUTE_TYPE type, void *out, size_t cap,
+    size_t *n) KE_CHECK;
+
+/* The objects of a class, with this label unless it is "": KE_UNAVAIL. */
+#define P11_FIND_MAX 256 /* of one class in a token: KEYS.md section 1 wants tens */
+int p11_find(struct p11 *p, CK_OBJECT_CLASS class, const char *label,
+    CK_OBJECT_HANDLE found[P11_FIND_MAX], CK_ULONG *n) KE_CHECK;
+
 /* C_Finalize. The caller leaves by _exit: SoftHSM crashes in exit handlers under OpenSSL 3. */
 void p11_close(struct p11 *p);
 

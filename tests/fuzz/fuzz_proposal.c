@@ -1,6 +1,7 @@
 /*
- * Fuzz target: the texts of anchors and proposals. What is read must be written as the very same
- * bytes; what an anchor says of its keys must hold together.
+ * Fuzz target: the texts of anchors and proposals, and a list of approvals. What is read must be
+ * written as the very same bytes; what an anchor says of its keys must hold together; approvals
+ * are the whole text, one after the other.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -51,8 +52,23 @@ static void check_proposal(const char *s, size_t n)
 	must(len == n && memcmp(again, s, n) == 0);
 }
 
+static void check_approvals(const char *s, size_t n)
+{
+	struct approval a[ANCHOR_OFFICERS_MAX];
+	size_t count, at = 0;
+
+	if (approvals_split(s, n, a, &count) != KE_OK)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		must(a[i].armor == s + at && a[i].n <= SSH_ARMOR_MAX);
+		at += a[i].n;
+	}
+	must(at == n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	check_approvals((const char *)data, size);
 	check_anchor((const char *)data, size);
 	check_proposal((const char *)data, size);
 	return 0;

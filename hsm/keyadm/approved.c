@@ -1,0 +1,194 @@
+/*
+ * What officers have approved: see keyadm.h. Runs in klerod-keyadm, inside its sandbox. Counts the
+ * approvals itself, by the officers that stand in the token; nobody's word for it counts.
+ *
+ * The order is such that a power cut at any point leaves a token that works: a key is made and
+ * proved before the anchor names it, the anchor is written before a key is destroyed. What a cut
+ * has left over, keys that the anchor does not want, the next approved action sweeps away.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "hsm/keyadm/cert.h"
+#include "hsm/keyadm/keyadm.h"
+#include "hsm/keyadm/sync.h"
+#include "hsm/p11/data.h"
+#include "hsm/p11/make.h"
+#include "hsm/p11/prove.h"
+#include "policy/proposal.h"
+
+/* One run: what is asked, what the token knows, what it will know. */
+struct run {
+	struct p11 *p, *tls; /* the token of the keys, and the one of the TLS key */
+	const struct rconf_keyadm *c;
+	struct rconf_keyadm_done *done;
+	struct anchor anchor;
+	struct proposal proposal;
+	uint64_t now_s;
+};
+
+static struct p11 *token_of(const struct run *r, unsigned purpose)
+{
+	return purpose == KEY_TLS ? r->tls : r->p;
+}
+
+static int count(struct run *r)
+{
+	struct approval approvals[ANCHOR_OFFICERS_MAX];
+	struct proposal_verdict v = {.why = "the approvals are not signatures of ssh-keygen"};
+	size_t n;
+	int result = approvals_split(r->c->approvals, strlen(r->c->approvals), approvals, &n);
+
+	if (result == KE_OK)
+		result = proposal_count(&r->proposal, &r->anchor, r->c->text, strlen(r->c->text),
+		    approvals, n, (uint64_t)time(NULL), &v);
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "the proposal is refused: %s", v.why);
+	return KE_OK;
+}
+
+/* Does the anchor want this key to be there? */
+static bool wanted(const struct anchor *a, const struct key *k)
+{
+	const struct anchor_key *known = anchor_key(a, k->purpose, k->version);
+
+	return known != NULL && known->status != ANCHOR_DESTROYED;
+}
+
+static int sweep(struct p11 *p, const struct anchor *a)
+{
+	struct key_ring ring;
+	int r = key_ring_find(p, &ring);
+
+	for (size_t i = 0; r == KE_OK && i < ring.n; i++)
+		if (!wanted(a, &ring.keys[i]))
+			r = make_destroy(p, &ring.keys[i]);
+	return r;
+}
+
+/* A certificate of its own for a new TLS key; a CA's comes later, for the same key. */
+static int certify(struct run *r, const struct key *k)
+{
+	int result = cert_make(
+	    r->tls, k, r->c, (int64_t)r->now_s, r->done->cert_pem, sizeof r->done->cert_pem);
+
+	return result == KE_OK ? KE_OK : p11_fail(r->p, result, "%s", r->tls->why);
+}
+
+static int make_version(struct run *r, unsigned purpose, uint64_t since_s)
+{
+	struct p11 *p = token_of(r, purpose);
+	struct key_ring ring = {.n = 1};
+	uint64_t version;
+	int result = anchor_add(&r->anchor, purpose, since_s, &version);
+
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "the token has no room for another version");
+	result = make_key(p, purpose, (uint32_t)version, &ring.keys[0]);
+	if (result != KE_OK)
+		return p == r->p ? result : p11_fail(r->p, result, "%s", p->why);
+	result = prove_keys(p, &ring, 1u << purpose);
+	if (result == KE_OK && purpose == KEY_TLS)
+		result = certify(r, &ring.keys[0]);
+	if (result == KE_OK)
+		result = sync_folder(r->p, r->c->folder);
+	if (result != KE_OK)
+		make_undo(p, &ring.keys[0]);
+	return result;
+}
+
+/* Verifiers must know a token key before they meet it; everybody else asks hsm. */
+static uint64_t since(const struct run *r, unsigned purpose)
+{
+	return r->now_s + (purpose == KEY_TOKEN ? r->c->token_wait_s : 0);
+}
+
+static int compromise(struct run *r)
+{
+	const struct proposal *p = &r->proposal;
+	const struct anchor_key *active = anchor_active(&r->anchor, p->purpose, r->now_s);
+	bool in_use = active != NULL && active->version == p->version;
+	int result = anchor_compromise(&r->anchor, p->purpose, p->version);
+
+	if (result == KE_EXISTS)
+		return p11_fail(r->p, KE_STATE, "it is marked as compromised already");
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "there is no such version");
+	/* an emergency: the new one serves at once */
+	return in_use ? make_version(r, p->purpose, r->now_s) : KE_OK;
+}
+
+static int decide(struct run *r)
+{
+	const struct proposal *p = &r->proposal;
+	int result = KE_OK;
+
+	switch (p->action) {
+	case PROPOSE_ROTATE:
+		return make_version(r, p->purpose, since(r, p->purpose));
+	case PROPOSE_COMPROMISE:
+		return compromise(r);
+	case PROPOSE_ROLL_BACK:
+		result = anchor_roll_back(&r->anchor, p->purpose, p->version);
+		break;
+	case PROPOSE_DESTROY:
+		result = anchor_destroy(&r->anchor, p->purpose, p->version, r->now_s);
+		break;
+	default:
+		result = anchor_set_officers(&r->anchor, &p->officers);
+	}
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "the state of the key does not allow it");
+	return KE_OK;
+}
+
+static int write_anchor(struct run *r)
+{
+	int result =
+	    anchor_use_nonce(&r->anchor, r->proposal.nonce, r->proposal.expires_s, r->now_s);
+
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "too many approvals are not expired yet");
+	anchor_written(&r->anchor, r->now_s);
+	result = data_store(r->p, &r->anchor);
+	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+}
+
+/* After the anchor is written nothing can fail any more but the sweeping, which is done again. */
+static int carry_out(struct run *r)
+{
+	int result = sweep(r->p, &r->anchor);
+
+	if (result == KE_OK && r->tls != NULL)
+		result = sweep(r->tls, &r->anchor);
+	if (result == KE_OK)
+		result = decide(r);
+	if (result == KE_OK)
+		result = write_anchor(r);
+	if (result == KE_OK)
+		result = sweep(token_of(r, r->proposal.purpose), &r->anchor);
+	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+}
+
+int keyadm_approved(
+    struct p11 *p, struct p11 *tls, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	struct run *r = calloc(1, sizeof *r);
+	int result;
+
+	if (r == NULL)
+		return p11_fail(p, KE_NOMEM, "out of memory");
+	*r = (struct run){.p = p, .tls = tls, .c = c, .done = done};
+	result = data_load(p, &r->anchor);
+	if (result == KE_OK)
+		result = count(r);
+	r->now_s = anchor_now(&r->anchor, (uint64_t)time(NULL));
+	if (result == KE_OK && r->proposal.purpose == KEY_TLS && tls == NULL)
+		result = p11_fail(p, KE_FORMAT, "the token of the TLS key was not named");
+	if (result == KE_OK)
+		result = carry_out(r);
+	free(r);
+	return result;
+}

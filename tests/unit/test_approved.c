@@ -1,0 +1,323 @@
+/*
+ * klerod-keyadm and what officers approve: the real program in its sandbox, a real SoftHSM token,
+ * officers in software. Each action does what it says and nothing else; everything that must not
+ * count leaves the token as it was.
+ */
+#include "tests/unit/ssh_sign.h"
+
+#include "tests/unit/hsm_peer.h"
+
+#include <time.h>
+
+#include "hsm/p11/data.h"
+#include "hsm/p11/key.h"
+#include "policy/proposal.h"
+
+#define OFFICERS 3
+
+static struct signer signer[OFFICERS + 1]; /* the last is nobody */
+
+/* What stands in a token now. */
+struct seen {
+	struct anchor anchor;
+	struct key_ring ring;
+};
+
+static void look(const char *label, struct seen *s)
+{
+	struct rconf_token t = fx_token(&ctx.f, label);
+	char *env[] = {t.env[0]};
+	struct p11 p = {.f = NULL};
+
+	assert_int_equal(p11_load(&p, t.module, env, 1), KE_OK);
+	assert_int_equal(p11_open(&p, t.label, false), KE_OK);
+	assert_int_equal(p11_login(&p, t.pin), KE_OK);
+	assert_int_equal(key_ring_find(&p, &s->ring), KE_OK);
+	if (strcmp(label, FX_KEYS) == 0)
+		assert_int_equal(data_load(&p, &s->anchor), KE_OK);
+	p11_close(&p);
+}
+
+static void set_officers(struct officers *o, size_t n, uint64_t threshold)
+{
+	*o = (struct officers){.threshold = threshold, .n = n};
+	for (size_t i = 0; i < n; i++) {
+		snprintf(o->officer[i].name, sizeof(o->officer[i].name), "officer-%zu", i);
+		o->officer[i].key = signer[i].key;
+	}
+}
+
+static int enrol(uint64_t threshold, struct rconf_keyadm_done *done)
+{
+	struct rconf_keyadm c = fx_action(&ctx.f, KEYADM_ENROL);
+	struct officers o;
+	size_t n;
+	int code;
+
+	set_officers(&o, OFFICERS, threshold);
+	assert_int_equal(officers_text(&o, c.text, sizeof(c.text) - 1, &n), KE_OK);
+	c.text[n] = '\0';
+	return fx_keyadm(&ctx.f, &c, done, &code);
+}
+
+static struct proposal propose(enum proposal_action action, enum key_purpose purpose, uint64_t v)
+{
+	struct proposal p = {.action = action,
+	    .purpose = purpose,
+	    .version = v,
+	    .expires_s = (uint64_t)time(NULL) + 600};
+	struct seen s;
+
+	look(FX_KEYS, &s);
+	p.epoch = s.anchor.epoch;
+	memcpy(p.appliance, FX_APPLIANCE, 16);
+	randombytes_buf(p.nonce, sizeof(p.nonce));
+	return p;
+}
+
+/* The proposal approved by the signers whose bits are set. */
+static struct rconf_keyadm approved(const struct proposal *p, unsigned who)
+{
+	struct rconf_keyadm c = fx_action(&ctx.f, KEYADM_APPROVED);
+	size_t n, at = 0;
+
+	assert_int_equal(proposal_text(p, c.text, sizeof(c.text) - 1, &n), KE_OK);
+	c.text[n] = '\0';
+	for (size_t i = 0; i <= OFFICERS; i++)
+		if ((who & (1u << i)) != 0)
+			at += signer_sign(
+			    &signer[i], PROPOSAL_NAMESPACE, c.text, n, c.approvals + at);
+	if (p->purpose == KEY_TLS)
+		c.tls = fx_token(&ctx.f, FX_TLS);
+	snprintf(c.names[0], RCONF_PATH, "localhost");
+	c.token_wait_s = 60;
+	return c;
+}
+
+static int run(const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	int code, r = fx_keyadm(&ctx.f, c, done, &code);
+
+	assert_int_equal(code == 0, r == KE_OK);
+	return r;
+}
+
+static int act(enum proposal_action action, enum key_purpose purpose, uint64_t v, unsigned who,
+    struct rconf_keyadm_done *done)
+{
+	struct proposal p = propose(action, purpose, v);
+	struct rconf_keyadm c = approved(&p, who);
+
+	return run(&c, done);
+}
+
+static int setup(void **state)
+{
+	if (peer_setup(state) != 0)
+		return 1;
+	for (size_t i = 0; i <= OFFICERS; i++)
+		signer_make(&signer[i]);
+	return 0;
+}
+
+static void test_first_anchor(void **state)
+{
+	struct seen s;
+
+	(void)state;
+	look(FX_KEYS, &s);
+	assert_int_equal(s.anchor.serial, 1);
+	assert_memory_equal(s.anchor.appliance, FX_APPLIANCE, 16);
+	assert_int_equal(s.anchor.officers.n, 0);
+	assert_int_equal(s.anchor.keys, KEY_PURPOSES);
+	for (unsigned i = 0; i < KEY_PURPOSES; i++)
+		assert_int_equal(anchor_active(&s.anchor, i, 0)->version, 1);
+}
+
+static void test_enrolment(void **state)
+{
+	struct rconf_keyadm_done done;
+	struct seen s;
+
+	(void)state;
+	/* nobody is there to decide */
+	assert_int_equal(act(PROPOSE_ROTATE, KEY_TOKEN, 0, 3, &done), KE_STATE);
+	assert_non_null(strstr(done.reason, "no officers"));
+	assert_int_equal(enrol(2, &done), KE_OK);
+	look(FX_KEYS, &s);
+	assert_int_equal(s.anchor.officers.n, OFFICERS);
+	assert_int_equal(s.anchor.epoch, 1);
+	assert_int_equal(enrol(1, &done), KE_EXISTS);
+	assert_non_null(strstr(done.reason, "only they"));
+}
+
+static void test_rotate(void **state)
+{
+	static const enum key_purpose purposes[] = {
+	    KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG};
+	struct rconf_keyadm_done done;
+	struct seen s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(purposes) / sizeof(purposes[0]); i++) {
+		assert_int_equal(
+		    act(PROPOSE_ROTATE, purposes[i], 0, 1u << (i % 3) | 1u << ((i + 1) % 3), &done),
+		    KE_OK);
+		look(FX_KEYS, &s);
+		assert_non_null(key_ring_get(&s.ring, purposes[i], 1));
+		assert_non_null(key_ring_get(&s.ring, purposes[i], 2));
+		assert_null(key_ring_get(&s.ring, purposes[i], 3));
+		assert_non_null(anchor_key(&s.anchor, purposes[i], 2));
+	}
+	/* all serve at once but the token key, which is only published for a while */
+	assert_int_equal(anchor_active(&s.anchor, KEY_SEED, (uint64_t)time(NULL))->version, 2);
+	assert_int_equal(anchor_active(&s.anchor, KEY_TOKEN, (uint64_t)time(NULL))->version, 1);
+	assert_int_equal(
+	    anchor_active(&s.anchor, KEY_TOKEN, (uint64_t)time(NULL) + 61)->version, 2);
+}
+
+static void test_rotate_tls(void **state)
+{
+	struct proposal p = propose(PROPOSE_ROTATE, KEY_TLS, 0);
+	struct rconf_keyadm c = approved(&p, 3);
+	struct rconf_keyadm_done done;
+	struct seen s;
+
+	(void)state;
+	memset(&c.tls, 0, sizeof(c.tls));
+	assert_int_equal(run(&c, &done), KE_FORMAT);
+	c.tls = fx_token(&ctx.f, FX_TLS);
+	assert_int_equal(run(&c, &done), KE_OK);
+	assert_int_equal(strncmp(done.cert_pem, "-----BEGIN CERTIFICATE-----", 27), 0);
+	assert_string_not_equal(done.cert_pem, ctx.tls.cert_pem);
+	look(FX_TLS, &s);
+	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 2));
+	look(FX_KEYS, &s);
+	assert_int_equal(anchor_active(&s.anchor, KEY_TLS, (uint64_t)time(NULL))->version, 2);
+}
+
+static void test_states(void **state)
+{
+	struct rconf_keyadm_done done;
+	struct seen s;
+
+	(void)state;
+	assert_int_equal(act(PROPOSE_DESTROY, KEY_SEED, 2, 3, &done), KE_STATE); /* in use */
+	assert_int_equal(act(PROPOSE_DESTROY, KEY_SEED, 7, 3, &done), KE_NOTFOUND);
+	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_SEED, 1, 3, &done), KE_OK);
+	look(FX_KEYS, &s);
+	assert_int_equal(anchor_active(&s.anchor, KEY_SEED, (uint64_t)time(NULL))->version, 1);
+	assert_int_equal(act(PROPOSE_DESTROY, KEY_SEED, 2, 3, &done), KE_OK);
+	look(FX_KEYS, &s);
+	assert_null(key_ring_get(&s.ring, KEY_SEED, 2));
+	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_SEED, 2, 3, &done), KE_STATE);
+	/* in use and compromised: the next version serves at once */
+	assert_int_equal(act(PROPOSE_COMPROMISE, KEY_SEED, 1, 3, &done), KE_OK);
+	look(FX_KEYS, &s);
+	assert_int_equal(anchor_active(&s.anchor, KEY_SEED, (uint64_t)time(NULL))->version, 3);
+	assert_int_equal(anchor_key(&s.anchor, KEY_SEED, 1)->compromised, 1);
+	assert_non_null(key_ring_get(&s.ring, KEY_SEED, 1));
+	assert_int_equal(act(PROPOSE_COMPROMISE, KEY_SEED, 1, 3, &done), KE_STATE);
+	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_SEED, 1, 3, &done), KE_STATE);
+	/* a compromised token key does not wait for caches */
+	assert_int_equal(act(PROPOSE_COMPROMISE, KEY_MAC, 2, 3, &done), KE_OK);
+	look(FX_KEYS, &s);
+	assert_int_equal(anchor_active(&s.anchor, KEY_MAC, (uint64_t)time(NULL))->version, 3);
+}
+
+/* Whatever is refused leaves the anchor at its serial and the token with its keys. */
+static void refused(const struct rconf_keyadm *c, int why)
+{
+	struct rconf_keyadm_done done;
+	static struct seen before, after;
+
+	look(FX_KEYS, &before);
+	assert_int_equal(run(c, &done), why);
+	look(FX_KEYS, &after);
+	assert_int_equal(before.anchor.serial, after.anchor.serial);
+	assert_int_equal(before.ring.n, after.ring.n);
+	assert_string_not_equal(done.reason, "");
+}
+
+static void test_refusals(void **state)
+{
+	struct proposal p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
+	struct rconf_keyadm c = approved(&p, 1);
+	struct rconf_keyadm_done done;
+	char *digit;
+	size_t n;
+
+	(void)state;
+	refused(&c, KE_AGAIN);
+	c = approved(&p, 1 | 8); /* a stranger */
+	refused(&c, KE_DENIED);
+	c = approved(&p, 1);
+	n = strlen(c.approvals); /* twice the same officer */
+	memcpy(c.approvals + n, c.approvals, n);
+	refused(&c, KE_EXISTS);
+	c = approved(&p, 3);
+	digit = strstr(c.text, "expires ") + 8;
+	*digit = *digit == '9' ? '8' : '9'; /* altered after the signing */
+	refused(&c, KE_TIMEOUT);
+	c = approved(&p, 3);
+	strcat(c.text, "\n");
+	refused(&c, KE_FORMAT);
+	c = approved(&p, 3);
+	c.approvals[strlen(c.approvals) - 2] = 'x';
+	refused(&c, KE_FORMAT);
+	p.expires_s = (uint64_t)time(NULL) - 1;
+	c = approved(&p, 3);
+	refused(&c, KE_TIMEOUT);
+	p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
+	p.appliance[0] ^= 1;
+	c = approved(&p, 3);
+	refused(&c, KE_DENIED);
+	p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
+	p.epoch--;
+	c = approved(&p, 3);
+	refused(&c, KE_STATE);
+	/* once good, never again */
+	p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
+	c = approved(&p, 3);
+	assert_int_equal(run(&c, &done), KE_OK);
+	refused(&c, KE_EXISTS);
+}
+
+static void test_change_officers(void **state)
+{
+	struct proposal p = propose(PROPOSE_OFFICERS, KEY_MASTER, 0), open;
+	struct rconf_keyadm c;
+	struct rconf_keyadm_done done;
+	struct seen s;
+
+	(void)state;
+	open = propose(PROPOSE_ROTATE, KEY_LOG, 0);
+	set_officers(&p.officers, 2, 1);
+	c = approved(&p, 2);
+	refused(&c, KE_AGAIN);
+	c = approved(&p, 6);
+	assert_int_equal(run(&c, &done), KE_OK);
+	look(FX_KEYS, &s);
+	assert_int_equal(s.anchor.officers.n, 2);
+	assert_int_equal(s.anchor.epoch, 2);
+	/* what stood open is void, also with the approval of those who stayed */
+	c = approved(&open, 3);
+	refused(&c, KE_STATE);
+	assert_int_equal(act(PROPOSE_ROTATE, KEY_LOG, 0, 4, &done), KE_DENIED);
+	assert_int_equal(act(PROPOSE_ROTATE, KEY_LOG, 0, 2, &done), KE_OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_first_anchor),
+	    cmocka_unit_test(test_enrolment),
+	    cmocka_unit_test(test_rotate),
+	    cmocka_unit_test(test_rotate_tls),
+	    cmocka_unit_test(test_states),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_change_officers),
+	};
+
+	return cmocka_run_group_tests(tests, setup, peer_teardown);
+}
