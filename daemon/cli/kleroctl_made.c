@@ -26,7 +26,7 @@ static int failed(char *why, size_t whylen, const char *path)
 	return KE_IO;
 }
 
-void made_note(struct made *m, const char *path)
+static void note(struct made *m, const char *path)
 {
 	if (m->n < MADE_MAX)
 		snprintf(m->path[m->n++], MADE_PATH, "%s", path);
@@ -58,6 +58,12 @@ static int sync_parent(const char *path)
 	return r;
 }
 
+int made_note(struct made *m, const char *path, char *why, size_t whylen)
+{
+	note(m, path);
+	return sync_parent(path) == 0 ? KE_OK : failed(why, whylen, path);
+}
+
 int made_folder(struct made *m, const char *path, mode_t mode, const struct rconf_identity *owner,
     char *why, size_t whylen)
 {
@@ -67,11 +73,12 @@ int made_folder(struct made *m, const char *path, mode_t mode, const struct rcon
 	if (!fresh && errno != EEXIST)
 		return failed(why, whylen, path);
 	if (fresh)
-		made_note(m, path);
+		note(m, path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return failed(why, whylen, path);
-	r = give(fd, owner) == 0 && fchmod(fd, mode) == 0 && sync_parent(path) == 0
+	r = give(fd, owner) == 0 && fchmod(fd, mode) == 0 && fsync(fd) == 0 &&
+		    sync_parent(path) == 0
 		? KE_OK
 		: failed(why, whylen, path);
 	close(fd);
@@ -90,7 +97,7 @@ static int write_all(int fd, const char *p, size_t n)
 		p += done;
 		n -= (size_t)done;
 	}
-	return fsync(fd);
+	return 0;
 }
 
 int made_file(struct made *m, const char *path, mode_t mode, const struct rconf_identity *owner,
@@ -100,9 +107,10 @@ int made_file(struct made *m, const char *path, mode_t mode, const struct rconf_
 
 	if (fd < 0)
 		return failed(why, whylen, path);
-	made_note(m, path);
+	note(m, path);
+	/* fsync last: it covers mode and owner too, without which engine could not read the file */
 	r = write_all(fd, text, n) == 0 && fchmod(fd, mode) == 0 && give(fd, owner) == 0 &&
-		    sync_parent(path) == 0
+		    fsync(fd) == 0 && sync_parent(path) == 0
 		? KE_OK
 		: failed(why, whylen, path);
 	close(fd);

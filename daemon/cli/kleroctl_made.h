@@ -30,8 +30,8 @@ int made_file(struct made *m, const char *path, mode_t mode, const struct rconf_
 int made_give(
     const char *folder, const struct rconf_identity *owner, char *why, size_t whylen) KE_CHECK;
 
-/* Puts something on the list that another has made. */
-void made_note(struct made *m, const char *path);
+/* Puts on the list what another has made, and has synced; its name is made durable here. */
+int made_note(struct made *m, const char *path, char *why, size_t whylen) KE_CHECK;
 
 /*
  * Removes what is on the list, last first; private_folder, if it is on the list, with all that is

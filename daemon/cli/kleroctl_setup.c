@@ -91,7 +91,7 @@ static int make_softhsm(struct setup *s)
 	r = setup_softhsm_conf(
 	    s->conf->softhsm_conf, s->conf->module_folder, s->why, sizeof s->why);
 	if (r == KE_OK)
-		made_note(&s->made, s->conf->softhsm_conf);
+		r = made_note(&s->made, s->conf->softhsm_conf, s->why, sizeof s->why);
 	return r;
 }
 
@@ -251,27 +251,43 @@ static int write_files(struct setup *s)
 	return r;
 }
 
+/* What remains, and what may have been there before: each with what to do about it. */
+static void say_rest(const struct setup *s, bool at_token)
+{
+	bool private = s->conf->softhsm_conf[0] != '\0';
+
+	if (!private && s->keys.sealed_dbkey[0] != '\0')
+		ctl_fail(CTL_REFUSED, "the keys in token %s remain: use another token",
+		    s->conf->keys.label);
+	if (private && at_token && access(s->conf->module_folder, F_OK) == 0)
+		ctl_fail(CTL_REFUSED,
+		    "%s was there before: if it is left from a setup that was cut short, remove it "
+		    "and run this again; if a backup of the store belongs to it, restore that",
+		    s->conf->module_folder);
+}
+
 int ctl_setup(struct ctl *ctl, int argc, char **argv)
 {
 	static int (*const steps[])(struct setup *) = {refuse_existing, find_users, make_folders,
 	    make_softhsm, make_pins, make_tokens, make_keys, make_tls, write_files};
 	static struct setup s;
+	bool at_token = false;
 	int r = KE_OK;
 
 	(void)argc;
 	(void)argv;
 	s = (struct setup){.ctl = ctl, .conf = &ctl->conf};
 	umask(077);
-	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++)
+	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++) {
 		r = steps[i](&s);
+		at_token = steps[i] == make_tokens || steps[i] == make_keys || steps[i] == make_tls;
+	}
 	if (r != KE_OK) {
 		bool private = s.conf->softhsm_conf[0] != '\0';
 
 		ctl_fail(CTL_REFUSED, "%s", s.why[0] != '\0' ? s.why : ke_words(r));
 		made_undo(&s.made, private ? s.conf->module_folder : "");
-		if (!private && s.keys.sealed_dbkey[0] != '\0')
-			ctl_fail(CTL_REFUSED, "the keys in token %s remain: use another token",
-			    s.conf->keys.label);
+		say_rest(&s, at_token);
 		return CTL_REFUSED;
 	}
 	made_list(&s.made);
