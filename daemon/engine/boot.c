@@ -184,6 +184,19 @@ static void check_appliance(struct engine *e, const uint8_t appliance[16])
 		fatal("store: %s: %s", ke_words(r), db_why(e->db));
 }
 
+/*
+ * The store is made: takes setup's word for that away, for good. Were it to come back with the next
+ * power cut, a store that is lost later would be made anew instead of being missed.
+ */
+static void forget_new(const char *folder, const char *path)
+{
+	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0 || unlink(path) != 0 || fsync(dir) != 0)
+		fatal("%s: %s", path, strerror(errno));
+	close(dir);
+}
+
 void boot_open(struct engine *e, int hsm)
 {
 	char keys_path[RCONF_PATH + 16], new_path[RCONF_PATH + 16], why[DB_WHY_MAX] = "";
@@ -205,6 +218,6 @@ void boot_open(struct engine *e, int hsm)
 	if (r != KE_OK)
 		fatal("store: %s", why[0] != '\0' ? why : ke_words(r));
 	check_appliance(e, appliance);
-	if (is_new && unlink(new_path) != 0)
-		fatal("%s: %s", new_path, strerror(errno));
+	if (is_new)
+		forget_new(e->conf.store, new_path);
 }
