@@ -186,6 +186,11 @@ suite_system() {
 	rm -rf "$work/user"
 }
 
+# A few rounds of each; the many are in tests/crash/attack.sh.
+suite_crash() {
+	KLERO_BIN=$PWD/$base/out/bin pytests crash env -- tests/crash
+}
+
 # The sanitizers' build runs without seccomp; one walk through everything is enough for it.
 suite_sanitized() {
 	KLERO_BIN=$PWD/$base/san/bin ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
@@ -205,7 +210,7 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape system sanitized demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

@@ -1,0 +1,84 @@
+"""An appliance for the crash tests: what klero.Appliance does, under the recorder of its disk, and
+its store put into any state."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import disk
+import klero
+
+
+class Crashable(klero.Appliance):
+    """Its store folder can be kept, put back and recorded."""
+
+    def __init__(self, bindir, directory, lines=()):
+        super().__init__(bindir, directory, list(lines) + klero.NO_LIMITS + ["death-budget 50/1"])
+        self.recorder = None
+
+    @property
+    def store(self):
+        return self.dir / "store"
+
+    @property
+    def record(self):
+        return self.dir / "disk.record"
+
+    def keep(self, name):
+        """A copy of the store as it is."""
+        copy(self.store, self.dir / name)
+
+    def put_back(self, name):
+        shutil.rmtree(self.store)
+        copy(self.dir / name, self.store)
+
+    def put(self, state):
+        """A state that disk.Disk has built becomes the store."""
+        shutil.rmtree(self.store)
+        os.rename(state, self.store)
+
+    def start_recorded(self):
+        """Starts klerod under the recorder; the disk as it is before that."""
+        before = disk.Disk(self.store)
+        self.recorder = subprocess.Popen(
+            [self.bin.parent / "tools" / "disklog", self.record, self.store, "--", self.bin / "klerod", "-c", self.conf],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.recorder.stdout.readline()
+        if not line.startswith("klerod: ready "):
+            self.recorder.terminate()
+            raise klero.Failure(f"klerod did not start: {line}{self.recorder.stderr.read()}{self.log()[-2000:]}")
+        return before
+
+    def power_off(self):
+        """Everything ends at once; the events of the record."""
+        self.recorder.send_signal(signal.SIGTERM)
+        status = self.recorder.wait(30)
+        error = self.recorder.stderr.read()
+        self.recorder.stdout.close()
+        self.recorder.stderr.close()
+        self.recorder = None
+        if status or error:
+            raise klero.Failure(f"disklog: status {status}: {error}")
+        events = disk.read(self.record)
+        self.record.unlink()
+        return events
+
+    def stop(self, how=signal.SIGTERM):
+        if self.recorder:
+            self.recorder.kill()
+            self.recorder.wait()
+            self.recorder = None
+        return super().stop(how)
+
+
+def copy(source, target):
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
+def fresh_folder(path):
+    path = pathlib.Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path

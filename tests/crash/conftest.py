@@ -1,0 +1,95 @@
+"""Fixtures and settings of the crash tests.
+
+KLERO_BIN     the programs (build/out/bin)
+CRASH_ROUNDS  rounds of each random test; the short form of `make check` without it
+SEED          repeats a run; printed by every run
+KLERO_ATTACK  folder for the results (tests/attack)
+"""
+
+import json
+import os
+import pathlib
+import random
+import secrets
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+from appliance import Crashable  # noqa: E402
+
+BIN = pathlib.Path(os.environ.get("KLERO_BIN", HERE.parents[1] / "build" / "out" / "bin")).resolve()
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "0"))
+SEED = int(os.environ.get("SEED", secrets.randbelow(1 << 32)))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "root_only: needs root")
+
+
+def pytest_report_header():
+    return f"SEED={SEED}"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("root_only") and os.getuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root: it traces the roles"))
+
+
+@pytest.fixture
+def rng(request):
+    print(f"SEED={SEED}")
+    return random.Random(f"{SEED}/{request.node.name}")
+
+
+@pytest.fixture
+def rounds():
+    """rounds(short): how many, in the short and in the long form."""
+    return lambda short: ROUNDS or short
+
+
+@pytest.fixture
+def make():
+    """make(lines): a provisioned appliance; removed at the end."""
+    where = pathlib.Path(tempfile.mkdtemp(prefix="klero-crash."))
+    where.chmod(0o711)
+    made = []
+
+    def one(*lines, provision=True):
+        a = Crashable(BIN, where / secrets.token_hex(4), lines)
+        made.append(a)
+        return a.provision() if provision else a
+    yield one
+    for a in made:
+        a.stop()
+    shutil.rmtree(where, ignore_errors=True)
+
+
+class Result:
+    """A row of the attack table: tests/attack/report.py."""
+
+    def __init__(self, name, tried, unit):
+        self.row = {"name": name, "tried": tried, "count": 0, "unit": unit, "failed": 1}
+
+    def write(self, **more):
+        self.row.update(more)
+        folder = os.environ.get("KLERO_ATTACK")
+        if folder:
+            pathlib.Path(folder, self.row["name"].replace(" ", "-") + ".json").write_text(json.dumps(self.row) + "\n")
+
+
+@pytest.fixture
+def result():
+    """result(name, tried, unit): its row says "failed" until the test has come to its end."""
+    made = []
+
+    def one(*what):
+        made.append(Result(*what))
+        return made[0]
+    yield one
+    for r in made:
+        r.write()

@@ -1,0 +1,505 @@
+"""A mixed load on one appliance, and the book of what was asked and what was answered, which the
+crash tests hold against the appliance after each fall.
+
+An op is one request with its answer, or without one: then nobody knows whether it happened. After
+the fall every op is asked for again under its key: an acknowledged one must give the first answer
+to the byte, an unknown one is done now or was done then. After that the whole state follows from
+the book, and the appliance must show exactly that."""
+
+import collections
+import http.client
+import json
+import random
+import ssl
+import subprocess
+import threading
+import time
+
+import klero
+
+PRICE = 100
+PATIENCE = 60
+ROLES = ("organiser", "auditor")
+
+
+class Op:
+    """ack: where in the record its answer left (disk.py), -1: in an earlier life; None: unknown."""
+
+    def __init__(self, who, kind, method="", path="", body=None, key=None, extra=None):
+        self.who, self.kind, self.method, self.path, self.body, self.key = who, kind, method, path, body, key
+        self.extra = extra
+        self.status, self.raw, self.ack = None, b"", None
+
+    def answered(self, status, raw, ack=-1):
+        self.status, self.raw, self.ack = status, raw, ack
+
+    @property
+    def ok(self):
+        return self.ack is not None and self.status in (200, 201, 202, 204)
+
+    @property
+    def json(self):
+        return json.loads(self.raw)
+
+    def copy(self, until):
+        o = Op(self.who, self.kind, self.method, self.path, self.body, self.key, self.extra)
+        if self.ack is not None and self.ack <= until:
+            o.answered(self.status, self.raw)
+        return o
+
+    def __repr__(self):
+        return f"<{self.kind} by {self.who} {self.method} {self.path} {self.body} key {self.key}: {self.status} {self.raw[:300]!r}>"
+
+
+class Book:
+    def __init__(self, admin="", players=()):
+        self.lock = threading.Lock()
+        self.admin, self.players = admin, list(players)
+        self.kinds, self.count = collections.defaultdict(list), 0
+
+    def add(self, op):
+        with self.lock:
+            self.count += 1
+            op.number = self.count
+            self.kinds[op.kind].append(op)
+        return op
+
+    def of(self, *kinds):
+        """The ops of these kinds (of all without any), in the order in which they were asked."""
+        with self.lock:
+            return sorted((o for k in kinds or self.kinds for o in self.kinds[k]), key=lambda o: o.number)
+
+    def drop(self, ops):
+        for op in ops:
+            self.kinds[op.kind].remove(op)
+
+    def until(self, event):
+        """As it stands when the power fails after event number `event` of the record."""
+        other = Book(self.admin, self.players)
+        for op in self.of():
+            other.add(op.copy(event))
+        return other
+
+    def place_acks(self, events):
+        """Finds in the record where each answer of this life left engine: from there on it is true."""
+        sent = {}
+        for i, e in enumerate(events):
+            if e.kind == "send" and e.a == 0x0301:
+                sent[answer_body(e.data)] = i
+        roles = [i for i, e in enumerate(events) if e.kind == "send" and e.a != 0x0301]
+        for op in self.of("roles", "admin"):
+            if op.ack == 0:
+                op.ack = roles.pop(0)
+        here = [op for op in self.of() if op.ack == 0]
+        for op in here:
+            op.ack = sent.get(op.raw, len(events))
+        found = sum(op.ack < len(events) for op in here)
+        assert found >= 0.9 * len(here), f"only {found} of {len(here)} answers are in the record"
+        return found
+
+    # --- what follows from it ---
+
+    def tokens(self, email):
+        """(access, refresh token) of the newest acknowledged answer."""
+        for op in reversed(self.of("login", "refresh")):
+            if op.who == email and op.ok:
+                return op.json["access_token"], op.json["refresh_token"]
+        return None, None
+
+    def raffles(self):
+        """{id: its newest answer}, in order of creation."""
+        out = {}
+        for op in self.of("create", "open", "close", "entropy", "draw"):
+            if op.ok and op.json["version"] > out.get(op.json["id"], {"version": 0})["version"]:
+                out[op.json["id"]] = op.json
+        return out
+
+    def decided(self):
+        return {op.extra for op in self.of("confirm", "reject") if op.ok}
+
+    def money(self, email):
+        confirmed = {op.extra for op in self.of("confirm") if op.ok}
+        there = sum(op.json["money"]["amount"] for op in self.of("deposit")
+                    if op.ok and op.who == email and op.json["id"] in confirmed)
+        return there - sum(op.json["cost"]["amount"] for op in self.of("buy") if op.ok and op.who == email)
+
+    def tickets(self):
+        """{raffle: {email: {index: id}}}"""
+        out = collections.defaultdict(lambda: collections.defaultdict(dict))
+        for op in self.of("buy"):
+            if op.ok:
+                for t in op.json["tickets"]:
+                    assert t["index"] not in out[op.extra][op.who], f"sold twice: {op}"
+                    out[op.extra][op.who][t["index"]] = t["id"]
+        return out
+
+
+def answer_body(data):
+    """The body within an API_ANS (daemon/api/apimsg.c)."""
+    data = bytes(data)
+    location = 2 + 1 + 1 + 5 * 4 + 8
+    at = location + 2 + int.from_bytes(data[location:location + 2], "little") + 8
+    return data[at + 4:at + 4 + int.from_bytes(data[at:at + 4], "little")]
+
+
+def until_answered(call, stopping=None):
+    """As a careful client: again and again under the same key. None: stopped before an answer."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            a = call()
+            if a.status != 503 and a.code != "idempotency-key-in-flight":
+                return a
+        except (OSError, http.client.HTTPException, ssl.SSLError, ValueError) as e:
+            a = e
+        if stopping and stopping.is_set():
+            return None
+        if time.monotonic() > end:
+            raise klero.Failure(f"no answer for {PATIENCE} s: {a!r}")
+        time.sleep(0.01)
+
+
+class Load:
+    """Threads that work on the appliance until they are stopped: an admin and some players."""
+
+    def __init__(self, appliance, book, seed):
+        self.appliance, self.book, self.seed = appliance, book, seed
+        self.stopping = threading.Event()
+        self.errors, self.threads = [], []
+
+    def start(self):
+        for i, (work, email) in enumerate([(self._admin_turn, self.book.admin)] +
+                                          [(self._player_turn, p) for p in self.book.players]):
+            t = threading.Thread(target=self._run, args=(work, self._person(email), random.Random(f"{self.seed}/{i}")))
+            self.threads.append(t)
+            t.start()
+        return self
+
+    def _person(self, email):
+        p = klero.Person(self.appliance.port, self.appliance.ca, email)
+        p.token, p.refresh_token = self.book.tokens(email)
+        return p
+
+    def _run(self, work, person, rng):
+        try:
+            while not self.stopping.is_set():
+                work(person, rng)
+        except Exception as e:
+            self.errors.append(e)
+        finally:
+            person.close()
+
+    def stop(self):
+        self.stopping.set()
+
+    def join(self):
+        for t in self.threads:
+            t.join()
+        if self.errors:
+            raise self.errors[0]
+
+    def ask(self, person, op, expected):
+        """Does an op until it is answered; ack 0: in this life, place_acks() will say where."""
+        self.book.add(op)
+        a = until_answered(lambda: person.call(op.method, op.path, op.body, idem=op.key), self.stopping)
+        if a is None:
+            return None
+        if a.status not in expected:
+            raise klero.Failure(f"{op}: {a}")
+        op.answered(a.status, a.body, 0)
+        return a
+
+    def _key(self, rng):
+        return f"{rng.getrandbits(96):024x}"
+
+    # --- players ---
+
+    def _player_turn(self, person, rng):
+        dice = rng.random()
+        if dice < 0.80:
+            self._buy(person, rng)
+        elif dice < 0.90:
+            body = {"money": {"amount": rng.randint(1000, 100000), "currency": "EUR"}, "provider": "manual"}
+            self.ask(person, Op(person.email, "deposit", "POST", "/api/v1/wallet/deposit", body, self._key(rng)), (202,))
+        elif dice < 0.95:
+            self._rename(person, rng)
+        elif dice < 0.98:
+            self._refresh(person)
+        elif dice < 0.99:
+            self._register(person, rng)
+        else:
+            self._in_and_out(person)
+
+    def _buy(self, person, rng):
+        open_now = [r for r in self.book.raffles().values() if r["state"] == "open"]
+        if not open_now:
+            time.sleep(0.01)
+            return
+        raffle = rng.choice(open_now)["id"]
+        body = {"quantity": rng.choice((1, 1, 2, 3, 10)), "client_seed": f"{rng.getrandbits(32):x}"}
+        self.ask(person, Op(person.email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy", body, self._key(rng), raffle),
+                 (201, 402, 409))
+
+    def _rename(self, person, rng):
+        a = until_answered(lambda: person.get("/api/v1/me"), self.stopping)
+        if a is not None:
+            body = {"display_name": f"n{rng.getrandbits(32):x}", "version": klero.want(a, 200).json["version"]}
+            # a change of roles may come between
+            self.ask(person, Op(person.email, "rename", "PATCH", "/api/v1/me", body, self._key(rng)), (200, 409))
+
+    def _refresh(self, person):
+        op = Op(person.email, "refresh", "POST", "/api/v1/auth/refresh", {"refresh_token": person.refresh_token})
+        if self.ask(person, op, (200,)):
+            person.take(op.json)
+
+    def _register(self, person, rng):
+        email = f"r{rng.getrandbits(64):x}@example.org"
+        self.ask(person, Op(email, "register", "POST", "/api/v1/auth/register",
+                            {"email": email, "password": klero.PASSWORD}), (201,))
+
+    def _in_and_out(self, person):
+        """A second session of the same person, which ends again."""
+        other = klero.Person(person.port, person.ca, person.email)
+        a = until_answered(lambda: other.post("/api/v1/auth/login", {"email": other.email, "password": other.password}),
+                           self.stopping)
+        if a is not None:
+            other.take(klero.want(a, 200).json)
+            # a repeated one finds its session gone
+            self.ask(other, Op(person.email, "logout", "POST", "/api/v1/auth/logout", extra=other.token), (204, 401))
+        other.close()
+
+    # --- the admin ---
+
+    def _admin_turn(self, person, rng):
+        raffles = self.book.raffles()
+        waiting = [r for r in raffles.values() if r["state"] != "drawn"]
+        dice = rng.random()
+        if len(waiting) < 3:
+            self._create(person, rng)
+        elif dice < 0.35:
+            self._advance(person, rng, rng.choice(waiting))
+        elif dice < 0.40:
+            self._roles(rng)
+        else:
+            self._decide(person, rng)
+
+    def _create(self, person, rng):
+        body = {"title": f"t{rng.getrandbits(32):x}", "price": {"amount": PRICE, "currency": "EUR"},
+                "capacity": rng.choice((50, 400, 100000)), "winners": rng.randint(1, 3), "reserves": rng.randint(0, 2)}
+        self.ask(person, Op(person.email, "create", "POST", "/api/v1/admin/raffles", body, self._key(rng)), (201,))
+
+    def _advance(self, person, rng, raffle):
+        """One step on in its life; an open one stays open for a while."""
+        body = None
+        if raffle["state"] == "draft":
+            verb = "open"
+        elif raffle["state"] == "open":
+            if rng.random() < 0.7:
+                return
+            verb = "close"
+        elif "entropy" not in raffle:
+            verb, body = "entropy", {"entropy": f"{rng.getrandbits(64):016x}"}
+        else:
+            verb = "draw"
+        self.ask(person, Op(person.email, verb, "POST", f"/api/v1/admin/raffles/{raffle['id']}/{verb}", body,
+                            self._key(rng)), (200, 409))
+
+    def _decide(self, person, rng):
+        done = self.book.decided()
+        pending = [op.json["id"] for op in self.book.of("deposit") if op.ok and op.json["id"] not in done]
+        if not pending:
+            time.sleep(0.01)
+            return
+        kind, deposit = "reject" if rng.random() < 0.1 else "confirm", rng.choice(pending)
+        self.ask(person, Op(person.email, kind, "POST", f"/api/v1/admin/deposits/{deposit}/{kind}", None,
+                            self._key(rng), deposit), (200,))
+
+    def _roles(self, rng):
+        email = rng.choice(self.book.players)
+        roles = sorted(rng.sample(ROLES, rng.randint(0, 2)) + ["user"])
+        op = self.book.add(Op(email, "roles", extra=roles))
+        end = time.monotonic() + PATIENCE
+        while not self.stopping.is_set():
+            run = self.appliance.ctl("user", "roles", email, ",".join(roles), check=False)
+            if run.returncode == 0:
+                op.answered(200, b"", 0)
+                return
+            if time.monotonic() > end:
+                raise klero.Failure(f"kleroctl user roles: {run.stderr}")
+            time.sleep(0.02)
+
+
+def settle_in(appliance, book):
+    """The first life begins: an admin, players with money, a raffle that sells."""
+    op = book.add(Op(book.admin, "admin"))
+    appliance.ctl("admin", "create", book.admin, stdin=klero.PASSWORD + "\n")
+    op.answered(200, b"", 0)
+    load = Load(appliance, book, "settle")
+    for email in book.players:
+        person = klero.Person(appliance.port, appliance.ca, email)
+        body = {"email": email, "password": klero.PASSWORD}
+        load.ask(person, Op(email, "register", "POST", "/api/v1/auth/register", body), (201,))
+        load.ask(person, Op(email, "login", "POST", "/api/v1/auth/login", body), (200,))
+        person.close()
+    admin = klero.Person(appliance.port, appliance.ca, book.admin)
+    load.ask(admin, Op(book.admin, "login", "POST", "/api/v1/auth/login",
+                       {"email": book.admin, "password": klero.PASSWORD}), (200,))
+    admin.take(book.of("login")[-1].json)
+    rng = random.Random("settle")
+    for email in book.players:
+        body = {"money": {"amount": 10_000_000, "currency": "EUR"}, "provider": "manual"}
+        load.ask(load._person(email), Op(email, "deposit", "POST", "/api/v1/wallet/deposit", body, load._key(rng)), (202,))
+    while len(book.decided()) < len(book.players):
+        load._decide(admin, rng)
+    load._create(admin, rng)
+    load._advance(admin, rng, next(iter(book.raffles().values())))
+    admin.close()
+
+
+# --- does the appliance show what the book says? ---
+
+class Check:
+    """Everything that must hold after a fall. sample: how many older ops are replayed besides."""
+
+    def __init__(self, appliance, book, rng, sample=40):
+        self.appliance, self.book, self.rng, self.sample = appliance, book, rng, sample
+        self.people = {}
+        self.tokens = {}
+        self.replays = 0
+
+    def person(self, email):
+        if email not in self.people:
+            p = self.people[email] = klero.Person(self.appliance.port, self.appliance.ca, email)
+            p.token, p.refresh_token = self.tokens.get(email) or self.book.tokens(email)
+        return self.people[email]
+
+    def run(self, tmp):
+        try:
+            self.sessions()
+            self.replay()
+            self.registered()
+            self.wallets_and_tickets()
+            self.raffles(tmp)
+            self.profiles()
+            assert self.appliance.status()["ledger"] == "ok"
+        finally:
+            for p in self.people.values():
+                p.close()
+
+    def sessions(self):
+        """The newest acknowledged tokens work, or give way to newer ones nobody was told of."""
+        for email in [self.book.admin] + self.book.players:
+            unknown = [o for o in self.book.of("refresh") if o.who == email and o.ack is None]
+            p = self.person(email)
+            a = until_answered(lambda: p.get("/api/v1/auth/me"))
+            if a.status == 401 and unknown:
+                login = self.book.add(Op(email, "login", "POST", "/api/v1/auth/login",
+                                         {"email": email, "password": klero.PASSWORD}))
+                b = klero.want(until_answered(lambda: p.post(login.path, login.body, token=None)), 200)
+                login.answered(b.status, b.body, 0)
+                p.take(b.json)
+            else:
+                klero.want(a, 200)
+            self.book.drop(unknown)
+        for op in self.book.of("logout"):
+            if op.ok:
+                c = self.appliance.client()
+                c.token = op.extra
+                assert until_answered(lambda: c.get("/api/v1/auth/me")).status == 401, f"a session that had ended: {op}"
+                c.close()
+
+    def replay(self):
+        keyed = [o for o in self.book.of() if o.key]
+        known = [o for o in keyed if o.ack is not None]
+        old = known[:-200]
+        wanted = set(map(id, known[-200:] + self.rng.sample(old, min(len(old), self.sample))))
+        for op in keyed:
+            if op.ack is None or id(op) in wanted:
+                self._replay(op)
+
+    def _replay(self, op):
+        a = until_answered(lambda: self.person(op.who).call(op.method, op.path, op.body, idem=op.key))
+        self.replays += 1
+        if op.ack is None:
+            assert a.status < 500 and a.status != 401, f"{op}: {a}"
+            op.answered(a.status, a.body, 0)
+            return
+        if (a.status, a.body) != (op.status, op.raw):
+            raise klero.Failure(f"an acknowledged answer changed: {op}: {a}")
+        assert a.headers["Idempotent-Replayed"] == "true", f"{op} was done again: {a}"
+
+    def registered(self):
+        """One that was told of its account can log in."""
+        known = [o for o in self.book.of("register") if o.ok]
+        if not known:
+            return
+        op = self.rng.choice(known)
+        c = self.appliance.client()
+        klero.want(until_answered(lambda: c.post("/api/v1/auth/login", {"email": op.who, "password": klero.PASSWORD})), 200)
+        c.close()
+
+    def wallets_and_tickets(self):
+        sold = self.book.tickets()
+        for email in self.book.players:
+            p = self.person(email)
+            have, want = p.available(), self.book.money(email)
+            assert have == want, f"{email} has {have} and must have {want}"
+            for raffle, said in self.book.raffles().items():
+                if said["state"] == "draft":
+                    continue  # not shown to players
+                assert own_tickets(p, raffle) == sold[raffle][email], f"tickets of {email} in {raffle}"
+        for raffle, owners in sold.items():
+            indexes = sorted(i for tickets in owners.values() for i in tickets)
+            assert indexes == list(range(len(indexes))), f"a ticket of {raffle} was sold twice or got lost: {indexes}"
+
+    def raffles(self, tmp):
+        sold = self.book.tickets()
+        commits = {o.json["id"]: o.json["seed_commit"] for o in self.book.of("open") if o.ok}
+        listed, admin = self.book.raffles(), self.person(self.book.admin)
+        for raffle, said in listed.items():
+            shown = klero.want(until_answered(lambda: admin.get(f"/api/v1/raffles/{raffle}")), 200).json
+            n = sum(map(len, sold[raffle].values()))
+            assert shown["sold"] == n, f"{raffle}: {shown['sold']} sold, {n} tickets are known"
+            if shown["state"] == "open":
+                for x in (said, shown):
+                    x.pop("sold"), x.pop("version")
+            assert shown == said, f"raffle: said {said}, shown {shown}"
+            if said["state"] == "drawn":
+                self._proof(tmp, raffle, commits[raffle], n)
+
+    def _proof(self, tmp, raffle, commit, tickets):
+        path = tmp / "proof.json"
+        path.write_bytes(klero.want(until_answered(lambda: self.person(self.book.admin).get(f"/api/v1/raffles/{raffle}/proof")), 200).body)
+        run = self.appliance.verify(path, "-k", self.appliance.vkey, "-c", commit)
+        assert run.returncode == 0 and "VERIFIED" in run.stdout, run
+        assert len(json.loads(path.read_text())["leaves"]) == tickets
+
+    def profiles(self):
+        for email in self.book.players:
+            me = klero.want(self.person(email).get("/api/v1/me"), 200).json
+            names = {o.json["version"]: o.json["display_name"] for o in self.book.of("rename") if o.ok and o.who == email}
+            if names:
+                assert me["display_name"] == names[max(names)], f"{email}: {me}, told {names[max(names)]}"
+            allowed = []
+            for op in self.book.of("roles"):
+                if op.who == email:
+                    allowed = [op.extra] if op.ok else allowed + [op.extra]
+            if allowed and any(o.ok for o in self.book.of("roles") if o.who == email):
+                assert sorted(me["roles"]) in allowed, f"roles of {email}: {me['roles']}, told {allowed}"
+
+
+def own_tickets(person, raffle):
+    out, cursor = {}, ""
+    while True:
+        page = klero.want(person.get(f"/api/v1/raffles/{raffle}/tickets?limit=100{cursor}"), 200).json
+        out.update({t["index"]: t["id"] for t in page["items"]})
+        if not page["next_cursor"]:
+            return out
+        cursor = "&cursor=" + page["next_cursor"]
+
+
+def every_page(appliance):
+    """Every page's MAC, every transfer's sum, every balance, every link of the audit chain."""
+    run = appliance.store_tool("check")
+    if run.returncode:
+        raise klero.Failure(f"store_tool check: {run.stderr}")
