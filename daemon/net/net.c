@@ -147,14 +147,14 @@ static void warm_up(struct net *n, struct inherited *in)
 		fatal("out of memory");
 	fetches_init(&n->fetches);
 	write_openapi(n);
-	n->tls = tls_new(n->conf.cert_pem, &n->key, why, sizeof why);
+	net_clock(n);
+	n->tls = tls_new(n->conf.cert_pem, &n->key, n->now_ms, why, sizeof why);
 	if (n->tls == NULL)
 		fatal("%s", why);
 	/* accepted sockets inherit it: an answer is one write and must not wait for another */
 	if (fcntl(in->listen, F_SETFL, O_NONBLOCK) != 0 ||
 	    setsockopt(in->listen, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
 		fatal("the listening socket is not usable");
-	net_clock(n);
 }
 
 /* --- the loop --- */
@@ -216,6 +216,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	net_clock(n);
+	tls_tick(n->tls, n->now_ms);
 	conns_tick(n);
 	conns_unstall(n);
 	upstream_stats(n);

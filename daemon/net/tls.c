@@ -15,6 +15,7 @@
 
 #include "daemon/msg/log.h"
 #include "daemon/net/tls_provider.h"
+#include "daemon/net/tls_ticket.h"
 #include "daemon/net/tls_warm.h"
 
 /* The default provider does everything but what only ours can: the key. */
@@ -25,6 +26,7 @@ struct tls {
 	SSL_CTX *ctx;
 	struct tlskey *key;
 	EVP_PKEY *public; /* the certificate's key */
+	struct tls_ticket ticket;
 };
 
 static bool fits_certificate(struct tls *t, const uint8_t *tbs, size_t n, const uint8_t sig[64])
@@ -83,15 +85,13 @@ static SSL_CTX *new_context(OSSL_LIB_CTX *lib)
 	if (c == NULL)
 		return NULL;
 	SSL_CTX_set_options(c, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
-				   SSL_OP_NO_TICKET | SSL_OP_CLEANSE_PLAINTEXT |
-				   SSL_OP_NO_COMPRESSION);
+				   SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 				SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(c, 1); /* one read a record, not two */
 	SSL_CTX_set_alpn_select_cb(c, choose_protocol, NULL);
 	if (SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_num_tickets(c, 0) != 1 || SSL_CTX_set_max_early_data(c, 0) != 1 ||
 	    SSL_CTX_set1_groups_list(c, groups) != 1 ||
 	    SSL_CTX_set1_sigalgs_list(c, algorithms) != 1 ||
 	    SSL_CTX_set_ciphersuites(c, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:"
@@ -165,7 +165,7 @@ static const char *use_key(struct tls *t)
 	return ok ? NULL : "the provider of the TLS key does not work";
 }
 
-static const char *build(struct tls *t, const char *cert_pem)
+static const char *build(struct tls *t, const char *cert_pem, int64_t now_ms)
 {
 	const char *why;
 
@@ -176,7 +176,7 @@ static const char *build(struct tls *t, const char *cert_pem)
 	    tls_provider_add(t->lib) != KE_OK)
 		return "OpenSSL's providers do not load";
 	t->ctx = new_context(t->lib);
-	if (t->ctx == NULL)
+	if (t->ctx == NULL || tls_ticket_init(&t->ticket, t->lib, t->ctx, now_ms) != KE_OK)
 		return "OpenSSL knows no TLS 1.3 as we need it";
 	if (tls_warm(t->lib, QUERY, t->ctx) != KE_OK)
 		return "a TLS handshake with ourselves fails";
@@ -184,14 +184,15 @@ static const char *build(struct tls *t, const char *cert_pem)
 	return why != NULL ? why : use_key(t);
 }
 
-struct tls *tls_new(const char *cert_pem, struct tlskey *key, char *why, size_t whylen)
+struct tls *tls_new(
+    const char *cert_pem, struct tlskey *key, int64_t now_ms, char *why, size_t whylen)
 {
 	struct tls *t = calloc(1, sizeof *t);
 	const char *trouble = "out of memory", *reason;
 
 	if (t != NULL) {
 		t->key = key;
-		trouble = build(t, cert_pem);
+		trouble = build(t, cert_pem, now_ms);
 	}
 	if (trouble == NULL)
 		return t;
@@ -208,8 +209,14 @@ void tls_free(struct tls *t)
 		return;
 	SSL_CTX_free(t->ctx);
 	EVP_PKEY_free(t->public);
+	tls_ticket_free(&t->ticket);
 	OSSL_LIB_CTX_free(t->lib);
 	free(t);
+}
+
+void tls_tick(struct tls *t, int64_t now_ms)
+{
+	tls_ticket_tick(&t->ticket, now_ms);
 }
 
 struct ssl_st *tls_accept(struct tls *t, int fd)

@@ -2,8 +2,9 @@
  * TLS 1.3 by OpenSSL, and nothing of OpenSSL's beyond this header: a context with the
  * certificate and the key of tlskey, and one object per connection. Runs in net.
  *
- * Only TLS 1.3 (RFC 8446), only P-256 certificates, no session tickets, ALPN http/1.1. The
- * context lives in a private library context that no configuration file or environment reaches.
+ * Only TLS 1.3 (RFC 8446), only P-256 certificates, session tickets for less than an hour
+ * (tls_ticket.h), ALPN http/1.1. The context lives in a private library context that no
+ * configuration file or environment reaches.
  */
 #ifndef DAEMON_NET_TLS_H
 #define DAEMON_NET_TLS_H
@@ -20,10 +21,14 @@ struct ssl_st; /* OpenSSL's SSL */
 
 /*
  * Everything that needs files, fetches or time is done here, before the sandbox, a handshake
- * with itself included. key must outlive the context. why receives the trouble. NULL on failure.
+ * with itself included. key must outlive the context. now_ms is monotonic, as for tls_tick(). why
+ * receives the trouble. NULL on failure.
  */
-struct tls *tls_new(const char *cert_pem, struct tlskey *key, char *why, size_t whylen);
+struct tls *tls_new(
+    const char *cert_pem, struct tlskey *key, int64_t now_ms, char *why, size_t whylen);
 void tls_free(struct tls *t);
+/* Lets time pass: the keys of session tickets change. */
+void tls_tick(struct tls *t, int64_t now_ms);
 
 /* A server side connection over a non-blocking socket, which stays the caller's. NULL: no memory.
  */

@@ -474,3 +474,38 @@ def test_openapi_describes_every_row(net):
     assert sorted(operations) == sorted(names)
     assert operations["raffle_buy"] == ("/api/v1/raffles/{id}/buy", "post")
     w.close()
+
+
+# --- session tickets ---
+
+def visit(net, context, session=None):
+    """One request over a new connection; (was it resumed, its ticket)."""
+    plain = socket.create_connection(("127.0.0.1", net.port), timeout=30)
+    with context.wrap_socket(plain, server_hostname="localhost", session=session) as s:
+        s.sendall(RAFFLES)
+        assert s.recv(65536).startswith(b"HTTP/1.1 200 ")
+        return s.session_reused, s.session
+
+
+def test_a_session_is_resumed_without_tlskey(net):
+    context = klero.tls_context(net.ca)
+    resumed, ticket = visit(net, context)
+    assert not resumed and ticket.has_ticket and ticket.ticket_lifetime_hint <= 3600
+    net.say("tlskey-hold")
+    resumed, ticket = visit(net, context, ticket)
+    assert resumed
+    net.say("tlskey-release")
+
+
+def test_another_process_does_not_know_the_ticket(net, tmp_path):
+    # not verified: both certificates have one name
+    context = ssl._create_unverified_context()
+    _, ticket = visit(net, context)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Net(folder, "-l", "0")
+    try:
+        resumed, _ = visit(other, context, ticket)
+        assert not resumed
+    finally:
+        assert other.end() == 0
