@@ -154,7 +154,7 @@ TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
 
-.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge tools demo run check check-release bench peers attack attack-table analyse coverage clean install format
+.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge tools demo run check check-release bench bench-table peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -180,8 +180,15 @@ check:
 RELEASE ?= trixie
 check-release:
 	tests/release.sh $(RELEASE) $(SUITES)
-bench: all tools
+# klerod-net with the TLS key in its own process, for the benchmark: tests/bench/local_key.c
+LOCAL_KEY := $(B)/localkey/klerod-net
+$(LOCAL_KEY): $(B)/tests/bench/local_key.o $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
+	$(link) -Wl,--wrap=tls_new,--wrap=tls_provider_key $(L_SSL) $(L_EVENT) $(L_CHILD)
+bench: all tools $(LOCAL_KEY)
 	tests/bench/bench.sh $(B) $(PEER)
+# the table of the README, from what the last `make bench` has written
+bench-table:
+	/usr/bin/python3 tests/bench/table.py --write
 # other people's suites and tools against the daemon
 peers: all
 	tests/peers/run.sh $(B)/bin build/peers

@@ -1,239 +1,281 @@
-"""Measures klerod against what is beneath and above it, all in one run on one machine: absolute
-figures drift, ratios stay. bench.sh says how it is called.
+"""Measures klerod against what is beneath, above and beside it, in turn within one run on one
+machine: absolute figures drift, ratios stay. bench.sh says how it is called; table.py prints.
 
-	durable buys   wrk, 32 kept-alive connections, TLS 1.3   against the bare SQLCipher loop
-	GET /raffles   the same                                  against nginx with a constant answer
+	buys        durable sales: the bare SQLCipher loop, klerod, the peer over SQLite and PostgreSQL
+	reads       GET /raffles of twenty raffles over 1, 32, 256 and 2,000 connections: klerod, nginx with a
+	            constant answer as long as klerod's, the peer
+	memory      of each role, idle, under load, and with 2,000 connections
+	mixed       reads, sales and logins at a stated rate over 1,000 connections, and at more than that
+	handshakes  through tlskey, with the key in net's own process, and resumed
+	others      start, memory, a draw, a verification
+
+The result of each section goes into BENCH_JSON with its date; a run is a dict as loads.py says.
 """
 
+import datetime
 import json
 import os
 import pathlib
 import re
+import resource
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "system"))
-import klero  # noqa: E402
+import loads
+import servers
+import table
 
-SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
-ROUNDS, BUYERS, BATCH = 3, 50, 16
-
-
-def wrk(script, url, **env):
-    """(requests/s, refused or lost, 99th percentile in ms)"""
-    run = subprocess.run(["wrk", "-t1", "-c32", f"-d{SECONDS}s", "-s", HERE / script, url],
-                         env={**os.environ, **env}, capture_output=True, text=True)
-    m = re.search(r"^RESULT ([\d.]+) (\d+) (\d+)$", run.stdout, re.M)
-    if not m:
-        raise klero.Failure(f"wrk: {run.stdout}{run.stderr}")
-    return float(m.group(1)), int(m.group(2)), int(m.group(3)) / 1000
+SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+MIXED_SECONDS = int(os.environ.get("BENCH_MIXED_SECONDS", "60"))
+CONNECTIONS = (1, 32, 256, 2000)
+IDLE = 2000
+RAFFLES = "/api/v1/raffles"
+BUY = '{"quantity":1}'
 
 
-class Klerod:
-    """An appliance with fifty rich buyers and an open raffle."""
+def in_turn(runners, rounds=ROUNDS):
+    """{name: [run of each round]}: every round runs all of them, one after the other."""
+    rows = {name: [] for name in runners}
+    for n in range(rounds):
+        for name, run in runners.items():
+            rows[name].append(run())
+            r = rows[name][-1]
+            print(f"round {n + 1}: {name}: {r['per_second']:,.0f}/s, others had {r.get('elsewhere', 0):.0%}",
+                  file=sys.stderr)
+    return rows
 
-    def __init__(self, bindir, folder):
-        self.a = klero.Appliance(bindir, folder / "klerod", klero.NO_LIMITS).provision()
-        self.ready = []
-        for _ in range(ROUNDS):
-            t = time.monotonic()
-            self.a.start()
-            self.ready.append((time.monotonic() - t) * 1000)
-            self.a.stop()
-        self.a.start()
-        time.sleep(1)
-        self.memory = self.idle_memory()
-        self.furnish()
-        self.tokens = folder / "tokens.txt"
 
-    def idle_memory(self):
-        """KiB of proportional set size of all roles but kdf (resident where PSS is hidden)."""
-        total = {"Pss": 0, "Rss": 0}
-        pids = [self.a.process.pid] + [p for r, ps in self.a.roles().items() if r != "kdf" for p in ps]
-        for pid in pids:
+class Watch:
+    """Calls look() every so often while the block runs."""
+
+    def __init__(self, look, every):
+        self.look, self.every = look, every
+        self.done, self.thread = threading.Event(), threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self.done.wait(self.every):
+            self.look()
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+
+class Bench:
+    def __init__(self, build, peer, folder):
+        self.build, self.peer, self.folder = build, peer, folder
+        self.load = loads.Load(build)
+        self.started = []
+
+    def start(self, make, *args, **more):
+        """A server in a folder of its own, stopped when the section is over."""
+        s = make(*args, self.folder / f"s{len(os.listdir(self.folder))}", **more)
+        self.started.append(s)
+        return s
+
+    def stop(self):
+        while self.started:
             try:
-                text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-                for kind in total:
-                    total[kind] += int(re.search(rf"^{kind}:\s+(\d+)", text, re.M).group(1))
-            except OSError:
-                text = pathlib.Path(f"/proc/{pid}/status").read_text()
-                rss = int(re.search(r"^VmRSS:\s+(\d+)", text, re.M).group(1))
-                total = {k: v + rss for k, v in total.items()}
-        return total
+                self.started.pop().stop()
+            except Exception as e:  # the others have to end, too
+                print(f"a server did not stop: {e}", file=sys.stderr)
 
-    def furnish(self):
-        admin = self.a.admin()
-        self.people = [klero.Person(self.a.port, self.a.ca, f"u{n}@example.org") for n in range(BUYERS)]
-        klero.in_parallel(lambda p: p.register().login(), self.people, workers=4)
-        for p in self.people:
-            admin.confirm(p.deposit(10**12)["id"])
-        self.raffle = admin.create(title="Car", capacity=100_000_000)["id"]
-        klero.want(admin.step(self.raffle, "open"), 200)
+    def klerod(self, **more):
+        k = servers.Klerod(self.build / "bin", self.folder / f"k{len(os.listdir(self.folder))}", **more)
+        self.started.append(k)
+        return k
 
-    def buy(self):
-        for p in self.people:
-            p.login()
-        self.tokens.write_text("".join(p.token + "\n" for p in self.people))
-        return wrk("buy.lua", f"https://127.0.0.1:{self.a.port}", TOKENS=str(self.tokens),
-                   BUY=f"/api/v1/raffles/{self.raffle}/buy")
+    def peers(self):
+        if not self.peer:
+            return {}
+        return {"peer, SQLite": self.start(lambda f: servers.Peer(self.peer, f)),
+                "peer, PostgreSQL": self.start(lambda f: servers.Peer(self.peer, f, postgres=True))}
 
-    def get(self):
-        return wrk("get.lua", f"https://127.0.0.1:{self.a.port}/api/v1/raffles")
+    # --- sections ---
 
+    def floor(self):
+        """The bare loop's sales in batches of 16: a part of tests/tools/bench_db."""
+        store = self.folder / "floor"
+        store.mkdir()
+        run = subprocess.run([self.build / "tools" / "bench_db", store, str(max(1, SECONDS // 3)), "1", "16"],
+                             check=True, capture_output=True, text=True)
+        shutil.rmtree(store)
+        return {"per_second": float(re.search(r"bare loop +(\d+)/s", run.stdout).group(1))}
 
-class Nginx:
-    """One worker, TLS 1.3, P-256, a constant body as long as klerod's own list."""
+    def buys(self):
+        k, others = self.klerod().furnish(), self.peers()
+        everyone = {"klerod": k, **others}
 
-    def __init__(self, folder, body):
-        self.folder, self.port = folder / "nginx", klero.free_port()
-        self.folder.mkdir()
-        certificate(self.folder)
-        (self.folder / "nginx.conf").write_text(
-            "worker_processes 1; daemon off; pid nginx.pid; error_log nginx.err;\n"
-            "events { worker_connections 4096; }\n"
-            "http { access_log off; keepalive_requests 1000000000; client_body_temp_path b; proxy_temp_path p;\n"
-            "  fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;\n"
-            f"  server {{ listen 127.0.0.1:{self.port} ssl; ssl_certificate tls.crt; ssl_certificate_key tls.key;\n"
-            "    ssl_protocols TLSv1.3;\n"
-            f"    location / {{ default_type application/json; return 200 '{body}'; }} }} }}\n")
-        self.process = subprocess.Popen(["nginx", "-p", str(self.folder), "-c", "nginx.conf", "-e", "nginx.err"])
+        def buy(s, rate=None):
+            return self.load.one(s, f"buy:1:POST+:{s.buy_path()}:{BUY}", SECONDS, rate=rate, tokens=s.tokens)
+
+        runners = {"bare loop": self.floor}
+        runners.update({name: lambda s=s: buy(s) for name, s in everyone.items()})
+        rows = in_turn(runners)
+        out = {"closed": rows}
+        if others:
+            # the same arrivals for all: three quarters of what the slowest manages
+            rate = int(0.75 * min(statistics.median(r["per_second"] for r in rows[n]) for n in others))
+            k.login()
+            out["rate"] = rate
+            out["paced"] = in_turn({name: lambda s=s: buy(s, rate) for name, s in everyone.items()})
+        return out
+
+    def reads(self):
+        k = self.klerod().furnish()
+        body = k.a.client().get(RAFFLES).body.decode()
+        paths = {"klerod": (k, RAFFLES), "nginx": (self.start(lambda f: servers.Nginx(f, body)), "/")}
+        paths.update({name: (s, RAFFLES) for name, s in self.peers().items()})
+        out = {"bytes": len(body)}
+        for c in CONNECTIONS:
+            out[str(c)] = in_turn({name: lambda s=s, p=p, c=c: self.load.one(s, f"list:1:GET:{p}", SECONDS // 2, connections=c)
+                                   for name, (s, p) in paths.items() if c == 32 or name != "peer, PostgreSQL"})
+        # another load generator, to check ours
+        out["wrk"] = in_turn({name: lambda s=s, p=p: loads.wrk(s, p, 32, SECONDS // 2) for name, (s, p) in paths.items()})
+        return out
+
+    def memory(self):
+        k = self.klerod().furnish()
+        out = {"idle": k.memory()}
+        peak = {}
+
+        def look():
+            for role, m in k.memory().items():
+                old = peak.setdefault(role, {"rss": 0, "pss": 0})
+                peak[role] = {kind: max(old[kind], v) for kind, v in m.items()}
+
+        with Watch(look, 0.5):
+            self.load.mixed(k, self.kinds(k, login=1), 10, tokens=k.tokens, users=servers.BUYERS, rate=500, connections=256)
+        out["under load"] = peak
+        before = k.memory()["net"]
+        p = self.load.idle(k, IDLE)
+        time.sleep(2)
+        out[f"{IDLE} connections"] = k.memory()
+        self.load.close(p)
+        out["per_connection_kib"] = (out[f"{IDLE} connections"]["net"]["pss"] - before["pss"]) / IDLE
+        return out
+
+    @staticmethod
+    def kinds(k, login):
+        """Reads 80 (half of them the list), sales 15, logins as told."""
+        return [f"list:40:GET:{RAFFLES}", f"raffle:20:GET:{RAFFLES}/{k.raffle}", "wallet:20:GET+:/api/v1/wallet",
+                f"buy:15:POST+:{k.buy_path()}:{BUY}",
+                f'login:{login}:POST:/api/v1/auth/login:{{"email":"u%u@example.org","password":"{servers.klero.PASSWORD}"}}']
+
+    def sampled(self, k, rate, seconds):
+        """A mixed load, and the queues as /metrics and the load see them, every second."""
+        samples = []
+
+        def look():
+            m = k.metrics()
+            samples.append({"kdf": m["klero_kdf_queue"], "jobs": m["klero_jobs_waiting"],
+                            "unsent": sum(v for n, v in m.items() if n.startswith("klero_unsent_messages"))})
+
+        with Watch(look, 1):
+            out = self.load.mixed(k, self.kinds(k, login=5), seconds, connections=1000, rate=rate, tokens=k.tokens,
+                                  users=servers.BUYERS, warm=3)
+        out["queues"] = {q: {"median": statistics.median(v), "max": max(v), "per_minute": growth(v)[0],
+                             "per_minute_error": growth(v)[1]}
+                         for q, v in {"passwords": [s["kdf"] for s in samples], "jobs": [s["jobs"] for s in samples],
+                                      "messages": [s["unsent"] for s in samples],
+                                      "clients": [w for _, w in out.pop("by_second")[3:seconds + 3]]}.items()}
+        return out
+
+    def mixed(self):
+        k = self.klerod().furnish()
+        alone = self.load.one(k, self.kinds(k, 1)[4], SECONDS, connections=2, users=servers.BUYERS)
+        # 5 % of the arrivals are logins, and those may take about half of what two kdf can do
+        rate = max(20, int(0.55 * alone["per_second"] / 0.05))
+        carried = self.sampled(k, rate, MIXED_SECONDS)
+        return {"logins_alone": alone, "rate": rate, "carried": carried,
+                "over_rate": 6 * rate, "overload": self.sampled(k, 6 * rate, MIXED_SECONDS // 3)}
+
+    def handshakes(self):
+        libexec = self.folder / "libexec"
+        shutil.copytree(self.build / "bin", libexec)
+        shutil.copy(self.build / "localkey" / "klerod-net", libexec / "klerod-net")
+        shake = self.load.handshakes
+        k, own = self.klerod(), self.klerod(libexec=libexec)
+        nginx = self.start(lambda f: servers.Nginx(f, "{}"))
+        return in_turn({"through tlskey": lambda: shake(k, SECONDS), "key in net": lambda: shake(own, SECONDS),
+                        "nginx": lambda: shake(nginx, SECONDS),
+                        "through tlskey, resumed": lambda: shake(k, SECONDS, resumed=True),
+                        "nginx, resumed": lambda: shake(nginx, SECONDS, resumed=True)})
+
+    def others(self):
+        k = self.klerod()
+        ready = []
+        for _ in range(ROUNDS):
+            k.a.stop()
+            began = time.monotonic()
+            k.a.start()
+            ready.append((time.monotonic() - began) * 1000)
         time.sleep(1)
-
-    def get(self):
-        return wrk("get.lua", f"https://127.0.0.1:{self.port}/")
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait()
-
-
-def certificate(folder):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", folder / "tls.key", "-out", folder / "tls.crt", "-days", "2", "-subj", "/CN=localhost"],
-                   check=True, capture_output=True)
-
-
-class Peer:
-    """Another server of the same business, as PEER/README.md describes: Fastify on port 4443."""
-
-    def __init__(self, source, folder):
-        self.folder = folder / "peer"
-        shutil.copytree(source, self.folder)
-        if not (self.folder / "node_modules").exists():
-            subprocess.run(["npm", "install", "--no-audit", "--no-fund"], cwd=self.folder, check=True, capture_output=True)
-        certificate(self.folder)
-        subprocess.run("openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out jwt.pem &&"
-                       " openssl ec -in jwt.pem -pubout -out jwt.pub", shell=True, cwd=self.folder, check=True, capture_output=True)
-        tokens = subprocess.run(["node", "server.mjs", "token"], cwd=self.folder, check=True, capture_output=True, text=True).stdout
-        self.tokens = self.folder / "tokens.txt"
-        self.tokens.write_text(tokens)
-        self.port = klero.free_port()
-        self.process = subprocess.Popen(["node", "server.mjs"], cwd=self.folder, env={**os.environ, "PORT": str(self.port)})
-        time.sleep(3)
-
-    def buy(self):
-        return wrk("buy.lua", f"https://127.0.0.1:{self.port}", TOKENS=str(self.tokens), BUY="/api/v1/raffles/1/buy")
-
-    def get(self):
-        return wrk("get.lua", f"https://127.0.0.1:{self.port}/api/v1/raffles")
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+        memory = k.memory()
+        draw = subprocess.run([self.build / "tools" / "bench_policy", "draw"], check=True, capture_output=True, text=True)
+        bundle, verify = self.folder / "million.json", []
+        subprocess.run([self.build / "tools" / "bench_policy", "bundle", "1000000", bundle], check=True, capture_output=True)
+        for _ in range(ROUNDS):
+            began = time.monotonic()
+            subprocess.run([self.build / "bin" / "klero-verify", "-q", bundle], check=True, capture_output=True)
+            verify.append((time.monotonic() - began) * 1000)
+        bundle.unlink()
+        return {"ready_ms": statistics.median(ready), "draw_ms": json.loads(draw.stdout)["median_ms"],
+                "verify_ms": statistics.median(verify),
+                "pss_mib": sum(m["pss"] for role, m in memory.items() if role != "kdf") / 1024,
+                "rss_mib": sum(m["rss"] for role, m in memory.items() if role != "kdf") / 1024}
 
 
-def floor(build, folder):
-    """Sales/s of the bare loop, in batches of 16: its half of tests/tools/bench_db."""
-    store = folder / "bench_db"
-    store.mkdir()
-    run = subprocess.run([build / "tools" / "bench_db", store, "3", "1"], check=True, capture_output=True, text=True)
-    shutil.rmtree(store)
-    return float(re.search(rf"turns of {BATCH}:.*bare loop +(\d+)/s", run.stdout).group(1)), 0, 0.0
+def growth(values):
+    """(growth per minute of samples that are a second apart, its standard error), by the least squares."""
+    n = len(values)
+    if n < 3:
+        return 0.0, 0.0
+    mid, mean = (n - 1) / 2, statistics.fmean(values)
+    spread = sum((i - mid) ** 2 for i in range(n))
+    slope = sum((i - mid) * (v - mean) for i, v in enumerate(values)) / spread
+    rest = sum((v - mean - slope * (i - mid)) ** 2 for i, v in enumerate(values))
+    return 60 * slope, 60 * (rest / (n - 2) / spread) ** 0.5
 
 
-def policy(build, folder):
-    """{"what": ms}: a draw, and the check of a million tickets."""
-    draw = subprocess.run([build / "tools" / "bench_policy", "draw"], check=True, capture_output=True, text=True).stdout
-    bundle = folder / "million.json"
-    subprocess.run([build / "tools" / "bench_policy", "bundle", "1000000", bundle], check=True, capture_output=True)
-    times = []
-    for _ in range(ROUNDS):
-        t = time.monotonic()
-        subprocess.run([build / "bin" / "klero-verify", "-q", bundle], check=True, capture_output=True)
-        times.append((time.monotonic() - t) * 1000)
-    bundle.unlink()
-    return {"draw of 1,000 among 100,000,000, ms": json.loads(draw)["median_ms"],
-            "klero-verify of a million tickets, ms": statistics.median(times)}
-
-
-def table(rows, medians):
-    names = list(rows)
-    print(f"\n{'':34}" + "".join(f"{f'round {n + 1}':>12}" for n in range(ROUNDS)) + f"{'median':>12}{'lost':>8}{'p99 ms':>9}")
-    for name in names:
-        runs = rows[name]
-        print(f"{name:34}" + "".join(f"{r[0]:12,.0f}" for r in runs) + f"{medians[name]:12,.0f}"
-              f"{sum(r[1] for r in runs):8}{statistics.median(r[2] for r in runs):9.1f}")
+def machine():
+    text = pathlib.Path("/proc/meminfo").read_text()
+    os_release = dict(l.split("=", 1) for l in pathlib.Path("/etc/os-release").read_text().splitlines() if "=" in l)
+    return {"cores": os.cpu_count(), "memory_gib": round(int(re.search(r"MemTotal:\s+(\d+)", text).group(1)) / 2**20),
+            "system": os_release["PRETTY_NAME"].strip('"')}
 
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    peer_source = sys.argv[2] if len(sys.argv) > 2 else None
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="klero-bench."))
-    folder.chmod(0o711)
-    k = nginx = peer = None
-    try:
-        k = Klerod(build / "bin", folder)
-        nginx = Nginx(folder, k.a.client().get("/api/v1/raffles").body.decode())
-        peer = Peer(peer_source, folder) if peer_source else None
-        runners = {"bare SQLCipher loop, batches of 16": lambda: floor(build, folder), "klerod, durable buys": k.buy,
-                   "nginx, constant answer": nginx.get, "klerod, GET /raffles": k.get}
-        if peer:
-            runners.update({"peer, durable buys": peer.buy, "peer, GET /raffles": peer.get})
-        rows = {name: [] for name in runners}
-        for n in range(ROUNDS):
-            for name, run in runners.items():
-                rows[name].append(run())
-                print(f"round {n + 1}: {name}: {rows[name][-1][0]:,.0f}/s", file=sys.stderr)
-        medians = {name: statistics.median(r[0] for r in runs) for name, runs in rows.items()}
-        table(rows, medians)
-        report(medians, k, policy(build, folder), rows)
-    finally:
-        for thing in (nginx, peer):
-            if thing:
-                thing.stop()
-        if k:
-            k.a.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def report(medians, k, more, rows):
-    bare, nginx = medians["bare SQLCipher loop, batches of 16"], medians["nginx, constant answer"]
-    figures = {
-        "buys against the bare loop": medians["klerod, durable buys"] / bare,
-        "reads against nginx": medians["klerod, GET /raffles"] / nginx,
-        "idle memory without kdf, PSS MiB": k.memory["Pss"] / 1024,
-        "idle memory without kdf, RSS MiB": k.memory["Rss"] / 1024,
-        "start to ready, ms": statistics.median(k.ready),
-        **more,
-    }
-    if "peer, durable buys" in medians:
-        figures["buys against the peer"] = medians["klerod, durable buys"] / medians["peer, durable buys"]
-        figures["reads against the peer"] = medians["klerod, GET /raffles"] / medians["peer, GET /raffles"]
-    bars = {"buys against the bare loop": "0.40 or more", "reads against nginx": "0.25 or more",
-            "idle memory without kdf, PSS MiB": "under 64", "start to ready, ms": "under 1000",
-            "draw of 1,000 among 100,000,000, ms": "under 20", "klero-verify of a million tickets, ms": "under 3000"}
-    print()
-    for name, value in figures.items():
-        print(f"{name:40}{value:10.2f}   {bars.get(name, '')}")
-    if os.environ.get("BENCH_JSON"):
-        pathlib.Path(os.environ["BENCH_JSON"]).write_text(
-            json.dumps({"per_second": {n: [r[0] for r in v] for n, v in rows.items()}, "figures": figures}, indent=1))
+    peer = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
+    target = pathlib.Path(os.environ["BENCH_JSON"])
+    sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes others").split()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    result = json.loads(target.read_text()) if target.exists() else {}
+    for name in sections:
+        print(f"== {name}", file=sys.stderr)
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="klero-bench."))
+        folder.chmod(0o711)
+        bench = Bench(build, peer, folder)
+        try:
+            measured = getattr(bench, name)()
+        finally:
+            bench.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+        result[name] = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), **machine(),
+                        "rounds": ROUNDS, "figures": measured}
+        target.write_text(json.dumps(result, indent=1) + "\n")
+    print(table.text(result))
 
 
 if __name__ == "__main__":

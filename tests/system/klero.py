@@ -249,10 +249,11 @@ def children(pid):
 
 
 class Appliance:
-    """One klerod under dir. lines are added to its configuration."""
+    """One klerod under dir. lines are added to its configuration. libexec: other programs for its roles."""
 
-    def __init__(self, bindir, directory, lines=(), port=None):
+    def __init__(self, bindir, directory, lines=(), port=None, libexec=None):
         self.bin, self.dir = pathlib.Path(bindir).resolve(), pathlib.Path(directory)
+        self.libexec = libexec
         self.port = port or free_port()
         self.lines = list(lines)
         self.process, self.provisioning = None, ""
@@ -283,7 +284,8 @@ class Appliance:
 
     def spawn(self):
         """Starts klerod and returns at once."""
-        self.process = subprocess.Popen([self.bin / "klerod", "-c", self.conf], stdin=subprocess.DEVNULL,
+        more = ["-L", self.libexec] if self.libexec else []
+        self.process = subprocess.Popen([self.bin / "klerod", "-c", self.conf, *more], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return self.process
 

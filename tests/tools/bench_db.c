@@ -3,7 +3,7 @@
  * in turns of 1, 16 and 64, against a bare loop of a sale's least SQL over the same SQLCipher, in
  * turn, within one run. Figures are medians; the ratio is what counts.
  *
- *	bench_db [FOLDER [SECONDS-PER-CELL [ROUNDS]]]
+ *	bench_db [FOLDER [SECONDS-PER-CELL [ROUNDS [ONE-SIZE-OF-TURNS]]]]
  */
 #include <sodium.h>
 #include <sqlite3.h>
@@ -329,7 +329,7 @@ int main(int argc, char **argv)
 	char folder[] = "/var/tmp/bench_db.XXXXXX";
 	const char *dir = argc > 1 ? argv[1] : mkdtemp(folder);
 	double seconds = argc > 2 ? atof(argv[2]) : 1.0;
-	int rounds = argc > 3 ? atoi(argv[3]) : 3;
+	int rounds = argc > 3 ? atoi(argv[3]) : 3, only = argc > 4 ? atoi(argv[4]) : 0;
 	static struct store s;
 	struct bare b = {0};
 	char cmd[4200];
@@ -339,7 +339,8 @@ int main(int argc, char **argv)
 	bare_open(&b, dir);
 	store_open(&s, dir);
 	for (size_t i = 0; i < sizeof batch / sizeof batch[0]; i++)
-		race(&b, &s, batch[i], seconds, rounds);
+		if (only == 0 || only == batch[i])
+			race(&b, &s, batch[i], seconds, rounds);
 	check(&s);
 	db_close(s.d);
 	for (int i = 0; i < B_COUNT; i++)

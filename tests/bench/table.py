@@ -1,0 +1,215 @@
+"""The tables of the benchmark: for the terminal, and for the README between its markers.
+
+	table.py [--write]     from BENCH_JSON (build/bench.json); --write puts it into README.md
+
+Each figure is a median of the rounds; each ratio the median of the rounds' own ratios, so that what
+drifts from round to round cancels out.
+"""
+
+import json
+import os
+import pathlib
+import statistics
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- speed: made by make bench-table -->", "<!-- end of speed -->"
+
+
+def median(runs, key="per_second"):
+    return statistics.median(r[key] for r in runs)
+
+
+def ratio(rows, a, b, key="per_second"):
+    return statistics.median(x[key] / max(y[key], 1e-9) for x, y in zip(rows[a], rows[b]))
+
+
+def verdict(value, least=None, most=None):
+    bar = f"at least {least:g}" if least is not None else f"under {most:g}"
+    good = value >= least if least is not None else value < most
+    return f"{bar}: {'holds' if good else 'falls short'}"
+
+
+class Table:
+    def __init__(self, title, head, note=""):
+        self.title, self.head, self.rows, self.note = title, head, [], note
+
+    def add(self, *cells):
+        self.rows.append([c if isinstance(c, str) else f"{c:,.0f}" if abs(c) >= 100 else f"{c:,.3g}" for c in cells])
+
+    def markdown(self):
+        lines = [f"**{self.title}**" + (f" {self.note}" if self.note else ""), "",
+                 "| " + " | ".join(self.head) + " |", "| --- |" + " ---: |" * (len(self.head) - 1)]
+        return "\n".join(lines + ["| " + " | ".join(r) + " |" for r in self.rows]) + "\n"
+
+    def plain(self):
+        width = [max(len(r[i]) for r in [self.head, *self.rows]) for i in range(len(self.head))]
+        lines = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, width)))
+                 for r in [self.head, *self.rows]]
+        return f"{self.title} {self.note}\n" + "\n".join(lines) + "\n"
+
+
+def runs_of(t, rows, seconds=True):
+    for name, runs in rows.items():
+        more = [median(runs, k) if k in runs[0] else "" for k in ("p50_ms", "p99_ms", "cpu_us")]
+        t.add(name, median(runs), *more, str(sum(r.get("lost", 0) for r in runs)))
+
+
+HEAD = ["", "per second", "median ms", "p99 ms", "processor µs each", "refused, lost"]
+
+
+def buys(f):
+    t = Table("Durable sales", HEAD, "over 32 connections, each asking again when it is answered")
+    runs_of(t, f["closed"])
+    yield t
+    if "paced" in f:
+        t = Table("The same sales, arriving", HEAD, f"at {f['rate']} a second whether answered or not")
+        runs_of(t, f["paced"])
+        yield t
+
+
+def connections(c):
+    return "32 connections of wrk" if c == "wrk" else f"{int(c):,} connection{'s' if c != '1' else ''}"
+
+
+def reads(f):
+    for c in (k for k in f if k != "bytes"):
+        t = Table(f"GET /raffles, {connections(c)}", HEAD,
+                  f"(twenty raffles; klerod's and nginx's answer has {f['bytes']:,} bytes)")
+        runs_of(t, f[c])
+        yield t
+
+
+def memory(f):
+    states = [k for k in f if k != "per_connection_kib"]
+    t = Table("Memory", ["RSS / PSS, MiB", *states])
+    for role in f["idle"]:
+        t.add(role, *(f"{f[s][role]['rss'] / 1024:.1f} / {f[s][role]['pss'] / 1024:.1f}" for s in states))
+    t.add("all but kdf", *("{:.1f} / {:.1f}".format(*(sum(m[k] for r, m in f[s].items() if r != "kdf") / 1024
+                                                    for k in ("rss", "pss"))) for s in states))
+    yield t
+
+
+def mixed(f):
+    for which, rate, words in (("carried", f["rate"], "a rate that this machine carries"),
+                               ("overload", f["over_rate"], "six times that: more logins than it can carry")):
+        r = f[which]
+        t = Table(f"Mixed load, {rate} requests a second,", ["", "asked", "answered", "503, told when to retry", "lost", "median ms",
+                                                            "p99 ms"],
+                  f"{words}: 80 % reads, 15 % sales, 5 % logins, {r['connections']:,} connections, {r['seconds']} s")
+        for name, k in r["kinds"].items():
+            good = sum(n for s, n in k["status"].items() if s[0] == "2")
+            told = f"{k['status'].get('503', 0)}, {k['retry_after']}"
+            t.add(name, k["asked"], good, told, k["lost"], k["p50_ms"], k["p99_ms"])
+        yield t
+        t = Table("Queues meanwhile", ["", "median", "most", "growth a minute"])
+        for name, q in r["queues"].items():
+            t.add(name, q["median"], q["max"], f"{q['per_minute']:.2f} ± {q['per_minute_error']:.2f}")
+        yield t
+
+
+def handshakes(f):
+    t = Table("TLS handshakes", ["", "per second", "processor µs each", "resumed", "failed"], "16 at once")
+    for name, runs in f.items():
+        t.add(name, median(runs), median(runs, "cpu_us"), str(sum(r["resumed"] for r in runs)), str(sum(r["lost"] for r in runs)))
+    yield t
+
+
+def others(f):
+    t = Table("Besides", ["", "measured", "asked for"])
+    t.add("start to ready, ms", f["ready_ms"], verdict(f["ready_ms"], most=1000))
+    t.add("a draw of 1,000 among 100,000,000, ms", f["draw_ms"], verdict(f["draw_ms"], most=20))
+    t.add("klero-verify of a million tickets, ms", f["verify_ms"], verdict(f["verify_ms"], most=3000))
+    t.add("idle memory without kdf, PSS MiB", f["pss_mib"], verdict(f["pss_mib"], most=64))
+    yield t
+
+
+def buy_bars(t, f):
+    rows = f["closed"]
+    t.add("sales against the bare loop in batches of 16", ratio(rows, "klerod", "bare loop"),
+          verdict(ratio(rows, "klerod", "bare loop"), 0.6))
+    for peer, bar in (("peer, SQLite", 5), ("peer, PostgreSQL", 12)):
+        if peer not in rows:
+            continue
+        t.add(f"sales against the {peer}", ratio(rows, "klerod", peer), verdict(ratio(rows, "klerod", peer), bar))
+        t.add(f"sales: p99 against the median of the {peer}", median(rows["klerod"], "p99_ms") / median(rows[peer], "p50_ms"),
+              verdict(median(rows["klerod"], "p99_ms") / median(rows[peer], "p50_ms"), most=1))
+
+
+def read_bars(t, f):
+    for c in (k for k in f if k != "bytes"):
+        many = connections(c)
+        t.add(f"list against nginx's constant answer, {many}", ratio(f[c], "klerod", "nginx"),
+              verdict(ratio(f[c], "klerod", "nginx"), 0.45))
+        if "peer, SQLite" in f[c]:
+            t.add(f"list against the peer, {many}", ratio(f[c], "klerod", "peer, SQLite"),
+                  verdict(ratio(f[c], "klerod", "peer, SQLite"), 4))
+
+
+def mixed_bars(t, f):
+    c = f["carried"]
+    bad = sum(k["asked"] - sum(n for s, n in k["status"].items() if s[0] == "2") for k in c["kinds"].values())
+    t.add(f"mixed load at {f['rate']}/s, 1,000 connections: not answered with success", bad, verdict(bad, most=1))
+    worst = max(c["queues"].values(), key=lambda q: q["per_minute"])
+    # more than one a minute, and more than twice what chance makes of it
+    grows = any(q["per_minute"] - 2 * q["per_minute_error"] > 1 for q in c["queues"].values())
+    t.add("the same: growth of the fastest growing queue, a minute",
+          f"{worst['per_minute']:.2f} ± {worst['per_minute_error']:.2f}",
+          "no queue grows: " + ("falls short" if grows else "holds"))
+
+
+def bars(result):
+    """What was asked for, and whether it holds."""
+    t = Table("Asked and measured", ["", "ratio or figure", "asked"])
+    if "buys" in result:
+        buy_bars(t, result["buys"]["figures"])
+    if "reads" in result:
+        read_bars(t, result["reads"]["figures"])
+    if "memory" in result:
+        kib = result["memory"]["figures"]["per_connection_kib"]
+        t.add("memory of an idle connection, KiB", kib, verdict(kib, most=40))
+    if "mixed" in result:
+        mixed_bars(t, result["mixed"]["figures"])
+    if "handshakes" in result:
+        r = ratio(result["handshakes"]["figures"], "through tlskey", "key in net")
+        t.add("handshakes through tlskey against a key in net", r, verdict(r, 0.6))
+    return t
+
+
+SECTIONS = {"buys": buys, "reads": reads, "memory": memory, "mixed": mixed, "handshakes": handshakes, "others": others}
+
+
+def tables(result):
+    yield bars(result)
+    for name, make in SECTIONS.items():
+        if name in result:
+            yield from make(result[name]["figures"])
+
+
+def text(result):
+    return "\n".join(t.plain() for t in tables(result))
+
+
+def markdown(result):
+    made = [result[n] for n in SECTIONS if n in result]
+    dates = sorted({s["date"] for s in made})
+    m = made[0]
+    head = (f"Measured on {' and '.join(dates)}, {m['cores']} cores (the load runs on them, too), {m['memory_gib']} GiB, "
+            f"{m['system']}; medians of {m['rounds']} rounds; a ratio is the median of the rounds' own.\n")
+    return "\n".join([BEGIN, head, *(t.markdown() for t in tables(result)), END])
+
+
+def main():
+    result = json.loads(pathlib.Path(os.environ.get("BENCH_JSON", ROOT / "build" / "bench.json")).read_text())
+    if "--write" not in sys.argv:
+        print(text(result))
+        return
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    if END not in rest:
+        sys.exit(f"table: README.md lacks the markers {BEGIN} and {END}")
+    readme.write_text(before + markdown(result) + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    main()
