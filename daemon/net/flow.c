@@ -79,6 +79,9 @@ static void send_answer(
 		len += a->body_len;
 	}
 	conn_send(c, n->out, len, file, file >= 0 ? a->file_len : 0, false);
+	/* it may have carried tokens; what may be cached is everybody's */
+	if ((a->flags & API_ANS_CACHE) == 0)
+		sodium_memzero(n->out, len);
 }
 
 struct trouble {
