@@ -1,10 +1,10 @@
 /*
  * The seccomp filter of a role: see filter.h. Three answers to a system call:
  *
- *	allowed   a row of profiles.c, its condition true
- *	forbidden every other call that libseccomp knows, by an explicit rule: never carried out,
- *and the process dies (SIGSYS, see deadly.c for how it can still say which call it was) ENOSYS
- *calls newer than libseccomp, so that a newer libc falls back to an older one
+ *	allowed     a row of profiles.c, its condition true
+ *	forbidden   every other call that libseccomp knows, by an explicit rule: never carried out,
+ *	            and the process dies (SIGSYS; deadly.c says how the log learns which call it
+ *was) ENOSYS      calls newer than libseccomp, so that a newer libc falls back to an older one
  *
  * Because the default is ENOSYS, a conditional row needs its complement as explicit rules too.
  * Calls of a foreign architecture (32-bit, x32) kill at once.
@@ -12,9 +12,14 @@
 #include "sandbox/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sandbox/deadly.h"
 #include "sandbox/profiles.h"
@@ -86,15 +91,33 @@ static int forbid_others(scmp_filter_ctx ctx, int nr, const struct profile_cond 
 	return r;
 }
 
+/* A value that is allowed only together with another argument's. */
+static int tied(scmp_filter_ctx ctx, int nr, const struct profile_cond *c)
+{
+	const struct profile_tie *t = &c->tie;
+	struct scmp_arg_cmp both[] = {
+	    SCMP_CMP(c->arg, SCMP_CMP_EQ, t->value), SCMP_CMP(t->arg, SCMP_CMP_EQ, t->only)};
+
+	if (seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, nr, 2, both) != 0)
+		return KE_INTERNAL;
+	both[1].op = SCMP_CMP_NE;
+	return seccomp_rule_add_exact_array(ctx, FORBIDDEN, nr, 2, both) == 0 ? KE_OK : KE_INTERNAL;
+}
+
 static int one_of(scmp_filter_ctx ctx, int nr, const struct profile_cond *c)
 {
 	unsigned bits = 1;
 	int r = KE_OK;
 
 	for (size_t i = 0; r == KE_OK && i < c->count; i++) {
-		while (bits < 32 && c->values[i] >> bits != 0)
+		uint32_t v = c->values[i];
+
+		while (bits < 32 && v >> bits != 0)
 			bits++;
-		r = rule(ctx, SCMP_ACT_ALLOW, nr, SCMP_CMP(c->arg, SCMP_CMP_EQ, c->values[i], 0));
+		if (c->tie.tied && v == c->tie.value)
+			r = tied(ctx, nr, c);
+		else
+			r = rule(ctx, SCMP_ACT_ALLOW, nr, SCMP_CMP(c->arg, SCMP_CMP_EQ, v, 0));
 	}
 	return r == KE_OK ? forbid_others(ctx, nr, c, bits) : r;
 }
@@ -104,11 +127,11 @@ static int add_call(scmp_filter_ctx ctx, int nr, const struct profile_call *call
 	uint32_t action = FORBIDDEN;
 
 	if (call != NULL) {
-		switch (call->cond.when) {
+		switch (call->cond->when) {
 		case PROFILE_BITS_OFF:
-			return bits_off(ctx, nr, &call->cond);
+			return bits_off(ctx, nr, call->cond);
 		case PROFILE_ONE_OF:
-			return one_of(ctx, nr, &call->cond);
+			return one_of(ctx, nr, call->cond);
 		case PROFILE_ALWAYS:
 			action = SCMP_ACT_ALLOW;
 			break;
@@ -134,7 +157,28 @@ static int add_all(scmp_filter_ctx ctx, enum sandbox_profile p)
 	return r;
 }
 
-int filter_load(enum sandbox_profile p)
+/* The filter as a program; *n instructions. The pipe holds any that the kernel would take. */
+static int compile(scmp_filter_ctx ctx, struct sock_filter code[BPF_MAXINSNS], unsigned short *n)
+{
+	int ends[2], r = KE_INTERNAL;
+	ssize_t got;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+		return KE_INTERNAL;
+	if (seccomp_export_bpf(ctx, ends[1]) != 0)
+		goto out;
+	got = read(ends[0], code, BPF_MAXINSNS * sizeof code[0]);
+	if (got <= 0 || (size_t)got % sizeof code[0] != 0)
+		goto out;
+	*n = (unsigned short)((size_t)got / sizeof code[0]);
+	r = KE_OK;
+out:
+	close(ends[0]);
+	close(ends[1]);
+	return r;
+}
+
+static int build(enum sandbox_profile p, struct sock_filter code[BPF_MAXINSNS], unsigned short *n)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 	int r = KE_INTERNAL;
@@ -147,13 +191,27 @@ int filter_load(enum sandbox_profile p)
 	if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0)
 		goto out;
 	r = add_all(ctx, p);
-	if (r != KE_OK)
-		goto out;
-	r = deadly_install();
-	if (r == KE_OK && seccomp_load(ctx) != 0)
-		r = KE_INTERNAL;
+	if (r == KE_OK)
+		r = compile(ctx, code, n);
 out:
 	seccomp_release(ctx);
+	return r;
+}
+
+/*
+ * Not seccomp_load(): it gives its memory back when the filter is there already, by calls that a
+ * profile need not have.
+ */
+int filter_load(enum sandbox_profile p)
+{
+	static struct sock_filter code[BPF_MAXINSNS];
+	struct sock_fprog prog = {.filter = code};
+	int r = build(p, code, &prog.len);
+
+	if (r == KE_OK)
+		r = deadly_install();
+	if (r == KE_OK && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0)
+		r = KE_INTERNAL;
 	return r;
 }
 

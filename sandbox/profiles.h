@@ -22,16 +22,25 @@ enum profile_when {
 	PROFILE_REFUSE /* never done, answered with EACCES: a library asks and can live without */
 };
 
+/* One value may be allowed only together with another argument's. */
+struct profile_tie {
+	uint32_t value; /* one of values */
+	uint8_t arg;
+	uint32_t only;
+	bool tied;
+};
+
 struct profile_cond {
 	enum profile_when when;
 	uint8_t arg, count;
 	uint32_t values[PROFILE_VALUES];
+	struct profile_tie tie;
 };
 
 struct profile_call {
 	const char *name; /* as libseccomp knows it; skipped where the architecture lacks it */
 	unsigned who;     /* bits 1 << enum sandbox_profile */
-	struct profile_cond cond;
+	const struct profile_cond *cond;
 	const char *why;
 };
 

@@ -67,10 +67,16 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 	char *env[RCONF_ENVS];
 	int r;
 
-	tzset(); /* SoftHSM logs a tampered ciphertext to syslog, which wants the local time */
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = c->token.env[i];
 	r = p11_load(&h->p, c->token.module, env, RCONF_ENVS);
+	/*
+	 * SoftHSM tells syslog of a tampered ciphertext, with the local time. Without TZ libc looks
+	 * for the system's zone file each time, and inside the sandbox there is none.
+	 */
+	if (r == KE_OK && setenv("TZ", "UTC0", 0) != 0)
+		r = p11_fail(&h->p, KE_NOMEM, "out of memory");
+	tzset();
 	if (r == KE_OK)
 		r = p11_open(&h->p, c->token.label, false);
 	if (r == KE_OK)
