@@ -111,30 +111,41 @@ $(B)/%.o: %.c | $(DEPS)/deps.mk
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 # --- programs ---
+BIN_DIR := $(B)/bin
 BIN := klerod klerod-net klerod-engine klerod-hsm klerod-keyadm klerod-kdf kleroctl klero-verify
-PROGRAMS := $(addprefix $(B)/bin/,$(BIN))
+PROGRAMS := $(addprefix $(BIN_DIR)/,$(BIN))
 
 LIB_CHILD := $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_CHILD   := $(L_SODIUM) $(L_SECC)
 
 link = $(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDFLAGS) $(LDHARD) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-$(B)/bin/klerod: $(B)/daemon/parent/main.o $(LIB_PARENT) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+$(BIN_DIR)/klerod: $(B)/daemon/parent/main.o $(LIB_PARENT) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_CHILD) $(L_CRYPTO)
-$(B)/bin/klerod-net: $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
+$(BIN_DIR)/klerod-net: $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
 	$(link) $(L_SSL) $(L_EVENT) $(L_CHILD)
-$(B)/bin/klerod-engine: $(B)/daemon/engine/engine.o $(LIB_ENGINE) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_CHILD)
+$(BIN_DIR)/klerod-engine: $(B)/daemon/engine/engine.o $(LIB_ENGINE) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_CHILD)
 	$(link) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CRYPTO) $(L_CHILD)
-$(B)/bin/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_P11) $(LIB_CHILD)
+$(BIN_DIR)/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
-$(B)/bin/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_P11) $(LIB_CHILD)
+$(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
-$(B)/bin/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
+$(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
-$(B)/bin/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+$(BIN_DIR)/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
-$(B)/bin/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
+$(BIN_DIR)/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
 	$(link) $(L_SODIUM) $(L_CRYPTO)
+
+# --- the roles with a deliberate hole, for the tests alone: see tests/captured/roles_hole.c ---
+ROLES := $(filter klerod-%,$(BIN))
+ifneq ($(BIN_DIR),$(B)/bin)
+$(addprefix $(BIN_DIR)/,$(ROLES)): $(B)/tests/captured/roles_hole.o
+endif
+.PHONY: captured
+captured: all
+	$(Q)$(MAKE) BIN_DIR=$(B)/captured LDFLAGS=-Wl,--wrap=recvmsg $(addprefix $(B)/captured/,$(ROLES))
+	$(Q)cp $(B)/bin/klerod $(B)/bin/kleroctl $(B)/bin/klero-verify $(B)/captured/
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
@@ -150,9 +161,14 @@ $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
 
 # --- tools of the tests and of the benchmark: one program per file ---
-TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) $(L_ALL)
+
+# SoftHSM's module without C_CopyObject
+SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so))
+$(B)/tools/nocopy.so: tests/escape/nocopy.c
+	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(filter-out -fPIE -MMD -MP,$(CFLAGS)) -fPIC -shared -DREAL_MODULE='"$(SOFTHSM)"' -o $@ $< -ldl
 
 .PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge tools demo run check check-release bench bench-table peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all

@@ -45,7 +45,7 @@ def text(path):
 # a header, and the only place that may include it
 EXCLUSIVE = [
     (r"(sqlcipher/)?sqlite3\.h", r"db/|tests/(tools|unit)/"),
-    (r"seccomp\.h|linux/seccomp\.h|linux/landlock\.h", r"sandbox/|tests/escape/"),
+    (r"seccomp\.h|linux/seccomp\.h|linux/landlock\.h", r"sandbox/|tests/tools/"),
     (r"libp11\.h|(p11-kit/)?pkcs11\.h", r"hsm/|tests/(tools|unit|fuzz)/"),
     (r"openssl/ssl\.h", r"daemon/net/tls\w*\.[ch]$|tests/(tools|unit|fuzz)/"),
 ]

@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+"""Which system calls the roles need: the profiles of sandbox/profiles.c against the truth.
+
+    calls.py trace BUILD              every row was seen in a walk through all that the roles do
+    calls.py minimal BUILD [ROLE...]  without any one of them the walk breaks
+    calls.py list BUILD SEEN...       what rows remain unseen in files that `trace` has left
+
+TAP lines; root only. The programs are the product's; the row is taken away by a second filter that
+tests/tools/sift loads before the role's own, so the product knows nothing of this.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import walk  # noqa: E402
+from walk import klero  # noqa: E402
+
+LINES = klero.NO_LIMITS + ["death-budget 50/60"]
+# How a walk is made: which programs, words for sift, lines of the configuration. "captured" are
+# the same programs with the hole, by which a role is told to use its heap.
+WALKS = {
+    "plain": ("captured", [], []),
+    "old kernel, hours later": ("captured", ["--no-vdso", "--later"], []),
+    "keys in files": ("captured", ["--wide"], ["pkcs11-module {build}/tools/nocopy.so"]),
+    "keys in files, old kernel, hours later": ("captured", ["--wide", "--no-vdso", "--later"],
+                                               ["pkcs11-module {build}/tools/nocopy.so"]),
+}
+ENTERED = "security forbidden system call "
+
+
+def rows(build):
+    """["net fcntl 4", …]: what the profiles allow here; {row: why}."""
+    out = subprocess.run([build / "tools" / "sift", "--list"], capture_output=True, text=True, check=True).stdout
+    return {line.split("\t")[0]: line.split("\t")[2] for line in out.splitlines()}
+
+
+class Lab:
+    def __init__(self, build):
+        self.build = build
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="klero-calls."))
+        self.dir.chmod(0o711)
+        self.count = self.bad = 0
+
+    def end(self):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def say(self, good, text):
+        self.count += 1
+        self.bad += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
+
+    def appliance(self, name, options):
+        """A fresh appliance for a walk of that name; made once, then copied."""
+        programs, words, lines = WALKS[name]
+        template = self.dir / f"template-{list(WALKS).index(name)}"
+        a = walk.Sifted(self.build, self.dir / "a", LINES + [line.format(build=self.build) for line in lines],
+                        programs=programs)
+        if not template.exists():
+            shutil.rmtree(a.dir, ignore_errors=True)
+            a.provision()
+            shutil.move(a.dir, template)
+        walk.copy(template, a.dir)
+        conf = dict(line.split(" ", 1) for line in a.conf.read_text().splitlines())
+        a.port = int(conf["listen"].rpartition(":")[2])
+        a.options = words + options
+        return a
+
+    def setup(self, options):
+        """kleroctl setup, under sift: the life of keyadm. None when it fails, else its appliance."""
+        shutil.rmtree(self.dir / "s", ignore_errors=True)
+        programs = self.dir / "programs"
+        programs.mkdir(exist_ok=True)
+        wrapped = programs / "kleroctl"
+        words = " ".join(f"'{o}'" for o in [self.build / "tools" / "sift", *options, self.build / "bin" / "kleroctl"])
+        wrapped.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        wrapped.chmod(0o755)
+        a = klero.Appliance(programs, self.dir / "s", LINES)
+        try:
+            a.provision()
+        except klero.Failure:
+            return False
+        return True
+
+
+def trace(lab):
+    """Every walk, traced; {row: name of the first walk that needed it}."""
+    seen = {}
+
+    def collect(name, base):
+        for path in lab.dir.glob(base + ".*"):
+            for row in path.read_text().split("\n"):
+                seen.setdefault(row, name)
+            path.unlink()
+
+    for options in ([], ["--no-vdso", "--later"]):
+        if not lab.setup([*options, "--trace", str(lab.dir / "setup")]):
+            raise klero.Failure("kleroctl setup fails")
+        walk.until(lambda: len([p for p in lab.dir.glob("setup.*") if p.suffix != ".new"]) >= 1)
+        collect("setup" + (" old" if options else ""), "setup")
+    for name in WALKS:
+        a = lab.appliance(name, ["--trace", str(lab.dir / "walk")])
+        walk.Walk(a).go()
+        walk.until(lambda: all((lab.dir / f"walk.{pid}").exists() for pid in a.pids))
+        collect(name, "walk")
+    seen.pop("", None)
+    return seen
+
+
+def check_trace(lab):
+    seen, listed = trace(lab), rows(lab.build)
+    for row in listed:
+        lab.say(row in seen, f"needed: {row}" + (f" ({seen[row]})" if row in seen else ": allowed and never made"))
+    for row in sorted(set(seen) - set(listed)):
+        lab.say(False, f"made and not allowed: {row}")
+    return seen
+
+
+def breaks(lab, row, name):
+    """Does a walk without this row end in the death that names it?"""
+    role, call = row.split()[:2]
+    if name.startswith("setup"):
+        words = ["--no-vdso", "--later"] if name.endswith("old") else []
+        return not lab.setup([*words, "--without", row])
+    a = lab.appliance(name, ["--without", row])
+    try:
+        return walk.Walk(a).go(f"{ENTERED}{call} (")
+    finally:
+        a.stop(9)
+
+
+def check_minimal(lab, roles):
+    seen = trace(lab)
+    chosen = [r for r in rows(lab.build) if not roles or r.split()[0] in roles]
+    for row in chosen:
+        if row in seen:
+            lab.say(breaks(lab, row, seen[row]), f"without {row} something breaks ({seen[row]})")
+        else:
+            lab.say(False, f"{row} is never needed")
+    return chosen
+
+
+def report(name, tried, count, unit, failed, detail):
+    if "KLERO_ATTACK" in os.environ:
+        path = pathlib.Path(os.environ["KLERO_ATTACK"], name.replace(" ", "-") + ".json")
+        path.write_text(json.dumps({"name": name, "tried": tried, "count": count, "unit": unit, "failed": failed,
+                                    "detail": detail}) + "\n")
+
+
+def main():
+    what, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
+    lab = Lab(build)
+    try:
+        if what == "trace":
+            check_trace(lab)
+        else:
+            check_minimal(lab, sys.argv[3:])
+    finally:
+        lab.end()
+    print(f"1..{lab.count}")
+
+
+if __name__ == "__main__":
+    main()
