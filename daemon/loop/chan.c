@@ -81,8 +81,7 @@ void chan_free(struct chan *c)
 static void closed(struct chan *c)
 {
 	c->busy = true;
-	if (!c->dead)
-		c->on_closed(c->arg, c);
+	c->on_closed(c->arg, c);
 	destroy(c);
 }
 

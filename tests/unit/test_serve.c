@@ -1,0 +1,552 @@
+/*
+ * The loop of the blocking roles, the start of every child and its log lines, each in a child of
+ * the test: what parent and peers may say, and how it ends when they say anything else.
+ */
+#include "tests/unit/forked.h"
+#include "tests/unit/fail_alloc.h"
+
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "daemon/msg/log.h"
+#include "daemon/msg/serve.h"
+#include "daemon/msg/start.h"
+#include "sandbox/sandbox.h"
+
+/* libc's, refused when the test says so */
+static bool refuse_prctl;
+int prctl(int option, ...);
+int prctl(int option, ...)
+{
+	unsigned long a[4];
+	va_list ap;
+
+	va_start(ap, option);
+	for (int i = 0; i < 4; i++)
+		a[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (refuse_prctl) {
+		errno = EPERM;
+		return -1;
+	}
+	return (int)syscall(SYS_prctl, option, a[0], a[1], a[2], a[3]);
+}
+
+/* A role that serves, its parent's end and the ends of its peers. */
+struct role_run {
+	struct forked f;
+	enum role self;
+	int ctl, theirs;
+	void (*before)(void); /* in the child */
+	uint8_t buf[MSG_MAX];
+};
+
+/* What the handler does stands in the request's first byte. */
+static int handler(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	static const uint8_t much[MSG_BODY_MAX];
+
+	(void)ctx;
+	peer->uses++;
+	wire_put_i32(w, KE_OK);
+	switch (m->body[0]) {
+	case 'a':
+		wire_put_u32(w, peer->uses);
+		return KE_OK;
+	case 'l':
+		return KE_CLOSED;
+	case 'p':
+		return KE_PEER;
+	case 'w':
+		wire_put_raw(w, much, sizeof much);
+		return KE_OK;
+	default:
+		return KE_INTERNAL;
+	}
+}
+
+static void run(void *arg)
+{
+	struct role_run *r = arg;
+
+	close(r->ctl);
+	if (dup2(r->theirs, MSG_CTL_FD) < 0)
+		_exit(99);
+	if (r->theirs != MSG_CTL_FD)
+		close(r->theirs);
+	if (r->before != NULL)
+		r->before();
+	serve(r->self, handler, NULL);
+}
+
+static void deadline(int fd)
+{
+	struct timeval t = {.tv_sec = FORKED_WAIT_S};
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t), 0);
+}
+
+static void launch(struct role_run *r, enum role self, void (*before)(void))
+{
+	int sv[2];
+
+	r->self = self;
+	r->before = before;
+	assert_int_equal(msg_pair(sv), KE_OK);
+	r->ctl = sv[0];
+	r->theirs = sv[1];
+	deadline(r->ctl);
+	forked_start(&r->f, run, r);
+	close(sv[1]);
+}
+
+static void ends(struct role_run *r, int status, const char *words)
+{
+	forked_ends(&r->f, status, words);
+	close(r->ctl);
+}
+
+static void hand_over(struct role_run *r, enum role role, uint8_t index, int fd)
+{
+	const struct start_peer who = {role, index, 5};
+	uint8_t body[START_PEER_BYTES];
+	struct wire_out w;
+
+	wire_out_init(&w, body, sizeof body);
+	start_put_peer(&w, &who);
+	assert_int_equal(msg_send(r->ctl, msg_of_role(r->self)->peer, 0, body, w.len, fd), KE_OK);
+	close(fd);
+}
+
+static int introduce(struct role_run *r, enum role role, uint8_t index)
+{
+	int sv[2];
+
+	assert_int_equal(msg_pair(sv), KE_OK);
+	deadline(sv[0]);
+	hand_over(r, role, index, sv[1]);
+	return sv[0];
+}
+
+static void request(int fd, char what)
+{
+	const char body[3] = {what, 'x', 'x'};
+
+	assert_int_equal(msg_send(fd, MSG_HSM_REFRESH, 42, body, sizeof body, -1), KE_OK);
+}
+
+/* The answer's last field: how often this channel has asked. */
+static uint32_t uses(struct role_run *r, int fd)
+{
+	struct wire_in in;
+	struct msg m;
+
+	request(fd, 'a');
+	assert_int_equal(msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, r->buf, &m), KE_OK);
+	assert_true(m.type == MSG_HSM_REFRESH_ANS && m.id == 42);
+	wire_in_init(&in, m.body, m.len);
+	assert_int_equal(wire_get_i32(&in), KE_OK);
+	return wire_get_u32(&in);
+}
+
+static void expect_end(struct role_run *r, int fd)
+{
+	struct msg m;
+
+	assert_int_equal(msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, r->buf, &m), KE_CLOSED);
+	close(fd);
+}
+
+static void control(struct role_run *r, uint16_t type, size_t len, int fd)
+{
+	const uint8_t body[8] = {0};
+
+	assert_int_equal(msg_send(r->ctl, type, 0, body, len, fd), KE_OK);
+}
+
+static void test_serves(void **state)
+{
+	static struct role_run r;
+	struct msg m;
+	int first, second, other;
+
+	(void)state;
+	launch(&r, ROLE_HSM, NULL);
+	control(&r, MSG_HSM_PING, 0, -1);
+	assert_int_equal(msg_recv(r.ctl, ROLE_PARENT, ROLE_HSM, RUN, r.buf, &m), KE_OK);
+	assert_int_equal(m.type, MSG_HSM_PONG);
+	first = introduce(&r, ROLE_ENGINE, 0);
+	other = introduce(&r, ROLE_ENGINE, 1);
+	assert_int_equal(uses(&r, first), 1);
+	assert_int_equal(uses(&r, first), 2);
+	/* a fresh channel takes the place of the former one, and begins anew */
+	second = introduce(&r, ROLE_ENGINE, 0);
+	assert_int_equal(uses(&r, second), 1);
+	expect_end(&r, first);
+	assert_int_equal(uses(&r, other), 1);
+	/* a peer that does not wait for its answer */
+	request(other, 'a');
+	close(other);
+	assert_int_equal(uses(&r, second), 2);
+	control(&r, MSG_HSM_STOP, 0, -1);
+	ends(&r, FORKED_RETURNED, NULL);
+	expect_end(&r, second);
+}
+
+static void test_parent_goes(void **state)
+{
+	static struct role_run r;
+
+	(void)state;
+	launch(&r, ROLE_HSM, NULL);
+	assert_int_equal(shutdown(r.ctl, SHUT_RDWR), 0);
+	ends(&r, FORKED_RETURNED, NULL);
+}
+
+static void test_what_parent_must_not_say(void **state)
+{
+	static struct role_run r;
+
+	(void)state;
+	launch(&r, ROLE_HSM, NULL);
+	control(&r, MSG_NET_STOP, 0, -1);
+	ends(&r, 1, "error control: control channel: ");
+	launch(&r, ROLE_ENGINE, NULL); /* the only role that parent has more to say to */
+	control(&r, MSG_ENGINE_CLIENT, 4, 2);
+	ends(&r, 1, "unexpected message 286 of parent");
+	launch(&r, ROLE_HSM, NULL);
+	hand_over(&r, ROLE_COUNT, 0, dup(2));
+	ends(&r, 1, "parent names peer role 8");
+	launch(&r, ROLE_HSM, NULL);
+	for (uint8_t i = 0; i <= SERVE_PEERS; i++)
+		close(introduce(&r, i % 2 == 0 ? ROLE_ENGINE : ROLE_NET, i));
+	/* closed ones make room, so these stay open */
+	for (uint8_t i = 0; i <= SERVE_PEERS; i++)
+		introduce(&r, ROLE_ENGINE, (uint8_t)(100 + i));
+	ends(&r, 1, "more than 16 peers");
+}
+
+static void test_blame(void **state)
+{
+	static struct role_run r;
+	struct start_peer who;
+	struct wire_in in;
+	struct msg m;
+	int bad, good;
+
+	(void)state;
+	launch(&r, ROLE_HSM, NULL);
+	good = introduce(&r, ROLE_ENGINE, 0);
+	for (int i = 0; i < 2; i++) {
+		bad = introduce(&r, ROLE_ENGINE, 1);
+		if (i == 0)
+			assert_int_equal(write(bad, "this is no message", 18), 18);
+		else
+			request(bad, 'p'); /* a body that the handler cannot read */
+		assert_int_equal(msg_recv(r.ctl, ROLE_PARENT, ROLE_HSM, RUN, r.buf, &m), KE_OK);
+		assert_int_equal(m.type, MSG_HSM_BLAME);
+		wire_in_init(&in, m.body, m.len);
+		assert_int_equal(start_get_peer(&in, &who), KE_OK);
+		assert_true(who.role == ROLE_ENGINE && who.index == 1 && who.life == 5);
+		expect_end(&r, bad);
+	}
+	assert_int_equal(uses(&r, good), 1);
+	close(good);
+	/* what is no socket is as good as closed */
+	int p[2];
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	hand_over(&r, ROLE_ENGINE, 0, p[0]);
+	good = introduce(&r, ROLE_ENGINE, 2);
+	assert_int_equal(uses(&r, good), 1);
+	close(p[1]);
+	control(&r, MSG_HSM_STOP, 0, -1);
+	ends(&r, FORKED_RETURNED, "security engine 1 broke the protocol");
+	close(good);
+}
+
+static void test_garbage_of_the_more_trusted(void **state)
+{
+	static struct role_run r;
+	int engine;
+
+	(void)state;
+	launch(&r, ROLE_KDF, NULL);
+	engine = introduce(&r, ROLE_ENGINE, 0);
+	assert_int_equal(write(engine, "this is no message", 18), 18);
+	ends(&r, 1, "error blame: engine sent garbage");
+	close(engine);
+}
+
+static void test_handler_decides(void **state)
+{
+	static const struct {
+		char what;
+		int status;
+		const char *words;
+	} rows[] = {
+	    {'l', FORKED_RETURNED, ""}, /* the last answer */
+	    {'w', 1, "answer to 1030: "},
+	    {'i', 1, "request 1030: "},
+	};
+	static struct role_run r;
+	struct msg m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int engine;
+
+		launch(&r, ROLE_HSM, NULL);
+		engine = introduce(&r, ROLE_ENGINE, 0);
+		request(engine, rows[i].what);
+		ends(&r, rows[i].status, rows[i].words);
+		if (rows[i].what == 'l')
+			assert_int_equal(
+			    msg_recv(engine, ROLE_ENGINE, ROLE_HSM, RUN, r.buf, &m), KE_OK);
+		expect_end(&r, engine);
+	}
+}
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static void take_alarm(void)
+{
+	struct sigaction act = {.sa_handler = nothing};
+	struct itimerval soon = {.it_value = {.tv_usec = 50000}};
+
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void few_descriptors(void)
+{
+	struct rlimit files = {8, 8}; /* fewer than poll has places */
+
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void no_memory(void)
+{
+	fail_alloc_at = 1;
+}
+
+static void test_loop(void **state)
+{
+	static struct role_run r;
+
+	(void)state;
+	launch(&r, ROLE_HSM, take_alarm);
+	usleep(200000);
+	control(&r, MSG_HSM_STOP, 0, -1);
+	ends(&r, FORKED_RETURNED, NULL);
+	launch(&r, ROLE_HSM, few_descriptors);
+	ends(&r, 1, "error serve: poll: errno 22");
+	if (!fail_alloc_works())
+		return;
+	launch(&r, ROLE_HSM, no_memory);
+	ends(&r, 1, "error serve: out of memory");
+}
+
+/* --- starts --- */
+
+enum start_case {
+	EARLY,
+	NO_WRITES,
+	WRONG_CONF,
+	EARLY_STOP,
+	CONF_GONE,
+	NO_CHILD,
+	NO_PATH,
+	WIDE,
+	WIDE_TLSKEY,
+	NEVER_WIDE,
+	PARENT_GONE,
+	NO_SOCKET,
+	KDF_BLAMES,
+	START_CASES
+};
+
+static void enter(enum role self, const char *path, bool wide)
+{
+	const struct rconf_identity id = {0};
+	const struct sandbox_path paths[] = {{path, false}};
+
+	start_sandbox(self, &id, paths, path != NULL, wide);
+}
+
+static void start_with(void *arg)
+{
+	static uint8_t buf[MSG_MAX];
+	enum start_case c = *(enum start_case *)arg;
+	const struct start_peer engine = {ROLE_ENGINE, 0, 1};
+	const struct rlimit none = {0, 0};
+	struct msg m;
+	int sv[2];
+
+	if (msg_pair(sv) != KE_OK || dup2(sv[1], MSG_CTL_FD) < 0)
+		_exit(99);
+	close(sv[1]);
+	refuse_prctl = c == EARLY;
+	switch (c) {
+	case EARLY:
+		start_early(ROLE_HSM);
+		return;
+	case NO_WRITES:
+		setrlimit(RLIMIT_NOFILE, &none);
+		start_no_writes(ROLE_HSM);
+		return;
+	case WRONG_CONF:
+		if (msg_send(sv[0], MSG_HSM_PEER, 0, "\1\0\0\0\0\0", 6, 2) != KE_OK)
+			return;
+		start_receive(ROLE_HSM, MSG_HSM_CONF, buf, &m);
+		return;
+	case EARLY_STOP:
+		if (msg_send(sv[0], MSG_HSM_STOP, 0, NULL, 0, -1) != KE_OK)
+			return;
+		start_receive(ROLE_HSM, MSG_HSM_CONF, buf, &m);
+		return;
+	case CONF_GONE:
+		close(sv[0]);
+		start_receive(ROLE_HSM, MSG_HSM_CONF, buf, &m);
+		return;
+	case NO_CHILD:
+		enter(ROLE_CTL, NULL, false);
+		return;
+	case NO_PATH:
+		enter(ROLE_ENGINE, "/nonexistent/folder", false);
+		return;
+	case WIDE:
+		enter(ROLE_HSM, "/", true);
+		_exit(close(open("/etc/passwd", O_RDONLY)) == 0 ? FORKED_RETURNED : 98);
+	case WIDE_TLSKEY:
+		enter(ROLE_TLSKEY, "/", true);
+		_exit(close(open("/etc/passwd", O_RDONLY)) == 0 ? FORKED_RETURNED : 98);
+	case NEVER_WIDE: /* the wider profile is for the two key holders */
+		enter(ROLE_KDF, NULL, true);
+		_exit(open("/etc/passwd", O_RDONLY) < 0 ? FORKED_RETURNED : 98);
+	case PARENT_GONE:
+		close(sv[0]);
+		start_ready(ROLE_HSM);
+		return;
+	case NO_SOCKET:
+		if (dup2(open("/dev/null", O_WRONLY), MSG_CTL_FD) < 0)
+			return;
+		start_ready(ROLE_HSM);
+		return;
+	case KDF_BLAMES: /* it has nobody to tell, and goes on */
+		start_blame(ROLE_KDF, &engine);
+		_exit(recv(sv[0], buf, 1, MSG_DONTWAIT) < 0 ? FORKED_RETURNED : 98);
+	case START_CASES:
+		return;
+	}
+}
+
+static void test_starts(void **state)
+{
+	static const struct {
+		int status;
+		const char *words;
+	} want[START_CASES] = {
+	    [EARLY] = {1, "error start_early: hsm: "},
+	    [NO_WRITES] = {1, "error start_no_writes: hsm: "},
+	    [WRONG_CONF] = {1, "hsm: configuration: "},
+	    [EARLY_STOP] = {1, "hsm: configuration: "},
+	    [CONF_GONE] = {1, NULL}, /* parent has said why */
+	    [NO_CHILD] = {1, "no such child: ctl"},
+	    [NO_PATH] = {1, "/nonexistent/folder"},
+	    [WIDE] = {FORKED_RETURNED, NULL},
+	    [WIDE_TLSKEY] = {FORKED_RETURNED, NULL},
+	    [NEVER_WIDE] = {1000 + SIGSYS, "forbidden system call"},
+	    [PARENT_GONE] = {0, NULL},
+	    [NO_SOCKET] = {1, "control channel: "},
+	    [KDF_BLAMES] = {FORKED_RETURNED, "security engine 0 broke the protocol"},
+	};
+
+	(void)state;
+	for (enum start_case c = EARLY; c < START_CASES; c++) {
+		int status = want[c].status;
+		const char *words = want[c].words;
+
+		/* without seccomp Landlock alone says no */
+		if (c == NEVER_WIDE && !sandbox_has_seccomp()) {
+			status = FORKED_RETURNED;
+			words = NULL;
+		}
+		forked_expect(start_with, &c, status, words);
+	}
+}
+
+/* --- log lines --- */
+
+static void say(void *arg)
+{
+	(void)arg;
+	log_security("one\ntwo\x1b[2J \\ \xc3\xa9 \x7f end");
+}
+
+static void say_much(void *arg)
+{
+	char text[5000];
+
+	(void)arg;
+	memset(text, '\n', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	log_info("%s", text);
+}
+
+static void say_last(void *arg)
+{
+	(void)arg;
+	fatal("it %s", "ends");
+}
+
+static void test_log_lines(void **state)
+{
+	struct forked f;
+
+	(void)state;
+	forked_start(&f, say, NULL);
+	assert_int_equal(forked_wait(&f), FORKED_RETURNED);
+	assert_string_equal(f.said, "security one\\x0atwo\\x1b[2J \\x5c \\xc3\\xa9 \\x7f end\n");
+	forked_start(&f, say_much, NULL);
+	assert_int_equal(forked_wait(&f), FORKED_RETURNED);
+	assert_true(f.n > 1000 && f.n < 1100);
+	assert_ptr_equal(strchr(f.said, '\n'), f.said + f.n - 1);
+	forked_expect(say_last, NULL, 1, "error say_last: it ends\n");
+}
+
+static void test_no_role(void **state)
+{
+	(void)state;
+	assert_string_equal(role_word((enum role)ROLE_COUNT), "nobody");
+	assert_string_equal(role_binary((enum role)ROLE_COUNT), "");
+	assert_int_equal(role_rank((enum role)ROLE_COUNT), -1);
+	assert_int_equal(msg_of_role((enum role)ROLE_COUNT)->conf, 0);
+	assert_string_equal(role_word(ROLE_TLSKEY), "tlskey");
+	assert_string_equal(role_binary(ROLE_TLSKEY), "klerod-hsm");
+	assert_true(role_rank(ROLE_CTL) < role_rank(ROLE_NET));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_serves),
+	    cmocka_unit_test(test_parent_goes),
+	    cmocka_unit_test(test_what_parent_must_not_say),
+	    cmocka_unit_test(test_blame),
+	    cmocka_unit_test(test_garbage_of_the_more_trusted),
+	    cmocka_unit_test(test_handler_decides),
+	    cmocka_unit_test(test_loop),
+	    cmocka_unit_test(test_starts),
+	    cmocka_unit_test(test_log_lines),
+	    cmocka_unit_test(test_no_role),
+	};
+
+	return cmocka_run_group_tests_name("serve", tests, NULL, NULL);
+}
