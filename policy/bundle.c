@@ -61,9 +61,11 @@ __attribute__((format(printf, 3, 4))) static int no(struct check *c, int err, co
 	return err;
 }
 
+static const char lacking[] = "out of memory";
+
 static int no_memory(struct check *c)
 {
-	return no(c, KE_NOMEM, "out of memory");
+	return no(c, KE_NOMEM, "%s", lacking);
 }
 
 /* --- reading the JSON --- */
@@ -447,8 +449,10 @@ int bundle_check(const char *text, size_t n, const struct note_key *trusted, con
 
 	memset(res, 0, sizeof(*res));
 	res->err = KE_NOMEM;
-	if (c == NULL)
+	if (c == NULL) {
+		memcpy(res->why, lacking, sizeof(lacking));
 		return res->err;
+	}
 	c->text = text;
 	c->n = n;
 	c->trusted = trusted;

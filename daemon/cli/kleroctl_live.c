@@ -120,7 +120,7 @@ static void put_email(struct wire_out *w, const char *email)
 	char lower[EMAIL_MAX + 1];
 	size_t n = 0;
 
-	for (; email[n] != '\0' && n < EMAIL_MAX; n++)
+	for (; n < EMAIL_MAX && email[n] != '\0'; n++)
 		lower[n] = (char)(email[n] >= 'A' && email[n] <= 'Z' ? email[n] | 0x20 : email[n]);
 	wire_put_str(w, lower, n);
 }

@@ -87,7 +87,7 @@ int msg_send(int sock, uint16_t type, uint64_t id, const void *body, size_t len,
 	while (n < 0 && errno == EINTR);
 	if (n == (ssize_t)(MSG_HDR + len))
 		return KE_OK;
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
+	if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
 		return KE_FULL;
 	return n < 0 && (errno == EPIPE || errno == ECONNRESET) ? KE_CLOSED : KE_IO;
 }
@@ -173,7 +173,7 @@ int msg_recv(
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (errno == EAGAIN)
 			return KE_AGAIN;
 		return errno == ECONNRESET ? KE_CLOSED : KE_IO;
 	}

@@ -165,16 +165,87 @@ static void test_values(void **state)
 
 	(void)state;
 	assert_true(ok(&email, "a@b") && ok(&email, "j\xc3\xb6rg@example.org"));
-	assert_false(ok(&email, "@b.c") || ok(&email, "a@") || ok(&email, "a@b@c") ||
-		     ok(&email, "A@b.c") || ok(&email, "a b@c") || ok(&email, "abc") ||
-		     ok(&email, "a@\xff\xfe"));
+	assert_false(ok(&email, "@b.c") || ok(&email, "a@") || ok(&email, "ab@") ||
+		     ok(&email, "a\x7f@b.c") || ok(&email, "a@b@c") || ok(&email, "A@b.c") ||
+		     ok(&email, "a b@c") || ok(&email, "abc") || ok(&email, "a@\xff\xfe"));
 	assert_true(ok(&text, "a\n\tb") && ok(&text, "\xe2\x82\xac"));
 	assert_false(ok(&text, "") || ok(&text, "123456789") || ok(&text, "a\x01") ||
 		     ok(&text, "\xc0\x80") || ok(&text, "\x7f"));
 	assert_true(ok(&money, "EUR") && ok(&money, "USDC2"));
-	assert_false(ok(&money, "E") || ok(&money, "eur") || ok(&money, "TOOLONGXX"));
+	assert_false(
+	    ok(&money, "E-R") || ok(&money, "eur") || ok(&money, "TOOLONGXX") || ok(&money, "E"));
 	assert_true(ok(&cursor, "AZaz09-_"));
-	assert_false(ok(&cursor, "a+b") || ok(&cursor, "a=") || ok(&cursor, ""));
+	assert_false(ok(&cursor, "a~b") || ok(&cursor, "a{b") || ok(&cursor, "a+b") ||
+		     ok(&cursor, "a=") || ok(&cursor, ""));
+}
+
+/* Numbers that only net could have let through. */
+static void test_numbers_are_checked_again(void **state)
+{
+	const struct field word = {"w", IN_BODY, FIELD_ENUM, true, 0, 0, {"one", "two"}};
+	const struct field money = {"m", IN_BODY, FIELD_MONEY, true, 1, 1000, {0}};
+	struct api_value v = {.present = true};
+
+	(void)state;
+	for (v.i = -1; v.i < 4; v.i++)
+		assert_int_equal(api_value_ok(&word, &v), v.i == 0 || v.i == 1);
+	v.p = (const uint8_t *)"EUR";
+	v.n = 3;
+	for (v.i = -1; v.i <= 1001; v.i++)
+		assert_int_equal(api_value_ok(&money, &v), v.i >= 1 && v.i <= 1000);
+}
+
+/* The head of a request: what net checks first and engine once more. */
+static void test_heads_are_checked_again(void **state)
+{
+	static const char *const bad[] = {"a\x1f", "a\x7f", "\x80"};
+	uint8_t buf[4096];
+	struct wire_out w;
+	struct api_req q;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof bad / sizeof bad[0] + 1; i++) {
+		struct api_req in = {.route = RT_health};
+		const char *text = bad[i / 2 % 3];
+
+		if (i == 6)
+			in.if_match = -1;
+		else if (i % 2 == 0) {
+			in.token = (const uint8_t *)text;
+			in.token_len = strlen(text);
+		} else {
+			in.idem = (const uint8_t *)text;
+			in.idem_len = strlen(text);
+		}
+		wire_out_init(&w, buf, sizeof buf);
+		apimsg_put_req(&w, &in);
+		assert_int_equal(w.err, KE_OK);
+		assert_int_equal(get(buf, w.len, &q), KE_PEER);
+	}
+}
+
+static int answer_of(uint16_t status, uint8_t type)
+{
+	const struct api_ans a = {.status = status, .type = type, .body = (const uint8_t *)""};
+	uint8_t buf[256];
+	struct api_ans b;
+	struct wire_out w;
+	struct wire_in r;
+
+	wire_out_init(&w, buf, sizeof buf);
+	apimsg_put_ans(&w, &a);
+	wire_in_init(&r, buf, w.len);
+	return apimsg_get_ans(&r, &b);
+}
+
+static void test_answers_are_in_range(void **state)
+{
+	(void)state;
+	assert_int_equal(answer_of(200, API_JSON), KE_OK);
+	assert_int_equal(answer_of(599, API_EMPTY), KE_OK);
+	assert_int_equal(answer_of(199, API_JSON), KE_PEER);
+	assert_int_equal(answer_of(600, API_JSON), KE_PEER);
+	assert_int_equal(answer_of(200, API_EMPTY + 1), KE_PEER);
 }
 
 static void test_answer(void **state)
@@ -221,6 +292,8 @@ static void test_stats(void **state)
 	wire_in_init(&r, buf, w.len);
 	assert_int_equal(apimsg_get_stats(&r, &b), KE_OK);
 	assert_memory_equal(&a, &b, sizeof a);
+	wire_in_init(&r, buf, w.len - 1);
+	assert_int_equal(apimsg_get_stats(&r, &b), KE_PEER);
 }
 
 static void test_problems(void **state)
@@ -250,6 +323,9 @@ int main(void)
 	    cmocka_unit_test(test_rows_are_whole),
 	    cmocka_unit_test(test_request_bounds),
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_numbers_are_checked_again),
+	    cmocka_unit_test(test_heads_are_checked_again),
+	    cmocka_unit_test(test_answers_are_in_range),
 	    cmocka_unit_test(test_answer),
 	    cmocka_unit_test(test_stats),
 	    cmocka_unit_test(test_problems),

@@ -398,6 +398,60 @@ static void test_draw(void **state)
 	conclude(BUNDLE_WINNERS, KE_CRYPTO, "ticket id of reserve 1");
 }
 
+/* --- members that are there and are not what they must be --- */
+
+static void test_values(void **state)
+{
+	static const struct {
+		const char *from, *to, *words;
+	} rows[] = {
+	    {"\"winners\":3", "\"winners\":100001", "number of winners is out of range"},
+	    {"\"winners\":3", "\"winners\":0", "number of winners is out of range"},
+	    {"\"winners\":3", "\"winners\":1e3", "number of winners is out of range"},
+	    {"\"reserves\":2", "\"reserves\":100001", "number of reserves is out of range"},
+	    {"\"reserves\":2", "\"reserves\":-1", "number of reserves is out of range"},
+	    {"\"reserves\":2", "\"reserves\":0.5", "number of reserves is out of range"},
+	    {"\"id\":\"abab", "\"id\":\"aba", "id is not a UUID"},
+	    {"\"id\":\"abab", "\"id\":\"abababababababab", "id is not a UUID"},
+	    {"\"label\":\"repro", "\"label\":\"Repro", "the label is not"},
+	};
+	char label[400];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		start();
+		finish();
+		replace(rows[i].from, rows[i].to);
+		check_text(NULL, NULL);
+		expect(BUNDLE_READ, KE_FORMAT, rows[i].words);
+		clean();
+	}
+	/* longer than any label of ours */
+	memset(label, 'x', sizeof label);
+	memcpy(label, "\"label\":\"", 9);
+	label[sizeof label - 1] = '\0';
+	start();
+	finish();
+	replace("\"label\":\"", label);
+	check_text(NULL, NULL);
+	expect(BUNDLE_READ, KE_FORMAT, "the label is not");
+	clean();
+	assert_string_equal(bundle_step_words(BUNDLE_STEPS), "unknown");
+}
+
+/* The words may go to a terminal, and the name in them came with the bundle. */
+static void test_words_are_printable(void **state)
+{
+	struct note_key other = {.name = "draws.\x1b[2J\xc3\xa9"};
+
+	(void)state;
+	start();
+	finish();
+	check_text(&other, NULL);
+	expect(BUNDLE_SIGNATURE, KE_WRONG_KEY, "draws.?[2J??");
+	clean();
+}
+
 /* --- writing --- */
 
 static void test_put_full(void **state)
@@ -442,6 +496,8 @@ int main(void)
 	    cmocka_unit_test(test_commitment),
 	    cmocka_unit_test(test_sums),
 	    cmocka_unit_test(test_draw),
+	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_words_are_printable),
 	    cmocka_unit_test(test_put_full),
 	};
 

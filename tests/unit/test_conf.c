@@ -2,19 +2,12 @@
  * klerod.conf: what is accepted, and that every mistake is refused with its file and line; PIN
  * files; users of the roles.
  */
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tests/unit/forked.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "daemon/conf/conf.h"
 
@@ -144,13 +137,73 @@ static void mistakes_name_the_line(void **state)
 	refuses("pkcs11-env A=1\npkcs11-env B=1\npkcs11-env C=1\npkcs11-env D=1\npkcs11-env E=1",
 	    "k.conf:13: pkcs11-env wants");
 	refuses("tls-names a b c d e f g h i", "k.conf:9: tls-names wants");
+	refuses("tls-names a_b", "k.conf:9: tls-names wants");
+	refuses("log-file /a /b", "k.conf:9: log-file wants");
+	refuses("keys-token a b", "k.conf:9: keys-token wants");
+	refuses("user-net a b", "k.conf:9: user-net wants");
+	refuses("user-net a/b", "k.conf:9: user-net wants");
+	refuses("limit-auth 5/ 6", "k.conf:9: limit-auth wants");
+	refuses("limit-auth 5/6/7", "k.conf:9: limit-auth wants");
+	refuses("limit-auth /5", "k.conf:9: limit-auth wants");
+	refuses("currencies EURO", "k.conf:9: currencies wants");
+	refuses("currencies E1R", "k.conf:9: currencies wants");
+	refuses("cors-origin https://a https://b", "k.conf:9: cors-origin wants");
+	refuses("cors-origin ftp://a.example", "k.conf:9: cors-origin wants");
+	refuses("pkcs11-env A", "k.conf:9: pkcs11-env wants");
+	refuses("pkcs11-env A=1 B=2", "k.conf:9: pkcs11-env wants");
 	refuses("tls-names 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "k.conf:9: too many words");
+}
+
+/* host is among what MINIMAL says, so it is replaced there. */
+static void hosts(void **state)
+{
+	static const char *const bad[] = {"a b", "a_b", "a/b", "caf\xc3\xa9"};
+	const char *rest = strchr(MINIMAL, '\n') + 1;
+	char text[4096], name[140];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(text, sizeof text, "host %s\n%s", bad[i], rest);
+		assert_int_equal(parse(text), KE_FORMAT);
+		assert_non_null(strstr(why, "k.conf:1: "));
+	}
+	memset(name, 'h', sizeof name);
+	name[129] = '\0';
+	snprintf(text, sizeof text, "host %s\n%s", name, rest);
+	assert_int_equal(parse(text), KE_FORMAT);
+	name[128] = '\0';
+	snprintf(text, sizeof text, "host %s\n%s", name, rest);
+	assert_int_equal(parse(text), KE_OK);
+}
+
+/* As many as there may be, and one more. */
+static void lists_are_bounded(void **state)
+{
+	char line[4096] = "currencies";
+	size_t n = strlen(line);
+
+	(void)state;
+	for (int i = 0; i < 31; i++)
+		n += (size_t)snprintf(line + n, sizeof line - n, "%sA%c%c",
+		    i % 15 == 0 && i > 0 ? "\ncurrencies " : " ", 'A' + i / 26, 'A' + i % 26);
+	/* a second line of the same keyword is a mistake, so no list grows that way */
+	refuses(line, "k.conf:10: currencies stands twice");
+	n = 0;
+	for (int i = 0; i <= RCONF_ORIGINS; i++)
+		n += (size_t)snprintf(
+		    line + n, sizeof line - n, "%scors-origin https://a%d", i > 0 ? "\n" : "", i);
+	refuses(line, "k.conf:25: cors-origin wants");
+	n = (size_t)snprintf(line, sizeof line, "cors-origin https://");
+	memset(line + n, 'a', RCONF_PATH);
+	line[n + RCONF_PATH] = '\0';
+	refuses(line, "k.conf:9: cors-origin wants");
 }
 
 static void addresses(void **state)
 {
-	static const char *const bad[] = {"127.0.0.1", "localhost:80", "127.0.0.1:65536",
-	    "127.0.0.1:", "[::1:80", "[::1]", "::1:80", ":80", "127.0.0.1:8 0", "[127.0.0.1]:80"};
+	static const char *const bad[] = {"[::1]x:80", "[::1:80", "127.0.0.1", "localhost:80",
+	    "127.0.0.1:65536", "127.0.0.1:", "[::1:80", "[::1]", "::1:80", ":80", "127.0.0.1:8 0",
+	    "[127.0.0.1]:80"};
 	const char *rest = strchr(strchr(MINIMAL, '\n') + 1, '\n') + 1;
 	char text[4096];
 
@@ -224,6 +277,9 @@ static void pins(void **state)
 	assert_int_equal(pin_of("123\n", 0400, pin), KE_FORMAT);
 	assert_int_equal(pin_of("1234\n5678\n", 0400, pin), KE_FORMAT);
 	assert_int_equal(pin_of("12 34\n", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("12345\x7f\n", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("12345\r\n", 0400, pin), KE_FORMAT);
+	assert_int_equal(pin_of("12345\xc3\xa9\n", 0400, pin), KE_FORMAT);
 	assert_int_equal(pin_of("", 0400, pin), KE_FORMAT);
 	assert_int_equal(pin_of("1234\n", 0440, pin), KE_DENIED);
 	assert_non_null(strstr(why, "chmod 0400"));
@@ -255,6 +311,13 @@ static void links_and_other_things_are_refused(void **state)
 	assert_int_equal(chmod(target, 0622), 0);
 	assert_int_equal(conf_file(target, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
 	assert_non_null(strstr(why, "can be written by others"));
+	assert_int_equal(chmod(target, 0600), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(target, 59900, 59900), 0);
+		assert_int_equal(
+		    conf_file(target, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
+		assert_non_null(strstr(why, "belongs to somebody else"));
+	}
 	unlink(target);
 	rmdir(folder);
 }
@@ -281,11 +344,100 @@ static void users(void **state)
 	assert_int_equal(conf_identity(&conf, ROLE_NET, &id, why, sizeof why), KE_EXISTS);
 }
 
+/* What the system says of a file while it is read: errno of the next calls, 0: the real one. */
+static int read_error, fstat_error;
+
+ssize_t read(int fd, void *buf, size_t n)
+{
+	if (read_error != 0) {
+		errno = read_error;
+		read_error = 0;
+		return -1;
+	}
+	return syscall(SYS_read, fd, buf, n);
+}
+
+int fstat(int fd, struct stat *st)
+{
+	if (fstat_error != 0) {
+		errno = fstat_error;
+		fstat_error = 0;
+		return -1;
+	}
+	return fstatat(fd, "", st, AT_EMPTY_PATH);
+}
+
+static void files_that_cannot_be_read(void **state)
+{
+	char buf[16], path[] = "/tmp/klero-file-XXXXXX";
+	int fd = mkstemp(path);
+	size_t n;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "text", 4), 4);
+	close(fd);
+	fstat_error = EIO;
+	assert_int_equal(conf_file(path, false, buf, sizeof buf, &n, why, sizeof why), KE_DENIED);
+	read_error = EINTR; /* once more */
+	assert_int_equal(conf_file(path, false, buf, sizeof buf, &n, why, sizeof why), KE_OK);
+	assert_int_equal(n, 4);
+	read_error = EIO;
+	assert_int_equal(conf_file(path, false, buf, sizeof buf, &n, why, sizeof why), KE_IO);
+	assert_int_equal(conf_file(path, false, buf, 3, &n, why, sizeof why), KE_LONG);
+	unlink(path);
+}
+
+/* In a child, for it gives up being root. */
+static void as_nobody(void *arg)
+{
+	struct rconf_identity id;
+
+	(void)arg;
+	if (geteuid() == 0 && setresuid(59990, 59990, 59990) != 0)
+		_exit(1);
+	if (conf_identity(&conf, ROLE_NET, &id, why, sizeof why) != KE_OK || id.drop ||
+	    id.uid != geteuid() || id.gid != getegid())
+		_exit(2);
+}
+
+static void identities(void **state)
+{
+	struct rconf_identity id;
+
+	(void)state;
+	assert_int_equal(parse_line("uid-base 59900"), KE_OK);
+	forked_expect(as_nobody, NULL, FORKED_RETURNED, NULL);
+	if (geteuid() != 0)
+		return;
+	/* nobody's child has no user, root is none, and a named one is asked for by name */
+	assert_int_equal(conf_identity(&conf, ROLE_CTL, &id, why, sizeof why), KE_INTERNAL);
+	assert_int_equal(parse_line("user-hsm daemon\nuid-base 59900"), KE_OK);
+	assert_int_equal(conf_identity(&conf, ROLE_HSM, &id, why, sizeof why), KE_OK);
+	assert_int_equal(id.uid, getpwnam("daemon")->pw_uid);
+	assert_int_equal(conf_identity(&conf, ROLE_NET, &id, why, sizeof why), KE_OK);
+	assert_int_equal(parse_line("user-net no-such-user-here\nuid-base 59900"), KE_OK);
+	assert_int_equal(conf_identity(&conf, ROLE_KDF, &id, why, sizeof why), KE_OK);
+	assert_int_equal(parse(MINIMAL), KE_OK);
+	assert_int_equal(conf_identity(&conf, ROLE_KDF, &id, why, sizeof why), KE_NOTFOUND);
+	assert_non_null(strstr(why, "set uid-base"));
+	/* the parser refuses these names; the last door does too */
+	snprintf(conf.users[ROLE_NET], sizeof conf.users[ROLE_NET], "root");
+	assert_int_equal(conf_identity(&conf, ROLE_NET, &id, why, sizeof why), KE_DENIED);
+	assert_non_null(strstr(why, "user-net must not be root"));
+}
+
 static void tokens(void **state)
 {
 	struct rconf_token t;
 
 	(void)state;
+	assert_int_equal(parse_line("pkcs11-env A=1"), KE_OK);
+	assert_int_equal(conf_token(&conf, &conf.tls, &t, why, sizeof why), KE_OK);
+	assert_string_equal(t.label, "klero-tls");
+	assert_string_equal(t.env[1], "");
+	memset(conf.softhsm_conf, 'p', sizeof conf.softhsm_conf - 1);
+	assert_int_equal(conf_token(&conf, &conf.tls, &t, why, sizeof why), KE_LONG);
 	assert_int_equal(parse_line("pkcs11-env A=1\nsofthsm-conf /etc/s.conf"), KE_OK);
 	assert_int_equal(conf_token(&conf, &conf.keys, &t, why, sizeof why), KE_OK);
 	assert_string_equal(t.label, "klero-keys");
@@ -304,12 +456,16 @@ int main(void)
 	    cmocka_unit_test(defaults),
 	    cmocka_unit_test(everything),
 	    cmocka_unit_test(mistakes_name_the_line),
+	    cmocka_unit_test(hosts),
+	    cmocka_unit_test(lists_are_bounded),
 	    cmocka_unit_test(addresses),
 	    cmocka_unit_test(what_is_required),
 	    cmocka_unit_test(odd_texts),
 	    cmocka_unit_test(pins),
 	    cmocka_unit_test(links_and_other_things_are_refused),
 	    cmocka_unit_test(users),
+	    cmocka_unit_test(files_that_cannot_be_read),
+	    cmocka_unit_test(identities),
 	    cmocka_unit_test(tokens),
 	};
 

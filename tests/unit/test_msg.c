@@ -8,10 +8,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "daemon/msg/msg.h"
@@ -244,6 +248,139 @@ static void test_descriptors(void **state)
 	close(sv[1]);
 }
 
+/* --- a system that fails: errno of the next calls, 0 where they are the real ones --- */
+
+static int send_errors[4], recv_errors[4];
+static struct cmsghdr *forged; /* in place of what came */
+static int forged_flags;
+
+static int next_error(int *errors)
+{
+	int e = errors[0];
+
+	memmove(errors, errors + 1, 3 * sizeof *errors);
+	errors[3] = 0;
+	return e;
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	int e = next_error(send_errors);
+
+	if (e == 0)
+		return syscall(SYS_sendmsg, fd, m, flags);
+	errno = e;
+	return -1;
+}
+
+ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+	int e = next_error(recv_errors);
+	ssize_t n;
+
+	if (e != 0) {
+		errno = e;
+		return -1;
+	}
+	n = syscall(SYS_recvmsg, fd, m, flags);
+	if (n >= 0 && forged != NULL) {
+		memcpy(m->msg_control, forged, forged->cmsg_len);
+		m->msg_controllen = forged->cmsg_len;
+		m->msg_flags |= forged_flags;
+	}
+	return n;
+}
+
+static void test_errors_of_the_system(void **state)
+{
+	static const struct {
+		int e, sent, received;
+	} rows[] = {
+	    {EAGAIN, KE_FULL, KE_AGAIN}, {ENOBUFS, KE_FULL, KE_IO}, {EPIPE, KE_CLOSED, KE_IO},
+	    {ECONNRESET, KE_CLOSED, KE_CLOSED}, {EBADF, KE_IO, KE_IO},
+	    {EINTR, KE_OK, KE_OK}, /* once more */
+	};
+	static uint8_t buf[MSG_MAX];
+	struct rlimit old, none;
+	struct msg m;
+	int sv[2];
+
+	(void)state;
+	pair(sv);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		send_errors[0] = recv_errors[0] = rows[i].e;
+		assert_int_equal(msg_send(sv[0], MSG_HSM_KEYS, 1, NULL, 0, -1), rows[i].sent);
+		assert_int_equal(
+		    msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m), rows[i].received);
+	}
+	close(sv[0]);
+	close(sv[1]);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){0, old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(msg_pair(sv), KE_IO);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
+/* Control data that is no descriptor, a packet of nothing but one, and what was cut off. */
+static void test_odd_control_data(void **state)
+{
+	static uint8_t buf[MSG_MAX];
+	struct iovec nothing = {buf, 0};
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} c = {.space = {0}};
+	struct msghdr mh = {.msg_iov = &nothing, .msg_iovlen = 1};
+	int sv[2], on = 1, before;
+	struct msg m;
+
+	(void)state;
+	pair(sv);
+	before = open_fds();
+	/* the sender's identity, which nobody asked for */
+	assert_int_equal(setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+	assert_int_equal(msg_send(sv[0], MSG_HSM_KEYS, 1, NULL, 0, -1), KE_OK);
+	assert_int_equal(msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m), KE_OK);
+	assert_int_equal(m.fd, -1);
+	on = 0;
+	assert_int_equal(setsockopt(sv[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+	/* another protocol's, and a flag that says there was more */
+	c.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), IPPROTO_IP, SCM_RIGHTS};
+	forged = &c.head;
+	for (int flags = 0; flags <= MSG_CTRUNC; flags += MSG_CTRUNC) {
+		forged_flags = flags;
+		assert_int_equal(msg_send(sv[0], MSG_HSM_KEYS, 1, NULL, 0, -1), KE_OK);
+		assert_int_equal(msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m),
+		    flags == 0 ? KE_OK : KE_PEER);
+	}
+	forged = NULL;
+	/* an empty packet is the end of a channel only when it carries nothing either */
+	c.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+	mh.msg_control = &c;
+	mh.msg_controllen = sizeof c;
+	assert_int_equal(sendmsg(sv[0], &mh, 0), 0);
+	assert_int_equal(msg_recv(sv[1], ROLE_HSM, ROLE_ENGINE, RUN, buf, &m), KE_PEER);
+	assert_int_equal(open_fds(), before);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+static void test_peer_on_the_wire(void **state)
+{
+	struct start_peer p;
+	struct wire_in r;
+
+	(void)state;
+	for (size_t n = 0; n < 8; n++) {
+		wire_in_init(&r, (uint8_t[8]){ROLE_HSM, 2, 1, 0, 0, 0}, n);
+		assert_int_equal(start_get_peer(&r, &p), n < START_PEER_BYTES    ? KE_SHORT
+							 : n == START_PEER_BYTES ? KE_OK
+										 : KE_LONG);
+	}
+	assert_true(p.role == ROLE_HSM && p.index == 2 && p.life == 1);
+}
+
 static void test_wire_round_trip(void **state)
 {
 	uint8_t buf[64], raw[3] = {1, 2, 3}, back[3];
@@ -302,6 +439,16 @@ static void test_wire_bounds(void **state)
 	wire_in_init(&r, (uint8_t[]){2, 0, 'a', 0}, 4);
 	wire_get_cstr(&r, text, sizeof text);
 	assert_int_equal(wire_end(&r), KE_FORMAT);
+	/* longer than any str, after an error or as the first */
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_str(&w, buf, UINT16_MAX + 1);
+	assert_int_equal(w.err, KE_LONG);
+	w.err = KE_FULL;
+	wire_put_str(&w, buf, UINT16_MAX + 1);
+	assert_int_equal(w.err, KE_FULL);
+	wire_in_init(&r, buf, sizeof buf);
+	wire_get_raw(&r, text, 0);
+	assert_ptr_equal(r.p, buf);
 	wire_in_init(&r, NULL, 0);
 	assert_int_equal(wire_end(&r), KE_OK);
 	assert_int_equal(wire_get_u64(&r), 0);
@@ -321,11 +468,21 @@ static void test_no_role_drops_to_root(void **state)
 	wire_in_init(&r, buf, w.len);
 	assert_int_equal(rconf_get_kdf(&r, &b), KE_RANGE);
 	a.id.uid = 9;
+	a.id.gid = 0;
+	wire_out_init(&w, buf, sizeof buf);
+	rconf_put_kdf(&w, &a);
+	wire_in_init(&r, buf, w.len);
+	assert_int_equal(rconf_get_kdf(&r, &b), KE_RANGE);
+	a.id.gid = 7;
 	wire_out_init(&w, buf, sizeof buf);
 	rconf_put_kdf(&w, &a);
 	wire_in_init(&r, buf, w.len);
 	assert_int_equal(rconf_get_kdf(&r, &b), KE_OK);
 	assert_int_equal(b.id.uid, 9);
+	buf[0] = 2; /* neither yes nor no */
+	wire_in_init(&r, buf, w.len);
+	assert_int_equal(rconf_get_kdf(&r, &b), KE_RANGE);
+	buf[0] = 1;
 	for (size_t cut = 0; cut < w.len; cut++) {
 		wire_in_init(&r, buf, cut);
 		assert_int_not_equal(rconf_get_kdf(&r, &b), KE_OK);
@@ -343,6 +500,9 @@ int main(void)
 	    cmocka_unit_test(test_over_a_socket),
 	    cmocka_unit_test(test_largest_message),
 	    cmocka_unit_test(test_descriptors),
+	    cmocka_unit_test(test_errors_of_the_system),
+	    cmocka_unit_test(test_odd_control_data),
+	    cmocka_unit_test(test_peer_on_the_wire),
 	    cmocka_unit_test(test_wire_round_trip),
 	    cmocka_unit_test(test_wire_bounds),
 	    cmocka_unit_test(test_no_role_drops_to_root),

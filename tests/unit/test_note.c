@@ -162,7 +162,17 @@ static void test_bad_vkeys(void **state)
 	    "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 	    "example.com foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 	    "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k\n",
+	    "example.com/foo+530d903aaAekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "example.com/\xc3+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "a\xe2\x80\x8a"
+	    "b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "a\xe2\x80\xaf"
+	    "b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+	    "a\xc2\xa0"
+	    "b+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
 	};
+	/* not ASCII, and no space: U+2010, U+00E9, U+3042 */
+	static const char *const names[] = {"a\xe2\x80\x90z", "caf\xc3\xa9", "\xe3\x81\x82"};
 	/* a witness' cosignature key, type 4 */
 	static const char witness[] =
 	    "witness.example.org/w1+cc1e04e3+BJEGiZQtymtMS6cv8kRTSlYQIyeZqlxoo97P228IL365";
@@ -175,6 +185,11 @@ static void test_bad_vkeys(void **state)
 		if (note_vkey_parse(&k, bad[i], strlen(bad[i])) != KE_FORMAT)
 			fail_msg("accepted %s", bad[i]);
 	assert_int_equal(note_vkey_parse(&k, witness, strlen(witness)), KE_VERSION);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(note_vkey(names[i], pub, vkey, sizeof(vkey)), KE_OK);
+		assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+		assert_string_equal(k.name, names[i]);
+	}
 	memset(long_name, 'n', sizeof(long_name));
 	long_name[NOTE_NAME_MAX + 1] = '\0';
 	assert_int_equal(note_vkey(long_name, pub, vkey, sizeof(vkey)), KE_OK);

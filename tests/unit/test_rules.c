@@ -3,6 +3,7 @@
  */
 #include "tests/unit/vectors.h"
 
+#include "policy/roles.h"
 #include "policy/rules.h"
 
 static void test_money(void **state)
@@ -15,6 +16,10 @@ static void test_money(void **state)
 	assert_int_equal(rules_money_add(RULES_MONEY_MAX, 1, &v), KE_RANGE);
 	assert_int_equal(rules_money_add(-1, 1, &v), KE_RANGE);
 	assert_int_equal(rules_money_add(INT64_MAX, INT64_MAX, &v), KE_RANGE);
+	assert_int_equal(rules_money_add(1, -1, &v), KE_RANGE);
+	assert_int_equal(rules_money_add(1, INT64_MAX, &v), KE_RANGE);
+	assert_int_equal(rules_money_mul(1, -1, &v), KE_RANGE);
+	assert_int_equal(rules_money_mul(1, RULES_MONEY_MAX + 1, &v), KE_RANGE);
 	assert_int_equal(rules_money_mul(0, RULES_MONEY_MAX, &v), KE_OK);
 	assert_true(v == 0);
 	assert_int_equal(rules_money_mul(3, RULES_MONEY_MAX / 3, &v), KE_OK);
@@ -48,6 +53,18 @@ static void test_states(void **state)
 	assert_int_equal(
 	    rules_raffle_act(RAFFLE_CLOSED, RAFFLE_ACT_DRAW, false, 10), RULES_ENTROPY_MISSING);
 	assert_int_equal(rules_raffle_act(RAFFLE_CLOSED, RAFFLE_ACT_DRAW, true, 0), RULES_EMPTY);
+}
+
+static void test_words(void **state)
+{
+	(void)state;
+	assert_string_equal(rules_raffle_word(RAFFLE_STATES), "unknown");
+	assert_string_equal(rules_raffle_word(RAFFLE_CLOSED), "closed");
+	assert_null(roles_word(1u << 20));
+	assert_null(roles_word(0));
+	assert_int_equal(roles_bit("usr", 3), 0);
+	assert_int_equal(roles_bit("users", 5), 0);
+	assert_string_equal(ke_words(12345), "unknown error");
 }
 
 static void test_next(void **state)
@@ -109,6 +126,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_money),
 	    cmocka_unit_test(test_states),
+	    cmocka_unit_test(test_words),
 	    cmocka_unit_test(test_next),
 	    cmocka_unit_test(test_sale),
 	    cmocka_unit_test(test_deposit),

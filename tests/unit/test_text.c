@@ -135,14 +135,15 @@ static void test_utf8(void **state)
 	    "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
 	static const char *const bad[] = {"\x80", "\xbf", "\xc0\xaf", "\xc1\xbf", "\xc2", "\xc2 ",
 	    "\xe0\x80\xaf", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80", "\xed\xbf\xbf",
-	    "\xf0\x8f\xbf\xbf", "\xf0\x90\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xfe",
-	    "\xff", "a\xe2\x28\xa1", "\xf8\x88\x80\x80\x80"};
+	    "\xf0\x8f\xbf\xbf", "\xf0\x90\x80", "\xf0\x90\x80 ", "\xf4\x90\x80\x80",
+	    "\xf5\x80\x80\x80", "\xfe", "\xff", "a\xe2\x28\xa1", "\xf8\x88\x80\x80\x80"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		assert_int_equal(text_utf8(good[i], strlen(good[i])), KE_OK);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(text_utf8(bad[i], strlen(bad[i])), KE_FORMAT);
+	assert_int_equal(text_utf8_len("", 0), 0);
 }
 
 static void test_decimal(void **state)

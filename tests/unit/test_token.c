@@ -185,6 +185,42 @@ static void claims_refused(void **state)
 	expect_refused("{", "[");
 }
 
+/* Two parts as they stand, rightly signed: what is wrong with them is all that is wrong. */
+static int check_parts(const char *header, const char *payload)
+{
+	char token[4096];
+	uint8_t sig[96];
+	int n = snprintf(token, sizeof token, "%s.%s", header, payload);
+
+	sign(ours, token, sig, 32);
+	token[n++] = '.';
+	assert_true(text_b64url(token + n, sizeof token - (size_t)n, sig, 64) > 0);
+	return check(token);
+}
+
+static void parts_refused(void **state)
+{
+	static char big[3000];
+	const char *text = claims(NOW - 10, NOW + 890);
+	char header[256], payload[2048];
+
+	(void)state;
+	assert_true(text_b64url(header, sizeof header, HEADER, strlen(HEADER)) > 0);
+	assert_true(text_b64url(payload, sizeof payload, text, strlen(text)) > 0);
+	assert_int_equal(check_parts(header, payload), KE_OK);
+	assert_int_equal(check_parts("!", payload), KE_AUTH);
+	assert_int_equal(check_parts(header, "!"), KE_AUTH);
+	assert_int_equal(check_parts(header, ""), KE_AUTH);
+	memset(big, 'A', sizeof big - 1); /* more than any of ours has */
+	assert_int_equal(check_parts(header, big), KE_AUTH);
+	assert_int_equal(check_parts(big, payload), KE_AUTH);
+	/* members longer than any of ours */
+	memset(big, 'x', 600);
+	memcpy(big, "\"iss\":\"", 7);
+	memcpy(big + 600, "https", 6);
+	expect_refused("\"iss\":\"https", big);
+}
+
 static void signatures_refused(void **state)
 {
 	const char *text = claims(NOW - 10, NOW + 890);
@@ -305,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(times),
 	    cmocka_unit_test(headers),
 	    cmocka_unit_test(claims_refused),
+	    cmocka_unit_test(parts_refused),
 	    cmocka_unit_test(signatures_refused),
 	    cmocka_unit_test(keys),
 	    cmocka_unit_test(cache),
