@@ -305,6 +305,8 @@ int anchor_compromise(struct anchor *a, enum key_purpose p, uint64_t version)
 	if (k->compromised)
 		return KE_EXISTS;
 	k->compromised = 1;
+	if (k->status == ANCHOR_LIVE)
+		k->status = ANCHOR_RETIRED;
 	return KE_OK;
 }
 

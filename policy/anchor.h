@@ -114,7 +114,7 @@ int anchor_add(struct anchor *a, enum key_purpose p, uint64_t since_s, uint64_t 
 int anchor_roll_back(struct anchor *a, enum key_purpose p, uint64_t version) KE_CHECK;
 /* KE_NOTFOUND; KE_STATE when it is the active one, waits to be, or is destroyed already. */
 int anchor_destroy(struct anchor *a, enum key_purpose p, uint64_t version, uint64_t now_s) KE_CHECK;
-/* KE_NOTFOUND, KE_EXISTS. */
+/* Marks it for ever; it is never the active one again. KE_NOTFOUND, KE_EXISTS. */
 int anchor_compromise(struct anchor *a, enum key_purpose p, uint64_t version) KE_CHECK;
 /* Takes other officers and begins a new epoch: approvals under the old one are void. Errors of
  * officers_check(). */

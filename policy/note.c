@@ -162,17 +162,28 @@ static int sig_line_split(struct sig_line *l, const char *p, const char *end, co
 	return KE_OK;
 }
 
+/* Eight characters hold the key id; the rest may be longer than any signature of ours. */
+static int sig_line_id(const struct sig_line *l, const char *name, uint8_t id[4])
+{
+	uint8_t head[6];
+	size_t n;
+
+	if (l->name_len != strlen(name) || memcmp(l->name, name, l->name_len) != 0)
+		return KE_NOTFOUND;
+	if (text_unb64(head, sizeof(head), &n, l->b64, 8) != KE_OK)
+		return KE_NOTFOUND;
+	memcpy(id, head, 4);
+	return KE_OK;
+}
+
 /* KE_NOTFOUND when the line is another key's. */
 static int sig_line_verify(
     const struct sig_line *l, const struct note_key *k, const char *text, size_t text_len)
 {
-	uint8_t head[6], sig[4 + crypto_sign_BYTES];
+	uint8_t id[4], sig[4 + crypto_sign_BYTES];
 	size_t n;
 
-	if (l->name_len != strlen(k->name) || memcmp(l->name, k->name, l->name_len) != 0)
-		return KE_NOTFOUND;
-	/* Eight characters hold the key id; the rest may be longer than any signature of ours. */
-	if (text_unb64(head, sizeof(head), &n, l->b64, 8) != KE_OK || memcmp(head, k->id, 4) != 0)
+	if (sig_line_id(l, k->name, id) != KE_OK || memcmp(id, k->id, 4) != 0)
 		return KE_NOTFOUND;
 	if (text_unb64(sig, sizeof(sig), &n, l->b64, l->b64_len) != KE_OK || n != sizeof(sig))
 		return KE_CRYPTO;
@@ -220,4 +231,22 @@ int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_
 	}
 	*text_len = from - 1;
 	return result;
+}
+
+int note_signer(const char *msg, size_t n, const char *name, uint8_t id[4])
+{
+	size_t from = find_signatures(msg, n), lines = 0;
+	const char *p = msg + from, *end = msg + n;
+
+	if (from == 0 || from == n || !text_ok(msg, n))
+		return KE_FORMAT;
+	while (p < end) {
+		struct sig_line l;
+
+		if (++lines > NOTE_SIGS_MAX || sig_line_split(&l, p, end, &p) != KE_OK)
+			return KE_FORMAT;
+		if (sig_line_id(&l, name, id) == KE_OK)
+			return KE_OK;
+	}
+	return KE_NOTFOUND;
 }

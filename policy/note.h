@@ -37,4 +37,10 @@ int note_sig_line(const char *name, const uint8_t id[4], const uint8_t sig[64], 
  */
 int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_len) KE_CHECK;
 
+/*
+ * The key id of the note's first signature line by this name, so that the key can be looked up;
+ * nothing is verified. KE_NOTFOUND when there is none, KE_FORMAT when it is no note.
+ */
+int note_signer(const char *msg, size_t n, const char *name, uint8_t id[4]) KE_CHECK;
+
 #endif

@@ -97,8 +97,8 @@ static int verify_token(struct rq *q, struct tokcache_entry *t)
 	int r;
 
 	metrics_count(&q->e->metrics, METRIC_TOKEN_MISSES);
-	r = token_verify(
-	    &q->e->hsm.token, q->e->issuer, q->now_ms / 1000, q->req.token, q->req.token_len, &c);
+	r = token_verify_any(
+	    &q->e->hsm.tokens, q->e->issuer, q->now_ms / 1000, q->req.token, q->req.token_len, &c);
 	if (r == KE_TIMEOUT)
 		return stale_token(q, &c);
 	if (r == KE_AUTH)

@@ -14,6 +14,7 @@
 #include "daemon/engine/api.h"
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/logkey.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/proof.h"
 #include "daemon/engine/raffle.h"
@@ -100,9 +101,10 @@ static int name_tickets(struct rq *q, struct draw *d)
 }
 
 /* The record's text with the signature line: a C2SP signed note. */
-static int write_note(const struct engine *e, struct draw *d, const uint8_t id[4],
-    const uint8_t sig[64], size_t *text_len, size_t *note_len)
+static int write_note(struct engine *e, struct draw *d, const uint8_t id[4], const uint8_t sig[64],
+    size_t *text_len, size_t *note_len)
 {
+	struct note_key k;
 	size_t line, signed_len;
 	int r = record1_text(&d->rec, d->text, sizeof d->text, text_len);
 
@@ -116,7 +118,8 @@ static int write_note(const struct engine *e, struct draw *d, const uint8_t id[4
 		return r;
 	*note_len = *text_len + 1 + line;
 	/* what is published must verify; better to find out before */
-	return note_open(d->note, *note_len, &e->hsm.log, &signed_len);
+	r = logkey_of(e, d->note, *note_len, &k);
+	return r == KE_OK ? note_open(d->note, *note_len, &k, &signed_len) : r;
 }
 
 static int draw_signed(struct rq *q, int r, struct wire_in *in)
@@ -234,10 +237,11 @@ static const char *check_draw(
     struct rq *q, const struct db_raffle *raffle, const struct drawn *d, char *note, size_t cap)
 {
 	const char *what = "";
+	struct note_key k;
 	size_t n, text_len;
 
 	if (db_raffle_note(q->e->db, raffle->id, note, cap, &n) != KE_OK ||
-	    note_open(note, n, &q->e->hsm.log, &text_len) != KE_OK)
+	    logkey_of(q->e, note, n, &k) != KE_OK || note_open(note, n, &k, &text_len) != KE_OK)
 		return "signature";
 	if (text_len != d->len || memcmp(note, d->text, text_len) != 0)
 		return "record";

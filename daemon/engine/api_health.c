@@ -30,7 +30,7 @@ static bool store_works(struct engine *e)
 
 static bool hsm_works(const struct engine *e)
 {
-	return e->peers.hsm.chan != NULL && e->hsm.token.version != 0;
+	return e->peers.hsm.chan != NULL && e->hsm.tokens.n > 0;
 }
 
 bool health_ready(struct engine *e, enum problem *p)
@@ -58,7 +58,7 @@ static void put_more(struct engine *e, struct jsonw *w)
 		? "ok"
 		: "does not sum to zero");
 	jsonw_kint(w, "schema", db_schema(e->db));
-	jsonw_kint(w, "token_key_version", e->hsm.token.version);
+	jsonw_kint(w, "token_key_version", e->hsm.tokens.key[0].version);
 	jsonw_kint(w, "log_key_version", e->hsm.log_version);
 	jsonw_kbool(w, "v1_commitments", e->hsm.has_digest_key);
 	jsonw_kint(w, "waiting", e->jobs.waiting);

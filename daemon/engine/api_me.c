@@ -81,23 +81,14 @@ int api_me_patch(struct rq *q)
 	return r == KE_OK ? answer_profile(q) : r;
 }
 
-/* RFC 7517, RFC 7518 section 6.2 */
-int api_jwks(struct rq *q)
+static int put_jwk(struct jsonw *w, const struct token_key *k)
 {
-	const struct token_key *k = &q->e->hsm.token;
 	char kid[TOKEN_KID_MAX], x[64], y[64];
-	struct jsonw *w;
 
-	if (k->version == 0)
-		return KE_UNAVAIL;
 	token_kid(kid, k->version);
 	if (text_b64url(x, sizeof x, k->point + 1, 32) < 0 ||
 	    text_b64url(y, sizeof y, k->point + 33, 32) < 0)
 		return KE_INTERNAL;
-	w = rq_json(q);
-	jsonw_object(w);
-	jsonw_key(w, "keys");
-	jsonw_array(w);
 	jsonw_object(w);
 	jsonw_kcstr(w, "kty", "EC");
 	jsonw_kcstr(w, "crv", "P-256");
@@ -107,9 +98,27 @@ int api_jwks(struct rq *q)
 	jsonw_kcstr(w, "x", x);
 	jsonw_kcstr(w, "y", y);
 	jsonw_object_end(w);
+	return KE_OK;
+}
+
+/* RFC 7517, RFC 7518 section 6.2: the key that signs, those that are going to and those that did */
+int api_jwks(struct rq *q)
+{
+	const struct token_keys *keys = &q->e->hsm.tokens;
+	struct jsonw *w;
+	int r = KE_OK;
+
+	if (keys->n == 0)
+		return KE_UNAVAIL;
+	w = rq_json(q);
+	jsonw_object(w);
+	jsonw_key(w, "keys");
+	jsonw_array(w);
+	for (size_t i = 0; r == KE_OK && i < keys->n; i++)
+		r = put_jwk(w, &keys->key[i]);
 	jsonw_array_end(w);
 	jsonw_object_end(w);
-	return rq_json_end(q);
+	return r == KE_OK ? rq_json_end(q) : r;
 }
 
 static void put_url(struct jsonw *w, const char *key, const char *issuer, const char *path)

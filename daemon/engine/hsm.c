@@ -8,35 +8,84 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/logkey.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
 
 #define HSM_TIMEOUT_MS 8000 /* one question */
 #define QUESTION_MAX   2048
+#define KEYS_MS        10000 /* how late engine may learn that a published key signs */
 
-/* Public keys, as they come at start and with every fresh hsm. */
+static bool same_tokens(const struct token_keys *a, const struct token_keys *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->key[i].version != b->key[i].version ||
+		    memcmp(a->key[i].point, b->key[i].point, TOKEN_POINT) != 0)
+			return false;
+	return true;
+}
+
+static void free_tokens(struct token_keys *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		token_key_free(&t->key[i]);
+	t->n = 0;
+}
+
+static int get_tokens(struct wire_in *in, struct token_keys *t)
+{
+	uint8_t n = wire_get_u8(in);
+
+	if (n == 0 || n > TOKEN_KEYS_MAX)
+		return KE_PEER;
+	while (t->n < n) {
+		uint32_t version = wire_get_u32(in);
+		const uint8_t *point = wire_get_view(in, TOKEN_POINT);
+
+		if (point == NULL || token_key_set(&t->key[t->n], version, point) != KE_OK)
+			return KE_PEER;
+		t->n++;
+	}
+	return wire_end(in);
+}
+
+/* What was verified under another set of keys is not known to be good under this one. */
+static void take_tokens(struct engine *e, struct token_keys *fresh)
+{
+	struct token_keys *own = &e->hsm.tokens;
+
+	if (same_tokens(own, fresh)) {
+		free_tokens(fresh);
+		return;
+	}
+	free_tokens(own);
+	*own = *fresh;
+	tokcache_drop_all(e->tokens);
+	turn_dirty(e, CACHE_KEYS);
+}
+
+/* Public keys, as they come at start, with every fresh hsm, and now and then. */
 static int take_keys(struct engine *e, struct wire_in *in)
 {
 	struct hsm *h = &e->hsm;
-	uint32_t version = wire_get_u32(in);
-	const uint8_t *point = wire_get_view(in, TOKEN_POINT);
+	struct token_keys fresh = {.n = 0};
+	uint8_t digest = wire_get_u8(in);
 	uint32_t log_version = wire_get_u32(in);
 	const uint8_t *log = wire_get_view(in, sizeof h->log.pub);
-	uint8_t digest = wire_get_u8(in);
 
-	if (wire_end(in) != KE_OK)
+	if (get_tokens(in, &fresh) != KE_OK || log == NULL) {
+		free_tokens(&fresh);
 		return KE_PEER;
-	if (h->token.version != version || memcmp(h->token.point, point, TOKEN_POINT) != 0) {
-		if (token_key_set(&h->token, version, point) != KE_OK)
-			return KE_PEER;
-		tokcache_drop_all(e->tokens);
-		turn_dirty(e, CACHE_KEYS);
 	}
+	take_tokens(e, &fresh);
 	h->log_version = log_version;
 	memcpy(h->log.pub, log, sizeof h->log.pub);
 	memcpy(h->log.name, e->log_name, strlen(e->log_name) + 1);
 	note_key_id(h->log.id, h->log.name, h->log.pub);
 	h->has_digest_key = digest != 0;
+	h->asked_ms = engine_clock_ms();
 	return KE_OK;
 }
 
@@ -112,7 +161,10 @@ static int keys_known(struct engine *e, struct job *j, int r, struct wire_in *in
 		return KE_OK;
 	}
 	e->hsm.known = e->peers.hsm.serial;
-	return take_keys(e, in);
+	r = take_keys(e, in);
+	if (r == KE_OK && logkey_keep(e) != KE_OK)
+		log_warn("the log key cannot be written down now");
+	return r;
 }
 
 void hsm_tick(struct engine *e)
@@ -121,7 +173,9 @@ void hsm_tick(struct engine *e)
 	struct wire_out w;
 	uint8_t nothing[1];
 
-	if (p->chan == NULL || e->hsm.known == p->serial || e->hsm.job.id != 0)
+	bool known = e->hsm.known == p->serial && engine_clock_ms() < e->hsm.asked_ms + KEYS_MS;
+
+	if (p->chan == NULL || known || e->hsm.job.id != 0)
 		return;
 	wire_out_init(&w, nothing, 0);
 	if (job_await(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS_ANS, HSM_TIMEOUT_MS) ==
@@ -132,7 +186,7 @@ void hsm_tick(struct engine *e)
 static bool waits_for_hsm(const struct job *j, uint64_t arg)
 {
 	(void)arg;
-	return j->answer >= MSG_HSM_KEYS && j->answer <= MSG_HSM_SIGN_DRAW1_ANS;
+	return j->answer >= MSG_HSM_KEYS && j->answer <= MSG_HSM_REWRAP_SEED_ANS;
 }
 
 void hsm_gone(struct engine *e)

@@ -21,11 +21,12 @@ struct engine;
 
 /* What hsm's public halves are. */
 struct hsm {
-	struct token_key token;
+	struct token_keys tokens;
 	uint32_t log_version; /* 0: not known yet */
 	struct note_key log;
 	bool has_digest_key; /* the module can make v1 commitments */
 	uint64_t known;      /* serial number of the channel that they came over */
+	int64_t asked_ms;    /* when: a key that was only published begins to sign by itself */
 	struct job job;      /* asks for them */
 };
 

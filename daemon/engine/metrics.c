@@ -203,7 +203,7 @@ int metrics_write(const struct engine *e, char *buf, size_t cap, size_t *len)
 	gauge(&t, "klero_hsm_up", "1 when hsm is there", e->peers.hsm.chan != NULL);
 	gauge(&t, "klero_store_up", "1 when the last commit worked", !e->turn.sick);
 	head(&t, "klero_key_version", "gauge", "Version of each key in use");
-	put(&t, "klero_key_version{purpose=\"token\"} %u\n", e->hsm.token.version);
+	put(&t, "klero_key_version{purpose=\"token\"} %u\n", e->hsm.tokens.key[0].version);
 	put(&t, "klero_key_version{purpose=\"log\"} %u\n", e->hsm.log_version);
 	queues(&t, e);
 	nets(&t, e);

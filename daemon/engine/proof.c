@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/logkey.h"
 #include "daemon/msg/log.h"
 #include "db/db_job.h"
 #include "db/db_raffle.h"
@@ -146,6 +147,7 @@ static int put_head(struct engine *e, struct proof_build *b)
 	const struct db_raffle *r = &b->raffle;
 	struct bundle_head h = {
 	    .title = r->title, .winners = (uint32_t)r->winners, .reserves = (uint32_t)r->reserves};
+	struct note_key k;
 	char vkey[NOTE_NAME_MAX + 64], *note = malloc(DB_NOTE_MAX);
 	int err;
 
@@ -153,7 +155,9 @@ static int put_head(struct engine *e, struct proof_build *b)
 		fatal("out of memory");
 	err = db_raffle_note(e->db, r->id, note, DB_NOTE_MAX, &h.note_len);
 	if (err == KE_OK)
-		err = note_vkey(e->log_name, e->hsm.log.pub, vkey, sizeof vkey);
+		err = logkey_of(e, note, h.note_len, &k);
+	if (err == KE_OK)
+		err = note_vkey(k.name, k.pub, vkey, sizeof vkey);
 	h.note = note;
 	h.vkey = vkey;
 	memcpy(h.raffle, r->id, sizeof h.raffle);

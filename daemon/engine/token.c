@@ -205,3 +205,14 @@ int token_verify(const struct token_key *k, const char *issuer, int64_t now_s, c
 		return KE_AUTH;
 	return check_times(c, now_s);
 }
+
+/* Only the key whose kid stands in the header gets as far as the signature. */
+int token_verify_any(const struct token_keys *keys, const char *issuer, int64_t now_s,
+    const uint8_t *token, size_t n, struct token_claims *c)
+{
+	int r = keys->n == 0 ? KE_UNAVAIL : KE_AUTH;
+
+	for (size_t i = 0; r == KE_AUTH && i < keys->n; i++)
+		r = token_verify(&keys->key[i], issuer, now_s, token, n, c);
+	return r;
+}

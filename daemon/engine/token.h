@@ -23,6 +23,13 @@ struct token_key {
 	void *ctx; /* libcrypto's verification context */
 };
 
+/* The keys that tokens may be signed by just now: the one that signs is the first. */
+#define TOKEN_KEYS_MAX 16
+struct token_keys {
+	struct token_key key[TOKEN_KEYS_MAX];
+	size_t n; /* 0: none is known yet */
+};
+
 struct token_claims {
 	uint8_t user[16], session[16];
 	int64_t issued_s, expires_s;
@@ -42,6 +49,10 @@ void token_kid(char kid[TOKEN_KID_MAX], uint32_t version);
  */
 int token_verify(const struct token_key *k, const char *issuer, int64_t now_s, const uint8_t *token,
     size_t n, struct token_claims *c) KE_CHECK;
+
+/* The same under whichever of the keys the token names. */
+int token_verify_any(const struct token_keys *keys, const char *issuer, int64_t now_s,
+    const uint8_t *token, size_t n, struct token_claims *c) KE_CHECK;
 
 /* The two JSON parts alone: for token_verify and for fuzzing. KE_AUTH. */
 int token_check_header(const char *json, size_t n, const char *kid) KE_CHECK;

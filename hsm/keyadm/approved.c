@@ -105,6 +105,7 @@ static uint64_t since(const struct run *r, unsigned purpose)
 	return r->now_s + (purpose == KEY_TOKEN ? r->c->token_wait_s : 0);
 }
 
+/* An emergency: a successor serves at once, whether it is made now or was only published so far. */
 static int compromise(struct run *r)
 {
 	const struct proposal *p = &r->proposal;
@@ -116,8 +117,10 @@ static int compromise(struct run *r)
 		return p11_fail(r->p, KE_STATE, "it is marked as compromised already");
 	if (result != KE_OK)
 		return p11_fail(r->p, result, "there is no such version");
-	/* an emergency: the new one serves at once */
-	return in_use ? make_version(r, p->purpose, r->now_s) : KE_OK;
+	active = anchor_active(&r->anchor, p->purpose, r->now_s);
+	if (!in_use || (active != NULL && active->version > p->version))
+		return KE_OK;
+	return make_version(r, p->purpose, r->now_s);
 }
 
 static int decide(struct run *r)

@@ -95,11 +95,11 @@ static int associated(
 	return KE_OK;
 }
 
-int blob_make_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
-    const uint8_t appliance[16], char *out, size_t cap)
+int blob_seal_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
+    const uint8_t appliance[16], const uint8_t plain[32], char *out, size_t cap)
 {
 	const struct key *master = key_ring_get(ring, KEY_MASTER, 0);
-	uint8_t plain[32], sealed[32 + OP_SEAL_EXTRA], aad[64];
+	uint8_t sealed[32 + OP_SEAL_EXTRA], aad[64];
 	size_t aadlen;
 	int r;
 
@@ -107,11 +107,18 @@ int blob_make_class_key(struct p11 *p, const struct key_ring *ring, const char *
 		return p11_fail(p, KE_NOTFOUND, "no master key");
 	r = associated(aad, &aadlen, class, master->version, appliance);
 	if (r == KE_OK)
-		r = op_random(p, plain, sizeof plain);
+		r = op_seal(p, master->handle, aad, aadlen, plain, 32, sealed);
+	return r == KE_OK ? blob_put(out, cap, class, master->version, sealed, sizeof sealed) : r;
+}
+
+int blob_make_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
+    const uint8_t appliance[16], char *out, size_t cap)
+{
+	uint8_t plain[32];
+	int r = op_random(p, plain, sizeof plain);
+
 	if (r == KE_OK)
-		r = op_seal(p, master->handle, aad, aadlen, plain, sizeof plain, sealed);
-	if (r == KE_OK)
-		r = blob_put(out, cap, class, master->version, sealed, sizeof sealed);
+		r = blob_seal_class_key(p, ring, class, appliance, plain, out, cap);
 	sodium_memzero(plain, sizeof plain);
 	return r;
 }

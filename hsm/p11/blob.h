@@ -34,6 +34,10 @@ int blob_get(const char *text, size_t n, const char *class, uint32_t *version, u
 int blob_make_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
     const uint8_t appliance[16], char *out, size_t cap) KE_CHECK;
 
+/* Seals a class key that was opened under an older master key. */
+int blob_seal_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
+    const uint8_t appliance[16], const uint8_t plain[32], char *out, size_t cap) KE_CHECK;
+
 /*
  * Opens a sealed class key into out. KE_FORMAT, KE_VERSION (no such master key), KE_CRYPTO or
  * KE_AGAIN (the seal is broken, or the device is), KE_UNAVAIL.

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "hsm/p11/ckr.h"
 
@@ -207,7 +208,7 @@ static int read_modifiable(struct p11 *p, struct key *k)
 /* Takes one object into the ring; objects that are not ours are passed over. */
 static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE h)
 {
-	struct key k = {.handle = h};
+	struct key k = {.handle = h, .live = true};
 	char label[128];
 	size_t n;
 	int r = p11_attribute(p, h, CKA_LABEL, label, sizeof label - 1, &n);
@@ -274,20 +275,68 @@ int key_ring_demand(struct p11 *p, const struct key_ring *ring, unsigned purpose
 	return KE_OK;
 }
 
-const struct key *key_ring_get(
-    const struct key_ring *ring, enum key_purpose purpose, uint32_t version)
+static int obey(struct key *k, const struct anchor *a)
 {
-	const struct key *best = NULL;
+	const struct anchor_key *known = anchor_key(a, k->purpose, k->version);
+
+	if (known == NULL || known->status == ANCHOR_DESTROYED)
+		return KE_NOTFOUND;
+	k->live = known->status == ANCHOR_LIVE;
+	k->compromised = known->compromised != 0;
+	k->since_s = known->since_s;
+	return KE_OK;
+}
+
+int key_ring_obey(struct p11 *p, struct key_ring *ring, const struct anchor *a, unsigned purposes)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ring->n; i++)
+		if (obey(&ring->keys[i], a) == KE_OK)
+			ring->keys[kept++] = ring->keys[i];
+	ring->n = kept;
+	for (size_t i = 0; i < a->keys; i++) {
+		const struct anchor_key *k = &a->key[i];
+
+		if ((purposes & (1u << k->purpose)) == 0 || k->status == ANCHOR_DESTROYED)
+			continue;
+		if (key_ring_get(ring, k->purpose, (uint32_t)k->version) == NULL)
+			return p11_fail(p, KE_NOTFOUND,
+			    "token %s lacks the key klero/%s/v%06u that its anchor names; restore "
+			    "the token",
+			    p->label, purpose_words[k->purpose], (unsigned)k->version);
+	}
+	return KE_OK;
+}
+
+/* The rule of anchor_active(), over what is really there. */
+static const struct key *active(const struct key_ring *ring, enum key_purpose purpose)
+{
+	const struct key *best = NULL, *first = NULL;
+	uint64_t now_s = (uint64_t)time(NULL);
 
 	for (size_t i = 0; i < ring->n; i++) {
 		const struct key *k = &ring->keys[i];
 
-		if (k->purpose != purpose || (version != 0 && k->version != version))
+		if (k->purpose != purpose || !k->live)
 			continue;
-		if (best == NULL || k->version > best->version)
+		if (first == NULL || k->version < first->version)
+			first = k;
+		if (k->since_s <= now_s && (best == NULL || k->version > best->version))
 			best = k;
 	}
-	return best;
+	return best != NULL ? best : first;
+}
+
+const struct key *key_ring_get(
+    const struct key_ring *ring, enum key_purpose purpose, uint32_t version)
+{
+	if (version == 0)
+		return active(ring, purpose);
+	for (size_t i = 0; i < ring->n; i++)
+		if (ring->keys[i].purpose == purpose && ring->keys[i].version == version)
+			return &ring->keys[i];
+	return NULL;
 }
 
 int key_copy(struct p11 *p, struct key *k, bool *copied)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "hsm/p11/p11.h"
+#include "policy/anchor.h"
 #include "policy/purpose.h"
 
 /* Which of them each role holds, as bits 1 << purpose: two tokens, no key in both. */
@@ -39,6 +40,9 @@ struct key {
 	uint32_t version;
 	CK_OBJECT_HANDLE handle;
 	bool modifiable;          /* see make_key */
+	bool live;                /* may be the active one; a retired key verifies and opens only */
+	bool compromised;         /* what it has signed or authenticated counts no more */
+	uint64_t since_s;         /* when a live one becomes active, by the anchor */
 	uint8_t pub[KEY_PUB_MAX]; /* of a pair */
 };
 
@@ -75,7 +79,17 @@ int key_ring_copy(struct p11 *p, struct key_ring *ring, bool *copied) KE_CHECK;
  */
 int key_copy(struct p11 *p, struct key *k, bool *copied) KE_CHECK;
 
-/* The key of that version, the highest (active) one for version 0; NULL when there is none. */
+/*
+ * Lets the anchor say which versions are live and since when; those that it does not know, or
+ * wants destroyed, leave the ring. KE_NOTFOUND when the ring lacks a version that it wants.
+ */
+int key_ring_obey(
+    struct p11 *p, struct key_ring *ring, const struct anchor *a, unsigned purposes) KE_CHECK;
+
+/*
+ * The key of that version; for version 0 the active one, which is the last live one whose time has
+ * come. NULL when there is none.
+ */
 const struct key *key_ring_get(
     const struct key_ring *ring, enum key_purpose purpose, uint32_t version);
 

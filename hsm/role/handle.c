@@ -20,6 +20,9 @@ static const struct row rows[] = {
     {MSG_HSM_NEW_SEED, hsm_answer_new_seed},
     {MSG_HSM_REVEAL_SEED, hsm_answer_reveal_seed},
     {MSG_HSM_SIGN_DRAW1, hsm_answer_sign_draw1},
+    {MSG_HSM_ANCHOR, hsm_answer_anchor},
+    {MSG_HSM_RESEAL_DBKEY, hsm_answer_reseal_dbkey},
+    {MSG_HSM_REWRAP_SEED, hsm_answer_rewrap_seed},
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 

@@ -28,6 +28,8 @@ struct hsm {
 	bool lost; /* the device is gone: this process ends after its answer */
 
 	/* hsm only */
+	bool anchored; /* false: a token of before anchors, where the highest version serves */
+	struct anchor anchor;
 	struct canary canary;
 	struct once once;
 	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
@@ -66,6 +68,11 @@ int hsm_answer_new_seed(struct hsm *, struct serve_peer *, const struct msg *, s
 int hsm_answer_reveal_seed(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_sign_draw1(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_anchor(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_reseal_dbkey(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_rewrap_seed(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 
 /* What a v1 seed is revealed for, as one hash: the same from a request and from a record. */

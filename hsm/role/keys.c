@@ -3,6 +3,7 @@
  */
 #include <sodium.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
@@ -12,48 +13,132 @@
 
 #define USED_DBKEY 1u /* of serve_peer.uses */
 
+/*
+ * Verifiers must know a token key before it signs and for as long as its last token lives; what a
+ * compromised one has signed counts no more.
+ */
+static bool is_published(const struct key *k, const struct key *active)
+{
+	uint64_t now_s = (uint64_t)time(NULL);
+
+	if (k->purpose != KEY_TOKEN || k == active || k->compromised)
+		return false;
+	if (k->live && k->version > active->version)
+		return true;
+	return now_s < active->since_s + HSM_TOKEN_LIFE_S + HSM_CLOCK_SLACK_S;
+}
+
+static void put_token_key(struct wire_out *w, const struct key *k)
+{
+	wire_put_u32(w, k->version);
+	wire_put_raw(w, k->pub, 65);
+}
+
 int hsm_answer_keys(struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
 	const struct key *token = key_ring_get(&h->ring, KEY_TOKEN, 0);
 	const struct key *log = key_ring_get(&h->ring, KEY_LOG, 0);
+	uint8_t n = 1;
 
 	(void)peer;
 	(void)m; /* empty, by the table */
+	for (size_t i = 0; i < h->ring.n; i++)
+		n = (uint8_t)(n + is_published(&h->ring.keys[i], token));
 	if (!hsm_result(h, w, KE_OK))
 		return KE_OK;
-	wire_put_u32(w, token->version);
-	wire_put_raw(w, token->pub, 65);
+	wire_put_u8(w, h->p.has_digest_key);
 	wire_put_u32(w, log->version);
 	wire_put_raw(w, log->pub, 32);
-	wire_put_u8(w, h->p.has_digest_key);
+	wire_put_u8(w, n);
+	put_token_key(w, token);
+	for (size_t i = 0; i < h->ring.n; i++)
+		if (is_published(&h->ring.keys[i], token))
+			put_token_key(w, &h->ring.keys[i]);
 	return KE_OK;
+}
+
+int hsm_answer_anchor(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	char text[ANCHOR_TEXT_MAX];
+	size_t n = 0;
+	int r = h->anchored ? anchor_text(&h->anchor, text, sizeof text, &n) : KE_NOTFOUND;
+
+	(void)peer;
+	(void)m; /* empty, by the table */
+	if (hsm_result(h, w, r))
+		wire_put_str(w, text, n);
+	return KE_OK;
+}
+
+/* The body of both questions about the database key. */
+struct dbkey {
+	const uint8_t *text, *appliance;
+	size_t n;
+};
+
+static int get_dbkey(const struct msg *m, struct dbkey *d)
+{
+	struct wire_in in;
+
+	wire_in_init(&in, m->body, m->len);
+	d->text = wire_get_str(&in, BLOB_TEXT_MAX, &d->n);
+	d->appliance = wire_get_view(&in, 16);
+	return wire_end(&in);
+}
+
+static int open_dbkey(struct hsm *h, const struct dbkey *d, uint8_t key[32])
+{
+	int r;
+
+	if (h->anchored && memcmp(d->appliance, h->anchor.appliance, 16) != 0) {
+		log_security("the database key of another appliance was asked for");
+		return KE_DENIED;
+	}
+	r = blob_open_class_key(
+	    &h->p, &h->ring, BLOB_DB, d->appliance, (const char *)d->text, d->n, key);
+	return canary_judge(&h->p, &h->ring, &h->canary, r);
 }
 
 int hsm_answer_open_dbkey(
     struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
-	struct wire_in in;
-	const uint8_t *text, *appliance;
+	struct dbkey d;
 	uint8_t key[32];
-	size_t n;
 	int r = KE_DENIED;
 
-	wire_in_init(&in, m->body, m->len);
-	text = wire_get_str(&in, BLOB_TEXT_MAX, &n);
-	appliance = wire_get_view(&in, 16);
-	if (wire_end(&in) != KE_OK)
+	if (get_dbkey(m, &d) != KE_OK)
 		return KE_PEER;
-	if ((peer->uses & USED_DBKEY) == 0) {
-		r = blob_open_class_key(
-		    &h->p, &h->ring, BLOB_DB, appliance, (const char *)text, n, key);
-		r = canary_judge(&h->p, &h->ring, &h->canary, r);
-	} else {
+	if ((peer->uses & USED_DBKEY) == 0)
+		r = open_dbkey(h, &d, key);
+	else
 		log_security("the database key was asked for twice on one channel");
-	}
 	peer->uses |= USED_DBKEY;
 	if (hsm_result(h, w, r))
 		wire_put_raw(w, key, sizeof key);
 	sodium_memzero(key, sizeof key);
+	return KE_OK;
+}
+
+/* The key itself does not leave: what comes back is sealed as what came in was. */
+int hsm_answer_reseal_dbkey(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	char text[BLOB_TEXT_MAX];
+	struct dbkey d;
+	uint8_t key[32];
+	int r;
+
+	(void)peer;
+	if (get_dbkey(m, &d) != KE_OK)
+		return KE_PEER;
+	r = open_dbkey(h, &d, key);
+	if (r == KE_OK)
+		r = blob_seal_class_key(
+		    &h->p, &h->ring, BLOB_DB, d.appliance, key, text, sizeof text);
+	sodium_memzero(key, sizeof key);
+	if (hsm_result(h, w, r))
+		wire_put_cstr(w, text);
 	return KE_OK;
 }
 

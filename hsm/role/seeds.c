@@ -124,26 +124,34 @@ static int may_reveal(struct hsm *h, const struct hsm_draw *d, const uint8_t dra
 	return KE_OK;
 }
 
-/* Unwraps the seed into seed[32]; nothing is known about its value yet. */
-static int unwrap(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
+/* Unwraps the seed into an object; nothing is known about its value yet. */
+static int unwrap(
+    struct hsm *h, const uint8_t *text, size_t n, bool reveal, CK_OBJECT_HANDLE *object)
 {
 	uint8_t blob[BLOB_DATA_MAX];
 	const struct key *k;
-	CK_OBJECT_HANDLE object;
 	uint32_t version;
 	size_t len;
-	int r = blob_get((const char *)text, n, BLOB_SEED, &version, blob, sizeof blob, &len), d;
+	int r = blob_get((const char *)text, n, BLOB_SEED, &version, blob, sizeof blob, &len);
 
 	if (r != KE_OK)
 		return r;
 	if (len != OP_SEED_BLOB)
 		return KE_FORMAT;
 	k = key_ring_get(&h->ring, KEY_SEED, version);
-	if (k == NULL)
+	if (version == 0 || k == NULL)
 		return KE_VERSION;
-	r = op_seed_unwrap(&h->p, k->handle, blob, true, &object);
+	r = op_seed_unwrap(&h->p, k->handle, blob, reveal, object);
+	return r != KE_OK ? canary_judge(&h->p, &h->ring, &h->canary, r) : r;
+}
+
+static int unwrap_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
+{
+	CK_OBJECT_HANDLE object;
+	int r = unwrap(h, text, n, true, &object), d;
+
 	if (r != KE_OK)
-		return canary_judge(&h->p, &h->ring, &h->canary, r);
+		return r;
 	r = op_seed_read(&h->p, object, seed);
 	d = op_destroy(&h->p, object);
 	return r != KE_OK ? r : d;
@@ -158,7 +166,7 @@ static int reveal(
 	hsm_draw_hash(draw, d);
 	r = may_reveal(h, d, draw);
 	if (r == KE_OK)
-		r = unwrap(h, text, n, seed);
+		r = unwrap_value(h, text, n, seed);
 	if (r != KE_OK)
 		return r;
 	hash_sha256(digest, seed, 32);
@@ -195,5 +203,59 @@ int hsm_answer_reveal_seed(
 	if (hsm_result(h, w, reveal(h, &d, text, n, seed)))
 		wire_put_raw(w, seed, sizeof seed);
 	sodium_memzero(seed, sizeof seed);
+	return KE_OK;
+}
+
+/* Wraps the object under the active key, when it is the seed that the commitment names. */
+static int wrap_again(
+    struct hsm *h, const uint8_t commit[32], CK_OBJECT_HANDLE object, char *out, size_t cap)
+{
+	const struct key *k = key_ring_get(&h->ring, KEY_SEED, 0);
+	uint8_t digest[32], blob[OP_SEED_BLOB];
+	int r = op_seed_digest(&h->p, object, digest);
+
+	if (r == KE_OK && sodium_memcmp(digest, commit, 32) != 0)
+		return KE_CRYPTO;
+	if (r == KE_OK)
+		r = op_seed_wrap(&h->p, k->handle, object, blob);
+	return r == KE_OK ? blob_put(out, cap, BLOB_SEED, k->version, blob, sizeof blob) : r;
+}
+
+static int rewrap(struct hsm *h, const uint8_t raffle[16], const uint8_t commit[32],
+    const uint8_t *text, size_t n, char *out, size_t cap)
+{
+	CK_OBJECT_HANDLE object;
+	uint8_t value[32];
+	int r, d;
+
+	as_value(value, raffle);
+	if (once_ask(&h->once, ONCE_SEED, commit, 32, value) == KE_DENIED)
+		return refuse(raffle, "it belongs to another raffle");
+	r = unwrap(h, text, n, false, &object);
+	if (r != KE_OK)
+		return r;
+	r = wrap_again(h, commit, object, out, cap);
+	d = op_destroy(&h->p, object);
+	return r != KE_OK ? r : d;
+}
+
+/* Rotation of the seed key: the seed stays inside, and its commitment stays what it is. */
+int hsm_answer_rewrap_seed(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	char out[BLOB_TEXT_MAX];
+	const uint8_t *raffle, *commit, *text;
+	struct wire_in in;
+	size_t n;
+
+	(void)peer;
+	wire_in_init(&in, m->body, m->len);
+	raffle = wire_get_view(&in, 16);
+	commit = wire_get_view(&in, 32);
+	text = wire_get_str(&in, BLOB_TEXT_MAX, &n);
+	if (wire_end(&in) != KE_OK)
+		return KE_PEER;
+	if (hsm_result(h, w, rewrap(h, raffle, commit, text, n, out, sizeof out)))
+		wire_put_cstr(w, out);
 	return KE_OK;
 }

@@ -204,7 +204,7 @@ static int check_refresh(struct hsm *h, const uint8_t *text, size_t n, uint8_t r
 		return KE_FORMAT;
 	/* version 0 would mean the active key */
 	mac = be_get32(raw + 1) != 0 ? key_ring_get(&h->ring, KEY_MAC, be_get32(raw + 1)) : NULL;
-	if (mac == NULL)
+	if (mac == NULL || mac->compromised)
 		return KE_VERSION;
 	r = refresh_tag(h, mac, raw + 5, be_get32(raw + 21), tag);
 	if (r == KE_OK && sodium_memcmp(tag, raw + 25, sizeof tag) != 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
+#include "hsm/p11/data.h"
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
 
@@ -30,6 +31,24 @@ static int prepare_hsm(struct hsm *h)
 	return KE_OK;
 }
 
+/* What the token itself says of versions; tlskey's token says nothing. */
+static int obey_anchor(struct hsm *h, unsigned purposes)
+{
+	int r;
+
+	if (h->self != ROLE_HSM)
+		return KE_OK;
+	r = data_load(&h->p, &h->anchor);
+	h->anchored = r == KE_OK;
+	if (r == KE_NOTFOUND) {
+		log_warn("token %s has no anchor: nobody can approve anything; kleroctl officer "
+			 "enrol makes one",
+		    h->p.label);
+		return KE_OK;
+	}
+	return r == KE_OK ? key_ring_obey(&h->p, &h->ring, &h->anchor, purposes) : r;
+}
+
 int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 {
 	unsigned purposes = self == ROLE_TLSKEY ? KEY_SET_TLSKEY : KEY_SET_HSM;
@@ -41,6 +60,8 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 		return p11_fail(&h->p, KE_LONG, "host: longer than %d bytes", HSM_HOST_MAX);
 	snprintf(h->host, sizeof h->host, "%s", host);
 	r = key_ring_find(&h->p, &h->ring);
+	if (r == KE_OK)
+		r = obey_anchor(h, purposes);
 	if (r == KE_OK)
 		r = key_ring_demand(&h->p, &h->ring, purposes);
 	if (r == KE_OK)

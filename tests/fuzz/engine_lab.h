@@ -243,11 +243,12 @@ static int lab_sign_draw(struct wire_in *in, struct wire_out *w)
 
 static void lab_keys(struct wire_out *w)
 {
-	wire_put_u32(w, 1);
-	wire_put_raw(w, lab.e.hsm.token.point, TOKEN_POINT);
+	wire_put_u8(w, 1);
 	wire_put_u32(w, 1);
 	wire_put_raw(w, lab.e.hsm.log.pub, 32);
 	wire_put_u8(w, 1);
+	wire_put_u32(w, 1);
+	wire_put_raw(w, lab.e.hsm.tokens.key[0].point, TOKEN_POINT);
 }
 
 static const uint8_t lab_seed[32] = {7};
@@ -527,7 +528,8 @@ static void lab_init(void)
 	must(sodium_init() >= 0 && mkdtemp(lab.dir) != NULL);
 	lab.key = EVP_EC_gen("P-256");
 	must(EVP_PKEY_get_octet_string_param(lab.key, "pub", point, sizeof point, &n) == 1);
-	must(token_key_set(&e->hsm.token, 1, point) == KE_OK);
+	must(token_key_set(&e->hsm.tokens.key[0], 1, point) == KE_OK);
+	e->hsm.tokens.n = 1;
 	e->conf =
 	    (struct rconf_engine){.nets = 1, .kdfs = 1, .kdf_queue = 16, .user = {1000000, 900}};
 	snprintf(e->conf.host, sizeof e->conf.host, LAB_HOST);

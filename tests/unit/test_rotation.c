@@ -1,0 +1,293 @@
+/*
+ * klerod-hsm over the life of its keys: what a fresh one signs, wraps and authenticates with after
+ * officers have rotated, rolled back or given up a key, and what of the old ones still counts.
+ */
+#include "tests/unit/officers.h"
+
+#include "hsm/p11/blob.h"
+#include "policy/hash.h"
+#include "policy/roles.h"
+
+static struct peer hsm;
+
+/* What HSM_KEYS says. */
+struct known {
+	uint32_t log, token[16];
+	uint8_t n;
+};
+
+static void get_known(struct known *k)
+{
+	uint8_t skip[65];
+
+	assert_int_equal(ask(&hsm, MSG_HSM_KEYS, NULL, 0), KE_OK);
+	(void)wire_get_u8(&hsm.in);
+	k->log = wire_get_u32(&hsm.in);
+	wire_get_raw(&hsm.in, skip, 32);
+	k->n = wire_get_u8(&hsm.in);
+	assert_in_range(k->n, 1, 16);
+	for (uint8_t i = 0; i < k->n; i++) {
+		k->token[i] = wire_get_u32(&hsm.in);
+		wire_get_raw(&hsm.in, skip, 65);
+	}
+	assert_int_equal(wire_end(&hsm.in), KE_OK);
+}
+
+struct seed {
+	uint8_t raffle[16], commit[32];
+	char text[BLOB_TEXT_MAX];
+};
+
+static void new_seed(struct seed *s)
+{
+	uint8_t skip[32];
+
+	randombytes_buf(s->raffle, 16);
+	assert_int_equal(ask(&hsm, MSG_HSM_NEW_SEED, s->raffle, 16), KE_OK);
+	wire_get_raw(&hsm.in, s->commit, 32);
+	wire_get_raw(&hsm.in, skip, 32);
+	wire_get_cstr(&hsm.in, s->text, sizeof(s->text));
+	assert_int_equal(wire_end(&hsm.in), KE_OK);
+}
+
+static int rewrap(struct seed *s)
+{
+	uint8_t body[512];
+	struct wire_out w;
+	int r;
+
+	wire_out_init(&w, body, sizeof(body));
+	wire_put_raw(&w, s->raffle, 16);
+	wire_put_raw(&w, s->commit, 32);
+	wire_put_cstr(&w, s->text);
+	r = ask(&hsm, MSG_HSM_REWRAP_SEED, body, w.len);
+	if (r == KE_OK)
+		wire_get_cstr(&hsm.in, s->text, sizeof(s->text));
+	return r;
+}
+
+static int reveal(const struct seed *s, uint8_t value[32])
+{
+	uint8_t body[1024], zero[32] = {0};
+	struct wire_out w;
+	int r;
+
+	wire_out_init(&w, body, sizeof(body));
+	wire_put_raw(&w, s->raffle, 16);
+	wire_put_raw(&w, s->commit, 32);
+	wire_put_u64(&w, 5);
+	wire_put_raw(&w, zero, 32);
+	wire_put_raw(&w, zero, 32);
+	wire_put_cstr(&w, "entropy");
+	wire_put_cstr(&w, s->text);
+	r = ask(&hsm, MSG_HSM_REVEAL_SEED, body, w.len);
+	if (r == KE_OK)
+		wire_get_raw(&hsm.in, value, 32);
+	return r;
+}
+
+static int dbkey(uint16_t type, const char *text)
+{
+	uint8_t body[512];
+	struct wire_out w;
+
+	wire_out_init(&w, body, sizeof(body));
+	wire_put_cstr(&w, text);
+	wire_put_raw(&w, FX_APPLIANCE, 16);
+	return ask(&hsm, type, body, w.len);
+}
+
+/* A session's refresh token, and the kid of its access token's header in kid. */
+static void session(char refresh[256], char kid[256])
+{
+	uint8_t body[64], header[200];
+	char access[2048], *dot;
+	struct wire_out w;
+	size_t n;
+
+	wire_out_init(&w, body, sizeof(body));
+	wire_put_raw(&w, "user-id-16-bytes", 16);
+	wire_put_raw(&w, "family-16-bytes.", 16);
+	wire_put_u8(&w, ROLE_BIT_USER);
+	wire_put_u32(&w, 1);
+	wire_put_u64(&w, (uint64_t)time(NULL));
+	assert_int_equal(ask(&hsm, MSG_HSM_SESSION, body, w.len), KE_OK);
+	wire_get_cstr(&hsm.in, access, sizeof(access));
+	(void)wire_get_u64(&hsm.in);
+	wire_get_cstr(&hsm.in, refresh, 256);
+	dot = strchr(access, '.');
+	assert_int_equal(
+	    text_unb64url(header, sizeof(header), &n, access, (size_t)(dot - access)), KE_OK);
+	snprintf(kid, 256, "%.*s", (int)n, (const char *)header);
+}
+
+static int refresh(const char *token)
+{
+	uint8_t body[300];
+	struct wire_out w;
+
+	wire_out_init(&w, body, sizeof(body));
+	wire_put_cstr(&w, token);
+	return ask(&hsm, MSG_HSM_REFRESH, body, w.len);
+}
+
+/* What the officers decide, and the fresh hsm that parent would start then. */
+static void decide(enum proposal_action action, enum key_purpose purpose, uint64_t version)
+{
+	struct rconf_keyadm_done done;
+
+	stop_role(&hsm);
+	assert_int_equal(act(action, purpose, version, 3, &done), KE_OK);
+	start_role(&hsm, ROLE_HSM);
+}
+
+static int setup(void **state)
+{
+	struct rconf_keyadm_done done;
+
+	if (officers_setup(state) != 0)
+		return 1;
+	assert_int_equal(enrol(2, &done), KE_OK);
+	start_role(&hsm, ROLE_HSM);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	stop_role(&hsm);
+	return peer_teardown(state);
+}
+
+static void test_seed(void **state)
+{
+	struct seed s, other, foreign;
+	uint8_t value[32], digest[32];
+
+	(void)state;
+	new_seed(&s);
+	new_seed(&other);
+	assert_non_null(strstr(s.text, ":v000001:"));
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	new_seed(&foreign);
+	assert_non_null(strstr(foreign.text, ":v000002:"));
+	/* the seed stays inside and stays what it is */
+	assert_int_equal(rewrap(&s), KE_OK);
+	assert_non_null(strstr(s.text, ":v000002:"));
+	assert_int_equal(reveal(&s, value), KE_OK);
+	hash_sha256(digest, value, 32);
+	assert_memory_equal(digest, s.commit, 32);
+	/* also what was not wrapped again opens, as long as its key is there */
+	assert_int_equal(reveal(&other, value), KE_OK);
+	/* a blob of another row, a flipped bit, a version that never was */
+	memcpy(other.commit, foreign.commit, 32);
+	assert_int_not_equal(rewrap(&other), KE_OK);
+	memcpy(foreign.text + strlen("klero:1:seed:v00000"), "9", 1);
+	assert_int_equal(rewrap(&foreign), KE_VERSION);
+}
+
+static void test_destroyed_seed_key(void **state)
+{
+	struct seed s;
+	uint8_t value[32];
+
+	(void)state;
+	new_seed(&s);
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	decide(PROPOSE_DESTROY, KEY_SEED, 2);
+	assert_int_equal(reveal(&s, value), KE_VERSION);
+	assert_int_equal(rewrap(&s), KE_VERSION);
+}
+
+static void test_dbkey(void **state)
+{
+	uint8_t first[32], again[32];
+	char text[BLOB_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, ctx.keys.sealed_dbkey), KE_OK);
+	wire_get_raw(&hsm.in, first, 32);
+	decide(PROPOSE_ROTATE, KEY_MASTER, 0);
+	assert_int_equal(dbkey(MSG_HSM_RESEAL_DBKEY, ctx.keys.sealed_dbkey), KE_OK);
+	wire_get_cstr(&hsm.in, text, sizeof(text));
+	assert_int_equal(strncmp(text, "klero:1:db:v000002:", 19), 0);
+	decide(PROPOSE_DESTROY, KEY_MASTER, 1);
+	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, text), KE_OK);
+	wire_get_raw(&hsm.in, again, 32);
+	assert_memory_equal(first, again, 32);
+	/* resealing needs no second opening, and gives no key away */
+	assert_int_equal(dbkey(MSG_HSM_RESEAL_DBKEY, ctx.keys.sealed_dbkey), KE_VERSION);
+	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, text), KE_DENIED);
+}
+
+static void test_tokens(void **state)
+{
+	char old[256], fresh[256], kid[256];
+	struct known k;
+
+	(void)state;
+	session(old, kid);
+	assert_non_null(strstr(kid, "token-v000001"));
+	decide(PROPOSE_ROTATE, KEY_MAC, 0);
+	session(fresh, kid);
+	assert_int_equal(refresh(old), KE_OK);
+	assert_int_equal(refresh(fresh), KE_OK);
+	/* published, and not used for a while */
+	decide(PROPOSE_ROTATE, KEY_TOKEN, 0);
+	get_known(&k);
+	assert_int_equal(k.n, 2);
+	assert_int_equal(k.token[0], 1);
+	assert_int_equal(k.token[1], 2);
+	session(fresh, kid);
+	assert_non_null(strstr(kid, "token-v000001"));
+	/* given up: gone from what is published, the third one signs at once */
+	decide(PROPOSE_COMPROMISE, KEY_TOKEN, 1);
+	session(fresh, kid);
+	get_known(&k);
+	for (uint8_t i = 0; i < k.n; i++)
+		assert_int_not_equal(k.token[i], 1);
+	assert_null(strstr(kid, "token-v000001"));
+	/* and so for what authenticates refresh tokens */
+	decide(PROPOSE_COMPROMISE, KEY_MAC, 1);
+	assert_int_equal(refresh(old), KE_VERSION);
+	assert_int_equal(refresh(fresh), KE_OK);
+}
+
+static void test_log(void **state)
+{
+	struct known k;
+
+	(void)state;
+	decide(PROPOSE_ROTATE, KEY_LOG, 0);
+	get_known(&k);
+	assert_int_equal(k.log, 2);
+	decide(PROPOSE_ROLL_BACK, KEY_LOG, 1);
+	get_known(&k);
+	assert_int_equal(k.log, 1);
+}
+
+static void test_anchor(void **state)
+{
+	char text[ANCHOR_TEXT_MAX];
+	static struct anchor a;
+
+	(void)state;
+	assert_int_equal(ask(&hsm, MSG_HSM_ANCHOR, NULL, 0), KE_OK);
+	wire_get_cstr(&hsm.in, text, sizeof(text));
+	assert_int_equal(anchor_parse(&a, text, strlen(text)), KE_OK);
+	assert_int_equal(a.officers.n, OFFICERS);
+	assert_true(a.keys > KEY_PURPOSES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_seed),
+	    cmocka_unit_test(test_destroyed_seed_key),
+	    cmocka_unit_test(test_dbkey),
+	    cmocka_unit_test(test_tokens),
+	    cmocka_unit_test(test_log),
+	    cmocka_unit_test(test_anchor),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
