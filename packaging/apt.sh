@@ -1,3 +1,4 @@
+#!/bin/sh
 # Installing Debian packages, for scripts that source this: packaging/deps.sh and the test suites'
 # own. They set program (the name in a message) and dir (a folder for apt's log) first. A failure
 # is one line.
