@@ -17,6 +17,8 @@
 #define LINGER_MS    1000
 #define WARN_MS      60000 /* between two lines about the same trouble */
 #define ACCEPT_BURST 2     /* few: the other net processes shall get their share */
+#define SLOW_MS      2000  /* in a handshake, a head, a body, or taking an answer */
+#define IDLE_MS      250
 
 /* --- waiting for engine --- */
 
@@ -71,6 +73,33 @@ static struct conn *longest_idle(struct net *n)
 	return TAILQ_FIRST(&n->conns.queue[CONN_IDLE]);
 }
 
+static int64_t in_state_ms(const struct conn *c)
+{
+	return c->net->now_ms - (c->due_ms - c->net->conns.patience_ms[c->state]);
+}
+
+/*
+ * Who gives way when every place is taken: whoever keeps us waiting longest, or else the one that
+ * is idle longest, but none between two requests. Else those who are slow on purpose, and are
+ * never idle, would keep their places and push out everybody who behaves.
+ */
+static struct conn *expendable(struct net *n)
+{
+	static const enum conn_state slow[] = {CONN_HANDSHAKE, CONN_HEAD, CONN_BODY, CONN_WRITE};
+	struct conn *worst = NULL, *idle = longest_idle(n);
+
+	for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
+		struct conn *c = TAILQ_FIRST(&n->conns.queue[slow[i]]);
+
+		if (c != NULL && in_state_ms(c) >= SLOW_MS &&
+		    (worst == NULL || in_state_ms(c) > in_state_ms(worst)))
+			worst = c;
+	}
+	if (worst != NULL)
+		return worst;
+	return idle != NULL && in_state_ms(idle) >= IDLE_MS ? idle : NULL;
+}
+
 static void set_accepting(struct net *n, bool on)
 {
 	struct conns *cs = &n->conns;
@@ -86,7 +115,7 @@ static void set_accepting(struct net *n, bool on)
 
 void conns_accept(struct net *n)
 {
-	bool room = n->conns.nfree > 0 || longest_idle(n) != NULL;
+	bool room = n->conns.nfree > 0 || expendable(n) != NULL;
 
 	/* without tlskey no handshake would succeed: better to wait than to fail */
 	set_accepting(n, room && tlskey_here(&n->key) && n->stop_ms == 0);
@@ -110,10 +139,10 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < ACCEPT_BURST; i++) {
 		struct sockaddr_storage ss = {0};
 		socklen_t len = sizeof ss;
-		struct conn *idle = longest_idle(n);
+		struct conn *out = cs->nfree == 0 ? expendable(n) : NULL;
 		int client;
 
-		if (cs->nfree == 0 && idle == NULL)
+		if (cs->nfree == 0 && out == NULL)
 			break;
 		client = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
@@ -124,8 +153,10 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 			set_accepting(n, false);
 			return;
 		}
-		if (cs->nfree == 0)
-			conn_drop(idle);
+		if (out != NULL) {
+			n->stats.timeouts += out->state != CONN_IDLE;
+			conn_drop(out);
+		}
 		conn_open(n, client, &ss);
 	}
 	conns_accept(n);

@@ -335,6 +335,40 @@ def test_a_new_connection_takes_the_place_of_the_longest_idle(net):
         w.close()
 
 
+SLOW = {
+    "handshake": None,
+    "head": b"GET /health HTTP/1.1\r\nX",
+    "body": b"POST /api/v1/auth/login" + HEAD + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+    "answer": (b"GET /openapi.json" + HEAD + b"\r\n") * 200,
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+@pytest.mark.parametrize("net", [["-l", "0", "-m", "4"]], indirect=True)
+def test_the_slow_give_way_before_those_who_go_on(net, kind):
+    """Three of four places are held by who never comes to an end; the fourth by one who behaves."""
+    good = net.wire()
+    slow = []
+    for _ in range(3):
+        if SLOW[kind] is None:
+            slow.append(socket.create_connection(("127.0.0.1", net.port), timeout=30))
+        else:
+            slow.append(net.wire())
+            slow[-1].sock.settimeout(0.5)
+            try:
+                slow[-1].send(SLOW[kind])  # and what is answered is not read
+            except TimeoutError:
+                pass
+    for _ in range(30):  # longer than a slow one is waited for
+        assert good.send(HEALTH).answer()[0] == 200
+        time.sleep(0.1)
+    new = [net.wire() for _ in range(3)]
+    for w in [good, *new]:
+        assert w.send(HEALTH).answer()[0] == 200
+    for w in [good, *new, *slow]:
+        w.close()
+
+
 @pytest.mark.parametrize("net", [["-l", "0", "-m", "4"]], indirect=True)
 def test_busy_connections_are_not_pushed_out(net):
     wires = [net.wire() for _ in range(4)]
