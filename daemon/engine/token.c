@@ -144,6 +144,9 @@ int token_parse_claims(const char *json, size_t n, const char *issuer, struct to
 
 	if (parse_object(&o, json, n, CLAIM_TOKENS) != KE_OK)
 		return KE_AUTH;
+	/* ours have none, and whoever adds one means that it be obeyed (RFC 7519 section 4.1.5) */
+	if (json_member(o.text, o.toks, o.n, 0, "nbf") != 0)
+		return KE_AUTH;
 	if (member_is(&o, "iss", issuer) != KE_OK || member_is(&o, "aud", issuer) != KE_OK ||
 	    member_is(&o, "client_id", "klero") != KE_OK)
 		return KE_AUTH;

@@ -182,6 +182,7 @@ static void claims_refused(void **state)
 	expect_refused("\"iat\":", "\"iat\":\"1\",\"x\":");
 	expect_refused("\"exp\":", "\"exp\":1e9,\"x\":");
 	expect_refused("\"exp\":", "\"nope\":");
+	expect_refused("\"exp\":", "\"nbf\":1,\"exp\":");
 	expect_refused("{", "[");
 }
 
