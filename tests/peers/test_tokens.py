@@ -15,6 +15,16 @@ import peers
 import pytest
 
 
+TOLD = {"tokens": 0, "failed": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table():
+    yield
+    peers.row("peers: tokens", "access tokens forged and confused by npm's jose and jsonwebtoken, or signed with the own key by "
+              "OpenSC", TOLD["tokens"], "tokens", TOLD["failed"])
+
+
 @pytest.fixture(scope="module")
 def made(appliance):
     user = appliance.person()
@@ -47,6 +57,8 @@ def test_forged_are_refused(made):
         a = me(user, token)
         if a.status != 401 or a.code != "token-invalid" or "Bearer" not in a.headers.get("WWW-Authenticate", ""):
             accepted.append((name, a))
+    TOLD["tokens"] += len(made["forged"])
+    TOLD["failed"] += len(accepted)
     print(f"{len(made['forged'])} forged tokens")
     assert accepted == []
     assert me(user, user.token).status == 200
@@ -92,5 +104,32 @@ def test_confused_ones_of_our_own_key_are_refused(appliance, made, tmp_path):
             wrong.append((name, a))
         if name == "expired" and a.code != "token-expired":
             wrong.append((name, a))
+    TOLD["tokens"] += len(made["signed"])
+    TOLD["failed"] += len(wrong)
     print(f"{len(made['signed'])} signed tokens, {sum(c['good'] for c in made['signed'].values())} of them good")
     assert wrong == []
+
+
+def test_a_token_comes_in_one_way_only(made):
+    user = made["user"]
+    path, token = "/api/v1/auth/me", user.token
+
+    def status(**headers):
+        return user.call("GET", path, headers=headers, token=None).status
+
+    assert status(Authorization="Bearer " + token) == status(Authorization="bearer " + token) == 200
+    for value in (token, "Basic " + token, "Token " + token, "Bearer", "Bearer " + token + ", Bearer " + token, "Bearer " + token + " x",
+                  "Bearer\t" + token, "BearerX " + token, "Bearer=" + token, 'Bearer "' + token + '"'):
+        assert status(Authorization=value) in (400, 401), value
+    assert user.get(path + "?access_token=" + token, token=None).status == 401
+    assert user.get(path + "?access_token=" + token).status == 400
+    assert status(**{"X-Access-Token": token, "Cookie": "access_token=" + token, "Proxy-Authorization": "Bearer " + token}) == 401
+
+
+def test_a_mirrored_signature_dies_with_its_session(made):
+    """ECDSA lets anybody turn (r, s) into (r, n - s): another text of the same token, no more."""
+    user, other = made["user"], made["mirrored"]
+    assert "payload" in made["said"]["mirrored"]
+    assert me(user, other).status == 200
+    klero.want(user.post("/api/v1/auth/logout"), 204)
+    assert me(user, user.token).status == 401 and me(user, other).status == 401

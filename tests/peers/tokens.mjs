@@ -3,8 +3,11 @@
 // signs with the appliance's own key ({name: {input, good}}).
 import fs from 'node:fs'
 import crypto from 'node:crypto'
-import * as jose from 'jose'
 import jwt from 'jsonwebtoken'
+
+// Debian 12's node has it, but not under this name
+globalThis.crypto ??= crypto.webcrypto
+const jose = await import('jose')
 
 const given = JSON.parse(fs.readFileSync(0, 'utf8'))
 const good = jose.decodeJwt(given.token)
@@ -58,6 +61,24 @@ const sBytes = Buffer.from(s, 'base64url')
 const other = (BigInt('0x' + sBytes.subarray(32).toString('hex')) + order)
 const beyond = other < (1n << 256n) ? Buffer.from(other.toString(16).padStart(64, '0'), 'hex') : Buffer.alloc(32, 0xff)
 const der = jose.base64url.decode(s)
+const number = n => Buffer.from(n.toString(16).padStart(64, '0'), 'hex')
+const withSignature = (...parts) => `${h}.${p}.${Buffer.concat(parts).toString('base64url')}`
+// 64 bytes end in a letter with four bits to spare
+const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const spare = c => letters[letters.indexOf(c) | 1]
+const asDer = sig => {
+	const int = b => {
+		const n = BigInt('0x' + b.toString('hex')).toString(16)
+		const bytes = Buffer.from((n.length % 2 ? '0' : '') + n, 'hex')
+		const body = bytes[0] & 0x80 ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes
+		return Buffer.concat([Buffer.from([2, body.length]), body])
+	}
+	const both = Buffer.concat([int(sig.subarray(0, 32)), int(sig.subarray(32))])
+	return Buffer.concat([Buffer.from([0x30, both.length]), both])
+}
+// (r, n - s) is as good a signature as (r, s) to ECDSA, to RFC 7518 and to jose
+const mirrored = withSignature(sBytes.subarray(0, 32), number(order - BigInt('0x' + sBytes.subarray(32).toString('hex'))))
+said.mirrored = await verify(mirrored, strict)
 const fromJwk = await new jose.SignJWT(good).setProtectedHeader({...own, alg: 'ES256', jwk: await jose.exportJWK(p256.publicKey)}).sign(p256.privateKey)
 
 const forged = {
@@ -100,6 +121,47 @@ const forged = {
 	'signature long': `${h}.${p}.${Buffer.concat([sBytes, Buffer.from([0])]).toString('base64url')}`,
 	'signature padded': `${given.token}==`,
 	'signature missing': `${h}.${p}`,
+	'signature r nought': withSignature(Buffer.alloc(32), sBytes.subarray(32)),
+	'signature s nought': withSignature(sBytes.subarray(0, 32), Buffer.alloc(32)),
+	'signature r one, s one': withSignature(number(1n), number(1n)),
+	'signature r the order': withSignature(number(order), sBytes.subarray(32)),
+	'signature s the order': withSignature(sBytes.subarray(0, 32), number(order)),
+	'signature of ones': withSignature(Buffer.alloc(32, 0xff), Buffer.alloc(32, 0xff)),
+	'signature turned': withSignature(sBytes.subarray(32), sBytes.subarray(0, 32)),
+	'signature r with a nought before': withSignature(Buffer.alloc(1), sBytes),
+	'signature of 66 bytes': withSignature(Buffer.alloc(1), sBytes.subarray(0, 32), Buffer.alloc(1), sBytes.subarray(32)),
+	'signature of 128 bytes': withSignature(sBytes, sBytes),
+	'signature twice in a row': `${given.token}${s}`,
+	'signature as DER': withSignature(asDer(sBytes)),
+	'signature with spare bits': `${given.token.slice(0, -1)}${spare(given.token.at(-1))}`,
+	'signature in the other alphabet': `${h}.${p}.${Buffer.concat([sBytes]).toString('base64').replace(/=+$/, '')}`.replace(/\.([^.]*)$/, (_, x) => '.' + (/[+/]/.test(x) ? x : x.slice(0, -1) + '+')),
+	'signature of a point on the curve': withSignature(point),
+	'one space inside': `${h}.${p}. ${s}`,
+	'a line inside': `${h}.${p.slice(0, 9)}%0a${p.slice(9)}.${s}`,
+	'header padded': `${h}=.${p}.${s}`,
+	'header twice': `${h}.${h}.${p}.${s}`,
+	'payload empty (detached)': `${h}..${s}`,
+	'header empty': `.${p}.${s}`,
+	'dots': '..',
+	'a token for a token': `${h}.${b64(given.token)}.${s}`,
+	'serialised as JSON': JSON.stringify({protected: h, payload: p, signature: s}),
+	'alg es256': raw({...own, alg: 'es256'}, good, s),
+	'alg in wide letters': raw({...own, alg: '\uff25\uff33256'}, good, s),
+	'alg with a NUL': raw({...own, alg: 'ES256\u0000'}, good, s),
+	'alg a list': raw({...own, alg: ['ES256']}, good, s),
+	'alg null': raw({...own, alg: null}, good, s),
+	'alg twice': `${b64(`{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"${header.kid}"}`)}.${p}.${s}`,
+	'alg ES256K': raw({...own, alg: 'ES256K'}, good, s),
+	'alg ES384 over our signature': raw({...own, alg: 'ES384'}, good, s),
+	'kid in Cyrillic': sign(p256.privateKey, 'ES256', {kid: header.kid.replace('o', '\u043e')}),
+	'kid with a NUL': sign(p256.privateKey, 'ES256', {kid: header.kid + '\u0000'}),
+	'kid empty': sign(p256.privateKey, 'ES256', {kid: ''}),
+	'kid very long': sign(p256.privateKey, 'ES256', {kid: 'k'.repeat(1500)}),
+	'another P-256 key, x5c': sign(p256.privateKey, 'ES256', {x5c: [p256.publicKey.export({type: 'spki', format: 'der'}).toString('base64')]}),
+	'our own JWK in the header, another key': sign(p256.privateKey, 'ES256', {jwk}),
+	'a nonce in the header': sign(p256.privateKey, 'ES256', {nonce: 'x', cty: 'JWT'}),
+	'HS256 with x alone': hmac(Buffer.from(jwk.x, 'base64url')),
+	'HS256 with the thumbprint': hmac(said.thumbprint),
 	'a fourth part': `${given.token}.${s}`,
 	'payload of another': `${h}.${b64({...good, sub: crypto.randomUUID()})}.${s}`,
 	'roles raised': `${h}.${b64({...good, roles: ['admin']})}.${s}`,
@@ -132,6 +194,39 @@ const signed = {
 	'another audience': text(header, {...good, aud: 'https://other.example'}),
 	'audience missing': text(header, without(good, 'aud')),
 	'another client': text(header, {...good, client_id: 'other'}),
+	'not yet': text(header, {...good, nbf: now + 600}),
+	'not before, and that is past': text(header, {...good, nbf: now - 600}),
+	'expired this second': text(header, {...good, iat: now - 900, exp: now}),
+	'exp before iat': text(header, {...good, iat: now, exp: now - 1}),
+	'exp negative': text(header, {...good, exp: -1}),
+	'exp true': text(header, {...good, exp: true}),
+	'exp null': text(header, {...good, exp: null}),
+	'iat missing': text(header, without(good, 'iat')),
+	'iat a fraction': text(header, {...good, iat: good.iat + 0.5}),
+	'issuer in capitals': text(header, {...good, iss: good.iss.toUpperCase()}),
+	'issuer with a NUL': text(header, {...good, iss: good.iss + '\u0000'}),
+	'issuer a list': text(header, {...good, iss: [good.iss]}),
+	'issuer, wide letters': text(header, {...good, iss: good.iss.replace('l', '\uff4c')}),
+	'audience a list with ours': text(header, {...good, aud: [good.aud, 'https://other.example']}),
+	'subject in capitals': text(header, {...good, sub: good.sub.toUpperCase()}),
+	'subject nil': text(header, {...good, sub: '00000000-0000-0000-0000-000000000000'}),
+	'session missing': text(header, without(good, 'sid')),
+	'client missing': text(header, without(good, 'client_id')),
+	'typ application/at+jwt': text({...header, typ: 'application/at+jwt'}, good),
+	'typ in capitals': text({...header, typ: 'AT+JWT'}, good),
+	'cty JWT': text({...header, cty: 'JWT'}, good),
+	'zip': text({...header, zip: 'DEF'}, good),
+	'our own JWK in the header': text({...header, jwk}, good),
+	'jku': text({...header, jku: given.issuer + '/.well-known/jwks.json'}, good),
+	'x5u': text({...header, x5u: 'https://other.example/x.pem'}, good),
+	'header a list': text([header], good),
+	'header with a key twice': text(JSON.stringify(header).replace(/}$/, ',"alg":"none"}'), good),
+	'header behind a mark of byte order': text('\ufeff' + JSON.stringify(header), good),
+	'header, alg with an escape': text(JSON.stringify(header).replace('ES256', '\\u0045S256'), good, true),
+	'payload with something behind': text(header, JSON.stringify(good) + '{}'),
+	'payload of lone surrogates': text(header, JSON.stringify(good).replace(/}$/, ',"x":"\\ud800"}')),
+	'payload too deep': text(header, {...good, x: JSON.parse('['.repeat(40) + ']'.repeat(40))}),
+	'payload of 2 KiB': text(header, {...good, x: 'x'.repeat(2000)}),
 	'an unknown user': text(header, {...good, sub: crypto.randomUUID()}),
 	'an unknown session': text(header, {...good, sid: crypto.randomUUID()}),
 	'subject missing': text(header, without(good, 'sub')),
@@ -139,4 +234,4 @@ const signed = {
 	'payload not JSON': text(header, 'nonsense'),
 	'payload with a key twice': text(header, JSON.stringify(good).replace(/}$/, `,"sub":"${crypto.randomUUID()}"}`)),
 }
-process.stdout.write(JSON.stringify({said, forged, signed}))
+process.stdout.write(JSON.stringify({said, forged, signed, mirrored}))
