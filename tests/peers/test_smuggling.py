@@ -159,6 +159,20 @@ def test_through_proxy(target, count, tmp_path_factory, kind):
         proxy.end()
 
 
+@pytest.mark.parametrize("framing", [corpus.length(len(corpus.HIDDEN)), corpus.TE])
+def test_a_body_that_pauses(target, count, framing):
+    """What comes after the deadline of the body is neither its rest nor a request."""
+    before = count()
+    with socket.create_connection(("127.0.0.1", target.port), timeout=30) as plain:
+        with klero.tls_context(target.ca).wrap_socket(plain, server_hostname="localhost") as tls:
+            tls.sendall(corpus.POST + framing + b"\r\n")
+            out = tls.recv(65536)  # body-timeout later
+            more, _ = exchange(tls, corpus.HIDDEN)
+    SUMS["messages"] += 1
+    assert statuses(out + more) == [408] and b"Connection: close" in out
+    assert count() == before  # deadlines are counted apart
+
+
 def test_the_count_sees_a_smuggled_request(target, count):
     """The measure itself: two requests where one was meant are two."""
     before = count()
