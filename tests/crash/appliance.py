@@ -36,6 +36,9 @@ class Crashable(klero.Appliance):
 
     def put(self, state):
         """A state that disk.Disk has built becomes the store."""
+        if os.environ.get("CRASH_KEEP") == "1":
+            shutil.rmtree(self.dir / "cut", ignore_errors=True)
+            copy(state, self.dir / "cut")
         shutil.rmtree(self.store)
         os.rename(state, self.store)
 
@@ -54,6 +57,15 @@ class Crashable(klero.Appliance):
     def power_off(self):
         """Everything ends at once; the events of the record."""
         self.recorder.send_signal(signal.SIGTERM)
+        return self.recorded()
+
+    def stop_recorded(self):
+        """klerod ends as its operator bids; the events of the record."""
+        for pid in klero.children(self.recorder.pid):
+            os.kill(pid, signal.SIGTERM)
+        return self.recorded()
+
+    def recorded(self):
         status = self.recorder.wait(30)
         error = self.recorder.stderr.read()
         self.recorder.stdout.close()

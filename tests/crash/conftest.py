@@ -3,6 +3,7 @@
 KLERO_BIN     the programs (build/out/bin)
 CRASH_ROUNDS  rounds of each random test; the short form of `make check` without it
 SEED          repeats a run; printed by every run
+CRASH_KEEP    1: the appliances' folders stay, with the last state after a cut as "cut"
 KLERO_ATTACK  folder for the results (tests/attack)
 """
 
@@ -53,19 +54,39 @@ def rounds():
 
 
 @pytest.fixture
-def make():
-    """make(lines): a provisioned appliance; removed at the end."""
-    where = pathlib.Path(tempfile.mkdtemp(prefix="klero-crash."))
+def quick():
+    """A folder in memory where there is one: where the record says what is durable, the machine's
+    own disk need not."""
+    memory = pathlib.Path("/dev/shm")
+    where = pathlib.Path(tempfile.mkdtemp(prefix="klero-crash.", dir=memory if os.access(memory, os.W_OK) else None))
     where.chmod(0o711)
+    yield where
+    if os.environ.get("CRASH_KEEP") != "1":
+        shutil.rmtree(where, ignore_errors=True)
+
+
+@pytest.fixture
+def make(quick):
+    """make(lines): a provisioned appliance; stopped at the end."""
     made = []
 
     def one(*lines, provision=True):
-        a = Crashable(BIN, where / secrets.token_hex(4), lines)
+        a = Crashable(BIN, quick / secrets.token_hex(4), lines)
         made.append(a)
         return a.provision() if provision else a
     yield one
     for a in made:
         a.stop()
+
+
+@pytest.fixture
+def on_disk():
+    """An appliance on the machine's own disk."""
+    where = pathlib.Path(tempfile.mkdtemp(prefix="klero-crash."))
+    where.chmod(0o711)
+    a = Crashable(BIN, where / "a").provision()
+    yield a
+    a.stop()
     shutil.rmtree(where, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ import struct
 
 SECTOR = 512
 HEAD = struct.Struct("<B3xIQqqII")
+WHO = struct.Struct("<III")  # mode, uid, gid
 KINDS = ("?", "open", "write", "trunc", "sync", "unlink", "rename", "mkdir", "rmdir", "attr", "send")
 
 Event = collections.namedtuple("Event", "kind pid ino a b name data")
@@ -37,7 +38,7 @@ def read(path):
 class File:
     """Its bytes on the disk, and what has been done since the last fsync."""
 
-    def __init__(self, attr=None, data=b""):
+    def __init__(self, attr, data=b""):
         self.data, self.attr = bytearray(data), attr
         self.pending, self.attr_now = [], attr
 
@@ -50,7 +51,7 @@ class File:
 class Folder:
     """Its names on the disk, and the changes since its last fsync, each one atomic."""
 
-    def __init__(self, attr=None):
+    def __init__(self, attr):
         self.names, self.now, self.pending = {}, {}, []
         self.attr = self.attr_now = attr
 
@@ -126,7 +127,7 @@ class Disk:
 
     def _open(self, e):
         if e.a:
-            self.files[e.ino] = File()
+            self.files[e.ino] = File(WHO.unpack(e.data))
             folder, name = self._folder(e.name)
             folder.put({name: self.files[e.ino]})
         elif e.b:
@@ -157,7 +158,7 @@ class Disk:
         folder.put({new: folder.now[name], name: None})
 
     def _mkdir(self, e):
-        self.folders[e.name] = Folder()
+        self.folders[e.name] = Folder(WHO.unpack(e.data))
         folder, name = self._folder(e.name)
         if folder:
             folder.put({name: self.folders[e.name]})
@@ -165,11 +166,9 @@ class Disk:
             self.roots.append(e.name)
 
     def _attr(self, e):
-        attr = (e.a, e.b >> 32, e.b & 0xffffffff)
         what = self.folders.get(e.name) or self.files.get(e.ino)
         if what:
-            what.attr_now = attr
-            what.attr = what.attr or attr  # what it is made with comes with its making
+            what.attr_now = WHO.unpack(e.data)
 
     def _send(self, e):
         pass

@@ -96,10 +96,10 @@ def told(times):
     return ", ".join(f"{what} {sorted(t)[len(t) // 2] * 1000:.0f}/{max(t) * 1000:.0f} ms" for what, t in sorted(times.items()))
 
 
-def test_kill(make, rng, rounds, result, tmp_path):
+def test_kill(on_disk, rng, rounds, result, tmp_path):
     n = rounds(24)
     row = result("kill -9", "each role and all at once, at random moments of a mixed load", "rounds")
-    fall = Fall(make().start(), rng, tmp_path)
+    fall = Fall(on_disk.start(), rng, tmp_path)
     load.settle_in(fall.app, fall.book)
     fall.begin()
     answers = 0

@@ -3,6 +3,8 @@ may show after the one before, checks that every answer that had left is still t
 loses its power again."""
 
 import collections
+import random
+import signal
 
 import appliance
 import klero
@@ -107,6 +109,54 @@ def test_power_loss(make, rng, rounds, result, tmp_path):
             acks, replays, how = acks + chain.acks, replays + chain.replays, how + chain.how
     print(f"{done} falls, {acks} answers, {replays} replays, {dict(how)}")
     row.write(count=done, failed=0, detail=f"{acks} acknowledged answers held against the store")
+
+
+def scripted_life(app, book):
+    """All that can be acknowledged, once: from the first start, which makes and migrates the store,
+    to an orderly stop, which folds its log back."""
+    before = app.start_recorded()
+    load.settle_in(app, book)
+    work = load.Load(app, book, "script")
+    rng, email = random.Random("script"), book.players[0]
+    player, admin = work._person(email), work._person(book.admin)
+    raffle = next(iter(book.raffles()))
+    for quantity in (1, 3):
+        work.ask(player, load.Op(email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy",
+                                 {"quantity": quantity, "client_seed": "x"}, work._key(rng), raffle), (201,))
+    work._refresh(player)
+    work._rename(player, rng)
+    for verb, body in (("close", None), ("entropy", {"entropy": "00c0ffee"}), ("draw", None)):
+        work.ask(admin, load.Op(book.admin, verb, "POST", f"/api/v1/admin/raffles/{raffle}/{verb}", body, work._key(rng)), (200,))
+    klero.want(admin.get(f"/api/v1/raffles/{raffle}/proof"), 200)
+    work._roles(rng)
+    player.close()
+    admin.close()
+    events = app.stop_recorded()
+    book.place_acks(events)
+    return before, events
+
+
+def test_power_loss_at_every_write_of_a_life(make, rng, rounds, result, tmp_path):
+    """The real daemon on the disk as it may be after each of its steps, or after some of them."""
+    row = result("power loss at every step", "first start, open, buy, close, draw, stop: the disk cut after each step", "states")
+    app = make()
+    whole = load.Book("admin@example.org", ["p0@example.org"])
+    disk, events = scripted_life(app, whole)
+    share, n = min(1, rounds(4) / len(events)), 0
+    for at in range(len(events) + 1):
+        if rng.random() < share or at == len(events):
+            state = appliance.fresh_folder(app.dir / "state")
+            disk.cut(rng, {str(app.store): state})
+            app.put(state)
+            app.start()
+            load.Check(app, whole.until(at - 1).of_the_known(), rng, logins=False).run(tmp_path)
+            app.stop(signal.SIGKILL)
+            load.every_page(app)
+            n += 1
+        if at < len(events):
+            disk.feed(events[at])
+    print(f"{n} of {len(events)} steps")
+    row.write(count=n, failed=0)
 
 
 def unsynced(chain, before, events):

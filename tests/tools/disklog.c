@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -43,15 +44,15 @@
 
 /* As tests/crash/disk.py reads it. */
 enum kind {
-	K_OPEN = 1, /* a: created, b: emptied */
+	K_OPEN = 1, /* a: created, b: emptied; data: who */
 	K_WRITE,    /* a: offset */
 	K_TRUNC,    /* a: size */
 	K_SYNC,     /* a: is a folder */
 	K_UNLINK,
 	K_RENAME, /* data: the new path */
-	K_MKDIR,
+	K_MKDIR,  /* data: who */
 	K_RMDIR,
-	K_ATTR, /* a: mode, b: uid << 32 | gid */
+	K_ATTR, /* data: who */
 	K_SEND, /* a: message type, b: request id; data: its body */
 };
 
@@ -61,6 +62,10 @@ struct head {
 	uint64_t ino;
 	int64_t a, b;
 	uint32_t name_len, data_len;
+};
+
+struct who {
+	uint32_t mode, uid, gid;
 };
 
 static struct tracee {
@@ -222,11 +227,14 @@ static size_t gather(pid_t pid, uint64_t at, uint64_t count, size_t limit)
 	return n;
 }
 
-static void changed(struct tracee *t, const char *path, const struct stat *st)
+/* What happened to a file, with its mode and owner. */
+static void put_who(
+    struct tracee *t, enum kind kind, const struct stat *st, int64_t a, int64_t b, const char *path)
 {
+	const struct who who = {st->st_mode & 07777, st->st_uid, st->st_gid};
+
 	if (watched(path))
-		put(t, K_ATTR, st->st_ino, st->st_mode & 07777,
-		    (int64_t)((uint64_t)st->st_uid << 32 | st->st_gid), path, NULL, 0);
+		put(t, kind, st->st_ino, a, b, path, &who, sizeof who);
 }
 
 static void opened(struct tracee *t, int64_t fd, uint64_t flags)
@@ -243,9 +251,7 @@ static void opened(struct tracee *t, int64_t fd, uint64_t flags)
 	bool created = (flags & O_CREAT) != 0 && !t->existed, emptied = (flags & O_TRUNC) != 0;
 	if (!S_ISREG(st.st_mode) || (!created && !emptied))
 		return;
-	put(t, K_OPEN, st.st_ino, created, emptied, path, NULL, 0);
-	if (created)
-		changed(t, path, &st);
+	put_who(t, K_OPEN, &st, created, emptied, path);
 }
 
 static void written(struct tracee *t, int64_t n, int64_t offset, bool vector)
@@ -305,19 +311,19 @@ static void changed_fd(struct tracee *t)
 	char path[PATH_MAX];
 	struct stat st;
 
-	if (path_of_fd(t->pid, t->arg[0], path) && watched(path) &&
-	    stat_of_fd(t->pid, t->arg[0], &st))
-		changed(t, path, &st);
+	if (path_of_fd(t->pid, t->arg[0], path) && stat_of_fd(t->pid, t->arg[0], &st))
+		put_who(t, K_ATTR, &st, 0, 0, path);
 }
 
-static void changed_path(struct tracee *t, uint64_t dir, uint64_t at)
+/* K_ATTR or K_MKDIR */
+static void changed_path(struct tracee *t, enum kind kind, uint64_t dir, uint64_t at)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
 	path_at(t->pid, dir, at, path);
-	if (watched(path) && lstat(path, &st) == 0)
-		changed(t, path, &st);
+	if (lstat(path, &st) == 0)
+		put_who(t, kind, &st, 0, 0, path);
 }
 
 /* What would change a file behind the record's back. */
@@ -386,11 +392,9 @@ static bool exit_by_path(struct tracee *t)
 	case SYS_rmdir:
 		return done_to_path(t, K_RMDIR, here, a[0]), true;
 	case SYS_mkdir:
-		done_to_path(t, K_MKDIR, here, a[0]);
-		return changed_path(t, here, a[0]), true;
+		return changed_path(t, K_MKDIR, here, a[0]), true;
 	case SYS_mkdirat:
-		done_to_path(t, K_MKDIR, a[0], a[1]);
-		return changed_path(t, a[0], a[1]), true;
+		return changed_path(t, K_MKDIR, a[0], a[1]), true;
 	case SYS_rename:
 		return renamed(t, here, a[0], here, a[1]), true;
 	case SYS_renameat:
@@ -399,10 +403,10 @@ static bool exit_by_path(struct tracee *t)
 	case SYS_chmod:
 	case SYS_chown:
 	case SYS_lchown:
-		return changed_path(t, here, a[0]), true;
+		return changed_path(t, K_ATTR, here, a[0]), true;
 	case SYS_fchmodat:
 	case SYS_fchownat:
-		return changed_path(t, a[0], a[1]), true;
+		return changed_path(t, K_ATTR, a[0], a[1]), true;
 	case SYS_truncate:
 		return refuse_path(t, here, a[0]), true;
 	case SYS_link:
@@ -572,6 +576,7 @@ int main(int argc, char **argv)
 	if (self.out == NULL)
 		cannot("record", argv[1]);
 	sigaction(SIGTERM, &term, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test that is itself killed leaves nothing behind */
 	start(argv + i + 1);
 	follow();
 	if (fclose(self.out) != 0)

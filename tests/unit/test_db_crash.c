@@ -12,69 +12,25 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "db/db_audit.h"
-#include "db/db_meta.h"
+#include "tests/unit/db_turns.h"
 
-/* One turn: a transfer from outside, an audit line, and its number in meta. */
-static int one_turn(struct db *d, const uint8_t user[16], int64_t n)
+static int64_t turns(struct env *e)
 {
-	struct db_account out, in;
-	static char detail[2000];
+	int64_t n;
 
-	if (!detail[0])
-		memset(detail, 'x', sizeof detail);
-	int r = db_turn_begin(d);
-	if (!r)
-		r = db_account_open(d, DB_ACCOUNT_PROVIDER, env_zero, "EUR", &out);
-	if (!r)
-		r = db_account_open(d, DB_ACCOUNT_USER, user, "EUR", &in);
-	if (!r)
-		r = db_ledger_transfer(d, &out, &in, 1, "deposit", user, n, NULL);
-	if (!r)
-		r = db_audit_append(d, n, user, "a.b", NULL, detail, sizeof detail);
-	if (!r)
-		r = db_meta_set(d, "turn", &n, sizeof n);
-	if (r) {
-		db_turn_rollback(d);
-		return r;
-	}
-	return db_turn_commit(d, NULL);
-}
-
-/* How many turns the store holds; everything in it agrees with that number. */
-static int64_t turns(struct env *e, const uint8_t user[16])
-{
-	struct db_ledger_report rep;
-	struct db_account a;
-	int64_t n = 0, lines;
-	size_t len;
-
-	env_ok(e, db_turn_begin(e->d));
-	env_ok(e, db_ledger_check(e->d, &rep));
-	env_ok(e, db_audit_check(e->d, &lines, NULL));
-	int r = db_meta_get(e->d, "turn", &n, sizeof n, &len);
-	if (r != KE_NOTFOUND)
-		env_ok(e, r);
-	assert_int_equal(lines, n);
-	assert_int_equal(rep.transfers, n);
-	if (n) {
-		env_ok(e, db_account_get(e->d, DB_ACCOUNT_USER, user, "EUR", &a));
-		assert_int_equal(a.balance, n);
-	}
-	db_turn_rollback(e->d);
+	env_ok(e, turns_count(e->d, &n));
 	return n;
 }
 
 static _Noreturn void commit_for_ever(const char *folder, int64_t n, int report)
 {
-	static const uint8_t user[16] = {1};
 	char why[DB_WHY_MAX];
 	struct db *d;
 
 	if (db_open(&d, folder, env_key, 0, why))
 		_exit(2);
 	for (;;) {
-		if (one_turn(d, user, ++n))
+		if (turns_one(d, ++n))
 			_exit(3);
 		if (write(report, &n, sizeof n) != sizeof n)
 			_exit(4);
@@ -83,7 +39,6 @@ static _Noreturn void commit_for_ever(const char *folder, int64_t n, int report)
 
 static void test_kill(void **state)
 {
-	static const uint8_t user[16] = {1};
 	struct env *e = *state;
 	int64_t acknowledged = 0, kept;
 	uint32_t rounds_with_work = 0;
@@ -111,7 +66,7 @@ static void test_kill(void **state)
 		close(p[0]);
 		rounds_with_work += seen > 10;
 		env_open(e, 0);
-		kept = turns(e, user);
+		kept = turns(e);
 		assert_true(kept == n || kept == n + 1); /* the last may lack only its report */
 		acknowledged = kept;
 		if (round % 5 == 0)
@@ -124,25 +79,24 @@ static void test_kill(void **state)
 /* Turns until the disk is full; afterwards every acknowledged one is there, and reading works. */
 static void fill_up(struct env *e)
 {
-	static const uint8_t user[16] = {1};
-	int64_t n = turns(e, user), tried = 0;
+	int64_t n = turns(e), tried = 0;
 	int r;
 
-	while ((r = one_turn(e->d, user, n + 1)) == KE_OK && tried++ < 5000)
+	while ((r = turns_one(e->d, n + 1)) == KE_OK && tried++ < 5000)
 		n++;
 	assert_int_equal(r, KE_IO);
 	assert_false(db_turn_open(e->d));
 	for (int i = 0; i < 5; i++) { /* refused again and again, nothing breaks */
-		r = one_turn(e->d, user, n + 1);
+		r = turns_one(e->d, n + 1);
 		if (r == KE_OK)
 			n++;
 		else
 			assert_int_equal(r, KE_IO);
 	}
-	assert_int_equal(turns(e, user), n);
+	assert_int_equal(turns(e), n);
 	env_close(e);
 	env_open(e, 0);
-	assert_int_equal(turns(e, user), n);
+	assert_int_equal(turns(e), n);
 }
 
 static void in_child(void (*body)(struct env *e, int64_t limit), struct env *e, int64_t limit)
@@ -173,7 +127,6 @@ static void with_file_limit(struct env *e, int64_t limit)
 /* No file may grow further: write() answers EFBIG. In a child, for the limit stays. */
 static void test_file_limit(void **state)
 {
-	static const uint8_t user[16] = {1};
 	struct env *e = *state;
 
 	env_open(e, DB_CREATE);
@@ -181,16 +134,15 @@ static void test_file_limit(void **state)
 	for (int64_t limit = 300000; limit < 4000000; limit = limit * 2 + 777)
 		in_child(with_file_limit, e, limit);
 	env_open(e, 0);
-	int64_t n = turns(e, user);
+	int64_t n = turns(e);
 	assert_true(n > 20);
-	env_ok(e, one_turn(e->d, user, n + 1)); /* room again: goes on */
+	env_ok(e, turns_one(e->d, n + 1)); /* room again: goes on */
 	env_ok(e, db_scan(e->d));
 }
 
 /* A real full disk: ENOSPC. Needs root for the tmpfs. */
 static void test_disk_full(void **state)
 {
-	static const uint8_t user[16] = {1};
 	struct env *e = *state;
 
 	if (mount("none", e->folder, "tmpfs", MS_NODEV | MS_NOSUID, "size=2m,mode=0700") != 0) {
@@ -200,8 +152,8 @@ static void test_disk_full(void **state)
 	env_open(e, DB_CREATE);
 	fill_up(e);
 	assert_int_equal(mount("none", e->folder, "tmpfs", MS_REMOUNT, "size=8m"), 0);
-	int64_t n = turns(e, user);
-	env_ok(e, one_turn(e->d, user, n + 1));
+	int64_t n = turns(e);
+	env_ok(e, turns_one(e->d, n + 1));
 	env_ok(e, db_scan(e->d));
 }
 
