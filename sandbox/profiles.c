@@ -113,7 +113,6 @@ static const struct profile_call calls[] = {
     {"newfstatat", WIDE, &always, "how large is a file? as Debian 12 asks"},
     {"fstat", ENGINE | TOKEN, &always, "how large is a file? as Debian 13 asks"},
     {CALL("access", "faccessat"), ENGINE, &always, "is the journal there?"},
-    {CALL("readlink", "readlinkat"), ENGINE, &always, "the store's path may lead over a link"},
     {CALL("unlink", "unlinkat"), ENGINE | KEYADM, &always, "the journal's end; a lock file"},
 #ifdef __x86_64__
     {"unlinkat", ENGINE, &always, "a half-made proof"},

@@ -19,6 +19,7 @@
 #include "db/db_idem.h"
 #include "db/db_meta.h"
 #include "policy/text.h"
+#include "sandbox/sandbox.h"
 
 #define KEYS_FILE "klero.keys"
 #define NEW_FILE  "klero.new" /* setup's word that the store is still to be made */
@@ -122,6 +123,23 @@ void boot_warm_up(struct engine *e)
 	tzset();
 }
 
+void boot_enter(struct engine *e)
+{
+	struct sandbox_path folder = {e->conf.store, true};
+	char *real = realpath(e->conf.store, NULL);
+
+	/* without links, so that nothing needs to follow one inside */
+	if (real == NULL || strlen(real) >= sizeof e->conf.store)
+		fatal("%s: %s", e->conf.store, strerror(errno));
+	snprintf(e->conf.store, sizeof e->conf.store, "%s", real);
+	free(real);
+	if (e->conf.id.drop)
+		memcpy(e->conf.id.root, e->conf.store, sizeof e->conf.id.root);
+	start_sandbox(ROLE_ENGINE, &e->conf.id, &folder, 1, 0);
+	if (e->conf.id.drop)
+		snprintf(e->conf.store, sizeof e->conf.store, "/");
+}
+
 /* The whole file, terminated; fatal when it cannot be read. */
 static void read_keys(const char *path, char text[KEYS_MAX])
 {
@@ -129,11 +147,12 @@ static void read_keys(const char *path, char text[KEYS_MAX])
 	ssize_t n;
 
 	if (fd < 0)
-		fatal("%s: %s: run 'kleroctl setup', or restore the backup", path, strerror(errno));
+		fatal("%s: %s: run 'kleroctl setup', or restore the backup", KEYS_FILE,
+		    strerror(errno));
 	n = read(fd, text, KEYS_MAX - 1);
 	close(fd);
 	if (n <= 0)
-		fatal("%s: cannot be read: restore it from the backup", path);
+		fatal("%s: cannot be read: restore it from the backup", KEYS_FILE);
 	text[n] = '\0';
 }
 
@@ -149,18 +168,18 @@ static char *line_of(char *text, const char *word)
 	return p == NULL ? NULL : p + strlen(word);
 }
 
-static void parse_keys(const char *path, char *text, uint8_t appliance[16], char **sealed)
+static void parse_keys(char *text, uint8_t appliance[16], char **sealed)
 {
 	char *id = line_of(text, "appliance "), *key = line_of(text, "dbkey ");
 
 	if (id == NULL || key == NULL)
 		fatal("%s: the lines 'appliance' and 'dbkey' are missing: restore it from the "
 		      "backup",
-		    path);
+		    KEYS_FILE);
 	id[strcspn(id, "\n")] = '\0';
 	key[strcspn(key, "\n")] = '\0';
 	if (text_unhex(appliance, 16, id, strlen(id)) != KE_OK)
-		fatal("%s: the appliance id is malformed: restore it from the backup", path);
+		fatal("%s: the appliance id is malformed: restore it from the backup", KEYS_FILE);
 	*sealed = key;
 }
 
@@ -193,7 +212,7 @@ static void forget_new(const char *folder, const char *path)
 	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir < 0 || unlink(path) != 0 || fsync(dir) != 0)
-		fatal("%s: %s", path, strerror(errno));
+		fatal("%s: %s", NEW_FILE, strerror(errno));
 	close(dir);
 }
 
@@ -210,7 +229,7 @@ void boot_open(struct engine *e, int hsm)
 	snprintf(keys_path, sizeof keys_path, "%s/%s", e->conf.store, KEYS_FILE);
 	snprintf(new_path, sizeof new_path, "%s/%s", e->conf.store, NEW_FILE);
 	read_keys(keys_path, text);
-	parse_keys(keys_path, text, appliance, &sealed);
+	parse_keys(text, appliance, &sealed);
 	hsm_start(e, hsm, sealed, appliance, key);
 	is_new = access(new_path, F_OK) == 0;
 	r = db_open(&e->db, e->conf.store, key, is_new ? DB_CREATE : 0, why);

@@ -29,6 +29,11 @@ void boot_configure(struct engine *e);
 int boot_wait_hsm(struct boot_peers *peers);
 /* Tables, buffers, libcrypto's algorithms: before the sandbox. */
 void boot_warm_up(struct engine *e);
+/*
+ * The sandbox. With users of its own the store's folder becomes the root folder too: Landlock does
+ * not keep anybody from asking which files there are.
+ */
+void boot_enter(struct engine *e);
 /* The store, opened with the key that hsm unseals. */
 void boot_open(struct engine *e, int hsm);
 

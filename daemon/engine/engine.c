@@ -15,7 +15,6 @@
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
 #include "db/db.h"
-#include "sandbox/sandbox.h"
 
 #define TICK_MS 250
 
@@ -81,7 +80,6 @@ int main(void)
 {
 	static struct engine e;
 	static struct boot_peers early;
-	struct sandbox_path paths[] = {{e.conf.store, true}};
 	int hsm;
 
 	start_early(ROLE_ENGINE);
@@ -91,7 +89,7 @@ int main(void)
 	e.base = event_base_new();
 	turn_init(&e);
 	kdf_init(&e);
-	start_sandbox(ROLE_ENGINE, &e.conf.id, paths, 1, 0);
+	boot_enter(&e);
 	boot_open(&e, hsm);
 	proof_start(&e, e.conf.store);
 	start_loop(&e, &early);

@@ -82,7 +82,7 @@ static int make_engine(
 	struct rconf_engine *engine = &s->conf.engine;
 
 	(void)child;
-	engine->id.root[0] = '\0'; /* it keeps the store folder, by Landlock */
+	engine->id.root[0] = '\0'; /* its own is the store's folder, which it must find first */
 	memcpy(engine->store, c->store, sizeof engine->store);
 	memcpy(engine->host, c->host, sizeof engine->host);
 	memcpy(engine->currencies, c->currencies, sizeof engine->currencies);
