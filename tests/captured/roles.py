@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent / "escape"))
 import walk  # noqa: E402
 
 MAGIC = b"a deliberate hole"
-WHO, CALL, READ, WRITE, HEAP, ASK = range(6)
+WHO, CALL, READ, WRITE, HEAP, ASK, FLOOD = range(7)
 WAIT = 20
 
 # x86_64; what a test calls by name
@@ -92,6 +92,11 @@ class Captured:
         if n <= 0:
             return n
         return struct.unpack("<H", out[2:4])[0], out[16:n]
+
+    def flood(self, fd, type_, body, times):
+        """Sends a message that often without taking an answer; how many were taken from it."""
+        packet = struct.pack("<HHIQ", 1, type_, len(body), 7) + body
+        return self._ask(FLOOD, 0, [fd, len(packet), times], data=packet)[0]
 
     def read(self, address, n):
         return self._ask(READ, 0, [address], want=n)[1]

@@ -8,7 +8,6 @@
  * comes a descriptor that the answer is written to. The role itself sees a watchdog's ping instead.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,10 +19,11 @@
 #include "daemon/msg/msg.h"
 #include "daemon/msg/wire.h"
 
-#define MAGIC   "a deliberate hole"
-#define SCRATCH 65536
+#define MAGIC     "a deliberate hole"
+#define SCRATCH   65536
+#define ASK_TRIES 20000000L
 
-enum op { OP_WHO, OP_CALL, OP_READ, OP_WRITE, OP_HEAP, OP_ASK };
+enum op { OP_WHO, OP_CALL, OP_READ, OP_WRITE, OP_HEAP, OP_ASK, OP_FLOOD };
 
 struct command {
 	uint32_t op;
@@ -102,16 +102,31 @@ static long ask(int fd, size_t n)
 {
 	struct iovec v = {hole.scratch, n};
 	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 	ssize_t got = sendmsg(fd, &m, MSG_NOSIGNAL);
 
-	if (got < 0 || n == 0)
-		return got < 0 ? -errno : 0;
-	if (poll(&p, 1, 5000) != 1)
-		return -ETIMEDOUT;
+	if (got < 0)
+		return -errno;
 	v.iov_len = SCRATCH;
-	got = __real_recvmsg(fd, &m, MSG_DONTWAIT);
+	/* not every role may poll */
+	for (long tries = 0; tries < ASK_TRIES; tries++) {
+		got = __real_recvmsg(fd, &m, MSG_DONTWAIT);
+		if (got >= 0 || errno != EAGAIN)
+			break;
+	}
 	return got < 0 ? -errno : got;
+}
+
+/* Sends the same again and again, without looking at an answer. */
+static long flood(int fd, size_t n, long times)
+{
+	struct iovec v = {hole.scratch, n};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+	long sent = 0;
+
+	while (times-- > 0)
+		if (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			sent++;
+	return sent;
 }
 
 static long act(const struct command *c)
@@ -136,6 +151,8 @@ static long act(const struct command *c)
 		return heap();
 	case OP_ASK:
 		return ask((int)c->arg[0], c->arg[1]);
+	case OP_FLOOD:
+		return flood((int)c->arg[0], c->arg[1], (long)c->arg[2]);
 	}
 	return -EINVAL;
 }

@@ -8,6 +8,7 @@ The words before each check are the cell of the table that it belongs to. The ca
 in every role are tried one by one in tests/escape/escape.py.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -18,6 +19,7 @@ import shutil
 import struct
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -188,24 +190,22 @@ class Lab:
         """It asks for signatures and takes no answer: the other net must still get its own."""
         held = self.take("net.0")
         fd = self.channel(held, "tlskey")[0]
-        packet = struct.pack("<HHIQ", 1, TYPES["TLS_SIGN"], 130, 9) + SPACES + bytes(32)
-        try:
-            for _ in range(4000):
-                if held.call("write", fd, packet, len(packet)) < 0:
-                    time.sleep(0.001)
-        except (Dead, OSError):
-            pass
-        tlskey = [h.pid for h in self.held.values() if h.name.startswith("tlskey")]
-        state = pathlib.Path(f"/proc/{tlskey[0]}/wchan")
-        time.sleep(0.5)
-        alive = tlskey == self.a.roles()["tlskey"]
-        self.say(alive and self.handshakes(), f"net, not other net processes: tlskey serves the others while one takes no answers{state.name and ''}")
+        busy = threading.Thread(target=self.flood_with, args=(held, fd))
+        busy.start()
+        before = self.a.roles()["tlskey"]
+        good = self.handshakes()
+        busy.join()
+        self.say(good and before == self.a.roles()["tlskey"],
+                 "net, not other net processes: tlskey serves the others while one takes no answers")
+        self.say("net 0 broke the protocol" in self.a.log(), "net, not other net processes: and that one loses its channel")
+
+    @staticmethod
+    def flood_with(held, fd):
+        with contextlib.suppress(Dead):
+            held.flood(fd, TYPES["TLS_SIGN"], SPACES + bytes(32), 20_000_000)
 
     def handshakes(self):
-        for _ in range(8):
-            if not self.serves():
-                return False
-        return True
+        return all(self.serves() for _ in range(20))
 
     def shut_out(self):
         held = self.take("net.0")
@@ -214,7 +214,7 @@ class Lab:
             n = min(32768, last - at)
             table = bytearray(held.read(at, n))
             for slot in range(64 if at == first else 0, n, 16):
-                table[slot + 8:slot + 16] = struct.pack("<II", 0xffffffff, 0x7fffffff)
+                table[slot + 8:slot + 16] = struct.pack("<II", 0xffffffff, int(time.monotonic()) + 600)
             held.write(at, bytes(table))
         c = self.a.client()
         self.say(c.get("/api/v1/raffles").status == 429, "net, gets: it can shut out clients by the shared limits")
@@ -230,16 +230,14 @@ class Lab:
         self.deadly("tlskey, no files", "tlskey.0", "read", 3, b"", 0)
 
     def engine(self):
-        store = str((self.a.dir / "store").resolve())
-        db = f"{store}/klero.db\0".encode()
-        self.answers("engine, gets the database", "engine.0", lambda r: r >= 0, "openat", AT_FDCWD, db, O_RDWR)
-        for path in ("/etc/passwd", str(self.a.dir / "keys.pin"), str(self.a.dir / "tokens"), "/proc/self/mem", "/"):
+        self.answers("engine, gets the database", "engine.0", lambda r: r >= 0, "openat", AT_FDCWD, b"/klero.db\0", O_RDWR)
+        for path in ("/etc/passwd", str(self.a.dir / "keys.pin"), str(self.a.dir / "tokens"), "/proc/self/mem"):
             self.answers("engine, no other file", "engine.0", lambda r: r in (EACCES, ENOENT), "openat", AT_FDCWD, path.encode() + b"\0", O_RDONLY)
         self.answers("engine, no other file", "engine.0", lambda r: r in (EACCES, ENOENT), "openat", AT_FDCWD, b"/tmp/klero-captured\0", O_RDWR | O_CREAT, 0o600)
         for path in ("/etc/passwd", "/root", "/proc/1"):
             self.answers("engine, no other file", "engine.0", lambda r: r < 0, "newfstatat", AT_FDCWD, path.encode() + b"\0", bytes(256), 0)
         self.answers("engine, no other file", "engine.0", lambda r: r < 0, "openat", AT_FDCWD, b"/etc\0", O_PATH)
-        self.answers("engine, no other file", "engine.0", lambda r: r < 0, "readlink", b"/proc/1/exe\0", bytes(256), 256)
+        self.deadly("engine, no other file", "engine.0", "readlink", b"/proc/1/exe\0", bytes(256), 256)
         self.deadly("engine, no network", "engine.0", "socket", 1, 1, 0)
         held = self.take("engine.0")
         fd = self.channel(held, "hsm")[0]

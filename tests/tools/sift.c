@@ -255,6 +255,20 @@ static void hide_vdso(const struct tracee *t)
 
 /* --- the filters --- */
 
+/* Of a process that has not exec'd since it was forked: what the kernel calls it. */
+static void name_of(struct tracee *t)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)t->pid);
+	f = fopen(path, "re");
+	if (f == NULL || fscanf(f, "%31s", t->name) != 1)
+		snprintf(t->name, sizeof t->name, "?");
+	if (f != NULL)
+		fclose(f);
+}
+
 static void write_filter(struct tracee *t, uint64_t at)
 {
 	struct sock_fprog prog;
@@ -270,6 +284,8 @@ static void write_filter(struct tracee *t, uint64_t at)
 	if (prog.len > BPF_MAXINSNS)
 		return;
 	peek(t->pid, from, code, prog.len * sizeof code[0]);
+	if (t->name[0] == '\0')
+		name_of(t);
 	f = fopen(sift.filters, "ae");
 	if (f == NULL)
 		die(sift.filters);
