@@ -136,6 +136,25 @@ static bool answer(struct server *s, struct serve_peer *p)
 	return !last;
 }
 
+/* Would an answer go out at once? Who takes none is not read from, and holds up nobody else. */
+static bool has_room(const struct serve_peer *p)
+{
+	struct pollfd room = {.fd = p->fd, .events = POLLOUT};
+
+	return poll(&room, 1, 0) != 0;
+}
+
+/* A peer that poll has named; false when it is time to leave. */
+static bool attend(struct server *s, struct serve_peer *p)
+{
+	if (p->full) {
+		p->full = false; /* it has taken an answer: its questions come with the next poll */
+		return true;
+	}
+	p->full = !has_room(p);
+	return p->full || answer(s, p);
+}
+
 void serve(enum role self, serve_handler *handler, void *ctx)
 {
 	struct server *s = calloc(1, sizeof *s);
@@ -151,7 +170,8 @@ void serve(enum role self, serve_handler *handler, void *ctx)
 	for (;;) {
 		pfd[0] = (struct pollfd){.fd = MSG_CTL_FD, .events = POLLIN};
 		for (size_t i = 0; i < SERVE_PEERS; i++)
-			pfd[i + 1] = (struct pollfd){.fd = s->peers[i].fd, .events = POLLIN};
+			pfd[i + 1] = (struct pollfd){
+			    .fd = s->peers[i].fd, .events = s->peers[i].full ? POLLOUT : POLLIN};
 		if (poll(pfd, 1 + SERVE_PEERS, -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -163,7 +183,7 @@ void serve(enum role self, serve_handler *handler, void *ctx)
 			continue; /* it may have replaced what was polled */
 		}
 		for (size_t i = 0; i < SERVE_PEERS; i++)
-			if (pfd[i + 1].revents != 0 && !answer(s, &s->peers[i]))
+			if (pfd[i + 1].revents != 0 && !attend(s, &s->peers[i]))
 				goto out;
 	}
 out:

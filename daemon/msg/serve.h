@@ -14,7 +14,8 @@
 #define SERVE_PEERS 16
 
 struct serve_peer {
-	int fd; /* -1: free */
+	int fd;    /* -1: free */
+	bool full; /* it does not take its answers: not read from until it does */
 	struct start_peer who;
 	uint32_t uses; /* the handlers' own, for once-per-channel rules; 0 for a fresh channel */
 };

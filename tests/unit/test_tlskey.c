@@ -2,6 +2,7 @@
  * klerod-hsm in the role tlskey as it runs: it signs TLS 1.3 server CertificateVerify inputs under
  * the certificate's key, and nothing else.
  */
+#include <poll.h>
 #include <sodium.h>
 
 #include "policy/p256.h"
@@ -80,6 +81,38 @@ static void test_tls_refusals(void **state)
 	stop_role(&p);
 }
 
+/* A net that asks and takes no answer starves alone: the other one is served. */
+static void test_unread_answers(void **state)
+{
+	static struct peer greedy, other;
+	struct pollfd room = {.events = POLLOUT};
+	uint8_t in[256];
+	size_t n = tls_input(in, 32), asked = 0;
+
+	(void)state;
+	start_role(&greedy, ROLE_TLSKEY);
+	other = greedy;
+	other.fd = -1;
+	connect_as(&other, ROLE_NET, 1);
+	in[0] = 'x'; /* refused, which is quick */
+	assert_int_equal(fcntl(greedy.fd, F_SETFL, O_NONBLOCK), 0);
+	room.fd = greedy.fd;
+	while (poll(&room, 1, 300) == 1)
+		while (msg_send(greedy.fd, MSG_TLS_SIGN, 1, in, n, -1) == KE_OK)
+			asked++;
+	assert_int_equal(ask(&other, MSG_TLS_SIGN, in, n), KE_DENIED);
+	/* and it is served too, once it reads */
+	assert_int_equal(fcntl(greedy.fd, F_SETFL, 0), 0);
+	for (; asked > 0; asked--) {
+		struct msg m;
+
+		assert_int_equal(
+		    msg_recv(greedy.fd, ROLE_NET, ROLE_TLSKEY, RUN, greedy.buf, &m), KE_OK);
+	}
+	close(other.fd);
+	stop_role(&greedy);
+}
+
 /* --- */
 
 int main(void)
@@ -87,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_tls_sign),
 	    cmocka_unit_test(test_tls_refusals),
+	    cmocka_unit_test(test_unread_answers),
 	};
 
 	return cmocka_run_group_tests(tests, peer_setup, peer_teardown);
