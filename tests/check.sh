@@ -161,6 +161,11 @@ suite_escape() {
 	done
 }
 
+# Each role spoken to as each of its peers.
+suite_captured() {
+	tap captured tests/captured/peers.sh "$base/out"
+}
+
 # A copy that any user may read, for the tests as an ordinary user.
 lend() {
 	mkdir -p "$work/user/home"
@@ -210,7 +215,7 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape captured system crash sanitized demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

@@ -104,7 +104,7 @@ class Target:
 def report(kind, tally, failed, words):
     """The row of the attack table, when somebody asks for it."""
     if os.environ.get("KLERO_ATTACK"):
-        row = {"name": "Fuzzing", "tried": f"libFuzzer with ASan and UBSan, {len(tally)} targets ({kind})",
+        row = {"name": "fuzzing", "tried": f"libFuzzer with ASan and UBSan, {len(tally)} targets ({kind})",
                "count": sum(t["runs"] for t in tally.values()), "unit": "inputs", "failed": failed, "detail": words}
         (pathlib.Path(os.environ["KLERO_ATTACK"]) / "fuzz.json").write_text(json.dumps(row) + "\n")
 

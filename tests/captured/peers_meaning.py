@@ -1,0 +1,253 @@
+"""What a captured engine asks of hsm, and what a captured net tells engine, is held against its
+meaning: hsm keeps its once-only rules, and no lie of net's becomes another user's action. After a
+whole raffle between the real ones, whose messages are known to be good and are changed here."""
+
+import base64
+import json
+import os
+import struct
+
+from peers_lab import Breach
+from peers_office import UUID, uuid
+
+def result(body):
+    return struct.unpack_from("<i", body)[0]
+
+
+# --- hsm, with engine captured ---
+
+class CapturedEngine:
+    def __init__(self, suite, office):
+        self.suite, self.office = suite, office
+        self.channel = office.hsm.peer("engine", 1)
+
+    def ask(self, name, body):
+        """The answer's body, empty when engine was blamed for the question."""
+        self.suite.messages += 1
+        if self.channel.closed:
+            self.channel = self.office.hsm.peer("engine", 1)
+        try:
+            return self.channel.ask(name, body)
+        except Breach:
+            if self.channel.closed and self.office.hsm.ping():
+                return b""
+            raise
+
+    def good(self, name, body):
+        answer = self.ask(name, body)
+        if not answer or result(answer):
+            raise Breach(f"hsm refuses a good {name}: {answer.hex()}")
+        return answer
+
+    def refused(self, name, body, what):
+        answer = self.ask(name, body)
+        if answer and result(answer) == 0:
+            raise Breach(f"hsm does {name} for {what}")
+
+    def flips(self, name, body, positions):
+        """The positions at which a changed byte is still accepted."""
+        out = []
+        for i in positions:
+            changed = bytearray(body)
+            changed[i] ^= self.suite.rng.randrange(1, 256)
+            answer = self.ask(name, bytes(changed))
+            if answer and result(answer) == 0:
+                out.append(i)
+        return out
+
+
+def database_key(e, sample):
+    e.good("MSG_HSM_OPEN_DBKEY", sample)
+    e.refused("MSG_HSM_OPEN_DBKEY", sample, "the second time on one channel")
+    for i in e.suite.some(range(len(sample)), 20):
+        e.channel.close()
+        if e.flips("MSG_HSM_OPEN_DBKEY", sample, [i]):
+            raise Breach(f"hsm opens a database key with byte {i} changed")
+    e.channel.close()
+
+
+def seeds(e, reveal, other_seed):
+    """One reveal for one draw; a sealed seed is good for its own raffle and nothing else."""
+    once = e.good("MSG_HSM_REVEAL_SEED", reveal)
+    if e.good("MSG_HSM_REVEAL_SEED", reveal) != once:
+        raise Breach("the same reveal gives another seed")
+    accepted = e.flips("MSG_HSM_REVEAL_SEED", reveal, range(len(reveal)))
+    if accepted:
+        raise Breach(f"hsm reveals with bytes {accepted} changed")
+    raffle, commit, blob = os.urandom(16), other_seed[4:36], other_seed[68:]
+    draw = reveal[48:len(reveal) - len(reveal_blob(reveal))]
+    e.good("MSG_HSM_REVEAL_SEED", reveal_of(reveal, other_seed))
+    e.refused("MSG_HSM_REVEAL_SEED", raffle + commit + draw + blob, "another raffle")
+    e.refused("MSG_HSM_REVEAL_SEED", reveal[:48] + draw + blob, "the seed of another raffle")
+    dbkey = e.office.samples["MSG_HSM_OPEN_DBKEY"][0][:-16]
+    e.refused("MSG_HSM_REVEAL_SEED", reveal[:48] + draw + dbkey, "the database key")
+    e.channel.close()
+    e.refused("MSG_HSM_OPEN_DBKEY", blob + e.office.samples["MSG_HSM_OPEN_DBKEY"][0][-16:], "a seed")
+
+
+def reveal_blob(reveal):
+    """The sealed seed behind raffle, commitment, tickets, root, aggregate and entropy."""
+    return reveal[122 + struct.unpack_from("<H", reveal, 120)[0]:]
+
+
+def reveal_of(reveal, made):
+    """The first reveal of a seed that was made for the raffle of 16 zero bytes."""
+    return bytes(16) + made[4:36] + reveal[48:len(reveal) - len(reveal_blob(reveal))] + made[68:]
+
+
+def records(e, sign):
+    """The very same record gives the very same signature; only its time may be another."""
+    once = e.good("MSG_HSM_SIGN_DRAW1", sign)
+    if e.good("MSG_HSM_SIGN_DRAW1", sign) != once:
+        raise Breach("the same record gives another signature")
+    accepted = e.flips("MSG_HSM_SIGN_DRAW1", sign, range(len(sign)))
+    if accepted and accepted[-1] - accepted[0] > 7:
+        raise Breach(f"hsm signs a record with bytes {accepted} changed")
+
+
+def tokens(e, session, refresh):
+    now = bytearray(session)
+    for seconds in (-400, 400, 1 << 40, -(1 << 40)):
+        at, = struct.unpack_from("<Q", session, 37)
+        struct.pack_into("<Q", now, 37, (at + seconds) % (1 << 64))
+        e.refused("MSG_HSM_SESSION", bytes(now), f"{seconds} s from now")
+    for roles in (0x10, 0x80, 0xff):
+        e.refused("MSG_HSM_SESSION", session[:32] + bytes([roles]) + session[33:], "roles that are none")
+    e.good("MSG_HSM_REFRESH", refresh)
+    accepted = e.flips("MSG_HSM_REFRESH", refresh, range(2, len(refresh)))
+    if accepted:
+        raise Breach(f"hsm knows a refresh token with bytes {accepted} changed")
+
+
+def hsm(suite, office):
+    suite.walked = office.walk()
+    kept, e = office.samples, CapturedEngine(suite, office)
+    database_key(e, kept["MSG_HSM_OPEN_DBKEY"][0])
+    seeds(e, kept["MSG_HSM_REVEAL_SEED"][0], e.good("MSG_HSM_NEW_SEED", bytes(16)))
+    records(e, kept["MSG_HSM_SIGN_DRAW1"][0])
+    tokens(e, kept["MSG_HSM_SESSION"][-1], kept["MSG_HSM_REFRESH"][0])
+    if not office.hsm.ping():
+        raise Breach("hsm has ended")
+
+
+# --- engine, with net captured ---
+
+def part(text_part):
+    return json.loads(base64.urlsafe_b64decode(text_part + b"=" * (-len(text_part) % 4)))
+
+
+def sealed(value):
+    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).rstrip(b"=")
+
+
+def forged(suite, ours, theirs):
+    """Tokens that nobody has signed, each near to a real one."""
+    header, claims, signature = theirs.split(b".")
+    mine = ours.split(b".")
+    changed = bytearray(signature)
+    changed[suite.rng.randrange(len(changed) - 1)] ^= 1
+    yield header + b"." + claims + b"." + bytes(changed)
+    yield header + b"." + claims + b"." + mine[2]
+    yield header + b"." + claims + b"."
+    yield sealed({"alg": "none"}) + b"." + claims + b"."
+    yield sealed({**part(header), "kid": "token-v000002"}) + b"." + claims + b"." + signature
+    yield header + b"." + sealed({**part(mine[1]), "roles": ["user", "admin"]}) + b"." + mine[2]
+    yield header + b"." + sealed({**part(mine[1]), "sub": part(claims)["sub"]}) + b"." + mine[2]
+    yield theirs + b"."
+    yield theirs[:-1]
+
+
+class CapturedNet:
+    def __init__(self, suite, office):
+        self.suite, self.office = suite, office
+        self.admin, self.ada, self.bob, self.drawn, self.open = suite.walked
+        self.bobs = {}
+
+    def tell(self, body):
+        """The status, None when net was blamed."""
+        self.suite.messages += 1
+        if self.office.net.closed:
+            self.office.net = self.office.engine.peer("net")
+        got = self.office.raw(body)
+        if got is not None and got[0] == 500:
+            raise Breach(f"engine knows no answer: {got}")
+        if got is not None and any(i in got[1] for i in self.bobs.get("tickets", ())):
+            raise Breach(f"bob's tickets in an answer to somebody else: {got[1][:300]}")
+        return got and got[0]
+
+    def picture(self):
+        """What belongs to bob and to the house, as they see it."""
+        o, out = self.office, {}
+        if o.net.closed:
+            o.net = o.engine.peer("net")
+        for name, values in (("wallet", {}), ("wallet_entries", {}), ("me_get", {}), ("auth_me", {}),
+                             ("raffle_tickets", {"id": self.drawn}), ("raffle_tickets", {"id": self.open})):
+            out[name, *values.values()] = o.want(200, name, self.bob, **values)
+        for state in (1, 2):
+            out["deposits", state] = o.want(200, "deposits", self.admin, state=state)
+        for raffle in (self.drawn, self.open):
+            r = o.want(200, "raffle_get", id=raffle)
+            out["raffle", raffle] = {k: r[k] for k in ("state", "seed_commit")}
+        return out
+
+    def login_again(self):
+        if self.office.net.closed:
+            self.office.net = self.office.engine.peer("net")
+        self.ada = self.office.login(b"ada@b.c")
+
+    def bodies(self, route, token):
+        """Right and wrong ones, about what belongs to bob."""
+        ids = (self.open, self.drawn, self.bobs["user"], self.bobs["deposit"])
+        for one in ids if any(kind == UUID for _, kind, *_ in route.fields) else ids[:1]:
+            for idem in (b"buy1", b""):
+                body = route.body(route.any((one,)), token, idem, if_match=1)
+                yield body
+            for other in self.suite.some(range(len(self.office.routes) + 1), 3):
+                yield struct.pack("<H", other) + body[2:]
+            changed = bytearray(body)
+            changed[self.suite.rng.randrange(2, len(changed))] ^= self.suite.rng.randrange(1, 256)
+            yield bytes(changed)
+
+    def lie(self):
+        """Nobody, and tokens that are none, get nothing that needs somebody."""
+        false = [b""] + list(forged(self.suite, self.ada, self.admin)) + list(forged(self.suite, self.ada, self.bob))
+        for route in self.office.routes.values():
+            for token in self.suite.some(false, 4):
+                status = self.tell(route.body(route.any((self.open,)), token, b"k"))
+                if route.who and status != 401:
+                    raise Breach(f"{route.name} answers {status} to a token that is none")
+            if route.who & 1 == 0 and route.who:
+                status = self.tell(route.body(route.any((self.open,)), self.ada, b"k"))
+                if status != 403:
+                    raise Breach(f"{route.name} answers {status} to a mere user")
+
+    def meddle(self):
+        """ada's own token, and whatever net can say beside it."""
+        for route in self.office.routes.values():
+            for body in self.bodies(route, self.ada):
+                self.tell(body)
+            if route.name in ("logout", "auth_me"):
+                self.login_again()
+
+    def run(self):
+        o = self.office
+        before = self.picture()
+        public = json.dumps(o.want(200, "raffle_get", id=self.drawn))  # the winners are
+        tickets = [t["id"] for t in before["raffle_tickets", self.drawn]["items"]]
+        self.bobs = {"tickets": [t.encode() for t in tickets if t not in public],
+                     "user": uuid(before["auth_me",]["user_id"]),
+                     "deposit": uuid(o.want(202, "deposit", self.bob, b"later", money=(5, b"EUR"), provider=0)["id"])}
+        before = self.picture()
+        self.lie()
+        self.meddle()
+        self.bobs.pop("tickets")
+        after = self.picture()
+        for key in before:
+            if before[key] != after[key]:
+                raise Breach(f"{key[0]}: {before[key]} became {after[key]}")
+        if o.want(200, "deposits", self.admin, state=0)["items"][-1]["id"].replace("-", "") != self.bobs["deposit"].hex():
+            raise Breach("bob's deposit is pending no more")
+
+
+def net(suite, office):
+    CapturedNet(suite, office).run()
