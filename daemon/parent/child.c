@@ -25,6 +25,8 @@
 #define BACKOFF_MS       100
 #define BACKOFF_MAX_MS   30000
 #define BACKOFF_RESET_MS 60000 /* a role that has served for so long begins anew */
+/* A channel is blamed once, and few were open to those that are gone: more is noise. */
+#define STALE_BLAMES 64
 
 static void add(struct parent *p, enum role role, uint32_t count)
 {
@@ -92,8 +94,9 @@ static int spawn(struct parent *p, struct child *c)
 	}
 	c->life++;
 	c->log = log[0];
-	c->line_len = 0;
+	c->stale = 0;
 	c->spoke = false;
+	logs_begin(c);
 	return KE_OK;
 }
 
@@ -203,6 +206,8 @@ static bool blame(struct parent *p, struct child *c, const struct msg *m)
 	    role_rank(c->role) <= role_rank(peer->role) || who.life > peer->life)
 		return false;
 	if (who.life < peer->life) {
+		if (++c->stale > STALE_BLAMES)
+			return false;
 		logs_say(p, LOGL_INFO, "%s blames %s.%u, which is gone", role_word(c->role),
 		    role_word(peer->role), peer->index);
 		return true;
@@ -227,6 +232,9 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 	if (c->state == CHILD_STARTING || m->type == own->ready)
 		return false;
 	if (m->type == own->pong) {
+		/* one that nobody asked for is the begin of a flood */
+		if (c->state == CHILD_READY && c->deadline_ms == 0)
+			return false;
 		if (c->state == CHILD_READY)
 			c->deadline_ms = 0;
 		return true;

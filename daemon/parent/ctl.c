@@ -23,10 +23,13 @@ static int address(const struct parent *p, struct sockaddr_un *sun)
 	return KE_OK;
 }
 
-/* A socket file that a dead klerod has left behind is taken away; a live one is respected. */
+/*
+ * A socket file that a dead klerod has left behind is taken away; a live one is respected, also
+ * when it is too busy to answer (EAGAIN).
+ */
 static int clear(int fd, const struct sockaddr_un *sun)
 {
-	if (connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0)
+	if (connect(fd, (const struct sockaddr *)sun, sizeof *sun) == 0 || errno == EAGAIN)
 		return KE_EXISTS;
 	if (errno == ENOENT)
 		return KE_OK;
@@ -35,7 +38,7 @@ static int clear(int fd, const struct sockaddr_un *sun)
 
 int ctl_open(struct parent *p, char *why, size_t whylen)
 {
-	int r = KE_IO, probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int r = KE_IO, probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un sun;
 	mode_t mask;
 

@@ -11,6 +11,10 @@
 
 #include "policy/text.h"
 
+/* What one role may write: so much at once, and in the long run so many bytes a second. */
+#define LOGS_BURST ((size_t)256 << 10)
+#define LOGS_RATE  8192
+
 static const char *const words[] = {"debug", "info", "warn", "error", "security"};
 
 /* How a line ends that standard error gets too: the reason why the start failed. */
@@ -71,15 +75,54 @@ static const char *grave(const char *line)
 	return NULL;
 }
 
+void logs_begin(struct child *c)
+{
+	c->line_len = 0;
+	c->log_ms = parent_now();
+	c->log_left = LOGS_BURST;
+	c->log_dropped = 0;
+}
+
+/* Whoever captures a role must not fill the disk with its log. */
+static bool may_say(struct child *c, size_t n)
+{
+	int64_t now = parent_now(), more = (now - c->log_ms) * LOGS_RATE / 1000;
+
+	if (more > 0) {
+		c->log_left += (size_t)more;
+		c->log_ms = now;
+	}
+	if (c->log_left > LOGS_BURST)
+		c->log_left = LOGS_BURST;
+	if (c->log_left < n) {
+		c->log_dropped++;
+		return false;
+	}
+	c->log_left -= n;
+	return true;
+}
+
+static void say_dropped(struct parent *p, struct child *c)
+{
+	if (c->log_dropped > 0)
+		logs_say(p, LOGL_WARN, "%s.%u said too much: %u lines are lost", role_word(c->role),
+		    c->index, c->log_dropped);
+	c->log_dropped = 0;
+}
+
 static void finish_line(struct parent *p, struct child *c)
 {
 	char origin[32];
 	const char *text;
+	size_t n = c->line_len;
 
-	if (c->line_len == 0)
+	if (n == 0)
 		return;
-	c->line[c->line_len] = '\0';
+	c->line[n] = '\0';
 	c->line_len = 0;
+	if (!may_say(c, n))
+		return;
+	say_dropped(p, c);
 	snprintf(origin, sizeof origin, "%s.%u", role_word(c->role), c->index);
 	put(p, origin, c->pid, c->line);
 	text = grave(c->line);
@@ -98,7 +141,7 @@ static void take(struct parent *p, struct child *c, const char *s, size_t n)
 		if (ch == '\n' || c->line_len == sizeof c->line - 1)
 			finish_line(p, c);
 		if (ch != '\n')
-			c->line[c->line_len++] = ch >= ' ' && ch < 0x7f ? ch : '?';
+			c->line[c->line_len++] = (char)(ch >= ' ' && ch < 0x7f ? ch : '?');
 	}
 }
 
@@ -118,6 +161,8 @@ void logs_read(struct parent *p, struct child *c, bool end)
 			break;
 		take(p, c, some, (size_t)n);
 	}
-	if (end)
-		finish_line(p, c);
+	if (!end)
+		return;
+	finish_line(p, c);
+	say_dropped(p, c);
 }

@@ -11,6 +11,9 @@
 void logs_say(struct parent *p, enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A fresh child, with nothing said yet. */
+void logs_begin(struct child *c);
+
 /* Reads what a child has written to its descriptor 2; with end set, also an unfinished line. */
 void logs_read(struct parent *p, struct child *c, bool end);
 

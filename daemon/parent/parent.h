@@ -45,8 +45,12 @@ struct child {
 	int64_t next_ms;     /* next PING, or next start */
 	uint32_t lost;       /* starts without its device, one after the other */
 	bool spoke;          /* an error line of it has reached standard error */
+	uint32_t stale;      /* blames of processes that were gone already */
 	char line[1200];     /* of its log, unfinished */
 	size_t line_len;
+	int64_t log_ms;       /* when log_left was reckoned */
+	size_t log_left;      /* bytes that it may still say */
+	uint32_t log_dropped; /* lines that were too many */
 };
 
 /* When the last deaths of a role were: a ring of as many as the budget allows. */

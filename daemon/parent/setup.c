@@ -182,8 +182,9 @@ static int open_log(struct parent *p, const struct words *w)
 	p->log = STDERR_FILENO;
 	if (p->conf.log_file[0] == '\0')
 		return KE_OK;
+	/* O_NONBLOCK: whoever reads a pipe in its place must not hold parent up */
 	p->log = open(p->conf.log_file,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
 	if (p->log < 0)
 		return wrong(w, KE_IO, p->conf.log_file, strerror(errno));
 	return KE_OK;

@@ -20,7 +20,7 @@ static void say_ready(struct parent *p)
 		struct sockaddr any;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
-	} addr;
+	} addr = {0};
 	char host[INET6_ADDRSTRLEN] = "?";
 	socklen_t len = sizeof addr;
 	char url[96];

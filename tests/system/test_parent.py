@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
 import time
@@ -207,6 +208,28 @@ def test_control_socket_is_for_root_and_its_own_user(appliance):
     path = appliance.dir / "run" / "ctl.sock"
     assert oct(path.stat().st_mode & 0o777) == "0o600"
     assert path.stat().st_uid == 0
+
+
+def test_a_busy_klerod_is_respected(lab):
+    """One that has no time for its clients has neither died nor left its socket behind."""
+    a = lab.make()
+    path = a.dir / "run" / "ctl.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(3)]
+        for s in waiting:
+            s.setblocking(False)
+            try:
+                s.connect(str(path))
+            except BlockingIOError:
+                pass
+        run = subprocess.run([BIN / "klerod", "-c", a.conf], capture_output=True, text=True, timeout=30)
+        for s in waiting:
+            s.close()
+    assert run.returncode == 1 and "another klerod serves" in run.stderr
+    assert path.is_socket()
+    path.unlink()
 
 
 def test_exit_statuses_of_kleroctl(appliance, lab):
