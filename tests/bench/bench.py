@@ -19,6 +19,7 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -261,6 +262,7 @@ def main():
     sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes others").split()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally
     result = json.loads(target.read_text()) if target.exists() else {}
     for name in sections:
         print(f"== {name}", file=sys.stderr)

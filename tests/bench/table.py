@@ -131,8 +131,9 @@ def buy_bars(t, f):
         if peer not in rows:
             continue
         t.add(f"sales against the {peer}", ratio(rows, "klerod", peer), verdict(ratio(rows, "klerod", peer), bar))
-        t.add(f"sales: p99 against the median of the {peer}", median(rows["klerod"], "p99_ms") / median(rows[peer], "p50_ms"),
-              verdict(median(rows["klerod"], "p99_ms") / median(rows[peer], "p50_ms"), most=1))
+        for how, r in (("", rows), (f", all at {f['rate']}/s", f["paced"])):
+            p99 = median(r["klerod"], "p99_ms") / median(r[peer], "p50_ms")
+            t.add(f"sales: p99 against the median of the {peer}{how}", p99, verdict(p99, most=1))
 
 
 def read_bars(t, f):
