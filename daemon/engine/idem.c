@@ -6,11 +6,18 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/raffle.h"
 #include "daemon/msg/log.h"
 #include "db/db_idem.h"
 #include "policy/hash.h"
 
-#define IDEM_FORMAT 1
+/*
+ * Forms of a stored answer. The second is for one that may be too long for its row and cannot
+ * change any more, a drawn raffle: without a body, which is written again from the raffle for a
+ * replay.
+ */
+#define IDEM_WHOLE  1
+#define IDEM_RAFFLE 2
 
 static struct db_idem_key key_of(const struct rq *q)
 {
@@ -57,11 +64,11 @@ static int answer_put(const struct rq *q, uint8_t *buf, size_t cap, size_t *len)
 	if ((a->flags & API_ANS_FILE) != 0)
 		return KE_FULL;
 	wire_out_init(&w, buf, cap);
-	wire_put_u8(&w, IDEM_FORMAT);
+	wire_put_u8(&w, q->again ? IDEM_RAFFLE : IDEM_WHOLE);
 	wire_put_u8(&w, a->type);
 	wire_put_i64(&w, a->version);
 	wire_put_str(&w, a->location, a->location_len);
-	wire_put_raw(&w, a->body, a->body_len);
+	wire_put_raw(&w, a->body, q->again ? 0 : a->body_len);
 	*len = w.len;
 	return w.err;
 }
@@ -70,10 +77,12 @@ static int answer_get(struct rq *q, uint16_t status, const uint8_t *buf, size_t 
 {
 	struct wire_in in;
 	const uint8_t *location;
+	uint8_t format;
 	size_t n;
 
 	wire_in_init(&in, buf, len);
-	if (wire_get_u8(&in) != IDEM_FORMAT)
+	format = wire_get_u8(&in);
+	if (format != IDEM_WHOLE && format != IDEM_RAFFLE)
 		return KE_VERSION;
 	q->ans.status = status;
 	q->ans.type = wire_get_u8(&in);
@@ -87,7 +96,7 @@ static int answer_get(struct rq *q, uint16_t status, const uint8_t *buf, size_t 
 	q->ans.body_len = (size_t)(in.end - in.p);
 	q->ans.body = in.p;
 	q->ans.flags |= API_ANS_REPLAY;
-	return KE_OK;
+	return format == IDEM_RAFFLE ? raffle_answer(q) : KE_OK;
 }
 
 int idem_look(struct rq *q)

@@ -9,12 +9,6 @@
 #include "daemon/msg/log.h"
 #include "policy/bundle.h"
 
-/*
- * Above so many picks an answer that an Idempotency-Key must keep would not fit its row; the list
- * is then left to GET.
- */
-#define PICKS_STORED 400
-
 bool raffle_visible(const struct rq *q, enum raffle_state state)
 {
 	return state != RAFFLE_DRAFT || (q->roles & WHO_ORGANISER) != 0;
@@ -124,10 +118,7 @@ int raffle_answer(struct rq *q)
 		err = raffle_drawn(q, &r, &d);
 	if (err != KE_OK)
 		return err;
-	if (q->keep && d != NULL && d->rec.winners + d->rec.reserves > PICKS_STORED) {
-		free(d);
-		d = NULL;
-	}
+	q->again = d != NULL; /* a drawn raffle stays as it is, and its picks can fill 200 KiB */
 	raffle_put(rq_json(q), &r, d);
 	free(d);
 	q->ans.version = r.version;

@@ -120,6 +120,7 @@ static int write_problem(struct rq *q, enum problem p, const struct problem_fiel
 	q->ans.version = 0;
 	q->ans.location_len = 0;
 	q->ans.flags = 0;
+	q->again = false;
 	return rq_text(q, API_PROBLEM, w->len);
 }
 

@@ -54,7 +54,8 @@ struct rq {
 	int fd;         /* the body as a file, -1 for none; owned */
 	bool secret;    /* the answer holds tokens: wiped wherever it was written */
 	bool saved;     /* its savepoint is open */
-	bool keep;      /* the answer is to be stored under its Idempotency-Key */
+	bool keep;      /* the answer is to be stored under its Idempotency-Key: */
+	bool again;     /* but for its body, which a replay has raffle_answer() write again */
 	char location[64];
 
 	void *

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "db/db_idem.h"
 #include "policy/bundle.h"
 #include "tests/unit/engine_ask.h"
 
@@ -109,6 +110,35 @@ static void sell_and_draw(void **state)
 	expect_ok(at(&a), 200);
 	assert_string_equal(env_get(&env, "server_seed"), seed);
 	assert_string_not_equal(env_get(&env, "reserves"), "");
+	free(id);
+}
+
+/* A replay says what the first answer said, also where that does not fit the store's row. */
+static void many_picks(void **state)
+{
+	char *id = env_raffle(&env, admin, 1, 1100, 1000, 100), *first, key[32];
+	struct ask a;
+
+	(void)state;
+	env_fund(&env, admin, user, 1100);
+	for (int i = 0; i < 11; i++) {
+		snprintf(key, sizeof key, "mp-%d", i);
+		a = buy(user, id, 100, key);
+		expect_ok(at(&a), 201);
+	}
+	a = on_raffle(RT_raffle_close, admin, id);
+	expect_ok(at(&a), 200);
+	a = enter(admin, id);
+	expect_ok(at(&a), 200);
+	a = on_raffle(RT_raffle_draw, admin, id);
+	ask_idem(&a, "mp-draw");
+	expect_ok(at(&a), 200);
+	assert_true(env.len > DB_ANSWER_MAX && (env.ans.flags & API_ANS_REPLAY) == 0);
+	first = strdup(env.json);
+	expect_ok(at(&a), 200);
+	assert_true((env.ans.flags & API_ANS_REPLAY) != 0);
+	assert_string_equal(env.json, first);
+	free(first);
 	free(id);
 }
 
@@ -384,6 +414,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(wrong_orders),
 	    cmocka_unit_test(sell_and_draw),
+	    cmocka_unit_test(many_picks),
 	    cmocka_unit_test(few_tickets),
 	    cmocka_unit_test(together),
 	    cmocka_unit_test(a_key_in_flight),
