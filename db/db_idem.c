@@ -7,7 +7,7 @@
 #include "db/db_sql.h"
 #include "policy/hash.h"
 
-enum { GET, PUT, FINISH, DROP, RECOVER, PURGE };
+enum { GET, PUT, FINISH, DROP, PURGE };
 static const char *const texts[] = {
     [GET] = "SELECT body_hash, status, created_ms, answer FROM idempotency WHERE scope = $1",
     [PUT] = "INSERT INTO idempotency (no, scope, body_hash, status, answer, created_ms)"
@@ -15,7 +15,6 @@ static const char *const texts[] = {
     [FINISH] = "UPDATE idempotency SET status = $3, answer = $4"
 	       " WHERE scope = $1 AND body_hash = $2 AND status = 0",
     [DROP] = "DELETE FROM idempotency WHERE scope = $1 AND status = 0",
-    [RECOVER] = "DELETE FROM idempotency WHERE status = 0",
     /* Rows are in order of time, so the oldest stand first. */
     [PURGE] = "DELETE FROM idempotency WHERE created_ms < $1 AND no IN"
 	      " (SELECT no FROM idempotency ORDER BY no LIMIT $2)",
@@ -118,11 +117,6 @@ int db_idem_drop(struct db *d, const struct db_idem_key *k)
 
 	int r = scope_of(k, scope);
 	return r ? r : db_exec_one(sql_of(d, DROP, scope));
-}
-
-int db_idem_recover(struct db *d, int64_t *n)
-{
-	return db_exec_many(db_sql(d, DB_NOUN_idem, RECOVER), n);
 }
 
 int db_idem_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n)

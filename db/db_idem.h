@@ -35,8 +35,6 @@ int db_idem_get(
 int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem *v) KE_CHECK;
 /* Takes back a row of status 0, so that the request can be tried again; KE_NOTFOUND. */
 int db_idem_drop(struct db *d, const struct db_idem_key *k) KE_CHECK;
-/* Drops every row of status 0: at start nothing is under way. */
-int db_idem_recover(struct db *d, int64_t *n) KE_CHECK;
 /* Deletes at most `most` rows made before `before_ms`. */
 int db_idem_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n) KE_CHECK;
 

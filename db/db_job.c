@@ -9,7 +9,7 @@
 #define COLUMNS        "id, kind, subject, priority, run_at_ms, attempts, state, last_error, updated_ms"
 #define BACKOFF_MAX_MS 3600000
 
-enum { PUT, RUNNING, DUE, START, GET, DONE, RETRY, RECOVER, NEXT, PURGE, LIST };
+enum { PUT, RUNNING, DUE, START, GET, DONE, RETRY, RECOVER, NEXT, PURGE, NEXT_ONES, LAST_ONES };
 /* States: 0 waiting, 1 running, 2 done, 3 failed. */
 static const char *const texts[] = {
     [PUT] = "INSERT INTO jobs (kind, subject, priority, run_at_ms, updated_ms)"
@@ -30,9 +30,13 @@ static const char *const texts[] = {
 	      " updated_ms = $6 WHERE id = $1 AND state = 1",
     [RECOVER] = "UPDATE jobs SET state = 0, updated_ms = $1 WHERE state = 1",
     [NEXT] = "SELECT run_at_ms FROM jobs WHERE state = 0 ORDER BY run_at_ms LIMIT 1",
-    [PURGE] = "DELETE FROM jobs WHERE state = 2 AND updated_ms < $1",
-    [LIST] = "SELECT " COLUMNS " FROM jobs ORDER BY CASE state WHEN 1 THEN 0 WHEN 0 THEN 1 WHEN 3"
-	     " THEN 2 ELSE 3 END, run_at_ms, id LIMIT $1",
+    /* what is done ran when it was last changed */
+    [PURGE] =
+	"DELETE FROM jobs WHERE id IN"
+	" (SELECT id FROM jobs WHERE state = 2 AND run_at_ms < $1 ORDER BY run_at_ms LIMIT $2)",
+    [NEXT_ONES] = "SELECT " COLUMNS " FROM jobs WHERE state = $1 ORDER BY run_at_ms, id LIMIT $2",
+    [LAST_ONES] =
+	"SELECT " COLUMNS " FROM jobs WHERE state = $1 ORDER BY run_at_ms DESC, id DESC LIMIT $2",
 };
 DB_SQL_LIST(job, texts);
 
@@ -174,24 +178,27 @@ int db_job_next(struct db *d, int64_t *run_at_ms)
 	return db_exec_int(sql(d, NEXT), run_at_ms);
 }
 
-int db_job_purge(struct db *d, int64_t before_ms, int64_t *n)
+int db_job_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n)
 {
 	struct db_st *st = sql(d, PURGE);
 
 	db_in_int(st, before_ms);
+	db_in_int(st, most);
 	return db_exec_many(st, n);
 }
 
 struct rows {
 	int (*each)(void *arg, const struct db_job *j);
 	void *arg;
+	int64_t left;
 };
 
 static int one_row(struct db_st *st, void *arg)
 {
-	const struct rows *rs = arg;
+	struct rows *rs = arg;
 	struct db_job j;
 
+	rs->left--;
 	read_row(st, &j);
 	return rs->each(rs->arg, &j);
 }
@@ -199,9 +206,20 @@ static int one_row(struct db_st *st, void *arg)
 int db_job_list(
     struct db *d, int64_t limit, int (*each)(void *arg, const struct db_job *j), void *arg)
 {
-	struct db_st *st = sql(d, LIST);
-	struct rows rs = {each, arg};
+	static const struct {
+		enum db_job_state state;
+		size_t which;
+	} part[] = {{DB_JOB_RUNNING, NEXT_ONES}, {DB_JOB_WAITING, NEXT_ONES},
+	    {DB_JOB_FAILED, LAST_ONES}, {DB_JOB_DONE, LAST_ONES}};
+	struct rows rs = {each, arg, limit};
+	int r = KE_OK;
 
-	db_in_int(st, limit);
-	return db_each(st, one_row, &rs);
+	for (size_t i = 0; !r && rs.left > 0 && i < sizeof part / sizeof part[0]; i++) {
+		struct db_st *st = sql(d, part[i].which);
+
+		db_in_int(st, part[i].state);
+		db_in_int(st, rs.left);
+		r = db_each(st, one_row, &rs);
+	}
+	return r;
 }

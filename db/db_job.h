@@ -49,8 +49,9 @@ int db_job_retry(
 int db_job_recover(struct db *d, int64_t now_ms, int64_t *n) KE_CHECK;
 /* When the next waiting job is due; KE_NOTFOUND. */
 int db_job_next(struct db *d, int64_t *run_at_ms) KE_CHECK;
-/* Deletes done ones last touched before before_ms. */
-int db_job_purge(struct db *d, int64_t before_ms, int64_t *n) KE_CHECK;
+/* Deletes at most `most` that were done before before_ms. */
+int db_job_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n) KE_CHECK;
+/* Running ones, then waiting ones (the next first), failed and done ones (the last first). */
 int db_job_list(struct db *d, int64_t limit, int (*each)(void *arg, const struct db_job *j),
     void *arg) KE_CHECK;
 

@@ -127,6 +127,7 @@ static int book(struct db *d, struct db_account *a, int64_t amount, int64_t tran
 		return r == KE_NOTFOUND || r == KE_STATE ? KE_CONFLICT : r;
 	a->balance = balance;
 	a->last_entry = seq;
+	db_walk_moved(&db_head(d)->walk, a->id, a->currency, amount);
 	return KE_OK;
 }
 

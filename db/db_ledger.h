@@ -82,8 +82,11 @@ struct db_ledger_report {
  * ledger, in memory that grows with it. KE_DAMAGED with words.
  */
 int db_ledger_check(struct db *d, struct db_ledger_report *rep) KE_CHECK;
-/* The cheap part, for /health: the balances of each currency sum to zero. Only rep->accounts is
- * counted. */
-int db_ledger_check_sums(struct db *d, struct db_ledger_report *rep) KE_CHECK;
+/*
+ * The least of it while the store works: do the balances of each currency sum to zero? Looks at
+ * `most` accounts per call; what is booked between calls is followed. KE_AGAIN: there are more;
+ * KE_OK: *whole is the answer, and the next call begins anew.
+ */
+int db_ledger_walk(struct db *d, int64_t most, bool *whole) KE_CHECK;
 
 #endif

@@ -11,18 +11,21 @@
 static_assert(RAFFLE_DRAFT == 0 && RAFFLE_OPEN == 1 && RAFFLE_CLOSED == 2 && RAFFLE_DRAWN == 3,
     "the raffle states are part of the store's format");
 
-#define COLUMNS                                                                                    \
-	"r.no, r.id, r.title, t.description, r.state, r.price, r.currency, r.capacity,"            \
+#define COLUMNS(description)                                                                       \
+	"r.no, r.id, r.title, " description ", r.state, r.price, r.currency, r.capacity,"          \
 	" r.per_person, r.winners, r.reserves, r.sold, r.version, r.created_by, r.created_ms,"     \
 	" r.opened_ms, r.closed_ms, r.drawn_ms, r.seed_commit1, r.seed_commit2, r.seed_blob,"      \
 	" r.entropy, r.entropy_by, r.entropy_ms, r.root, r.aggregate, r.server_seed"
 #define TABLES "raffles r JOIN raffle_texts t ON t.raffle = r.no"
+/* A list shows no description, and does not read them. */
+#define ITEMS "SELECT " COLUMNS("''") " FROM raffles r"
 
 enum {
 	CREATE,
 	CREATE_TEXTS,
 	GET,
-	PAGE,
+	PAGE_PUBLIC,
+	PAGE_STATE,
 	OPEN,
 	CLOSE,
 	ENTROPY,
@@ -39,9 +42,11 @@ static const char *const texts[] = {
 	       " reserves, created_by, created_ms, seeds)"
 	       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     [CREATE_TEXTS] = "INSERT INTO raffle_texts (raffle, description) VALUES ($1, $2)",
-    [GET] = "SELECT " COLUMNS " FROM " TABLES " WHERE r.id = $1",
-    [PAGE] = "SELECT " COLUMNS " FROM " TABLES " WHERE r.id < $1 AND ((1 << r.state) & $2) <> 0"
-	     " ORDER BY r.id DESC LIMIT $3",
+    [GET] = "SELECT " COLUMNS("t.description") " FROM " TABLES " WHERE r.id = $1",
+    [PAGE_PUBLIC] = ITEMS " WHERE r.id < $1 AND r.state >= 1"
+			  " ORDER BY r.id DESC LIMIT $2",
+    [PAGE_STATE] = ITEMS " WHERE r.id < $1 AND r.state = $3"
+			 " ORDER BY r.id DESC LIMIT $2",
     [OPEN] = "UPDATE raffles SET state = 1, version = version + 1, seed_commit1 = $2,"
 	     " seed_commit2 = $3, seed_blob = $4, opened_ms = $5 WHERE id = $1 AND state = 0",
     [CLOSE] = "UPDATE raffles SET state = 2, version = version + 1, root = $2, aggregate = $3,"
@@ -166,14 +171,16 @@ static int page_row(struct db_st *st, void *arg)
 	return pg->each(pg->arg, &r);
 }
 
-int db_raffle_page(struct db *d, unsigned states, const uint8_t *before, int64_t limit,
+int db_raffle_page(struct db *d, int state, const uint8_t *before, int64_t limit,
     int (*each)(void *arg, const struct db_raffle *r), void *arg)
 {
-	struct db_st *st = sql_of(d, PAGE, before ? before : db_id_last);
+	struct db_st *st =
+	    sql_of(d, state < 0 ? PAGE_PUBLIC : PAGE_STATE, before ? before : db_id_last);
 	struct page pg = {each, arg};
 
-	db_in_int(st, states);
 	db_in_int(st, limit);
+	if (state >= 0)
+		db_in_int(st, state);
 	return db_each(st, page_row, &pg);
 }
 

@@ -60,8 +60,12 @@ struct db_sale {
  */
 int db_raffle_create(struct db *d, const struct db_raffle *r) KE_CHECK;
 int db_raffle_get(struct db *d, const uint8_t id[16], struct db_raffle *r) KE_CHECK;
-/* Newest first: ids below `before` (NULL: newest), states a set of bits 1 << RAFFLE_*. */
-int db_raffle_page(struct db *d, unsigned states, const uint8_t *before, int64_t limit,
+/*
+ * Newest first: ids below `before` (NULL: newest) of one RAFFLE_* state, or all but drafts. Without
+ * descriptions.
+ */
+#define DB_RAFFLE_PUBLIC (-1)
+int db_raffle_page(struct db *d, int state, const uint8_t *before, int64_t limit,
     int (*each)(void *arg, const struct db_raffle *r), void *arg) KE_CHECK;
 
 /* Each: KE_STATE when the raffle is not in the state before, KE_NOTFOUND. */

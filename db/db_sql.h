@@ -91,6 +91,20 @@ int db_exec_int(struct db_st *st, int64_t *v) KE_CHECK;
  */
 int db_each(struct db_st *st, int (*row)(struct db_st *st, void *arg), void *arg) KE_CHECK;
 
+/* How far db_ledger_walk() is, and what it has found: the balances of all accounts up to there. */
+#define DB_WALK_CURRENCIES 32
+struct db_walk {
+	int64_t upto; /* id of an account, 0: none yet */
+	bool broken;
+	size_t n;
+	struct {
+		char currency[9];
+		int64_t sum;
+	} c[DB_WALK_CURRENCIES];
+};
+/* A balance has changed: the walk's sums follow when it has been there. */
+void db_walk_moved(struct db_walk *w, int64_t account, const char *currency, int64_t amount);
+
 /*
  * Numbers that the store gives out itself, kept here so that no insert has to ask. They follow
  * turns and savepoints: rolled back together with the rows.
@@ -100,6 +114,7 @@ struct db_head {
 	int64_t account, holder, raffle, idem;
 	int64_t audit;
 	uint8_t audit_hash[32];
+	struct db_walk walk;
 };
 struct db_head *db_head(struct db *d);
 

@@ -8,7 +8,7 @@
 
 #define COLUMNS "id, email, phc, display_name, roles, version, created_ms"
 
-enum { CREATE, BY_ID, BY_EMAIL, PROFILE, ROLES, PHC, COUNT, EXISTS };
+enum { CREATE, BY_ID, BY_EMAIL, PROFILE, ROLES, PHC, ADD, COUNT, EXISTS };
 static const char *const texts[] = {
     [CREATE] = "INSERT INTO users (id, email, phc, display_name, roles, created_ms, version)"
 	       " VALUES ($1, $2, $3, $4, $5, $6, 1)",
@@ -18,7 +18,8 @@ static const char *const texts[] = {
 		" WHERE id = $1 AND version = $2",
     [ROLES] = "UPDATE users SET roles = $2, version = version + 1 WHERE id = $1",
     [PHC] = "UPDATE users SET phc = $2, version = version + 1 WHERE id = $1",
-    [COUNT] = "SELECT count(*) FROM users",
+    [ADD] = "UPDATE counts SET n = n + 1 WHERE name = 'users'",
+    [COUNT] = "SELECT n FROM counts WHERE name = 'users'",
     [EXISTS] = "SELECT 1 FROM users WHERE id = $1",
 };
 DB_SQL_LIST(user, texts);
@@ -43,7 +44,8 @@ int db_user_create(struct db *d, const struct db_user *u)
 	db_in_cstr(st, u->display_name);
 	db_in_int(st, u->roles);
 	db_in_int(st, u->created_ms);
-	return db_exec(st);
+	int r = db_exec(st);
+	return r ? r : db_exec_one(db_sql(d, DB_NOUN_user, ADD));
 }
 
 static int one(struct db_st *st, struct db_user *u)

@@ -84,25 +84,23 @@ static int put_item(void *arg, const struct db_raffle *r)
 	struct list *l = arg;
 
 	if (list_take(l, r->id))
-		raffle_put(l->w, r, NULL);
+		raffle_put_item(l->w, r);
 	return KE_OK;
 }
 
 int api_raffles(struct rq *q)
 {
 	const struct api_value *state = rq_field(q, 0);
-	unsigned states = 1u << RAFFLE_OPEN | 1u << RAFFLE_CLOSED | 1u << RAFFLE_DRAWN;
+	int which = state->present ? (int)state->i : DB_RAFFLE_PUBLIC;
 	struct list l;
 	int r;
 
-	if (state->present)
-		states = 1u << state->i;
 	if (state->present && !raffle_visible(q, (enum raffle_state)state->i))
 		return rq_refuse(q, q->known ? PB_FORBIDDEN : PB_UNAUTHENTICATED);
 	r = list_begin(&l, q, 1, state->present ? q->row->fields[0].words[state->i] : "", 16);
 	if (r == KE_OK)
 		r = db_raffle_page(
-		    q->e->db, states, l.from ? l.pos : NULL, list_wanted(&l), put_item, &l);
+		    q->e->db, which, l.from ? l.pos : NULL, list_wanted(&l), put_item, &l);
 	return r == KE_OK ? list_end(&l) : r;
 }
 

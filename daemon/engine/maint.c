@@ -10,6 +10,7 @@
 #include "daemon/engine/proof.h"
 #include "daemon/msg/log.h"
 #include "db/db_idem.h"
+#include "db/db_ledger.h"
 #include "db/db_meta.h"
 #include "db/db_session.h"
 
@@ -43,9 +44,25 @@ static int purge_sessions(struct engine *e, struct maint_run *run, int64_t now_m
 static int purge_jobs(struct engine *e, struct maint_run *run, int64_t now_ms)
 {
 	int64_t n = 0;
+	int r = db_job_purge(e->db, now_ms - JOBS_KEEP_MS, BATCH, &n);
 
 	(void)run;
-	return db_job_purge(e->db, now_ms - JOBS_KEEP_MS, &n);
+	return r == KE_OK && n == BATCH ? KE_AGAIN : r;
+}
+
+static int check_ledger(struct engine *e, struct maint_run *run, int64_t now_ms)
+{
+	bool whole;
+	int r = db_ledger_walk(e->db, BATCH, &whole);
+
+	(void)run;
+	(void)now_ms;
+	if (r != KE_OK)
+		return r;
+	e->maint.ledger = whole ? MAINT_LEDGER_OK : MAINT_LEDGER_BROKEN;
+	if (!whole)
+		log_error("ledger: the balances of a currency do not sum to zero");
+	return KE_OK;
 }
 
 static int write_proof(struct engine *e, struct maint_run *run, int64_t now_ms)
@@ -58,11 +75,13 @@ static const struct kind {
 	const char *name;
 	maint_step *step;
 	int64_t every_ms; /* 0: once per order */
+	bool at_start;
 } kinds[] = {
-    {"idempotency", purge_idem, 600 * 1000},
-    {"sessions", purge_sessions, 600 * 1000},
-    {"jobs", purge_jobs, 3600 * 1000},
-    {PROOF_JOB, write_proof, 0},
+    {"idempotency", purge_idem, 600 * 1000, false},
+    {"sessions", purge_sessions, 600 * 1000, false},
+    {"jobs", purge_jobs, 3600 * 1000, false},
+    {"ledger", check_ledger, 600 * 1000, true},
+    {PROOF_JOB, write_proof, 0, false},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -192,9 +211,10 @@ static int order_periodic(struct engine *e)
 	int r = turn_begin(e);
 
 	for (size_t i = 0; r == KE_OK && i < KINDS; i++) {
+		int64_t first_ms = kinds[i].at_start ? now_ms : now_ms + kinds[i].every_ms;
+
 		if (kinds[i].every_ms != 0)
-			r = db_job_put(
-			    e->db, kinds[i].name, nobody, 0, now_ms + kinds[i].every_ms, now_ms);
+			r = db_job_put(e->db, kinds[i].name, nobody, 0, first_ms, now_ms);
 	}
 	return r;
 }

@@ -20,10 +20,13 @@ struct maint_run {
 	struct proof_build *proof;
 };
 
+enum maint_ledger { MAINT_LEDGER_UNKNOWN, MAINT_LEDGER_OK, MAINT_LEDGER_BROKEN };
+
 struct maint {
 	struct event *timer;
 	struct maint_run run[DB_JOBS_AT_ONCE];
-	bool recover; /* rows that say "running" are not: take them back first */
+	enum maint_ledger ledger; /* what the last look at all balances said */
+	bool recover;             /* rows that say "running" are not: take them back first */
 };
 
 /* Puts the periodic jobs into the table and starts the timer. Fatal. */

@@ -81,12 +81,11 @@ static void put_progress(struct jsonw *w, const struct db_raffle *r)
 	}
 }
 
-void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *d)
+/* What an item of a list and the raffle itself have in common. */
+static void put_fields(struct jsonw *w, const struct db_raffle *r)
 {
-	jsonw_object(w);
 	jsonw_kuuid(w, "id", r->id);
 	jsonw_kcstr(w, "title", r->title);
-	jsonw_kcstr(w, "description", r->description);
 	jsonw_kcstr(w, "state", rules_raffle_word(r->state));
 	jsonw_kmoney(w, "price", r->price, r->currency);
 	jsonw_kint(w, "capacity", r->capacity);
@@ -100,11 +99,25 @@ void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *
 	jsonw_kint(w, "sold", r->sold);
 	jsonw_ktime(w, "created_at", r->created_ms);
 	put_progress(w, r);
+	jsonw_kint(w, "version", r->version);
+}
+
+void raffle_put_item(struct jsonw *w, const struct db_raffle *r)
+{
+	jsonw_object(w);
+	put_fields(w, r);
+	jsonw_object_end(w);
+}
+
+void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *d)
+{
+	jsonw_object(w);
+	put_fields(w, r);
+	jsonw_kcstr(w, "description", r->description);
 	if (d != NULL) {
 		put_picks(w, "winners", d->picks, d->rec.winners);
 		put_picks(w, "reserves", d->picks + d->rec.winners, d->rec.reserves);
 	}
-	jsonw_kint(w, "version", r->version);
 	jsonw_object_end(w);
 }
 

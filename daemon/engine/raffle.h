@@ -23,6 +23,8 @@ int raffle_find(struct rq *q, struct db_raffle *r) KE_CHECK;
 /* The record of a drawn raffle; free() it. KE_DAMAGED when the stored text is no record. */
 int raffle_drawn(struct rq *q, const struct db_raffle *r, struct drawn **out) KE_CHECK;
 
+/* One raffle in a list: without its description and picks, which can be long. */
+void raffle_put_item(struct jsonw *w, const struct db_raffle *r);
 /* One raffle as JSON; d (may be NULL) adds winners and reserves. */
 void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *d);
 /* Answers with the raffle as the store has it now, its version as ETag. */

@@ -390,6 +390,8 @@ class Check:
             self.wallets_and_tickets()
             self.raffles(tmp)
             self.profiles()
+            while self.appliance.status()["ledger"] == "being checked":
+                time.sleep(0.05)
             assert self.appliance.status()["ledger"] == "ok"
         finally:
             for p in self.people.values():

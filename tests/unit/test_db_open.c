@@ -346,43 +346,64 @@ static void test_shut(void **state)
 
 /* --- migrations --- */
 
-static const struct db_migration *first(void)
+/* The program's own migrations and `more` after them, numbered on; *n is how many in all. */
+static const struct db_migration *with(const struct db_migration *more, size_t add, size_t *n)
 {
-	size_t n;
-	return db_migrations(&n);
+	static struct db_migration all[32];
+	const struct db_migration *own = db_migrations(n);
+
+	assert_true(*n + add <= 32);
+	memcpy(all, own, *n * sizeof *own);
+	for (size_t i = 0; i < add; i++) {
+		all[*n] = more[i];
+		all[*n].version = all[*n - 1].version + 1;
+		++*n;
+	}
+	return all;
 }
 
-static int open_with(struct env *e, const struct db_migration *list, size_t n)
+/* Name of the snapshot that is taken of a store of the program's own version. */
+static const char *snapshot_name(void)
 {
+	static char name[64];
+
+	snprintf(name, sizeof name, DB_SNAPSHOT_FMT, db_schema_newest());
+	return name;
+}
+
+static int open_with(struct env *e, const struct db_migration *more, size_t add)
+{
+	size_t n;
+	const struct db_migration *list = with(more, add, &n);
+
 	return db_open_with(&e->d, e->folder, env_key, 0, list, n, e->why);
 }
 
 static void test_migration(void **state)
 {
 	struct env *e = *state;
-	const struct db_migration list[] = {*first(),
-	    {2, "a column",
-		"ALTER TABLE users ADD COLUMN phone TEXT; CREATE TABLE later (a INTEGER) STRICT;"
-		"INSERT INTO later SELECT count(*) FROM users"}};
+	const struct db_migration list[] = {{0, "a column",
+	    "ALTER TABLE users ADD COLUMN phone TEXT; CREATE TABLE later (a INTEGER) STRICT;"
+	    "INSERT INTO later SELECT count(*) FROM users"}};
 	char path[128], kept[128];
 
 	env_open(e, DB_CREATE);
 	fill(e);
 	env_close(e);
-	env_ok(e, open_with(e, list, 2));
-	assert_int_equal(db_schema(e->d), 2);
+	env_ok(e, open_with(e, list, 1));
+	assert_int_equal(db_schema(e->d), db_schema_newest() + 1);
 	assert_int_equal(users(e), 300);
 	assert_int_equal(env_raw(e, "INSERT INTO later VALUES (1)"), SQLITE_OK);
 	env_close(e);
 	assert_int_equal(env_try(e, env_key, 0), KE_VERSION);
 	/* The snapshot is a whole store of the version before, encrypted with the same key. */
-	assert_false(env_holds(e, "klero.db.v000001", "SQLite format 3"));
-	assert_false(env_holds(e, "klero.db.v000001", "kleroterion"));
-	env_path(e, "klero.db.v000001", kept);
+	assert_false(env_holds(e, snapshot_name(), "SQLite format 3"));
+	assert_false(env_holds(e, snapshot_name(), "kleroterion"));
+	env_path(e, snapshot_name(), kept);
 	env_path(e, DB_FILE, path);
 	assert_int_equal(rename(kept, path), 0);
 	env_open(e, 0);
-	assert_int_equal(db_schema(e->d), 1);
+	assert_int_equal(db_schema(e->d), db_schema_newest());
 	assert_int_equal(users(e), 300);
 	assert_int_equal(db_scan(e->d), KE_OK);
 }
@@ -395,52 +416,75 @@ static void test_no_snapshot_of_nothing(void **state)
 	assert_int_equal(env_size(e, "klero.db.v000000"), -1);
 	env_close(e);
 	env_open(e, 0);
-	assert_int_equal(env_size(e, "klero.db.v000001"), -1);
+	assert_int_equal(env_size(e, snapshot_name()), -1);
 }
 
 static void test_failing_migration(void **state)
 {
 	struct env *e = *state;
-	const struct db_migration list[] = {*first(),
-	    {2, "good", "CREATE TABLE good (a INTEGER) STRICT"},
-	    {3, "bad",
+	const struct db_migration list[] = {{0, "good", "CREATE TABLE good (a INTEGER) STRICT"},
+	    {0, "bad",
 		"CREATE TABLE half (a INTEGER) STRICT; DELETE FROM users; INSERT INTO nowhere "
 		"VALUES (1)"}};
 	const struct db_migration mended[] = {
-	    list[0], list[1], {3, "mended", "CREATE TABLE half (a) STRICT"}};
+	    list[0], {0, "mended", "CREATE TABLE half (a) STRICT"}};
 
 	env_open(e, DB_CREATE);
 	fill(e);
 	env_close(e);
-	assert_int_not_equal(open_with(e, list, 3), KE_OK);
+	assert_int_not_equal(open_with(e, list, 2), KE_OK);
 	assert_null(e->d);
-	assert_non_null(strstr(e->why, "migration 3 (bad)"));
-	env_ok(e, open_with(e, list, 2)); /* stands at 2, whole */
-	assert_int_equal(db_schema(e->d), 2);
+	assert_non_null(strstr(e->why, "(bad) failed"));
+	env_ok(e, open_with(e, list, 1)); /* stands at the good one, whole */
+	assert_int_equal(db_schema(e->d), db_schema_newest() + 1);
 	assert_int_equal(users(e), 300);
 	assert_int_not_equal(env_raw(e, "SELECT * FROM half"), SQLITE_OK);
 	env_close(e);
-	assert_int_not_equal(open_with(e, mended, 3), KE_OK); /* STRICT wants a type */
+	assert_int_not_equal(open_with(e, mended, 2), KE_OK); /* STRICT wants a type */
 }
 
 static void test_snapshot_impossible(void **state)
 {
 	struct env *e = *state;
-	const struct db_migration list[] = {
-	    *first(), {2, "more", "CREATE TABLE more (a INTEGER) STRICT"}};
-	char path[128];
+	const struct db_migration list[] = {{0, "more", "CREATE TABLE more (a INTEGER) STRICT"}};
+	char path[160];
 
 	env_open(e, DB_CREATE);
 	fill(e);
 	env_close(e);
-	env_path(e, "klero.db.v000001.part", path);
+	env_path(e, snapshot_name(), path);
+	strcat(path, ".part");
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(open_with(e, list, 2), KE_IO);
+	assert_int_equal(open_with(e, list, 1), KE_IO);
 	assert_non_null(strstr(e->why, "snapshot"));
 	rmdir(path);
 	env_open(e, 0);
-	assert_int_equal(db_schema(e->d), 1);
+	assert_int_equal(db_schema(e->d), db_schema_newest());
 	assert_int_equal(users(e), 300);
+}
+
+/* What the second version counts was there before it. */
+static void test_second_version_counts(void **state)
+{
+	struct env *e = *state;
+	size_t n;
+	const struct db_migration *own = db_migrations(&n);
+	const struct db_migration list[] = {own[0],
+	    {2, "three people",
+		"INSERT INTO users (id, email, phc, display_name, roles, version, created_ms) "
+		"VALUES"
+		" (zeroblob(16), 'a@b', '', '', 1, 1, 1), (randomblob(16), 'b@b', '', '', 1, 1, 1),"
+		" (randomblob(16), 'c@b', '', '', 1, 1, 1)"},
+	    {3, own[1].what, own[1].sql}};
+
+	env_ok(e, db_open_with(&e->d, e->folder, env_key, DB_CREATE, list, 3, e->why));
+	assert_int_equal(users(e), 3);
+	assert_int_equal(db_turn_begin(e->d), KE_OK);
+	uint8_t id[16];
+	env_user(e, 9, id);
+	env_commit(e);
+	db_turn_rollback(e->d);
+	assert_int_equal(users(e), 4);
 }
 
 static void test_meta(void **state)
@@ -511,7 +555,7 @@ int main(void)
 	    T(test_from_the_future), T(test_tables_missing), T(test_one_at_a_time),
 	    T(test_no_plaintext), T(test_modes), T(test_format), T(test_shut), T(test_migration),
 	    T(test_no_snapshot_of_nothing), T(test_failing_migration), T(test_snapshot_impossible),
-	    T(test_meta), T(test_turns)};
+	    T(test_second_version_counts), T(test_meta), T(test_turns)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,18 +167,23 @@ static void test_pages(void **state)
 		if (i > 7)
 			env_ok(e, db_raffle_set_closed(e->d, r.id, hash3, hash3, 1));
 	}
-	env_ok(e, db_raffle_page(e->d, 1u << RAFFLE_OPEN | 1u << RAFFLE_CLOSED, NULL, 4, take, &s));
+	env_ok(e, db_raffle_page(e->d, DB_RAFFLE_PUBLIC, NULL, 4, take, &s));
 	assert_int_equal(s.n, 4);
 	assert_memory_equal(s.id, ((uint8_t[]){9, 8, 7, 6}), 4);
 	before[15] = 6;
-	env_ok(
-	    e, db_raffle_page(e->d, 1u << RAFFLE_OPEN | 1u << RAFFLE_CLOSED, before, 40, take, &s));
+	env_ok(e, db_raffle_page(e->d, DB_RAFFLE_PUBLIC, before, 40, take, &s));
 	assert_int_equal(s.n, 6);
 	s.n = 0;
-	env_ok(e, db_raffle_page(e->d, 1u << RAFFLE_DRAFT, NULL, 40, take, &s));
-	assert_memory_equal(s.id, ((uint8_t[]){3, 2, 1}), 3);
-	env_ok(e, db_raffle_page(e->d, 0, NULL, 40, take, &s));
+	env_ok(e, db_raffle_page(e->d, RAFFLE_DRAFT, NULL, 40, take, &s));
 	assert_int_equal(s.n, 3);
+	assert_memory_equal(s.id, ((uint8_t[]){3, 2, 1}), 3);
+	s.n = 0;
+	env_ok(e, db_raffle_page(e->d, RAFFLE_OPEN, before, 40, take, &s));
+	assert_int_equal(s.n, 2);
+	assert_memory_equal(s.id, ((uint8_t[]){5, 4}), 2);
+	s.n = 0;
+	env_ok(e, db_raffle_page(e->d, RAFFLE_DRAWN, NULL, 40, take, &s));
+	assert_int_equal(s.n, 0);
 }
 
 /* --- tickets --- */

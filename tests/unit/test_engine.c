@@ -274,6 +274,7 @@ static void pages(void **state)
 	assert_non_null(strstr(env.json, ids[2]));
 	assert_non_null(strstr(env.json, ids[1]));
 	assert_null(strstr(env.json, ids[0]));
+	assert_null(strstr(env.json, "\"description\"")); /* which only the raffle itself says */
 	strcpy(cursor, env_get(&env, "next_cursor"));
 	ask_text(&a, 2, cursor);
 	expect_ok(&a, 200);
