@@ -77,7 +77,7 @@ int db_rollback_to(struct db *d) KE_CHECK; /* undone and released */
  * a turn. KE_DAMAGED with words in db_why().
  */
 int db_scan(struct db *d) KE_CHECK;
-/* Writes the log back into klero.db now; happens by itself every 4,000 pages and at db_close(). */
+/* Writes the log back into klero.db now; happens by itself every 16,000 pages and at db_close(). */
 int db_checkpoint(struct db *d) KE_CHECK;
 
 #endif
