@@ -281,8 +281,8 @@ class Load:
     # --- the admin ---
 
     def _admin_turn(self, person, rng):
-        raffles = self.book.raffles()
-        waiting = [r for r in raffles.values() if r["state"] != "drawn"]
+        unsold = {op.extra for op in self.book.of("draw") if op.status == 409}
+        waiting = [r for r in self.book.raffles().values() if r["state"] != "drawn" and r["id"] not in unsold]
         dice = rng.random()
         if len(waiting) < 3:
             self._create(person, rng)
@@ -311,8 +311,9 @@ class Load:
             verb, body = "entropy", {"entropy": f"{rng.getrandbits(64):016x}"}
         else:
             verb = "draw"
+        # nobody may have bought, and then there is nothing to draw
         self.ask(person, Op(person.email, verb, "POST", f"/api/v1/admin/raffles/{raffle['id']}/{verb}", body,
-                            self._key(rng)), (200, 409))
+                            self._key(rng), raffle["id"]), (200, 409))
 
     def _decide(self, person, rng):
         done = self.book.decided()

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.root_only
 
 CHAIN = 25  # rounds before a new store begins
-SIDE = 1    # further cuts of the same record, only checked
+SIDE = 3    # further cuts of the same record, only checked
 
 
 def cut_point(rng, events, least):
