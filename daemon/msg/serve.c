@@ -76,38 +76,14 @@ static void blame(struct server *s, struct serve_peer *p)
 	close_peer(p);
 }
 
-static bool alone(const struct server *s, const struct serve_peer *p)
-{
-	for (size_t i = 0; i < SERVE_PEERS; i++)
-		if (s->peers[i].fd >= 0 && &s->peers[i] != p)
-			return false;
-	return true;
-}
-
-/*
- * Is there room for an answer? A peer that asks and takes none would have us wait in sendmsg; that
- * is well when there is nobody else, and a breach when the others wait with us.
- */
-static bool takes_answers(const struct server *s, const struct serve_peer *p)
-{
-	struct pollfd room = {.fd = p->fd, .events = POLLOUT};
-
-	return alone(s, p) || poll(&room, 1, 0) == 1;
-}
-
 /* False when it is time to leave. */
 static bool answer(struct server *s, struct serve_peer *p)
 {
 	bool last = false;
 	struct msg m;
 	struct wire_out w;
-	int r;
+	int r = msg_recv(p->fd, s->self, p->who.role, RUN, s->in, &m);
 
-	if (!takes_answers(s, p)) {
-		blame(s, p);
-		return true;
-	}
-	r = msg_recv(p->fd, s->self, p->who.role, RUN, s->in, &m);
 	if (r == KE_CLOSED || r == KE_IO) {
 		close_peer(p);
 		return true;
