@@ -144,7 +144,7 @@ $(addprefix $(BIN_DIR)/,$(ROLES)): $(B)/tests/captured/roles_hole.o
 endif
 .PHONY: captured
 captured: all
-	$(Q)$(MAKE) BIN_DIR=$(B)/captured LDFLAGS=-Wl,--wrap=recvmsg $(addprefix $(B)/captured/,$(ROLES))
+	$(Q)$(MAKE) BIN_DIR=$(B)/captured LDFLAGS=-Wl,--wrap=recvmsg,--wrap=sendmsg $(addprefix $(B)/captured/,$(ROLES))
 	$(Q)cp $(B)/bin/klerod $(B)/bin/kleroctl $(B)/bin/klero-verify $(B)/captured/
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---

@@ -1,13 +1,16 @@
 /*
  * The deliberate hole: linked by the tests, and by nobody else, into each role's own program in
- * place of recvmsg (ld --wrap), it does what the other end of a channel tells it: any system call,
- * reading and writing memory, allocating. So a test holds a captured role in its hand, inside that
- * role's real sandbox: tests/captured/roles.py is the other end, and says what it can reach.
+ * place of recvmsg and sendmsg (ld --wrap), it does what the other end of a channel tells it: any
+ * system call, reading and writing memory, allocating. So a test holds a captured role in its hand,
+ * inside that role's real sandbox: tests/captured/roles.py is the other end, and says what it can
+ * reach.
  *
  * A command is one packet: MAGIC, then struct command, then data for the scratch memory; with it
- * comes a descriptor that the answer is written to. The role itself sees a watchdog's ping instead.
+ * comes a descriptor that the answer is written to. The role itself sees a watchdog's ping instead,
+ * and its pong, which parent has not asked for, goes nowhere.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,9 +40,12 @@ static struct {
 	char role[16];
 	int pid, index;
 	uint16_t ping;
+	bool swallow;
 	uint8_t scratch[SCRATCH];
 } hole;
 
+ssize_t __real_sendmsg(int fd, const struct msghdr *m, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
 ssize_t __real_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags);
 
@@ -102,7 +108,7 @@ static long ask(int fd, size_t n)
 {
 	struct iovec v = {hole.scratch, n};
 	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
-	ssize_t got = sendmsg(fd, &m, MSG_NOSIGNAL);
+	ssize_t got = __real_sendmsg(fd, &m, MSG_NOSIGNAL);
 
 	if (got < 0)
 		return -errno;
@@ -124,7 +130,7 @@ static long flood(int fd, size_t n, long times)
 	long sent = 0;
 
 	while (times-- > 0)
-		if (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		if (__real_sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 			sent++;
 	return sent;
 }
@@ -187,6 +193,18 @@ static int take_fd(struct msghdr *m)
 	return fd;
 }
 
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	size_t n = 0;
+
+	if (!hole.swallow || fd != MSG_CTL_FD)
+		return __real_sendmsg(fd, m, flags);
+	hole.swallow = false;
+	for (size_t i = 0; i < m->msg_iovlen; i++)
+		n += m->msg_iov[i].iov_len;
+	return (ssize_t)n;
+}
+
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
 {
 	ssize_t n = __real_recvmsg(fd, m, flags);
@@ -200,6 +218,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
 	answer = take_fd(m);
 	if (answer >= 0)
 		obey(buf, (size_t)n, answer);
+	hole.swallow = true;
 	m->msg_controllen = 0;
 	m->msg_flags = 0;
 	wire_out_init(&w, buf, MSG_HDR);
