@@ -211,6 +211,10 @@ peers: all
 # the long forms of what attacks the product; then the table of SECURITY.md from their results
 attack: all tools
 	tests/attack/run.sh $(B) build/attack $(SUITES)
+# the same inside another Debian release (root only): make attack-release RELEASE=trixie SUITES=sandbox
+.PHONY: attack-release
+attack-release:
+	tests/release.sh $(RELEASE) attack $(SUITES)
 attack-table:
 	tests/attack/report.py build/attack SECURITY.md
 # what is too slow for every check: see the scripts

@@ -156,6 +156,7 @@ suite_fuzz() {
 }
 
 suite_escape() {
+	build B="$base/out" captured || tally build-captured 0 1
 	for t in tests/escape/run*.sh; do
 		[ -x "$t" ] && tap "escape-$(basename "$t" .sh)" timeout 300 "$t" "$base/out"
 	done

@@ -3,7 +3,8 @@
 # Needs root. The root folder is made by debootstrap once and kept in build/release-<name>; it is
 # mounted in a mount namespace of its own, so nothing stays mounted whatever happens.
 #
-#	tests/release.sh RELEASE [SUITE...]     suites of tests/check.sh (build unit system escape)
+#	tests/release.sh RELEASE [SUITE...]           suites of tests/check.sh (build unit system escape)
+#	tests/release.sh RELEASE attack [SUITE...]    suites of `make attack`, with their results
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,7 +38,16 @@ find "$root/klero/build" -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$root/klero"
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 
-exec unshare --mount --pid --fork --kill-child bash -eu -c '
+if [ "${1:-}" = attack ]; then
+	shift
+	inside='cd /klero && packaging/deps.sh build/deps && make attack SUITES="$*"'
+else
+	inside='exec bash /klero/tests/check.sh "$@"'
+fi
+export inside
+
+status=0
+unshare --mount --pid --fork --kill-child bash -eu -c '
 	root=$1
 	shift
 	mount --make-rprivate /
@@ -46,5 +56,8 @@ exec unshare --mount --pid --fork --kill-child bash -eu -c '
 	mount -t tmpfs tmp "$root/tmp"
 	mount --rbind /dev "$root/dev"
 	exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI=true TERM=dumb \
-		KLERO_SHARED="" bash /klero/tests/check.sh "$@"
-' release "$root" "$@"
+		KLERO_SHARED="" bash -c "$inside" klero "$@"
+' release "$root" "$@" || status=$?
+mkdir -p build/attack
+cp "$root"/klero/build/attack/*.json build/attack/ 2>/dev/null || true
+exit $status

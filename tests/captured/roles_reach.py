@@ -316,6 +316,7 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     print(f"1..{lab.count}")
     report(lab)
+    sys.exit(lab.bad != 0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ must name its system call in the log, and the appliance must go on.
     escape.py BUILD
 """
 
+import json
+import os
 import pathlib
 import re
 import subprocess
@@ -24,18 +26,18 @@ WAIT = 20
 # What may be refused without killing: a library asks, and can live with the answer
 # (sandbox/profiles.c); or Landlock decides by the path.
 MAY_REFUSE = {
-    "tlskey": {"read-file", "read-proc", "write-file", "socket-inet", "socket-unix", "socket-netlink",
-               "socket-packet"},
+    "hsm": {"socket-inet", "socket-unix", "socket-netlink", "socket-packet", "socket-alg", "socket-vsock"},
     "engine": {"read-file", "read-proc", "write-file"},
 }
-MAY_REFUSE["hsm"] = MAY_REFUSE["tlskey"]
+# The kernel kills before the filter's trap could tell the log the name.
+UNNAMED = {"x32-getpid"}
 
 
 class Lab:
     def __init__(self, build, directory):
         self.inject = build / "tools" / "inject"
         self.appliance = klero.Appliance(build / "bin", directory, LINES)
-        self.count = 0
+        self.count = self.bad = 0
         self.lines = ""  # of the log, as far as read
 
     def log(self):
@@ -46,6 +48,7 @@ class Lab:
 
     def say(self, good, text):
         self.count += 1
+        self.bad += not good
         print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
 
     def pid(self, role):
@@ -71,8 +74,8 @@ class Lab:
         run = subprocess.run([self.inject, str(pid), name], capture_output=True, text=True, timeout=60)
         said = (run.stdout + run.stderr).strip()
         if said == "killed":
-            good = self.in_log(f" {role}.0[{pid}] security forbidden system call ") and \
-                self.in_log(f" security {role}.0[{pid}] was killed by its sandbox")
+            good = self.in_log(f" security {role}.0[{pid}] was killed by its sandbox") and \
+                (name in UNNAMED or self.in_log(f" {role}.0[{pid}] security forbidden system call "))
             said += "" if good else ", but the log does not name the call"
         else:
             good = said.startswith("refused ") and name in MAY_REFUSE.get(role, ())
@@ -96,12 +99,22 @@ class Lab:
         self.say(status == 0, f"and stops with status {status}")
 
 
+def report(lab):
+    """The row of the attack table, when somebody asks for one."""
+    if "KLERO_ATTACK" in os.environ:
+        row = {"name": "sandbox: escapes", "tried": "system calls that a captured process would try, in each running role",
+               "count": lab.count, "unit": "attempts", "failed": lab.bad}
+        pathlib.Path(os.environ["KLERO_ATTACK"], "sandbox-escapes.json").write_text(json.dumps(row) + "\n")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="klero-escape.") as directory:
         pathlib.Path(directory).chmod(0o711)
         lab = Lab(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(directory) / "a")
         lab.run()
         print(f"1..{lab.count}")
+        report(lab)
+    sys.exit(lab.bad != 0)
 
 
 main()

@@ -171,11 +171,13 @@ def write(found):
 
 
 def check(found):
-    old = rows_of_page()
+    old, bad = rows_of_page(), 0
     for n, (key, line) in enumerate(sorted(found.items()), 1):
         good = old.get(key) == line
+        bad += not good
         print(f"{'ok' if good else 'not ok'} {n} - SECURITY.md says of {key[0]} on {key[1]}: {old.get(key)}; it is {line}")
     print(f"1..{len(found)}")
+    sys.exit(bad != 0)
 
 
 def main():

@@ -217,10 +217,6 @@ class Walk:
             while s.recv(65536):
                 pass
 
-    def many_logins(self):
-        """What grows when there is much to do."""
-        klero.in_parallel(lambda _: self.a.person().close(), range(12), workers=12)
-
     def stopped_and_continued(self):
         """A wait that SIGSTOP interrupts goes on after SIGCONT."""
         for role in ROLES:
@@ -361,7 +357,7 @@ class Walk:
             self.a.stop()
 
     STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, garbage, proof_that_fails, largest_draw,
-             large_answers, crowd, slow_peer, many_logins, second_start, tampered)
+             large_answers, crowd, slow_peer, second_start, tampered)
 
     def go(self, line=None, say=lambda text: None):
         """All steps; True when a line that was waited for has come into the log."""
