@@ -100,7 +100,8 @@ class Lab:
             a.provision()
         except klero.Failure:
             return False
-        return all(subprocess.run([self.build / "tools" / "sift", *options, self.build / "tests" / t],
+        now = [o for o in options if o != "--later"]  # what is approved today is not for two hours later
+        return all(subprocess.run([self.build / "tools" / "sift", *now, self.build / "tests" / t],
                                   capture_output=True).returncode == 0 for t in KEYADM_TESTS)
 
 
