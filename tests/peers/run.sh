@@ -20,9 +20,9 @@ program=peers
 need_debian
 # a node that is here already, from wherever, will do
 command -v node >/dev/null && command -v npm >/dev/null || node="nodejs npm"
-# dnsutils and the rest of the second line: testssl.sh works less well without them
+# the second line: testssl.sh works less well without them
 install nginx-light haproxy apache2 varnish opensc testssl.sh slowhttptest \
-	bsdextrautils dnsutils \
+	bsdextrautils bind9-dnsutils \
 	curl wrk apache2-utils golang-go python3-httpx python3-requests python3-aiohttp ${node-}
 
 cp "$here/package.json" "$here/package-lock.json" "$here"/*.mjs "$here"/*.yaml "$dir"
