@@ -8,8 +8,8 @@ descriptors, headers and bodies (DESIGN.md section 2, "Blame is asymmetric").
 Must hold: no death by a signal or with a sanitizer's word; nothing said that the table forbids; an
 answer to each question that is due one; garbage of a less trusted peer costs that peer its channel
 and its name is told to parent, garbage of a more trusted one ends the role with status 1; whoever
-lives answers PING; memory stays bounded. peers_meaning.py asks for the meaning too, peers_parent.py
-is what parent's children do to parent.
+lives answers PING; memory stays bounded. peers_meaning.py asks for the meaning too,
+peers_client.py has a client wait meanwhile, peers_parent.py is what children do to parent.
 """
 
 import json
@@ -22,6 +22,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import peers_client  # noqa: E402
 import peers_meaning  # noqa: E402
 import peers_parent  # noqa: E402
 from peers_lab import (BODY_MAX, HEADER, NUMBER, RANK, TABLE, WAIT, Breach, Lab, Role, answer_of,  # noqa: E402
@@ -52,8 +53,7 @@ class Stage:
             self.first = self.role.memory()
         if self.channel is None or self.channel.closed:
             if self.channel is not None and self.channel in self.role.channels:
-                self.role.channels.remove(self.channel)
-                self.channel.close()
+                self.channel.drop()
             if self.peer == "parent":
                 self.channel = self.role.control
             else:
@@ -368,6 +368,7 @@ class Suite:
                 elif word in SERVES:
                     self.test(f"{word} from {peer}: nobody reads", self.nobody_reads, s)
                 s.end()
+        self.test("net from engine: a client waits", peers_client.run, self)
         self.test("keyadm: any order", self.keyadm)
         self.test("parent from its children", peers_parent.run, self)
         self.lab.end()

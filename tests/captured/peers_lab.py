@@ -141,6 +141,11 @@ class Channel:
         self.sock.close()
         self.closed = True
 
+    def drop(self):
+        """Closes it for good, and nobody remembers it."""
+        self.close()
+        self.role.channels.remove(self)
+
 
 class Role:
     """One process. word is the role's; the parent's end of its control channel is ours."""

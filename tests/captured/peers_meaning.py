@@ -7,7 +7,7 @@ import json
 import os
 import struct
 
-from peers_lab import Breach
+from peers_lab import TABLE, WAIT, Breach, packet
 from peers_office import UUID, uuid
 
 def result(body):
@@ -25,6 +25,7 @@ class CapturedEngine:
         """The answer's body, empty when engine was blamed for the question."""
         self.suite.messages += 1
         if self.channel.closed:
+            self.channel.drop()
             self.channel = self.office.hsm.peer("engine", 1)
         try:
             return self.channel.ask(name, body)
@@ -166,8 +167,7 @@ class CapturedNet:
     def tell(self, body):
         """The status, None when net was blamed."""
         self.suite.messages += 1
-        if self.office.net.closed:
-            self.office.net = self.office.engine.peer("net")
+        self.office.again()
         got = self.office.raw(body)
         if got is not None and got[0] == 500:
             raise Breach(f"engine knows no answer: {got}")
@@ -178,8 +178,7 @@ class CapturedNet:
     def picture(self):
         """What belongs to bob and to the house, as they see it."""
         o, out = self.office, {}
-        if o.net.closed:
-            o.net = o.engine.peer("net")
+        o.again()
         for name, values in (("wallet", {}), ("wallet_entries", {}), ("me_get", {}), ("auth_me", {}),
                              ("raffle_tickets", {"id": self.drawn}), ("raffle_tickets", {"id": self.open})):
             out[name, *values.values()] = o.want(200, name, self.bob, **values)
@@ -191,8 +190,7 @@ class CapturedNet:
         return out
 
     def login_again(self):
-        if self.office.net.closed:
-            self.office.net = self.office.engine.peer("net")
+        self.office.again()
         self.ada = self.office.login(b"ada@b.c")
 
     def bodies(self, route, token):

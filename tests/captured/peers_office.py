@@ -8,7 +8,7 @@ import os
 import select
 import struct
 
-from peers_lab import TABLE, WAIT, Breach, packet
+from peers_lab import TABLE, WAIT, Breach, Role, packet
 
 TEXT, SECRET, EMAIL, INT, UUID, ENUM, MONEY, HEX, CURSOR = range(9)
 PASSWORD = b"correct horse battery"
@@ -65,7 +65,6 @@ class Office:
         self.start()
 
     def start(self):
-        from peers_lab import Role
         self.engine = Role(self.lab, "engine").configure()
         self.pairs = [(self.engine.peer("hsm"), self.hsm.peer("engine"))]
         while not self.is_ready():
@@ -73,6 +72,13 @@ class Office:
         self.pairs.append((self.engine.peer("kdf"), self.kdf.peer("engine")))
         self.net = self.engine.peer("net")
         self.ctl = self.engine.client()
+
+    def again(self):
+        """A fresh channel for net, when the last one was closed for what net said."""
+        if self.net.closed:
+            self.net.drop()
+            self.net = self.engine.peer("net")
+            self.engine.ping()  # and hears the blames: parent always does
 
     def is_ready(self):
         m = self.engine.hear()
@@ -109,12 +115,12 @@ class Office:
             self.relay(0.5)
             self.patience -= len(self.engine.said()) == before
             if self.patience < 0:
-                raise Breach("engine does not answer")
+                raise Breach(f"engine does not answer {self.asked.hex()}: {self.engine.said()[-500:]}")
 
     def raw(self, body):
         """One API_REQ; (status, body of the answer), or None when net was blamed for it."""
-        self.ident += 1
-        self.patience = 10000
+        self.ident, self.asked = self.ident + 1, body
+        self.patience = 2 * WAIT
         if not self.net.say("MSG_API_REQ", body, self.ident):
             return None
         try:
@@ -145,7 +151,8 @@ class Office:
         return answer
 
     def control(self, name, body):
-        self.patience = 10000
+        self.asked = body
+        self.patience = 2 * WAIT
         self.samples.setdefault(name, []).append(body)
         self.ctl.say(name, body, 5)
         m = self.wait_answer(self.ctl, 5)

@@ -10,8 +10,7 @@ import re
 import shutil
 import time
 
-import klero
-from peers_lab import PROGRAM, RANK, TABLE, WAIT, Breach, packet
+from peers_lab import Breach, PROGRAM, RANK, TABLE, WAIT, packet, klero
 
 # Reads like a role's main(): configuration, READY if so ordered, then the orders' packets.
 STAND_IN = """#!/usr/bin/python3
