@@ -166,8 +166,11 @@ int kdf_answer(struct engine *e, uint8_t index, const struct msg *m)
 
 	if (e->kdf.busy[index] == 0 || m->id != e->kdf.busy[index])
 		return KE_PEER;
-	e->kdf.busy[index] = 0;
 	wire_in_init(&in, m->body, m->len);
 	r = wire_get_i32(&in);
-	return job_answer(e, m->id, m->type, r, &in);
+	r = job_answer(e, m->id, m->type, r, &in);
+	/* after nonsense its end follows, which fails what still waits for it */
+	if (r == KE_OK)
+		e->kdf.busy[index] = 0;
+	return r;
 }

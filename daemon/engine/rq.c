@@ -347,7 +347,7 @@ static int resume(struct engine *e, struct job *j, int result, struct wire_in *i
 	if (r == KE_OK)
 		r = q->step(q, result, in);
 	if (r == KE_PEER) {
-		settle(q, KE_UNAVAIL);
+		settle(q, refuse_lost(q, KE_UNAVAIL));
 		return KE_PEER;
 	}
 	settle(q, r);

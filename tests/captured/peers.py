@@ -352,6 +352,7 @@ class Suite:
         office = Office(self.lab)
         self.test("hsm holds what its messages mean", peers_meaning.hsm, self, office)
         self.test("net's lies are nobody's action", peers_meaning.net, self, office)
+        self.test("kdf's lies are told to who waits", peers_meaning.kdf, self, office)
         for name, bodies in office.samples.items():
             self.samples[name] = bodies[:6 if self.long else 2]
         office.stop()

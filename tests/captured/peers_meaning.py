@@ -249,3 +249,32 @@ class CapturedNet:
 
 def net(suite, office):
     CapturedNet(suite, office).run()
+
+
+# --- engine, with kdf captured ---
+
+def kdf(suite, office):
+    """Whatever kdf answers, who waits for it is told, and nobody gets in by it."""
+    for name, body in (("MSG_KDF_HASH_ANS", bytes(4) + b"\0\0"), ("MSG_KDF_VERIFY_ANS", bytes(4) + b"\7"),
+                       ("MSG_KDF_VERIFY_ANS", bytes(4)), ("MSG_API_ANS", bytes(60))):
+        office.pairs = office.pairs[:1]  # the real one's channel is replaced by ours
+        mine = office.engine.peer("kdf")
+        office.again()
+        login = office.routes["login"].body({"email": b"ada@b.c", "password": b"wrong"})
+        office.net.say("MSG_API_REQ", login, 9)
+        while True:
+            asked = mine.receive(WAIT)
+            if asked is None:
+                raise Breach(f"engine asks kdf nothing: {office.engine.said()[-300:]}")
+            if TABLE.by_number[asked.number].name == "MSG_KDF_VERIFY":
+                break
+            mine.send(packet(asked.number + 1, bytes(4) + b"\x0a\0$argon2id$", asked.ident))  # the dummy
+        suite.messages += 1
+        mine.send(packet(TABLE.by_name[name].number, body, asked.ident))
+        m = office.net.receive(WAIT)
+        if m is None or struct.unpack_from("<H", m.body)[0] != 503 or b"restarting" not in m.body:
+            raise Breach(f"a login that kdf answered with {name} {body.hex()} gets {m}")
+        office.engine.ping()
+        if mine.receive(WAIT) is not None or not mine.closed:
+            raise Breach(f"engine goes on with a kdf that says {name} {body.hex()}")
+        mine.drop()
