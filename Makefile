@@ -158,7 +158,7 @@ $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
 # --- fuzz targets: clang's libFuzzer, everything instrumented, in $(B) = build/fuzz ---
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
-	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer,address,undefined -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
+	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
 
 # --- tools of the tests and of the benchmark: one program per file ---
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so
@@ -170,20 +170,26 @@ SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/sof
 $(B)/tools/nocopy.so: tests/escape/nocopy.c
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(filter-out -fPIE -MMD -MP,$(CFLAGS)) -fPIC -shared -DREAL_MODULE='"$(SOFTHSM)"' -o $@ $< -ldl
 
-.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge tools demo run check check-release bench bench-table peers attack attack-table analyse coverage clean install format
+.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge fuzz-coverage tools demo run check check-release bench bench-table peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
 all: $(PROGRAMS)
 unit: $(UNIT)
 fuzz-build: $(FUZZ)
-FUZZ_B := build/fuzz
+FUZZ_B   := build/fuzz
+FUZZ_SAN := 1
+FUZZ_OPT := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DKLERO_SANITIZE
 fuzz:
-	$(MAKE) B=$(FUZZ_B) CC=clang SAN=1 OPT='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DKLERO_SANITIZE' fuzz-build
+	$(MAKE) B=$(FUZZ_B) CC=clang SAN=$(FUZZ_SAN) OPT='$(FUZZ_OPT)' fuzz-build
 # an hour of processor time for each target, in a build folder of its own; then what is worth keeping
 fuzz-long fuzz-merge:
 	$(MAKE) FUZZ_B=build/fuzzlong fuzz
 	tests/fuzz/fuzz.py $(@:fuzz-%=%) build/fuzzlong $(TARGETS)
+# which lines the corpora and the seeds reach, by clang's counters
+fuzz-coverage:
+	$(MAKE) FUZZ_B=build/fuzzcov FUZZ_SAN=0 FUZZ_OPT='-O1 -g -fprofile-instr-generate -fcoverage-mapping -DKLERO_SANITIZE' fuzz
+	tests/fuzz/fuzz.py coverage build/fuzzcov $(TARGETS)
 tools: $(TOOLS)
 
 demo: all
@@ -237,6 +243,6 @@ install: all
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
-	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/cov
+	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -4,6 +4,8 @@
 	fuzz.py short BUILD            a minute over all targets together, from the seeds
 	fuzz.py long BUILD [TARGET…]   FUZZ_SECONDS each, the corpora kept in BUILD/corpus
 	fuzz.py merge BUILD [TARGET…]  takes what is new in the corpora into tests/fuzz/seeds
+	fuzz.py coverage BUILD [TARGET…]  the lines that seeds and corpora reach, per file of the product,
+	                               for a BUILD with clang's coverage counters
 
 	JOBS=N           targets at once (short: all processors; long: one)
 	FUZZ_SECONDS=N   long: processor seconds for each target (3600); short: seconds in all (60)
@@ -238,8 +240,33 @@ def merge(build, names):
     return 0
 
 
+def coverage(build, names):
+    """Corpora of a long run are taken from its folder beside this build."""
+    with tempfile.TemporaryDirectory(prefix="kf.", dir=SHM) as work:
+        names, raw = targets(build, names), pathlib.Path(work, "raw")
+        for name in names:
+            t, corpus = Target(build, name, pathlib.Path(work)), build.parent / "fuzzlong" / "corpus" / name
+            os.environ["LLVM_PROFILE_FILE"] = f"{raw}/{name}"
+            said, status, _ = t.run(["-runs=0", *(p for p in (corpus, t.seeds) if p.is_dir())], 3600)
+            if status:
+                print(f"# {name}: status {status}\n{said[-500:]}")
+        merged = pathlib.Path(work, "all")
+        subprocess.run(["llvm-profdata", "merge", "-o", merged, *raw.iterdir()], check=True)
+        objects = [a for n in names[1:] for a in ("-object", build / "fuzz" / n)]
+        files = [ROOT / top for top in ("daemon", "hsm", "policy", "db")]
+        out = subprocess.run(["llvm-cov", "export", "-summary-only", "-instr-profile", merged, build / "fuzz" / names[0],
+                              *objects, *files], check=True, capture_output=True, text=True).stdout
+        table = json.loads(out)["data"][0]
+        for f in sorted(table["files"], key=lambda f: f["summary"]["lines"]["percent"]):
+            s = f["summary"]
+            print(f"{s['lines']['percent']:6.1f} % of {s['lines']['count']:5} lines  "
+                  f"{s['branches']['percent']:6.1f} % of {s['branches']['count']:5} branches  "
+                  f"{pathlib.Path(f['filename']).relative_to(ROOT)}")
+    return 0
+
+
 def main():
-    verbs = {"short": short, "long": long, "merge": merge}
+    verbs = {"short": short, "long": long, "merge": merge, "coverage": coverage}
     if len(sys.argv) < 3 or sys.argv[1] not in verbs:
         raise SystemExit(__doc__)
     sys.exit(min(verbs[sys.argv[1]](pathlib.Path(sys.argv[2]).resolve(), sys.argv[3:]), 100))
