@@ -257,8 +257,13 @@ def coverage(build, names):
         out = subprocess.run(["llvm-cov", "export", "-summary-only", "-instr-profile", merged, build / "fuzz" / names[0],
                               *objects, *files], check=True, capture_output=True, text=True).stdout
         table = json.loads(out)["data"][0]
+        total = table["totals"]
+        print(f"{total['lines']['percent']:6.1f} % of {total['lines']['count']:5} lines  "
+              f"{total['branches']['percent']:6.1f} % of {total['branches']['count']:5} branches  together")
         for f in sorted(table["files"], key=lambda f: f["summary"]["lines"]["percent"]):
             s = f["summary"]
+            if s["lines"]["count"] == 0:
+                continue
             print(f"{s['lines']['percent']:6.1f} % of {s['lines']['count']:5} lines  "
                   f"{s['branches']['percent']:6.1f} % of {s['branches']['count']:5} branches  "
                   f"{pathlib.Path(f['filename']).relative_to(ROOT)}")
