@@ -87,6 +87,8 @@ static const struct keyword keywords[] = {
 	false},
     {"idle-timeout", set_number, FIELD(idle_timeout), "60", "seconds from 1 to 3600", 1, 3600,
 	false},
+    {"token-publish", set_number, FIELD(token_publish), "300", "seconds from 1 to 86400", 1, DAY,
+	false},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
 

@@ -49,6 +49,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	ctl_expire(e, now_ms);
 	hsm_tick(e);
 	kdf_tick(e);
+	peers_drain(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)

@@ -148,7 +148,6 @@ static void ask(struct engine *e, uint64_t id, uint16_t type, const struct wire_
 	memcpy(o->body, w->buf, w->len);
 	o->type = type;
 	o->id = id;
-	o->chan = e->peers.hsm.serial;
 	metrics_count(&e->metrics, METRIC_HSM_CALLS);
 	turn_send(e, o);
 }
@@ -183,15 +182,14 @@ void hsm_tick(struct engine *e)
 		ask(e, e->hsm.job.id, MSG_HSM_KEYS, &w);
 }
 
-static bool waits_for_hsm(const struct job *j, uint64_t arg)
+static bool waits_on(const struct job *j, uint64_t chan)
 {
-	(void)arg;
-	return j->answer >= MSG_HSM_KEYS && j->answer <= MSG_HSM_REWRAP_SEED_ANS;
+	return j->chan == chan;
 }
 
-void hsm_gone(struct engine *e)
+void hsm_gone(struct engine *e, uint64_t chan)
 {
-	job_fail_all(e, waits_for_hsm, 0, KE_UNAVAIL);
+	job_fail_all(e, waits_on, chan, KE_UNAVAIL);
 }
 
 int hsm_answer(struct engine *e, const struct msg *m)

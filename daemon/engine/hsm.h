@@ -39,7 +39,8 @@ void hsm_start(
 
 /* Asks a fresh hsm for its public keys, until it has told them. */
 void hsm_tick(struct engine *e);
-void hsm_gone(struct engine *e);
+/* The channel of this serial number is closed: what waits for its answers waits in vain. */
+void hsm_gone(struct engine *e, uint64_t chan);
 /* A message of hsm's; KE_PEER when it was never asked for. */
 int hsm_answer(struct engine *e, const struct msg *m) KE_CHECK;
 

@@ -38,7 +38,24 @@ int job_await(struct engine *e, struct job *j, const char *name, job_step *step,
 	j->answer = answer;
 	j->deadline_ms = engine_clock_ms() + timeout_ms;
 	j->turn = e->turn.number;
+	j->chan = 0;
 	return KE_OK;
+}
+
+void job_sent(struct engine *e, uint64_t id, uint64_t chan)
+{
+	struct job *j = find(e, id);
+
+	if (j != NULL)
+		j->chan = chan;
+}
+
+bool job_waits_on(const struct engine *e, uint64_t chan)
+{
+	for (unsigned i = 0; i < JOBS_MAX; i++)
+		if (e->jobs.place[i] != NULL && e->jobs.place[i]->chan == chan)
+			return true;
+	return false;
 }
 
 bool job_waits(const struct engine *e, uint64_t id)

@@ -33,6 +33,7 @@ struct job {
 	job_step *step;
 	int64_t deadline_ms; /* engine_clock_ms() */
 	uint64_t turn;       /* in which it began to wait */
+	uint64_t chan; /* serial number of the channel that the question went over; 0: not yet */
 };
 
 struct jobs {
@@ -47,6 +48,10 @@ int job_await(struct engine *e, struct job *j, const char *name, job_step *step,
     int64_t timeout_ms) KE_CHECK;
 /* Is there still a job of this id? */
 bool job_waits(const struct engine *e, uint64_t id);
+/* Its question has left over that channel. */
+void job_sent(struct engine *e, uint64_t id, uint64_t chan);
+/* Does any job wait for an answer over that channel? */
+bool job_waits_on(const struct engine *e, uint64_t chan);
 /* An answer: KE_PEER when nothing can have asked for it; late ones are dropped silently. */
 int job_answer(struct engine *e, uint64_t id, uint16_t type, int r, struct wire_in *in) KE_CHECK;
 /* Takes the job out without running its step. */

@@ -23,8 +23,8 @@ static struct peer *peer_of(struct engine *e, const struct start_peer *who)
 	enum role role = who->role;
 	uint8_t index = who->index;
 
-	if (role == ROLE_HSM && index == 0)
-		return &e->peers.hsm;
+	if (role == ROLE_HSM)
+		return &e->peers.hsm; /* whichever of the two it is */
 	if (role == ROLE_NET && index < PEERS_NETS)
 		return &e->peers.net[index];
 	if (role == ROLE_KDF && index < PEERS_KDFS)
@@ -61,6 +61,11 @@ static void on_closed(void *arg, struct chan *c)
 	const struct start_peer *who = chan_peer(c);
 	struct peer *p = peer_of(e, who);
 
+	if (c == e->peers.former.chan) {
+		e->peers.former.chan = NULL;
+		hsm_gone(e, e->peers.former.serial);
+		return;
+	}
 	if (p->chan != c)
 		return; /* its successor is here already */
 	p->chan = NULL;
@@ -68,9 +73,33 @@ static void on_closed(void *arg, struct chan *c)
 		return;
 	log_warn("%s %u is gone", role_word(who->role), who->index);
 	if (who->role == ROLE_HSM)
-		hsm_gone(e);
+		hsm_gone(e, p->serial);
 	if (who->role == ROLE_KDF)
 		kdf_gone(e, who->index);
+}
+
+static void forget(struct engine *e, struct chan *c)
+{
+	on_closed(e, c);
+	chan_free(c);
+}
+
+/* The successor is here: the former one only answers. One of them is enough. */
+static void keep_former(struct engine *e)
+{
+	if (e->peers.former.chan != NULL)
+		forget(e, e->peers.former.chan);
+	e->peers.former = e->peers.hsm;
+}
+
+void peers_drain(struct engine *e)
+{
+	struct peer *p = &e->peers.former;
+
+	if (p->chan == NULL || job_waits_on(e, p->serial))
+		return;
+	chan_free(p->chan);
+	p->chan = NULL;
 }
 
 void peers_attach(struct engine *e, const struct start_peer *who, int fd)
@@ -83,12 +112,10 @@ void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 	if (p == NULL)
 		fatal(
 		    "parent offers %s %u, which engine does not know", role_word(role), who->index);
-	if (p->chan != NULL) {
-		struct chan *old = p->chan;
-
-		on_closed(e, old);
-		chan_free(old);
-	}
+	if (p->chan != NULL && role == ROLE_HSM)
+		keep_former(e);
+	else if (p->chan != NULL)
+		forget(e, p->chan);
 	p->chan = chan_new(e->base, fd, ROLE_ENGINE, who, queue, cb, on_closed, e);
 	p->serial = ++e->peers.serial;
 	p->paused = false;
@@ -131,9 +158,10 @@ static void deliver_question(struct engine *e, const struct turn_out *o)
 
 	if (!job_waits(e, o->id))
 		return;
-	if (p->chan == NULL || p->serial != o->chan ||
-	    chan_send(p->chan, o->type, o->id, o->body, o->len, -1) != KE_OK)
+	if (p->chan == NULL || chan_send(p->chan, o->type, o->id, o->body, o->len, -1) != KE_OK)
 		job_fail(e, o->id, KE_UNAVAIL);
+	else
+		job_sent(e, o->id, p->serial);
 }
 
 void peers_deliver(struct engine *e, const struct turn_out *o)

@@ -1,7 +1,8 @@
 /*
  * The channels of engine: to each net, to hsm, to each kdf. A peer that dies is replaced by
- * parent with a fresh channel; what waited for the old one fails, what was meant for the old one
- * never reaches the new one. Runs in engine.
+ * parent with a fresh channel; what waited for the old one fails, and an answer to a client of the
+ * old net never reaches the new one. An hsm can get a successor while it lives: it answers what it
+ * was asked, and new questions go to the other. Runs in engine.
  */
 #ifndef DAEMON_ENGINE_PEERS_H
 #define DAEMON_ENGINE_PEERS_H
@@ -28,6 +29,7 @@ struct peer {
 struct peers {
 	uint64_t serial;
 	struct peer net[PEERS_NETS], kdf[PEERS_KDFS], hsm;
+	struct peer former; /* an hsm that has a successor, and still owes answers */
 	struct net_stats stats[PEERS_NETS];
 };
 
@@ -40,6 +42,8 @@ void peers_deliver(struct engine *e, const struct turn_out *o);
 void peers_drop_cache(struct engine *e, uint32_t tags);
 /* How many kdfs are there now? */
 unsigned peers_kdfs(const struct engine *e);
+/* Closes the former hsm's channel when it owes nothing any more. */
+void peers_drain(struct engine *e);
 /* Reads again from those who have taken their answers. */
 void peers_resume(struct engine *e);
 

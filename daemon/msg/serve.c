@@ -6,13 +6,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
 
+/* After STOP peers may still send what they sent for before they heard of a successor. */
+#define LEAVING_MS 1000
+
 struct server {
 	enum role self;
+	bool leaving; /* STOP came: until the last peer has closed, or nobody asks any more */
 	serve_handler *handler;
 	void *ctx;
 	struct serve_peer peers[SERVE_PEERS];
@@ -56,7 +61,8 @@ static bool control(struct server *s)
 		fatal("control channel: %s", ke_words(r));
 	switch (start_control(s->self, &m, &who)) {
 	case START_STOP:
-		return false;
+		s->leaving = true;
+		return true;
 	case START_PEER:
 		add_peer(s, &who, m.fd);
 		return true;
@@ -131,10 +137,44 @@ static bool attend(struct server *s, struct serve_peer *p)
 	return p->full || answer(s, p);
 }
 
+static size_t watch(const struct server *s, struct pollfd pfd[1 + SERVE_PEERS])
+{
+	size_t open = 0;
+
+	pfd[0] = (struct pollfd){.fd = MSG_CTL_FD, .events = POLLIN};
+	for (size_t i = 0; i < SERVE_PEERS; i++) {
+		pfd[i + 1] = (struct pollfd){
+		    .fd = s->peers[i].fd, .events = s->peers[i].full ? POLLOUT : POLLIN};
+		open += s->peers[i].fd >= 0;
+	}
+	return open;
+}
+
+/* One round over whatever is readable; false when it is time to leave. */
+static bool serve_round(struct server *s)
+{
+	struct pollfd pfd[1 + SERVE_PEERS];
+	size_t open = watch(s, pfd);
+	int n;
+
+	if (s->leaving && open == 0)
+		return false;
+	n = poll(pfd, 1 + SERVE_PEERS, s->leaving ? LEAVING_MS : -1);
+	if (n < 0 && errno != EINTR)
+		fatal("poll: errno %d", errno);
+	if (n <= 0)
+		return n < 0 || !s->leaving;
+	if (pfd[0].revents != 0)
+		return control(s); /* it may have replaced what was polled */
+	for (size_t i = 0; i < SERVE_PEERS; i++)
+		if (pfd[i + 1].revents != 0 && !attend(s, &s->peers[i]))
+			return false;
+	return true;
+}
+
 void serve(enum role self, serve_handler *handler, void *ctx)
 {
 	struct server *s = calloc(1, sizeof *s);
-	struct pollfd pfd[1 + SERVE_PEERS];
 
 	if (s == NULL)
 		fatal("out of memory");
@@ -143,25 +183,7 @@ void serve(enum role self, serve_handler *handler, void *ctx)
 	s->ctx = ctx;
 	for (size_t i = 0; i < SERVE_PEERS; i++)
 		s->peers[i].fd = -1;
-	for (;;) {
-		pfd[0] = (struct pollfd){.fd = MSG_CTL_FD, .events = POLLIN};
-		for (size_t i = 0; i < SERVE_PEERS; i++)
-			pfd[i + 1] = (struct pollfd){
-			    .fd = s->peers[i].fd, .events = s->peers[i].full ? POLLOUT : POLLIN};
-		if (poll(pfd, 1 + SERVE_PEERS, -1) < 0) {
-			if (errno == EINTR)
-				continue;
-			fatal("poll: errno %d", errno);
-		}
-		if (pfd[0].revents != 0) {
-			if (!control(s))
-				break;
-			continue; /* it may have replaced what was polled */
-		}
-		for (size_t i = 0; i < SERVE_PEERS; i++)
-			if (pfd[i + 1].revents != 0 && !attend(s, &s->peers[i]))
-				goto out;
-	}
-out:
+	while (serve_round(s))
+		;
 	free(s);
 }

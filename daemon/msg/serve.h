@@ -29,7 +29,10 @@ struct serve_peer {
 typedef int serve_handler(
     void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w);
 
-/* Serves until STOP, until descriptor 3 closes or until the handler says KE_CLOSED. */
+/*
+ * Serves until descriptor 3 closes, until the handler says KE_CLOSED, or after STOP until the
+ * peers have closed their channels or have asked nothing for a second.
+ */
 void serve(enum role self, serve_handler *handler, void *ctx);
 
 #endif

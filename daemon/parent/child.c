@@ -13,6 +13,7 @@
 
 #include "daemon/conf/spawn.h"
 #include "daemon/msg/start.h"
+#include "daemon/parent/act.h"
 #include "daemon/parent/logs.h"
 #include "daemon/parent/roles.h"
 #include "hsm/role/exit.h"
@@ -38,11 +39,14 @@ static void add(struct parent *p, enum role role, uint32_t count)
 /* The order is that in which a role hears of its peers. */
 void child_list(struct parent *p)
 {
-	add(p, ROLE_HSM, 1);
+	add(p, ROLE_HSM, 2);
+	p->children[1].idle = true; /* the other one's successor */
 	add(p, ROLE_TLSKEY, 1);
 	add(p, ROLE_ENGINE, 1);
 	add(p, ROLE_KDF, p->conf.kdfs);
 	add(p, ROLE_NET, p->conf.nets);
+	add(p, ROLE_KEYADM, 1);
+	p->children[p->n - 1].idle = true;
 }
 
 static bool alive(const struct child *c)
@@ -101,7 +105,7 @@ static int spawn(struct parent *p, struct child *c)
 }
 
 /* A control channel is empty but for a few short messages; a full one is a sick child's. */
-static void tell(
+void child_tell(
     struct parent *p, struct child *c, uint16_t type, const void *body, size_t len, int fd)
 {
 	int r = msg_send(c->ctl, type, 0, body, len, fd);
@@ -119,7 +123,7 @@ static void introduce(struct parent *p, struct child *to, const struct child *pe
 
 	wire_out_init(&w, body, sizeof body);
 	start_put_peer(&w, &who);
-	tell(p, to, msg_of_role(to->role)->peer, body, w.len, fd);
+	child_tell(p, to, msg_of_role(to->role)->peer, body, w.len, fd);
 }
 
 static void link_peers(struct parent *p, struct child *c)
@@ -128,7 +132,7 @@ static void link_peers(struct parent *p, struct child *c)
 		struct child *peer = &p->children[i];
 		int sv[2];
 
-		if (!alive(peer) || !alive(c) || !roles_edge(c->role, peer->role))
+		if (!alive(peer) || peer->held || !alive(c) || !roles_edge(c->role, peer->role))
 			continue;
 		if (msg_pair(sv) != KE_OK) {
 			child_kill(p, c, LOGL_ERROR, "gets no channel to its peer");
@@ -152,14 +156,15 @@ void child_start(struct parent *p, struct child *c)
 		return;
 	}
 	set_state(c, CHILD_STARTING);
-	c->deadline_ms = c->since_ms + PARENT_START_MS;
+	c->deadline_ms = c->since_ms + (c->role == ROLE_KEYADM ? PARENT_ACT_MS : PARENT_START_MS);
 	if (roles_configure(p, c, why, sizeof why) != KE_OK) {
 		logs_say(p, LOGL_ERROR, "%s", why);
 		c->spoke = true;
 		child_kill(p, c, LOGL_WARN, "gets no configuration");
 		return;
 	}
-	link_peers(p, c);
+	if (!c->held)
+		link_peers(p, c);
 }
 
 void child_kill(struct parent *p, struct child *c, enum log_level level, const char *why)
@@ -176,7 +181,7 @@ void child_stop(struct parent *p, struct child *c)
 {
 	set_state(c, CHILD_STOPPING);
 	c->deadline_ms = c->since_ms + PARENT_STOP_MS;
-	tell(p, c, msg_of_role(c->role)->stop, NULL, 0, -1);
+	child_tell(p, c, msg_of_role(c->role)->stop, NULL, 0, -1);
 }
 
 static struct child *find(struct parent *p, enum role role, uint8_t index)
@@ -217,16 +222,28 @@ static bool blame(struct parent *p, struct child *c, const struct msg *m)
 	return true;
 }
 
+static void ready(struct parent *p, struct child *c)
+{
+	logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role), c->index,
+	    (int)c->pid, (long long)(parent_now() - c->since_ms));
+	set_state(c, CHILD_READY);
+	c->next_ms = c->since_ms + PARENT_PING_MS;
+	if (!c->held)
+		return;
+	c->held = false;
+	link_peers(p, c);
+	act_ready(p, c);
+}
+
 /* False when the child may not say this now. */
 static bool handle(struct parent *p, struct child *c, const struct msg *m)
 {
 	const struct msg_of_role *own = msg_of_role(c->role);
 
+	if (m->type == MSG_KEYADM_DONE)
+		return act_done(p, m);
 	if (c->state == CHILD_STARTING && m->type == own->ready) {
-		logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role),
-		    c->index, (int)c->pid, (long long)(parent_now() - c->since_ms));
-		set_state(c, CHILD_READY);
-		c->next_ms = c->since_ms + PARENT_PING_MS;
+		ready(p, c);
 		return true;
 	}
 	if (c->state == CHILD_STARTING || m->type == own->ready)
@@ -239,6 +256,8 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 			c->deadline_ms = 0;
 		return true;
 	}
+	if (m->type == MSG_ENGINE_ACT)
+		return act_request(p, m);
 	return blame(p, c, m);
 }
 
@@ -266,7 +285,7 @@ static void ping(struct parent *p, struct child *c, int64_t now)
 	if (c->deadline_ms != 0)
 		return; /* the last one is still unanswered */
 	c->deadline_ms = now + PARENT_PONG_MS;
-	tell(p, c, msg_of_role(c->role)->ping, NULL, 0, -1);
+	child_tell(p, c, msg_of_role(c->role)->ping, NULL, 0, -1);
 }
 
 static const char *overdue(const struct child *c)
@@ -280,6 +299,8 @@ int64_t child_tick(struct parent *p, struct child *c, int64_t now)
 {
 	int64_t next = INT64_MAX;
 
+	if (c->state == CHILD_NONE && c->idle)
+		return next;
 	if (c->state == CHILD_NONE && p->phase == PHASE_RUNNING) {
 		if (c->next_ms > now)
 			return c->next_ms;
@@ -430,6 +451,9 @@ static void died(struct parent *p, struct child *c, int status)
 	close_fd(&c->log);
 	c->pid = 0;
 	set_state(c, CHILD_NONE);
+	act_ended(p, c);
+	if (c->idle)
+		return;
 	if (p->phase == PHASE_BOOT)
 		parent_stop(p, 1);
 	else if (p->phase == PHASE_RUNNING)

@@ -18,6 +18,10 @@ void child_kill(struct parent *p, struct child *c, enum log_level level, const c
 /* Tells it to finish; it is killed when it takes too long. */
 void child_stop(struct parent *p, struct child *c);
 
+/* Sends to a child; one that does not read what it is told is killed. */
+void child_tell(
+    struct parent *p, struct child *c, uint16_t type, const void *body, size_t len, int fd);
+
 /* One message of a child on its control channel. */
 void child_message(struct parent *p, struct child *c);
 

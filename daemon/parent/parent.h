@@ -17,12 +17,15 @@
 #include "daemon/msg/msg.h"
 #include "daemon/msg/role.h"
 
-#define PARENT_CHILDREN (3 + 2 * CONF_CHILD_MAX) /* hsm, tlskey, engine, kdfs, nets */
+#define PARENT_CHILDREN                                                                            \
+	(5 + 2 * CONF_CHILD_MAX) /* two hsms, tlskey, engine, keyadm, kdfs, nets                   \
+				  */
 
-#define PARENT_START_MS 30000 /* from exec to READY; a network HSM takes its time */
-#define PARENT_PING_MS  5000  /* between two questions of the watchdog */
-#define PARENT_PONG_MS  15000 /* a role that is silent for so long is replaced */
-#define PARENT_STOP_MS  10000 /* to finish what is in flight */
+#define PARENT_START_MS 30000  /* from exec to READY; a network HSM takes its time */
+#define PARENT_ACT_MS   120000 /* for one action of keyadm: so does making a key */
+#define PARENT_PING_MS  5000   /* between two questions of the watchdog */
+#define PARENT_PONG_MS  15000  /* a role that is silent for so long is replaced */
+#define PARENT_STOP_MS  10000  /* to finish what is in flight */
 
 enum child_state {
 	CHILD_NONE,     /* no process; due at next_ms */
@@ -38,6 +41,8 @@ struct child {
 	uint8_t index;
 	uint32_t life; /* the process is the one of the life-th start */
 	enum child_state state;
+	bool idle; /* started when it is asked for, and not replaced */
+	bool held; /* introduced to its peers when it is ready, not before */
 	pid_t pid;
 	int ctl, log;        /* our ends; -1 when closed */
 	int64_t since_ms;    /* of the present state */
@@ -59,6 +64,12 @@ struct deaths {
 	uint32_t n;
 };
 
+/* What officers have approved, while keyadm and a fresh hsm are at it: daemon/parent/act.c */
+struct act {
+	bool busy;
+	char text[RCONF_KEYADM_TEXT], approvals[RCONF_KEYADM_APPROVALS];
+};
+
 enum parent_phase {
 	PHASE_BOOT,     /* any death is final */
 	PHASE_RUNNING,  /* the dead are replaced */
@@ -76,6 +87,7 @@ struct parent {
 	size_t n;
 	struct deaths deaths[ROLE_COUNT];
 	enum parent_phase phase;
+	struct act act;
 	bool
 	    told; /* why the start fails stands on standard error: one line, the log has the rest */
 	int stage; /* of boot upwards, of the stop downwards: roles_stage() */

@@ -46,8 +46,9 @@ struct scratch {
 		struct rconf_engine engine;
 		struct rconf_hsm hsm;
 		struct rconf_kdf kdf;
+		struct rconf_keyadm keyadm;
 	} conf;
-	uint8_t body[32768];
+	uint8_t body[MSG_BODY_MAX];
 	char *why;
 	size_t whylen;
 };
@@ -94,16 +95,22 @@ static int make_engine(
 	return KE_OK;
 }
 
+static int get_token(
+    const struct conf *c, const struct conf_token *from, struct rconf_token *to, struct scratch *s)
+{
+	int r = conf_token(c, from, to, s->why, s->whylen);
+
+	return r == KE_OK ? conf_pin(from->pin_file, to->pin, s->why, s->whylen) : r;
+}
+
 /* hsm and tlskey differ in token and PIN only. */
 static int make_hsm(
     const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
 {
 	const struct conf_token *token = child->role == ROLE_HSM ? &c->keys : &c->tls;
 	struct rconf_hsm *hsm = &s->conf.hsm;
-	int r = conf_token(c, token, &hsm->token, s->why, s->whylen);
+	int r = get_token(c, token, &hsm->token, s);
 
-	if (r == KE_OK)
-		r = conf_pin(token->pin_file, hsm->token.pin, s->why, s->whylen);
 	if (r != KE_OK)
 		return r;
 	memcpy(hsm->folder, c->module_folder, sizeof hsm->folder);
@@ -120,6 +127,32 @@ static int make_kdf(
 	s->conf.kdf.memory_kib = KDF_MEMORY_KIB;
 	s->conf.kdf.passes = KDF_PASSES;
 	rconf_put_kdf(w, &s->conf.kdf);
+	return KE_OK;
+}
+
+/*
+ * keyadm understands the proposal; all that is read of it here is whether the second token has to
+ * be opened. A lie about that costs a refusal.
+ */
+static int make_keyadm(const struct parent *p, struct scratch *s, struct wire_out *w)
+{
+	const struct conf *c = &p->conf;
+	struct rconf_keyadm *k = &s->conf.keyadm;
+	int r = get_token(c, &c->keys, &k->token, s);
+
+	if (r == KE_OK && strstr(p->act.text, "\npurpose tls\n") != NULL)
+		r = get_token(c, &c->tls, &k->tls, s);
+	if (r != KE_OK)
+		return r;
+	k->id.root[0] = '\0'; /* it keeps the token folder, by Landlock */
+	k->action = KEYADM_APPROVED;
+	k->token_wait_s = c->token_publish;
+	memcpy(k->folder, c->module_folder, sizeof k->folder);
+	memcpy(k->host, c->host, sizeof k->host);
+	memcpy(k->names, c->tls_names, sizeof k->names);
+	memcpy(k->text, p->act.text, sizeof k->text);
+	memcpy(k->approvals, p->act.approvals, sizeof k->approvals);
+	rconf_put_keyadm(w, k);
 	return KE_OK;
 }
 
@@ -140,6 +173,8 @@ static int make(struct parent *p, const struct child *c, struct scratch *s, stru
 	case ROLE_HSM:
 	case ROLE_TLSKEY:
 		return make_hsm(&p->conf, c, s, w);
+	case ROLE_KEYADM:
+		return make_keyadm(p, s, w);
 	default:
 		return make_kdf(&p->conf, c, s, w);
 	}

@@ -46,7 +46,7 @@ static bool boot_stage(struct parent *p)
 	for (size_t i = 0; i < p->n && p->phase == PHASE_BOOT; i++) {
 		struct child *c = &p->children[i];
 
-		if (roles_stage(c->role) != p->stage)
+		if (roles_stage(c->role) != p->stage || c->idle)
 			continue;
 		if (c->state == CHILD_NONE)
 			child_start(p, c);

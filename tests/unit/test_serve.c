@@ -196,6 +196,30 @@ static void test_serves(void **state)
 	expect_end(&r, second);
 }
 
+/* What was asked before the asker heard of a successor is answered, and then it leaves. */
+static void test_leaving(void **state)
+{
+	static struct role_run r;
+	int one, two;
+
+	(void)state;
+	launch(&r, ROLE_HSM, NULL);
+	one = introduce(&r, ROLE_ENGINE, 0);
+	two = introduce(&r, ROLE_ENGINE, 1);
+	assert_int_equal(uses(&r, one), 1);
+	control(&r, MSG_HSM_STOP, 0, -1);
+	assert_int_equal(uses(&r, one), 2);
+	assert_int_equal(uses(&r, two), 1);
+	close(one);
+	assert_int_equal(uses(&r, two), 2);
+	close(two);
+	ends(&r, FORKED_RETURNED, NULL);
+	/* nobody there: at once */
+	launch(&r, ROLE_HSM, NULL);
+	control(&r, MSG_HSM_STOP, 0, -1);
+	ends(&r, FORKED_RETURNED, NULL);
+}
+
 static void test_parent_goes(void **state)
 {
 	static struct role_run r;
@@ -346,7 +370,7 @@ static void test_loop(void **state)
 	control(&r, MSG_HSM_STOP, 0, -1);
 	ends(&r, FORKED_RETURNED, NULL);
 	launch(&r, ROLE_HSM, few_descriptors);
-	ends(&r, 1, "error serve: poll: errno 22");
+	ends(&r, 1, "poll: errno 22");
 	if (!fail_alloc_works())
 		return;
 	launch(&r, ROLE_HSM, no_memory);
@@ -537,6 +561,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_serves),
+	    cmocka_unit_test(test_leaving),
 	    cmocka_unit_test(test_parent_goes),
 	    cmocka_unit_test(test_what_parent_must_not_say),
 	    cmocka_unit_test(test_blame),

@@ -1,0 +1,23 @@
+/*
+ * Carrying out what officers have approved: keyadm does it, then a fresh hsm (green) that knows the
+ * new state of the token takes the place of the one that does not (blue), and no request is lost
+ * (KEYS.md section 4). Runs in parent only. Parent understands nothing of a proposal: keyadm
+ * decides, and the old hsm serves until the new one has shown that it can.
+ */
+#ifndef DAEMON_PARENT_ACT_H
+#define DAEMON_PARENT_ACT_H
+
+#include "daemon/parent/parent.h"
+
+/* MSG_ENGINE_ACT; false when it does not decode. One action at a time. */
+bool act_request(struct parent *p, const struct msg *m);
+
+/* MSG_KEYADM_DONE; false when it does not decode. */
+bool act_done(struct parent *p, const struct msg *m);
+
+/* A child that was started for an action is ready, */
+void act_ready(struct parent *p, struct child *c);
+/* or has ended. */
+void act_ended(struct parent *p, struct child *c);
+
+#endif
