@@ -226,9 +226,13 @@ attack-table:
 # what is too slow for every check: see the scripts
 analyse: unit
 	tests/lint/analyse.sh $(B)
+COUNTED := -O1 -g -fprofile-instr-generate=$(CURDIR)/build/cov/profile/%m%c.profraw -fcoverage-mapping \
+           -mllvm -runtime-counter-relocation
 coverage:
-	$(MAKE) B=build/cov CC=gcc OPT='-O1 -g --coverage' WARN=-Wall all unit
-	tests/lint/coverage.sh build/cov
+	tests/lint/needs.sh llvm
+	$(MAKE) B=build/cov CC=clang WARN='-Wall -Wno-unused-command-line-argument' OPT='$(COUNTED)' \
+	  all unit tools fuzz-build
+	tests/lint/coverage.py build/cov
 
 format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -243,6 +247,6 @@ install: all
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 
 clean:
-	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov
+	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov build/scan build/memcheck
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
