@@ -94,12 +94,12 @@ def mixed(f):
     for which, rate, words in (("carried", f["rate"], "a rate that this machine carries"),
                                ("overload", f["over_rate"], "six times that: more logins than it can carry")):
         r = f[which]
-        t = Table(f"Mixed load, {rate} requests a second,", ["", "asked", "answered", "503, with Retry-After", "lost", "median ms",
+        t = Table(f"Mixed load, {rate} requests a second,", ["", "asked", "answered", "refused", "told when to retry", "lost", "median ms",
                                                             "p99 ms"],
                   f"{words}: 80 % reads, 15 % sales, 5 % logins, {r['connections']:,} connections, {r['seconds']} s")
         for name, k in r["kinds"].items():
-            told = f"{k['status'].get('503', 0)}, {k['retry_after']}"
-            t.add(name, k["asked"], k["asked"] - failures(k), told, k["lost"], k["p50_ms"], k["p99_ms"])
+            refused = failures(k) - k["lost"]
+            t.add(name, k["asked"], k["asked"] - failures(k), refused, k["retry_after"], k["lost"], k["p50_ms"], k["p99_ms"])
         yield t
         t = Table("Queues meanwhile", ["", "median", "most", "growth a minute"])
         for name, q in r["queues"].items():
@@ -218,12 +218,24 @@ def text(result):
     return "\n".join(t.plain() for t in tables(result))
 
 
+def others_share(value):
+    """Every "elsewhere" in a result."""
+    if isinstance(value, dict):
+        for k, v in value.items():
+            yield from [v] if k == "elsewhere" else others_share(v)
+    elif isinstance(value, list):
+        for v in value:
+            yield from others_share(v)
+
+
 def markdown(result):
     made = [result[n] for n in SECTIONS if n in result]
     dates = sorted({s["date"] for s in made})
     m = made[0]
     head = (f"Measured on {' and '.join(dates)}, {m['cores']} cores (the load runs on them, too), {m['memory_gib']} GiB, "
-            f"{m['system']}; medians of {m['rounds']} rounds; a ratio is the median of the rounds' own.\n")
+            f"{m['system']}; medians of {m['rounds']} rounds; a ratio is the median of the rounds' own. Other work had "
+            f"{statistics.median(others_share(result)):.0%} of the machine meanwhile (median; processor time is not changed "
+            "by that, waiting is).\n")
     return "\n".join([BEGIN, head, *(t.markdown() for t in summary(result)), END])
 
 
