@@ -11,7 +11,7 @@ import klero
 import load
 import pytest
 
-pytestmark = pytest.mark.root_only
+pytestmark = pytest.mark.traced
 
 CHAIN = 25  # rounds before a new store begins
 SIDE = 3    # further cuts of the same record, only checked

@@ -11,7 +11,7 @@ import klero
 import load
 import pytest
 
-pytestmark = pytest.mark.root_only
+pytestmark = pytest.mark.traced
 
 
 def record_setup(app):

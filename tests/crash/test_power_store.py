@@ -11,7 +11,7 @@ import conftest
 import disk
 import pytest
 
-pytestmark = pytest.mark.root_only
+pytestmark = pytest.mark.traced
 
 TOOLS = conftest.BIN.parent / "tools"
 TURNS = 20
