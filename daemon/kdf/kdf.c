@@ -4,15 +4,21 @@
  * socket but its two channels and no secret of its own.
  * Runs as the kdf role; trusts parent and engine.
  */
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/kdf/answer.h"
 #include "daemon/msg/log.h"
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/start.h"
+
+/* A tenth of the weight of the processes that serve: a flood of logins waits for them, not they for
+ * it. On a machine with time to spare it changes nothing. */
+#define NICE 10
 
 /* One whole round, so that every page and table that it needs is there before the sandbox. */
 static void warm_up(const struct phc_cost *cost)
@@ -43,6 +49,9 @@ int main(void)
 		fatal(
 		    "Argon2id cost out of range: %u KiB, %u passes", cost.memory_kib, cost.passes);
 	warm_up(&cost);
+	errno = 0; /* -1 may also be the new value */
+	if (nice(NICE) == -1 && errno != 0)
+		log_warn("cannot give way to the other roles: errno %d", errno);
 	start_sandbox(ROLE_KDF, &conf.id, NULL, 0, 0);
 	start_ready(ROLE_KDF);
 	serve(ROLE_KDF, kdf_handle, &cost);

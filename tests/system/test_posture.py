@@ -27,6 +27,13 @@ def test_roles_and_numbers(appliance):
     assert {role: len(pids) for role, pids in appliance.roles().items()} == ROLES
 
 
+def test_passwords_give_way(appliance):
+    usual = os.getpriority(os.PRIO_PROCESS, appliance.process.pid)
+    for role, pid in each(appliance):
+        want = min(19, usual + 10) if role == "kdf" else usual
+        assert os.getpriority(os.PRIO_PROCESS, pid) == want, role
+
+
 @FILTERED
 def test_filter_and_privileges(appliance):
     for role, pid in each(appliance):
