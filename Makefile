@@ -170,7 +170,7 @@ SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/sof
 $(B)/tools/nocopy.so: tests/escape/nocopy.c
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(filter-out -fPIE -MMD -MP,$(CFLAGS)) -fPIC -shared -DREAL_MODULE='"$(SOFTHSM)"' -o $@ $< -ldl
 
-.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge fuzz-coverage tools demo run check check-release bench bench-table peers attack attack-table analyse coverage clean install format
+.PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge fuzz-coverage tools demo run check check-release bench bench-table bench-size peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -211,6 +211,9 @@ bench: all tools $(LOCAL_KEY)
 # the table of the README, from what the last `make bench` has written
 bench-table:
 	/usr/bin/python3 tests/bench/table.py --write
+# what the store's size costs: `make bench-size SIZE='--readme'` writes the table of the README
+bench-size: all tools
+	tests/bench/size.sh $(B) $(SIZE)
 # other people's suites and tools against the daemon
 peers: all
 	tests/peers/run.sh $(B)/bin build/peers

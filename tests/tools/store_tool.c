@@ -14,59 +14,10 @@
 #include "db/db.h"
 #include "db/db_audit.h"
 #include "db/db_ledger.h"
-#include "hsm/p11/blob.h"
-#include "policy/text.h"
+#include "tests/tools/store_key.h"
 
 static struct p11 p11;
 static struct key_ring ring;
-
-static int line_of(const char *path, const char *word, char *out, size_t cap)
-{
-	char line[1024];
-	size_t n = strlen(word);
-	FILE *f = fopen(path, "re");
-	int r = KE_NOTFOUND;
-
-	if (f == NULL)
-		return KE_IO;
-	while (r != KE_OK && fgets(line, sizeof line, f) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, word, n) == 0 && strlen(line + n) < cap) {
-			memcpy(out, line + n, strlen(line + n) + 1);
-			r = KE_OK;
-		}
-	}
-	fclose(f);
-	return r;
-}
-
-static int unseal(char **argv, uint8_t key[32])
-{
-	char path[512], pin[256], sealed[BLOB_TEXT_MAX], id[64];
-	uint8_t appliance[16];
-	size_t n = 0;
-	int r = line_of(argv[3], "", pin, sizeof pin);
-
-	snprintf(path, sizeof path, "%s/klero.keys", argv[4]);
-	if (r == KE_OK)
-		r = line_of(path, "appliance ", id, sizeof id);
-	if (r == KE_OK && (sodium_hex2bin(appliance, 16, id, 32, NULL, &n, NULL) != 0 || n != 16))
-		r = KE_FORMAT;
-	if (r == KE_OK)
-		r = line_of(path, "dbkey ", sealed, sizeof sealed);
-	if (r == KE_OK)
-		r = p11_load(&p11, argv[1], NULL, 0);
-	if (r == KE_OK)
-		r = p11_open(&p11, argv[2], false);
-	if (r == KE_OK)
-		r = p11_login(&p11, pin);
-	if (r == KE_OK)
-		r = key_ring_find(&p11, &ring);
-	if (r == KE_OK)
-		r = blob_open_class_key(
-		    &p11, &ring, BLOB_DB, appliance, sealed, strlen(sealed), key);
-	return r;
-}
 
 static int set_schema(const char *store, const uint8_t key[32], const char *number)
 {
@@ -122,7 +73,7 @@ int main(int argc, char **argv)
 
 	if (argc < 6 || sodium_init() < 0)
 		return 2;
-	r = unseal(argv, key);
+	r = store_unseal(argv, &p11, &ring, key);
 	if (r != KE_OK) {
 		fprintf(stderr, "store_tool: %s %s\n", ke_words(r), p11.why);
 		return 1;
