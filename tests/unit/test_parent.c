@@ -32,6 +32,15 @@ int kill(pid_t pid, int sig)
 	return 0;
 }
 
+static struct child *child_of(enum role role)
+{
+	for (size_t i = 0; i < parent.n; i++)
+		if (parent.children[i].role == role)
+			return &parent.children[i];
+	fail_msg("no %s", role_word(role));
+	return NULL;
+}
+
 /* hsm is there and speaks; engine is at its third life. */
 static int setup(void **state)
 {
@@ -41,10 +50,10 @@ static int setup(void **state)
 	parent = (struct parent){.phase = PHASE_RUNNING};
 	parent.conf.kdfs = parent.conf.nets = 1;
 	child_list(&parent);
-	hsm = &parent.children[0];
-	engine = &parent.children[2];
-	if (hsm->role != ROLE_HSM || engine->role != ROLE_ENGINE || msg_pair(sv) != KE_OK ||
-	    pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0 || pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0)
+	hsm = child_of(ROLE_HSM);
+	engine = child_of(ROLE_ENGINE);
+	if (msg_pair(sv) != KE_OK || pipe2(log, O_CLOEXEC | O_NONBLOCK) != 0 ||
+	    pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0)
 		return 1;
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	fcntl(out[1], F_SETPIPE_SZ, 1 << 20);
