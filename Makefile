@@ -229,11 +229,11 @@ attack-table:
 # what is too slow for every check: see the scripts
 analyse:
 	tests/lint/analyse.sh
-COUNTED := -O1 -g -fprofile-instr-generate=$(CURDIR)/build/cov/profile/%m%c.profraw -fcoverage-mapping \
+COUNTED := -O1 -g -Wno-unused-command-line-argument -fprofile-instr-generate=$(CURDIR)/build/cov/profile/%m%c.profraw -fcoverage-mapping \
            -mllvm -runtime-counter-relocation
 coverage:
 	tests/lint/needs.sh llvm
-	$(MAKE) B=build/cov CC=clang WARN='-Wall -Wno-unused-command-line-argument' OPT='$(COUNTED)' \
+	$(MAKE) B=build/cov CC=clang WARN=-Wall OPT='$(COUNTED)' \
 	  all unit tools fuzz-build
 	tests/lint/coverage.py build/cov
 

@@ -21,11 +21,13 @@
 	(5 + 2 * CONF_CHILD_MAX) /* two hsms, tlskey, engine, keyadm, kdfs, nets                   \
 				  */
 
-#define PARENT_START_MS 30000  /* from exec to READY; a network HSM takes its time */
-#define PARENT_ACT_MS   120000 /* for one action of keyadm: so does making a key */
-#define PARENT_PING_MS  5000   /* between two questions of the watchdog */
-#define PARENT_PONG_MS  15000  /* a role that is silent for so long is replaced */
-#define PARENT_STOP_MS  10000  /* to finish what is in flight */
+#ifndef PARENT_START_MS       /* under valgrind all takes longer */
+#define PARENT_START_MS 30000 /* from exec to READY; a network HSM takes its time */
+#define PARENT_PONG_MS  15000 /* a role that is silent for so long is replaced */
+#endif
+#define PARENT_ACT_MS  120000 /* for one action of keyadm: so does making a key */
+#define PARENT_PING_MS 5000   /* between two questions of the watchdog */
+#define PARENT_STOP_MS 10000  /* to finish what is in flight */
 
 enum child_state {
 	CHILD_NONE,     /* no process; due at next_ms */
