@@ -50,7 +50,7 @@ struct profile_limits {
 	rlim_t files;     /* RLIMIT_NOFILE, or less where the hard limit is lower */
 	bool writes_file; /* otherwise RLIMIT_FSIZE is 0 */
 	bool keeps_root;  /* needs paths that start at the real root: no chroot */
-	bool searches;    /* keeps CAP_DAC_READ_SEARCH, within what Landlock leaves open */
+	bool searches;    /* keeps CAP_DAC_READ_SEARCH, if Landlock is there to bound it */
 	rlim_t memory;    /* RLIMIT_AS in bytes, RLIM_INFINITY for none */
 };
 

@@ -169,18 +169,22 @@ static int drop_capabilities(bool keep_search, const struct words *w)
 	return KE_OK;
 }
 
-/* rlimits, root folder, user, capabilities. */
-static int drop(const struct sandbox_params *p, const struct words *w)
+/*
+ * rlimits, root folder, user, capabilities. To look into others' folders is kept only where
+ * Landlock says into which.
+ */
+static int drop(const struct sandbox_params *p, bool fenced, const struct words *w)
 {
 	const struct profile_limits *l = profile_limits(p->profile);
+	bool searches = l->searches && fenced && p->drop;
 	int r = set_limits(l, w);
 
 	if (r == KE_OK && p->drop && !l->keeps_root && p->root != NULL && p->root[0] != '\0')
 		r = change_root(p->root, w);
 	if (r == KE_OK && p->drop)
-		r = change_identity(p->uid, p->gid, l->searches, w);
+		r = change_identity(p->uid, p->gid, searches, w);
 	if (r == KE_OK)
-		r = drop_capabilities(p->drop && l->searches, w);
+		r = drop_capabilities(searches, w);
 	if (r == KE_OK && p->drop)
 		r = stays_changed(w);
 	return r == KE_OK ? harden(w) : r;
@@ -203,7 +207,7 @@ int sandbox_enter(
 	r = landlock_prepare(p->paths, p->npaths, &fd, note, notelen, why, whylen);
 	if (r != KE_OK)
 		return r;
-	r = drop(p, &w);
+	r = drop(p, fd >= 0, &w);
 	if (r == KE_OK && landlock_enter(fd) != KE_OK)
 		r = failed(&w, "Landlock");
 	if (fd >= 0)

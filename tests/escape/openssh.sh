@@ -33,8 +33,10 @@ chmod 755 "$work"
 )
 export LD_LIBRARY_PATH="$work/root/usr/lib/$(uname -m)-linux-gnu:$work/root/lib/$(uname -m)-linux-gnu"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-unshare --mount --pid --fork --kill-child --mount-proc sh -euc '
-	mount --make-rprivate /
+# inside a chroot, as tests/release.sh makes it, the root is no mount; its namespace is private already
+apart=private
+unshare --mount true 2>/dev/null || apart=unchanged
+unshare --mount --propagation $apart --pid --fork --kill-child --mount-proc sh -euc '
 	mount --bind "$1/passwd" /etc/passwd
 	mount -t tmpfs run /run
 	mkdir -m 755 /run/sshd

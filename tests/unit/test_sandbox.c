@@ -270,17 +270,18 @@ static int call_of_x32(const void *arg)
 
 static void foreign_architectures_kill(void **state)
 {
-	struct sandbox_params params = params_of(SANDBOX_ENGINE);
-	struct outcome o;
-
 	(void)state;
 	if (!sandbox_has_seccomp())
 		skip();
-	o = run(&params, call_of_32_bit, NULL);
-	assert_true(WIFSIGNALED(o.status));
-	o = run(&params, call_of_x32, NULL);
-	assert_true(WIFSIGNALED(o.status));
-	assert_int_equal(WTERMSIG(o.status), SIGSYS);
+	for (int p = 0; p < SANDBOX_PROFILES; p++) {
+		struct sandbox_params params = params_of((enum sandbox_profile)p);
+		struct outcome o = run(&params, call_of_32_bit, NULL);
+
+		assert_true(WIFSIGNALED(o.status));
+		o = run(&params, call_of_x32, NULL);
+		assert_true(WIFSIGNALED(o.status));
+		assert_int_equal(WTERMSIG(o.status), SIGSYS);
+	}
 }
 #endif
 
