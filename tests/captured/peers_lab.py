@@ -244,7 +244,8 @@ class Role:
         return self.status
 
     def ping(self):
-        """True when it answers; False when it has ended."""
+        """True when it answers; False when it has ended. As parent does, hears the log meanwhile."""
+        self.said()
         if not self.control.say(self.name("PING")):
             self.wait()
             return False

@@ -35,7 +35,7 @@ HERE = ROOT / "tests" / "fuzz"
 SLICE = 120         # seconds of one turn of a target
 HANG = 20           # processor seconds that one input may take
 SEED_MAX = 4096     # bytes of a seed worth keeping
-SEEDS_MAX = 32768   # and of all new ones of a target
+SEEDS_MAX = 100     # new ones of a target: of more, some of every size
 IDLE = os.sched_param(0)
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # some targets make a store per input
 
@@ -55,14 +55,15 @@ class Target:
         self.work = work / name
         self.work.mkdir()
 
-    def run(self, arguments, limit):
+    def run(self, arguments, limit, idle=True):
         """Its output, status and processor time. Its own temporary files go with the folder."""
         # a short path: a token's folder adds much to it
         tmp = pathlib.Path(tempfile.mkdtemp(prefix="t", dir=self.work.parent))
 
         def before():
             resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
-            os.sched_setscheduler(0, os.SCHED_IDLE, IDLE)
+            if idle:
+                os.sched_setscheduler(0, os.SCHED_IDLE, IDLE)
 
         with open(tmp / "log", "w+", errors="replace") as log:
             p = subprocess.Popen([self.binary, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -226,16 +227,15 @@ def merge(build, names):
                 if p.stat().st_size <= SEED_MAX:
                     shutil.copy(p, little)
             t.seeds.mkdir(exist_ok=True)
-            old, size = {p.name for p in t.seeds.iterdir()}, 0
+            old = {p.name for p in t.seeds.iterdir()}
             merged = pathlib.Path(work, "merged-" + name)
             shutil.copytree(t.seeds, merged)
-            said, status, _ = t.run(["-set_cover_merge=1", merged, little], 3600)
+            said, status, _ = t.run(["-set_cover_merge=1", merged, little], 3600, idle=False)
             if status:
                 raise SystemExit(f"fuzz: {name}: merge: status {status}\n{said[-2000:]}")
-            for p in sorted(merged.iterdir(), key=lambda p: p.stat().st_size):
-                size += p.stat().st_size if p.name not in old else 0
-                if p.name not in old and size <= SEEDS_MAX:
-                    shutil.copy(p, t.seeds / p.name[:12])
+            fresh = sorted((p for p in merged.iterdir() if p.name not in old), key=lambda p: p.stat().st_size)
+            for p in fresh[::-(-len(fresh) // SEEDS_MAX) or 1]:
+                shutil.copy(p, t.seeds / p.name[:12])
             print(f"{name}: {len(old)} seeds before, {len(list(t.seeds.iterdir()))} now", flush=True)
     return 0
 
@@ -247,7 +247,7 @@ def coverage(build, names):
         for name in names:
             t, corpus = Target(build, name, pathlib.Path(work)), build.parent / "fuzzlong" / "corpus" / name
             os.environ["LLVM_PROFILE_FILE"] = f"{raw}/{name}"
-            said, status, _ = t.run(["-runs=0", *(p for p in (corpus, t.seeds) if p.is_dir())], 3600)
+            said, status, _ = t.run(["-runs=0", *(p for p in (corpus, t.seeds) if p.is_dir())], 3600, idle=False)
             if status:
                 print(f"# {name}: status {status}\n{said[-500:]}")
         merged = pathlib.Path(work, "all")
