@@ -80,14 +80,14 @@ class Target:
         said, status, _ = self.run([path], HANG)
         return (said, status) if status else None
 
-    def fuzz(self, corpus, seconds):
+    def fuzz(self, corpus, seconds, idle=True):
         """One turn. Findings are (file, words) with the file in the target's own folder."""
         arguments = [f"-max_total_time={seconds}", "-timeout=1800", "-rss_limit_mb=2048", "-print_final_stats=1",
                      "-report_slow_units=1800", "-len_control=10", f"-artifact_prefix={self.work}/"]
         if self.dict.exists():
             arguments.append(f"-dict={self.dict}")
         arguments += [p for p in (corpus, self.seeds) if p.is_dir()]
-        said, status, cpu = self.run(arguments, seconds + HANG + 60)
+        said, status, cpu = self.run(arguments, seconds + HANG + 60, idle)
         found = []
         for path in sorted(p for p in self.work.iterdir() if p.is_file()):
             again = self.holds(path)
@@ -122,7 +122,7 @@ def short(build, names):
         def one(name):
             corpus = pathlib.Path(work, "corpus-" + name)
             corpus.mkdir()
-            return name, Target(build, name, pathlib.Path(work)).fuzz(corpus, seconds)
+            return name, Target(build, name, pathlib.Path(work)).fuzz(corpus, seconds, idle=False)
 
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
             for i, (name, t) in enumerate(pool.map(one, names), 1):
