@@ -2,7 +2,7 @@
 
 KLERO_BIN     the programs (build/out/bin)
 CRASH_ROUNDS  rounds of each random test; the short form of `make check` without it
-SEED          repeats a run; printed by every run
+SEED          repeats the choices of a run, not the pace of the machine; printed by every run
 CRASH_KEEP    1: the appliances' folders stay, with the last state after a cut as "cut"
 KLERO_ATTACK  folder for the results (tests/attack)
 """
