@@ -384,6 +384,8 @@ void flow_expect(struct conn *c, const uint8_t *buf)
 	c->reply.close = true;
 	if (check_head(c, buf))
 		conn_send(c, go_on, sizeof go_on - 1, -1, 0, true);
+	else
+		c->net->stats.requests++; /* which flow_request() will never see */
 }
 
 void flow_request(struct conn *c, const uint8_t *buf)

@@ -178,7 +178,12 @@ def test_head_has_the_length_and_no_body(wire):
     assert b"content-length: %d" % len(full[2]) in out.lower()
 
 
-def test_continue_only_after_authentication(appliance, rich):
+def net_requests(admin):
+    rows = dict(l.rsplit(" ", 1) for l in admin.get("/metrics").body.decode().splitlines() if l[0] != "#")
+    return sum(int(n) for name, n in rows.items() if name.startswith("klero_net_requests_total"))
+
+
+def test_continue_only_after_authentication(appliance, rich, admin):
     body = b'{"quantity":0}'
     head = (b"POST /api/v1/raffles/01890000-0000-7000-8000-000000000000/buy HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nIdempotency-Key: k\r\nExpect: 100-continue\r\nContent-Length: %d\r\n" % len(body))
@@ -190,6 +195,18 @@ def test_continue_only_after_authentication(appliance, rich):
     assert known.sock.recv(65536).startswith(b"HTTP/1.1 100 ")
     assert known.send(body).answer()[0] == 400
     known.close()
+
+
+def test_a_refused_expectation_is_counted(lab):
+    a = lab.make("nets 1").start()
+    admin = a.admin()
+    before = net_requests(admin)
+    for _ in range(10):
+        out = Wire(a).send(b"POST /api/v1/wallet/deposit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+                           b"Expect: 100-continue\r\n\r\n").until_close()
+        assert out.startswith(b"HTTP/1.1 401 ")
+    assert net_requests(admin) == before + 11  # the ten, and the second look at the metrics
+    a.stop()
 
 
 def test_connection_close_is_obeyed(wire):
