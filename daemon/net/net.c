@@ -29,6 +29,7 @@
 #define OPENAPI_MAX ((size_t)512 << 10)
 #define CONNS_LIMIT 65536
 #define WHY_MAX     256
+#define UNSENT      65536 /* what the kernel may hold for a client beyond what is on its way */
 
 /* What parent sends before there is a loop. */
 struct inherited {
@@ -136,7 +137,7 @@ static void write_openapi(struct net *n)
 static void warm_up(struct net *n, struct inherited *in)
 {
 	char why[WHY_MAX];
-	int on = 1, r;
+	int on = 1, unsent = UNSENT, r;
 
 	r = limit_open(&n->limit, in->limits);
 	if (r != KE_OK)
@@ -151,9 +152,14 @@ static void warm_up(struct net *n, struct inherited *in)
 	n->tls = tls_new(n->conf.cert_pem, &n->key, n->now_ms, why, sizeof why);
 	if (n->tls == NULL)
 		fatal("%s", why);
-	/* accepted sockets inherit it: an answer is one write and must not wait for another */
+	/*
+	 * Accepted sockets inherit both: an answer is one write and must not wait for another; and
+	 * a client that reads is heard of before a third of a send buffer of megabytes is free
+	 * again, or a slow but steady one would look as if it stood still (conn.c's WRITE_STEP).
+	 */
 	if (fcntl(in->listen, F_SETFL, O_NONBLOCK) != 0 ||
-	    setsockopt(in->listen, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
+	    setsockopt(in->listen, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+	    setsockopt(in->listen, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) != 0)
 		fatal("the listening socket is not usable");
 }
 

@@ -452,6 +452,43 @@ def test_a_slow_reader_gets_every_byte(net):
     w.close()
 
 
+PROOF = b"GET /api/v1/raffles/01890000-0000-7000-8000-000000000000/proof" + HEAD + b"Connection: close\r\n\r\n"
+PROOF_BYTES = 13 << 18  # net_harness.c
+
+
+def read_steadily(net, piece, pause):
+    """Asks for a large file and reads so many bytes, then waits, and so on: how many came.
+    Its window is small, so that little hides in the kernel on its side."""
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    plain.settimeout(30)
+    plain.connect(("127.0.0.1", net.port))
+    sock = klero.tls_context(net.ca).wrap_socket(plain, server_hostname="localhost")
+    sock.sendall(PROOF)
+    came = 0
+    try:
+        while part := sock.recv(piece):
+            came += len(part)
+            time.sleep(pause * len(part) / piece)
+    except (ssl.SSLEOFError, ConnectionError):
+        pass
+    sock.close()
+    return came
+
+
+# Half a second for each 64 KiB (conn.c). Some of what has left net is still with the kernel, so a reader
+# that is late is known by the file that it does not get whole, not by when it is cut.
+@pytest.mark.parametrize("net", [["-l", "0", "-b", "500"]], indirect=True)
+def test_a_reader_below_the_floor_is_cut(net):
+    assert read_steadily(net, 4096, 0.1) < PROOF_BYTES  # 40 KiB/s
+
+
+@pytest.mark.parametrize("net", [["-l", "0", "-b", "500"]], indirect=True)
+@pytest.mark.parametrize("pause", [0, 0.08])
+def test_a_reader_above_the_floor_is_served(net, pause):
+    assert read_steadily(net, 16384, pause) > PROOF_BYTES  # 200 KiB/s and more
+
+
 # --- CORS and the fields of every answer ---
 
 @pytest.mark.parametrize("net", [["-l", "0", "-o", "https://app.example"]], indirect=True)

@@ -3,6 +3,7 @@
  * can try it before, or without, the rest. A tool of the tests and of the benchmark.
  *
  *	net_harness [options] KLEROD-NET CERT-FILE
+ *	  -b MS     the timeout of bodies alone
  *	  -p PORT   on 127.0.0.1 (8443)           -l N   requests per address and 900 s (0: no
  *limit) -m N      max-connections (4096)        -t MS  all client timeouts (10000) -o ORIGIN an
  *allowed CORS origin        -n     engine's answers are not to be cached
@@ -11,7 +12,7 @@
  * with a constant and everything else with what it has decoded. Words on standard input steer it:
  * engine-off engine-on tlskey-off tlskey-on drop stop, and hold (engine answers nothing) and
  *release (it answers what it has held). Each is confirmed with the number of requests that engine
- *has seen. It ends when net ends.
+ *has seen. It ends when net ends. A proof is a file of PROOF_BYTES, as engine answers one.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -36,8 +37,9 @@
 #include "daemon/net/limit.h"
 #include "policy/jsonw.h"
 
-#define VALID_S  86400
-#define HELD_MAX 64
+#define VALID_S     86400
+#define HELD_MAX    64
+#define PROOF_BYTES ((size_t)13 << 18)
 
 struct held {
 	uint64_t id;
@@ -191,6 +193,25 @@ static size_t echo(const struct api_req *q, char *buf, size_t cap)
 	return w.len;
 }
 
+/* A large body, made once; it is sent by its descriptor. */
+static int proof_file(void)
+{
+	static int fd = -1;
+
+	if (fd < 0) {
+		char *text = malloc(PROOF_BYTES);
+
+		if (text == NULL)
+			die("memory");
+		memset(text, 'p', PROOF_BYTES);
+		fd = memfd_create("proof", MFD_CLOEXEC);
+		if (fd < 0 || write(fd, text, PROOF_BYTES) != (ssize_t)PROOF_BYTES)
+			die("memfd");
+		free(text);
+	}
+	return fd;
+}
+
 static void answer_engine(struct harness *h, const struct msg *m)
 {
 	static const char raffles[] =
@@ -201,6 +222,7 @@ static void answer_engine(struct harness *h, const struct msg *m)
 	struct wire_out w;
 	struct api_req q;
 	struct api_ans a = {.type = API_JSON};
+	int fd = -1;
 
 	wire_in_init(&r, m->body, m->len);
 	must(apimsg_get_req(&r, &q), "net sent a request that its row does not allow");
@@ -209,6 +231,10 @@ static void answer_engine(struct harness *h, const struct msg *m)
 		a.body = (const uint8_t *)raffles;
 		a.body_len = sizeof raffles - 1;
 		a.flags = h->cache ? API_ANS_CACHE : 0;
+	} else if (q.route == RT_raffle_proof) {
+		a.flags = API_ANS_FILE;
+		a.file_len = PROOF_BYTES;
+		fd = proof_file();
 	} else {
 		a.body = (const uint8_t *)text;
 		a.body_len = echo(&q, text, sizeof text);
@@ -220,7 +246,7 @@ static void answer_engine(struct harness *h, const struct msg *m)
 	wire_out_init(&w, h->out, sizeof h->out);
 	apimsg_put_ans(&w, &a);
 	must(w.err, "answer");
-	(void)!msg_send(h->engine, MSG_API_ANS, m->id, w.buf, w.len, -1);
+	(void)!msg_send(h->engine, MSG_API_ANS, m->id, w.buf, w.len, fd);
 }
 
 /* --- holding answers back --- */
@@ -439,7 +465,7 @@ static void options(struct harness *h, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "p:l:m:t:o:nw")) != -1) {
+	while ((o = getopt(argc, argv, "p:l:m:t:b:o:nw")) != -1) {
 		uint32_t v = optarg != NULL ? (uint32_t)strtoul(optarg, NULL, 10) : 0;
 
 		switch (o) {
@@ -455,6 +481,9 @@ static void options(struct harness *h, int argc, char **argv)
 		case 't':
 			h->conf.header_timeout_ms = h->conf.body_timeout_ms = v;
 			h->conf.idle_timeout_ms = v;
+			break;
+		case 'b':
+			h->conf.body_timeout_ms = v;
 			break;
 		case 'o':
 			snprintf(h->conf.origins[0], RCONF_PATH, "%s", optarg);
