@@ -34,15 +34,25 @@ static int answer_hash(const struct phc_cost *c, const struct msg *m, struct wir
 int kdf_verify(
     const struct phc_cost *c, const char *phc, const uint8_t *password, size_t n, bool *raise)
 {
+	uint8_t salt[PHC_SALT], want[PHC_HASH], hash[PHC_HASH];
 	struct phc_cost cost;
+	int r = KE_NOMEM;
 
 	/* a string from the store must not make us work for hours or take all memory */
 	if (phc_parse(phc, &cost) != KE_OK || !phc_bounded(&cost))
 		return KE_RANGE;
 	*raise = cost.memory_kib < c->memory_kib || cost.passes < c->passes;
-	if (crypto_pwhash_argon2id_str_verify(phc, (const char *)password, n) != 0)
-		return KE_AUTH;
-	return KE_OK;
+	if (phc_values(phc, salt, want) != KE_OK)
+		return KE_RANGE;
+	/*
+	 * Not libsodium's own comparison, which says "another password" for want of memory too:
+	 * the user would be told so with the right one.
+	 */
+	if (crypto_pwhash_argon2id(hash, sizeof hash, (const char *)password, n, salt, cost.passes,
+		(size_t)cost.memory_kib * 1024, crypto_pwhash_argon2id_ALG_ARGON2ID13) == 0)
+		r = sodium_memcmp(hash, want, sizeof hash) == 0 ? KE_OK : KE_AUTH;
+	sodium_memzero(hash, sizeof hash);
+	return r;
 }
 
 static int answer_verify(const struct phc_cost *c, const struct msg *m, struct wire_out *w)

@@ -3,6 +3,7 @@
  */
 #include "daemon/kdf/phc.h"
 
+#include <sodium.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -36,6 +37,29 @@ int phc_parse(const char *phc, struct phc_cost *cost)
 		return KE_FORMAT;
 	phc = number(phc, ",p=1$", &cost->passes);
 	return phc == NULL ? KE_FORMAT : KE_OK;
+}
+
+/* n bytes in base64 without padding, up to the character that must end them; what follows it. */
+static const char *bytes(const char *s, char ends, uint8_t *to, size_t n)
+{
+	const char *end;
+	size_t got;
+
+	if (sodium_base642bin(to, n, s, strlen(s), NULL, &got, &end,
+		sodium_base64_VARIANT_ORIGINAL_NO_PADDING) != 0 ||
+	    got != n || *end != ends)
+		return NULL;
+	return end + 1;
+}
+
+int phc_values(const char *phc, uint8_t salt[PHC_SALT], uint8_t hash[PHC_HASH])
+{
+	const char *s = strstr(phc, ",p=1$");
+
+	if (s == NULL)
+		return KE_FORMAT;
+	s = bytes(s + strlen(",p=1$"), '$', salt, PHC_SALT);
+	return s != NULL && bytes(s, '\0', hash, PHC_HASH) != NULL ? KE_OK : KE_FORMAT;
 }
 
 bool phc_bounded(const struct phc_cost *cost)

@@ -17,6 +17,12 @@ struct phc_cost {
 /* "$argon2id$v=19$m=<KiB>,t=<passes>,p=1$…": KE_FORMAT for anything else. */
 int phc_parse(const char *phc, struct phc_cost *cost) KE_CHECK;
 
+#define PHC_SALT 16
+#define PHC_HASH 32
+
+/* Salt and hash at the end of a string that phc_parse() has taken; KE_FORMAT. */
+int phc_values(const char *phc, uint8_t salt[PHC_SALT], uint8_t hash[PHC_HASH]) KE_CHECK;
+
 /* 8 MiB to 1 GiB, 1 to 10 passes. */
 bool phc_bounded(const struct phc_cost *cost);
 

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include <sodium.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "daemon/kdf/phc.h"
 
@@ -22,6 +24,30 @@ static void test_libsodium_agrees(void **state)
 	assert_int_equal(cost.memory_kib, 9 * 1024);
 	assert_int_equal(cost.passes, 2);
 	assert_true(phc_bounded(&cost));
+}
+
+/* What we read from a string makes, with the password, what libsodium has put into it. */
+static void test_values(void **state)
+{
+	char phc[crypto_pwhash_STRBYTES], cut[crypto_pwhash_STRBYTES];
+	uint8_t salt[PHC_SALT], hash[PHC_HASH], again[PHC_HASH];
+
+	(void)state;
+	assert_int_equal(crypto_pwhash_argon2id_str(phc, "pw", 2, 2, 9 * 1024 * 1024), 0);
+	assert_int_equal(phc_values(phc, salt, hash), KE_OK);
+	assert_int_equal(crypto_pwhash_argon2id(again, sizeof again, "pw", 2, salt, 2,
+			     9 * 1024 * 1024, crypto_pwhash_argon2id_ALG_ARGON2ID13),
+	    0);
+	assert_memory_equal(hash, again, sizeof hash);
+	for (size_t n = 0; n < strlen(phc); n++) {
+		memcpy(cut, phc, n);
+		cut[n] = '\0';
+		assert_int_equal(phc_values(cut, salt, hash), KE_FORMAT);
+	}
+	memcpy(cut, phc, sizeof cut);
+	cut[strlen(phc)] = 'A';
+	cut[strlen(phc) + 1] = '\0';
+	assert_int_equal(phc_values(cut, salt, hash), KE_FORMAT);
 }
 
 static void test_refusals(void **state)
@@ -58,6 +84,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_libsodium_agrees),
+	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_bounds),
 	};
