@@ -136,16 +136,26 @@ static void give_up(struct engine *e, uint8_t index)
 	chan_free(c);
 }
 
+/* What has happened must be said; a channel that has just closed reports its end by itself. */
+static void must_leave(int r)
+{
+	if (r != KE_OK && r != KE_CLOSED)
+		fatal("a message to net: %s", ke_words(r));
+}
+
 static void deliver_answer(struct engine *e, const struct turn_out *o)
 {
 	struct peer *p = &e->peers.net[o->index];
+	int r;
 
 	if (p->chan == NULL || p->serial != o->chan)
 		return; /* the connection died with its net */
-	if (chan_send(p->chan, o->type, o->id, o->body, o->len, o->fd) == KE_FULL) {
+	r = chan_send(p->chan, o->type, o->id, o->body, o->len, o->fd);
+	if (r == KE_FULL) {
 		give_up(e, o->index);
 		return;
 	}
+	must_leave(r);
 	if (!p->paused && chan_queued(p->chan) > NET_HIGH) {
 		p->paused = true;
 		chan_pause(p->chan, true);
@@ -188,10 +198,15 @@ void peers_drop_cache(struct engine *e, uint32_t tags)
 	wire_put_u32(&w, tags);
 	for (uint8_t i = 0; i < PEERS_NETS; i++) {
 		struct chan *c = e->peers.net[i].chan;
+		int r = KE_OK;
 
+		if (c != NULL)
+			r = chan_send(c, MSG_CACHE_DROP, 0, body, sizeof body, -1);
 		/* a net that cannot hear this would go on serving what is no longer true */
-		if (c != NULL && chan_send(c, MSG_CACHE_DROP, 0, body, sizeof body, -1) == KE_FULL)
+		if (r == KE_FULL)
 			give_up(e, i);
+		else
+			must_leave(r);
 	}
 }
 

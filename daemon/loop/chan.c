@@ -98,6 +98,16 @@ static void blame(struct chan *c)
 	closed(c);
 }
 
+/*
+ * The system fails us, not the peer: it lives on, and parent makes a new channel only for a process
+ * that starts. A client of the control socket comes again by itself.
+ */
+static void broken(const struct chan *c)
+{
+	if (c->peer.role != ROLE_CTL)
+		fatal("the channel of %s is broken", role_word(c->peer.role));
+}
+
 /* Handles what has arrived; false when the channel is gone. */
 static bool drain(struct chan *c)
 {
@@ -123,6 +133,8 @@ static bool drain(struct chan *c)
 			blame(c);
 			return false;
 		}
+		if (r == KE_IO)
+			broken(c);
 		if (r == KE_CLOSED || r == KE_IO) {
 			closed(c);
 			return false;
@@ -160,6 +172,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 			close(u->fd);
 		sodium_memzero(u->body, u->len);
 		free(u);
+		if (r == KE_IO)
+			broken(c);
 		if (r != KE_OK) {
 			/* the reading side sees the end and reports it once */
 			break;
@@ -225,6 +239,8 @@ int chan_send(struct chan *c, uint16_t type, uint64_t id, const void *body, size
 	if (c->queued == 0) {
 		int r = msg_send(c->fd, type, id, body, len, fd);
 
+		if (r == KE_IO)
+			broken(c);
 		if (r != KE_FULL)
 			return r;
 	}

@@ -26,6 +26,8 @@ static void on_control(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (r == KE_CLOSED)
 		_exit(0); /* parent is gone; so are we */
+	if (r == KE_AGAIN)
+		return;
 	if (r != KE_OK)
 		fatal("control channel: %s", ke_words(r));
 	switch (start_control(c->self, &m, &peer)) {

@@ -52,6 +52,12 @@ const struct msg_of_role *msg_of_role(enum role role)
 	return &of_role[(unsigned)role < ROLE_COUNT ? role : ROLE_PARENT];
 }
 
+/* The kernel is short of memory, the channel is whole and nothing is lost: later. */
+static bool no_room(int error)
+{
+	return error == ENOMEM || error == ENOBUFS;
+}
+
 int msg_send(int sock, uint16_t type, uint64_t id, const void *body, size_t len, int fd)
 {
 	uint8_t hdr[MSG_HDR];
@@ -87,7 +93,7 @@ int msg_send(int sock, uint16_t type, uint64_t id, const void *body, size_t len,
 	while (n < 0 && errno == EINTR);
 	if (n == (ssize_t)(MSG_HDR + len))
 		return KE_OK;
-	if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+	if (n < 0 && (errno == EAGAIN || no_room(errno)))
 		return KE_FULL;
 	return n < 0 && (errno == EPIPE || errno == ECONNRESET) ? KE_CLOSED : KE_IO;
 }
@@ -173,7 +179,7 @@ int msg_recv(
 		n = recvmsg(sock, &mh, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0) {
-		if (errno == EAGAIN)
+		if (errno == EAGAIN || no_room(errno))
 			return KE_AGAIN;
 		return errno == ECONNRESET ? KE_CLOSED : KE_IO;
 	}

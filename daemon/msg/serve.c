@@ -57,6 +57,8 @@ static bool control(struct server *s)
 
 	if (r == KE_CLOSED)
 		return false;
+	if (r == KE_AGAIN)
+		return true;
 	if (r != KE_OK)
 		fatal("control channel: %s", ke_words(r));
 	switch (start_control(s->self, &m, &who)) {
@@ -90,7 +92,11 @@ static bool answer(struct server *s, struct serve_peer *p)
 	struct wire_out w;
 	int r = msg_recv(p->fd, s->self, p->who.role, RUN, s->in, &m);
 
-	if (r == KE_CLOSED || r == KE_IO) {
+	if (r == KE_AGAIN)
+		return true;
+	if (r == KE_IO) /* the peer lives on, and parent makes a new channel only for who starts */
+		fatal("the channel of %s is broken", role_word(p->who.role));
+	if (r == KE_CLOSED) {
 		close_peer(p);
 		return true;
 	}
@@ -113,7 +119,10 @@ static bool answer(struct server *s, struct serve_peer *p)
 		fatal("request %u: %s", m.type, ke_words(r));
 	r = msg_send(p->fd, (uint16_t)(m.type + 1), m.id, s->out, w.len, -1);
 	sodium_memzero(s->out, w.len);
-	if (r != KE_OK)
+	/* the peer waits for this, and nobody but parent can make another channel to it */
+	if (r != KE_OK && r != KE_CLOSED)
+		fatal("answer to %u: %s", m.type, ke_words(r));
+	if (r == KE_CLOSED)
 		close_peer(p);
 	return !last;
 }

@@ -58,10 +58,10 @@ static int receive(struct tlskey *k, struct msg *m)
 
 	if (r == KE_PEER)
 		fatal("tlskey sent garbage");
-	if (r == KE_CLOSED || r == KE_IO) {
+	if (r == KE_IO) /* tlskey lives on, and parent makes a new channel only for who starts */
+		fatal("the channel of tlskey is broken");
+	if (r == KE_CLOSED)
 		k->gone = true; /* the event loop still knows the descriptor */
-		return KE_CLOSED;
-	}
 	return r;
 }
 
@@ -130,7 +130,9 @@ int tlskey_sign(struct tlskey *k, const uint8_t *tbs, size_t n, uint8_t sig[64])
 		k->late = true;
 		log_warn("tlskey does not answer");
 	}
-	if (r == KE_CLOSED || r == KE_IO) {
+	if (r == KE_IO)
+		fatal("the channel of tlskey is broken");
+	if (r == KE_CLOSED) {
 		k->gone = true;
 		r = KE_UNAVAIL;
 	}

@@ -36,7 +36,7 @@ int upstream_send(struct net *n, uint64_t id, const struct api_req *q)
 	r = w.err != KE_OK ? KE_LONG : chan_send(n->engine, MSG_API_REQ, id, w.buf, w.len, -1);
 	sodium_memzero(w.buf, w.len);
 	/* a channel that has just broken reports its end by itself */
-	return r == KE_CLOSED || r == KE_IO ? KE_UNAVAIL : r;
+	return r == KE_CLOSED ? KE_UNAVAIL : r;
 }
 
 void upstream_stats(struct net *n)

@@ -222,21 +222,31 @@ static void test_free_in_the_callback(void **state)
 	}
 }
 
-static void test_broken_socket(void **state)
+/* In a process of its own: nobody makes another channel for one that lives on. */
+static void break_socket(void *arg)
 {
 	struct side s;
 	int p[2];
 
-	(void)state;
-	open_side(&s, &net);
+	open_side(&s, arg);
 	chan_free(s.chan);
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	assert_int_equal(write(p[1], "x", 1), 1);
-	s.chan = chan_new(s.base, p[0], ROLE_ENGINE, &net, QUEUE, on_message, on_closed, &s);
+	s.chan = chan_new(s.base, p[0], ROLE_ENGINE, arg, QUEUE, on_message, on_closed, &s);
 	turn(&s);
 	assert_int_equal(s.ends, 1);
 	close(p[1]);
 	close_side(&s);
+}
+
+static void test_broken_socket(void **state)
+{
+	struct start_peer someone = {.role = ROLE_CTL}, role = net;
+
+	(void)state;
+	forked_expect(break_socket, &role, 1, "the channel of net is broken");
+	/* a client of the control socket comes again by itself */
+	forked_expect(break_socket, &someone, FORKED_RETURNED, NULL);
 }
 
 /* --- blame: in a child, whose descriptor 3 is ours to read --- */

@@ -296,8 +296,8 @@ static void test_errors_of_the_system(void **state)
 	static const struct {
 		int e, sent, received;
 	} rows[] = {
-	    {EAGAIN, KE_FULL, KE_AGAIN}, {ENOBUFS, KE_FULL, KE_IO}, {EPIPE, KE_CLOSED, KE_IO},
-	    {ECONNRESET, KE_CLOSED, KE_CLOSED}, {EBADF, KE_IO, KE_IO},
+	    {EAGAIN, KE_FULL, KE_AGAIN}, {ENOBUFS, KE_FULL, KE_AGAIN}, {ENOMEM, KE_FULL, KE_AGAIN},
+	    {EPIPE, KE_CLOSED, KE_IO}, {ECONNRESET, KE_CLOSED, KE_CLOSED}, {EBADF, KE_IO, KE_IO},
 	    {EINTR, KE_OK, KE_OK}, /* once more */
 	};
 	static uint8_t buf[MSG_MAX];

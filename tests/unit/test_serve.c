@@ -279,17 +279,21 @@ static void test_blame(void **state)
 	}
 	assert_int_equal(uses(&r, good), 1);
 	close(good);
-	/* what is no socket is as good as closed */
-	int p[2];
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	assert_int_equal(write(p[1], "x", 1), 1);
-	hand_over(&r, ROLE_ENGINE, 0, p[0]);
-	good = introduce(&r, ROLE_ENGINE, 2);
-	assert_int_equal(uses(&r, good), 1);
-	close(p[1]);
 	control(&r, MSG_HSM_STOP, 0, -1);
 	ends(&r, FORKED_RETURNED, "security engine 1 broke the protocol");
-	close(good);
+}
+
+/* A channel on which nothing can ever be said: only a fresh start brings another. */
+static void test_broken_channel(void **state)
+{
+	static struct role_run r;
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC); /* no socket, and always ready */
+
+	(void)state;
+	assert_true(fd >= 0);
+	launch(&r, ROLE_HSM, NULL);
+	hand_over(&r, ROLE_ENGINE, 0, fd);
+	ends(&r, 1, "the channel of engine is broken");
 }
 
 static void test_garbage_of_the_more_trusted(void **state)
@@ -565,6 +569,7 @@ int main(void)
 	    cmocka_unit_test(test_parent_goes),
 	    cmocka_unit_test(test_what_parent_must_not_say),
 	    cmocka_unit_test(test_blame),
+	    cmocka_unit_test(test_broken_channel),
 	    cmocka_unit_test(test_garbage_of_the_more_trusted),
 	    cmocka_unit_test(test_handler_decides),
 	    cmocka_unit_test(test_loop),
