@@ -145,6 +145,114 @@ static void link_peers(struct parent *p, struct child *c)
 	}
 }
 
+/* Writes a death down; false when there were more than the budget allows. */
+static bool within_budget(struct parent *p, enum role role, int64_t now)
+{
+	const struct rconf_limit *budget = &p->conf.death_budget;
+	struct deaths *d = &p->deaths[role];
+	uint32_t slot = d->n % budget->count;
+	bool ok = d->n < budget->count || now - d->at_ms[slot] > (int64_t)budget->window_s * 1000;
+
+	d->at_ms[slot] = now;
+	d->n++;
+	return ok;
+}
+
+/* The first replacement comes at once, then twice as late each time. */
+static int64_t backoff(const struct parent *p, enum role role, int64_t now)
+{
+	const struct rconf_limit *budget = &p->conf.death_budget;
+	const struct deaths *d = &p->deaths[role];
+	int64_t wait = BACKOFF_MS / 2;
+	uint32_t back = 1;
+
+	while (
+	    back < d->n && back < budget->count && wait < BACKOFF_MAX_MS &&
+	    now - d->at_ms[(d->n - 1 - back) % budget->count] < (int64_t)budget->window_s * 1000) {
+		wait *= 2;
+		back++;
+	}
+	if (back == 1)
+		return 0;
+	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+}
+
+/* What a death means (hsm/role/exit.h for the key holders' own words). */
+enum fate {
+	FATE_DIED,    /* counts against the budget */
+	FATE_PLANNED, /* worn out: a fresh one at once */
+	FATE_LOST,    /* its device is away: again and again, later each time, no operator needed */
+	FATE_NEVER    /* its PIN was refused: the token would lock */
+};
+
+static enum fate fate(const struct child *c, int status)
+{
+	bool starting = c->state == CHILD_STARTING;
+
+	if (!WIFEXITED(status) || (c->role != ROLE_HSM && c->role != ROLE_TLSKEY))
+		return FATE_DIED;
+	switch (WEXITSTATUS(status)) {
+	case HSM_EXIT_PLANNED:
+		return c->state == CHILD_READY && parent_now() - c->since_ms >= PLANNED_MS
+			   ? FATE_PLANNED
+			   : FATE_DIED;
+	case HSM_EXIT_LOST:
+		return FATE_LOST;
+	case HSM_EXIT_PIN:
+		return FATE_NEVER;
+	default:
+		return starting ? FATE_LOST : FATE_DIED;
+	}
+}
+
+static void lost(struct parent *p, struct child *c)
+{
+	int64_t wait = BACKOFF_MS;
+
+	for (uint32_t i = 0; i < c->lost && wait < BACKOFF_MAX_MS; i++)
+		wait *= 2;
+	c->lost++;
+	c->next_ms = parent_now() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+	logs_say(p, LOGL_WARN, "%s.%u is tried again in %lld ms", role_word(c->role), c->index,
+	    (long long)(c->next_ms - parent_now()));
+}
+
+static void replace(struct parent *p, struct child *c, enum fate why)
+{
+	int64_t now = parent_now();
+
+	c->next_ms = now;
+	if (why == FATE_PLANNED)
+		return;
+	if (why == FATE_LOST) {
+		lost(p, c);
+		return;
+	}
+	if (why == FATE_NEVER) {
+		c->next_ms = INT64_MAX;
+		logs_say(p, LOGL_ERROR,
+		    "%s is not started again: check its PIN file, then restart klerod",
+		    role_word(c->role));
+		return;
+	}
+	if (!within_budget(p, c->role, now)) {
+		logs_say(p, LOGL_ERROR, "%s has died more than %u times in %u s: stopping",
+		    role_word(c->role), p->conf.death_budget.count, p->conf.death_budget.window_s);
+		parent_stop(p, 1);
+		return;
+	}
+	c->next_ms += backoff(p, c->role, now);
+}
+
+/* No process, for want of a descriptor or of memory: as bad as a death, and as often forgiven. */
+static void stillborn(struct parent *p, struct child *c)
+{
+	if (p->phase == PHASE_RUNNING)
+		replace(p, c, FATE_DIED);
+	else
+		parent_stop(p, 1);
+}
+
 void child_start(struct parent *p, struct child *c)
 {
 	char why[512] = "";
@@ -152,7 +260,7 @@ void child_start(struct parent *p, struct child *c)
 	if (spawn(p, c) != KE_OK) {
 		logs_say(p, LOGL_ERROR, "%s.%u cannot be started: %s", role_word(c->role), c->index,
 		    strerror(errno));
-		parent_stop(p, 1);
+		stillborn(p, c);
 		return;
 	}
 	set_state(c, CHILD_STARTING);
@@ -305,6 +413,8 @@ int64_t child_tick(struct parent *p, struct child *c, int64_t now)
 		if (c->next_ms > now)
 			return c->next_ms;
 		child_start(p, c);
+		if (c->state == CHILD_NONE) /* it could not be, and is due again */
+			return c->next_ms;
 	}
 	if (c->state == CHILD_NONE || c->state == CHILD_DYING)
 		return next;
@@ -338,105 +448,6 @@ static void report(struct parent *p, const struct child *c, int status)
 		    WEXITSTATUS(status));
 	else
 		logs_say(p, LOGL_INFO, "%s.%u[%d] ended", role, c->index, (int)c->pid);
-}
-
-/* Writes a death down; false when there were more than the budget allows. */
-static bool within_budget(struct parent *p, enum role role, int64_t now)
-{
-	const struct rconf_limit *budget = &p->conf.death_budget;
-	struct deaths *d = &p->deaths[role];
-	uint32_t slot = d->n % budget->count;
-	bool ok = d->n < budget->count || now - d->at_ms[slot] > (int64_t)budget->window_s * 1000;
-
-	d->at_ms[slot] = now;
-	d->n++;
-	return ok;
-}
-
-/* The first replacement comes at once, then twice as late each time. */
-static int64_t backoff(const struct parent *p, enum role role, int64_t now)
-{
-	const struct rconf_limit *budget = &p->conf.death_budget;
-	const struct deaths *d = &p->deaths[role];
-	int64_t wait = BACKOFF_MS / 2;
-	uint32_t back = 1;
-
-	while (
-	    back < d->n && back < budget->count && wait < BACKOFF_MAX_MS &&
-	    now - d->at_ms[(d->n - 1 - back) % budget->count] < (int64_t)budget->window_s * 1000) {
-		wait *= 2;
-		back++;
-	}
-	if (back == 1)
-		return 0;
-	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
-}
-
-/* What a death means (hsm/role/exit.h for the key holders' own words). */
-enum fate {
-	FATE_DIED,    /* counts against the budget */
-	FATE_PLANNED, /* worn out: a fresh one at once */
-	FATE_LOST,    /* its device is away: again and again, later each time, no operator needed */
-	FATE_NEVER    /* its PIN was refused: the token would lock */
-};
-
-static enum fate fate(const struct child *c, int status)
-{
-	bool starting = c->state == CHILD_STARTING;
-
-	if (!WIFEXITED(status) || (c->role != ROLE_HSM && c->role != ROLE_TLSKEY))
-		return FATE_DIED;
-	switch (WEXITSTATUS(status)) {
-	case HSM_EXIT_PLANNED:
-		return c->state == CHILD_READY && parent_now() - c->since_ms >= PLANNED_MS
-			   ? FATE_PLANNED
-			   : FATE_DIED;
-	case HSM_EXIT_LOST:
-		return FATE_LOST;
-	case HSM_EXIT_PIN:
-		return FATE_NEVER;
-	default:
-		return starting ? FATE_LOST : FATE_DIED;
-	}
-}
-
-static void lost(struct parent *p, struct child *c)
-{
-	int64_t wait = BACKOFF_MS;
-
-	for (uint32_t i = 0; i < c->lost && wait < BACKOFF_MAX_MS; i++)
-		wait *= 2;
-	c->lost++;
-	c->next_ms = parent_now() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
-	logs_say(p, LOGL_WARN, "%s.%u is tried again in %lld ms", role_word(c->role), c->index,
-	    (long long)(c->next_ms - parent_now()));
-}
-
-static void replace(struct parent *p, struct child *c, enum fate why)
-{
-	int64_t now = parent_now();
-
-	c->next_ms = now;
-	if (why == FATE_PLANNED)
-		return;
-	if (why == FATE_LOST) {
-		lost(p, c);
-		return;
-	}
-	if (why == FATE_NEVER) {
-		c->next_ms = INT64_MAX;
-		logs_say(p, LOGL_ERROR,
-		    "%s is not started again: check its PIN file, then restart klerod",
-		    role_word(c->role));
-		return;
-	}
-	if (!within_budget(p, c->role, now)) {
-		logs_say(p, LOGL_ERROR, "%s has died more than %u times in %u s: stopping",
-		    role_word(c->role), p->conf.death_budget.count, p->conf.death_budget.window_s);
-		parent_stop(p, 1);
-		return;
-	}
-	c->next_ms += backoff(p, c->role, now);
 }
 
 static void died(struct parent *p, struct child *c, int status)

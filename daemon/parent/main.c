@@ -86,7 +86,8 @@ static void turn(struct parent *p, int timeout)
 		f[3 + 2 * i] = (struct pollfd){.fd = p->children[i].ctl, .events = POLLIN};
 	}
 	if (poll(f, 2 + 2 * p->n, timeout) < 0) {
-		if (errno == EINTR)
+		/* without room for the poll itself there is nothing better than to try again */
+		if (errno == EINTR || errno == ENOMEM)
 			return;
 		fatal("poll: %s", strerror(errno));
 	}
