@@ -16,8 +16,8 @@ static const char *const texts[] = {
 	       " WHERE scope = $1 AND body_hash = $2 AND status = 0",
     [DROP] = "DELETE FROM idempotency WHERE scope = $1 AND status = 0",
     /* Rows are in order of time, so the oldest stand first. */
-    [PURGE] = "DELETE FROM idempotency WHERE created_ms < $1 AND no IN"
-	      " (SELECT no FROM idempotency ORDER BY no LIMIT $2)",
+    [PURGE] = "DELETE FROM idempotency WHERE (created_ms < $1 OR created_ms > $2)"
+	      " AND no IN (SELECT no FROM idempotency ORDER BY no LIMIT $3)",
 };
 DB_SQL_LIST(idem, texts);
 
@@ -119,11 +119,12 @@ int db_idem_drop(struct db *d, const struct db_idem_key *k)
 	return r ? r : db_exec_one(sql_of(d, DROP, scope));
 }
 
-int db_idem_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n)
+int db_idem_purge(struct db *d, int64_t before_ms, int64_t after_ms, int64_t most, int64_t *n)
 {
 	struct db_st *st = db_sql(d, DB_NOUN_idem, PURGE);
 
 	db_in_int(st, before_ms);
+	db_in_int(st, after_ms);
 	db_in_int(st, most);
 	return db_exec_many(st, n);
 }

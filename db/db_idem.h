@@ -35,7 +35,9 @@ int db_idem_get(
 int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem *v) KE_CHECK;
 /* Takes back a row of status 0, so that the request can be tried again; KE_NOTFOUND. */
 int db_idem_drop(struct db *d, const struct db_idem_key *k) KE_CHECK;
-/* Deletes at most `most` rows made before `before_ms`. */
-int db_idem_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n) KE_CHECK;
+/* Deletes, of the `most` oldest rows, those said to be made before `before_ms` or after `after_ms`.
+ */
+int db_idem_purge(
+    struct db *d, int64_t before_ms, int64_t after_ms, int64_t most, int64_t *n) KE_CHECK;
 
 #endif

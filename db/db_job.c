@@ -9,7 +9,24 @@
 #define COLUMNS        "id, kind, subject, priority, run_at_ms, attempts, state, last_error, updated_ms"
 #define BACKOFF_MAX_MS 3600000
 
-enum { PUT, RUNNING, DUE, START, GET, DONE, RETRY, RECOVER, NEXT, PURGE, NEXT_ONES, LAST_ONES };
+/* No job is put off for longer than an hour: not by db_job_retry, not by its own period. */
+#define AHEAD_MAX_MS (2 * BACKOFF_MAX_MS)
+
+enum {
+	PUT,
+	RUNNING,
+	DUE,
+	START,
+	GET,
+	DONE,
+	RETRY,
+	RECOVER,
+	HASTEN,
+	NEXT,
+	PURGE,
+	NEXT_ONES,
+	LAST_ONES
+};
 /* States: 0 waiting, 1 running, 2 done, 3 failed. */
 static const char *const texts[] = {
     [PUT] = "INSERT INTO jobs (kind, subject, priority, run_at_ms, updated_ms)"
@@ -29,6 +46,7 @@ static const char *const texts[] = {
     [RETRY] = "UPDATE jobs SET state = $2, run_at_ms = $3, attempts = $4, last_error = $5,"
 	      " updated_ms = $6 WHERE id = $1 AND state = 1",
     [RECOVER] = "UPDATE jobs SET state = 0, updated_ms = $1 WHERE state = 1",
+    [HASTEN] = "UPDATE jobs SET run_at_ms = $1 WHERE state = 0 AND run_at_ms > $2",
     [NEXT] = "SELECT run_at_ms FROM jobs WHERE state = 0 ORDER BY run_at_ms LIMIT 1",
     /* what is done ran when it was last changed */
     [PURGE] =
@@ -170,6 +188,15 @@ int db_job_recover(struct db *d, int64_t now_ms, int64_t *n)
 	struct db_st *st = sql(d, RECOVER);
 
 	db_in_int(st, now_ms);
+	return db_exec_many(st, n);
+}
+
+int db_job_hasten(struct db *d, int64_t now_ms, int64_t *n)
+{
+	struct db_st *st = sql(d, HASTEN);
+
+	db_in_int(st, now_ms);
+	db_in_int(st, now_ms + AHEAD_MAX_MS);
 	return db_exec_many(st, n);
 }
 

@@ -47,6 +47,11 @@ int db_job_retry(
     struct db *d, int64_t id, const char *error, int64_t max_attempts, int64_t now_ms) KE_CHECK;
 /* At start: what was running when the engine died is waiting again. */
 int db_job_recover(struct db *d, int64_t now_ms, int64_t *n) KE_CHECK;
+/*
+ * What waits for longer than any job is put off for was put off by a clock that was wrong: it is
+ * due now. At start and when the clock was set.
+ */
+int db_job_hasten(struct db *d, int64_t now_ms, int64_t *n) KE_CHECK;
 /* When the next waiting job is due; KE_NOTFOUND. */
 int db_job_next(struct db *d, int64_t *run_at_ms) KE_CHECK;
 /* Deletes at most `most` that were done before before_ms. */

@@ -62,7 +62,7 @@ static int fill_cache(struct rq *q, const struct token_claims *c, struct tokcach
 /* Counts a request of the user's; *s says what is left. */
 static int count(struct rq *q, const uint8_t user[16], struct userlimit_state *s)
 {
-	int r = userlimit_hit(q->e->limits, user, q->now_ms / 1000, s);
+	int r = userlimit_hit(q->e->limits, user, engine_clock_s(), s);
 
 	q->ans.limit = s->limit;
 	q->ans.window_s = s->window_s;

@@ -164,7 +164,7 @@ int api_login(struct rq *q)
 	struct login *l;
 	struct db_user u;
 	uint32_t wait =
-	    delay_attempt(q->e->delays, email->p, email->n, q->req.address, q->now_ms / 1000);
+	    delay_attempt(q->e->delays, email->p, email->n, q->req.address, engine_clock_s());
 	int r;
 
 	if (wait > 0) {

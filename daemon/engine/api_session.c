@@ -107,6 +107,14 @@ static int reused(struct rq *q)
 	return rq_problem(q, PB_REFRESH_REUSED);
 }
 
+/* Either way round: a clock that was set back must not stretch the grace until it has caught up. */
+static bool within_grace(int64_t rotated_ms, int64_t now_ms)
+{
+	int64_t ago = now_ms - rotated_ms;
+
+	return ago <= SESSION_GRACE_MS && ago >= -SESSION_GRACE_MS;
+}
+
 static int refresh_known(struct rq *q, int r, struct wire_in *in)
 {
 	struct refresh *f = q->state;
@@ -126,11 +134,11 @@ static int refresh_known(struct rq *q, int r, struct wire_in *in)
 		return r;
 	/* a generation from the future: the store was restored from before it */
 	if (r == KE_NOTFOUND || f->s.revoked_ms != 0 || f->s.expires_ms <= q->now_ms ||
-	    generation > f->s.generation)
+	    f->s.rotated_ms > q->now_ms + SESSION_AHEAD_MS || generation > f->s.generation)
 		return rq_refuse(q, PB_REFRESH_INVALID);
 	if (generation == f->s.generation)
 		return rotate(q);
-	if (generation + 1 == f->s.generation && q->now_ms - f->s.rotated_ms <= SESSION_GRACE_MS)
+	if (generation + 1 == f->s.generation && within_grace(f->s.rotated_ms, q->now_ms))
 		return issue(q);
 	return reused(q);
 }

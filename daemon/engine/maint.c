@@ -18,26 +18,51 @@
 #define MAX_ATTEMPTS 20
 #define BATCH        500 /* rows deleted in one step */
 #define IDEM_KEEP_MS (INT64_C(24) * 3600 * 1000)
+#define AHEAD_MS     (INT64_C(3600) * 1000)
 #define JOBS_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 /* One step; KE_AGAIN: there is more. */
 typedef int maint_step(struct engine *e, struct maint_run *run, int64_t now_ms);
 
+/*
+ * What is deleted for its age is deleted for good, and a clock that is wrong for a moment must not
+ * do that: it would let a sale be made twice under one key. So nothing goes until the clock has
+ * been left alone for as long as a key is kept.
+ */
+static bool ages_are_true(const struct engine *e)
+{
+	return !e->maint.set || engine_clock_ms() - e->maint.set_ms >= IDEM_KEEP_MS;
+}
+
+/* A row from the future was made before the clock was set back, or before the start. */
+static int64_t future_from(const struct engine *e, int64_t now_ms)
+{
+	bool long_ago = engine_clock_ms() - e->maint.set_ms >= IDEM_KEEP_MS;
+
+	return long_ago ? now_ms + AHEAD_MS : INT64_MAX;
+}
+
 static int purge_idem(struct engine *e, struct maint_run *run, int64_t now_ms)
 {
 	int64_t n = 0;
-	int r = db_idem_purge(e->db, now_ms - IDEM_KEEP_MS, BATCH, &n);
+	int r;
 
 	(void)run;
+	if (!ages_are_true(e))
+		return KE_OK;
+	r = db_idem_purge(e->db, now_ms - IDEM_KEEP_MS, future_from(e, now_ms), BATCH, &n);
 	return r == KE_OK && n == BATCH ? KE_AGAIN : r;
 }
 
 static int purge_sessions(struct engine *e, struct maint_run *run, int64_t now_ms)
 {
 	int64_t n = 0;
-	int r = db_session_purge_expired(e->db, now_ms, BATCH, &n);
+	int r;
 
 	(void)run;
+	if (!ages_are_true(e))
+		return KE_OK;
+	r = db_session_purge_expired(e->db, now_ms, BATCH, &n);
 	return r == KE_OK && n == BATCH ? KE_AGAIN : r;
 }
 
@@ -157,6 +182,10 @@ static int work(struct engine *e)
 		r = db_job_recover(e->db, now_ms, &n);
 		e->maint.recover = r != KE_OK;
 	}
+	if (r == KE_OK && e->maint.hasten) {
+		r = db_job_hasten(e->db, now_ms, &n);
+		e->maint.hasten = r != KE_OK;
+	}
 	if (r == KE_OK)
 		r = db_job_next(e->db, &next_ms);
 	if (r == KE_OK && next_ms <= now_ms)
@@ -202,6 +231,14 @@ void maint_lost(struct engine *e)
 	for (size_t i = 0; i < DB_JOBS_AT_ONCE; i++)
 		forget(e, &e->maint.run[i]);
 	e->maint.recover = true;
+	e->maint.hasten = true;
+}
+
+void maint_clock_set(struct engine *e)
+{
+	e->maint.set = true;
+	e->maint.set_ms = engine_clock_ms();
+	e->maint.hasten = true;
 }
 
 static int order_periodic(struct engine *e)
@@ -224,6 +261,8 @@ void maint_start(struct engine *e)
 	if (order_periodic(e) != KE_OK)
 		fatal("store: jobs: %s", db_why(e->db));
 	e->maint.recover = true;
+	e->maint.hasten = true;
+	e->maint.set_ms = engine_clock_ms();
 	e->maint.timer = evtimer_new(e->base, on_timer, e);
 	if (e->maint.timer == NULL)
 		fatal("out of memory");

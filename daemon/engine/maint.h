@@ -27,6 +27,9 @@ struct maint {
 	struct maint_run run[DB_JOBS_AT_ONCE];
 	enum maint_ledger ledger; /* what the last look at all balances said */
 	bool recover;             /* rows that say "running" are not: take them back first */
+	bool hasten;              /* rows may wait for a time that was never to come: look */
+	int64_t set_ms; /* when somebody last set the clock, or the start; engine_clock_ms() */
+	bool set;       /* it was set since the start */
 };
 
 /* Puts the periodic jobs into the table and starts the timer. Fatal. */
@@ -34,6 +37,8 @@ void maint_start(struct engine *e);
 void maint_stop(struct engine *e);
 /* There may be something to do at once. */
 void maint_kick(struct engine *e);
+/* Somebody has set the wall clock: what goes by ages must not believe it for a while. */
+void maint_clock_set(struct engine *e);
 /* The commit of a turn failed: what ran in it did not happen. */
 void maint_lost(struct engine *e);
 

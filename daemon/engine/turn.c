@@ -19,10 +19,26 @@ void turn_init(struct engine *e)
 	STAILQ_INIT(&e->turn.queue);
 }
 
+/* A token that was issued before the clock went back would live longer than it may. */
+static void watch_clock(struct engine *e)
+{
+	int64_t step = engine_clock_step(&e->turn.watch, e->turn.now_ms, engine_clock_ms());
+
+	if (step == 0)
+		return;
+	log_warn("the clock was set %s by %lld s", step < 0 ? "back" : "forward",
+	    (long long)(step < 0 ? -step : step) / 1000);
+	tokcache_drop_all(e->tokens);
+	maint_clock_set(e);
+}
+
 int64_t turn_now_ms(struct engine *e)
 {
-	if (e->turn.now_ms == 0)
+	if (!e->turn.timed) {
+		e->turn.timed = true;
 		e->turn.now_ms = engine_now_ms();
+		watch_clock(e);
+	}
 	return e->turn.now_ms;
 }
 
@@ -176,5 +192,5 @@ void turn_end(struct engine *e)
 		flush(e);
 	e->turn.number++;
 	e->turn.requests = 0;
-	e->turn.now_ms = 0;
+	e->turn.timed = false;
 }

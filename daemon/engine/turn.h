@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "daemon/engine/clock.h"
 #include "policy/ke.h"
 
 struct engine;
@@ -39,9 +40,11 @@ struct turn_out {
 
 struct turn {
 	uint64_t number; /* of this turn, from 1 */
-	int64_t now_ms;  /* unix time of this turn, 0 until it is asked for */
-	bool open;       /* a transaction is open */
-	bool sick;       /* the last transaction failed */
+	int64_t now_ms;  /* unix time of this turn */
+	bool timed;      /* now_ms was asked for already */
+	struct clock_watch watch;
+	bool open; /* a transaction is open */
+	bool sick; /* the last transaction failed */
 	uint32_t requests;
 	uint32_t dirty; /* cache tags whose answers this turn made stale */
 	STAILQ_HEAD(turn_queue, turn_out) queue;

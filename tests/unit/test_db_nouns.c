@@ -255,12 +255,14 @@ static void test_idempotency_purge(void **state)
 		v.created_ms = i;
 		env_ok(e, db_idem_put(e->d, &k, &v));
 	}
-	env_ok(e, db_idem_purge(e->d, 20, 8, &n));
+	env_ok(e, db_idem_purge(e->d, 20, INT64_MAX, 8, &n));
 	assert_int_equal(n, 8);
-	env_ok(e, db_idem_purge(e->d, 20, 100, &n));
+	env_ok(e, db_idem_purge(e->d, 20, INT64_MAX, 100, &n));
 	assert_int_equal(n, 12);
-	env_ok(e, db_idem_purge(e->d, 20, 100, &n));
+	env_ok(e, db_idem_purge(e->d, 20, INT64_MAX, 100, &n));
 	assert_int_equal(n, 0);
+	env_ok(e, db_idem_purge(e->d, 20, 39, 100, &n)); /* 40 to 49 are from the future */
+	assert_int_equal(n, 10);
 }
 
 static int take_audit(void *arg, const struct db_audit *a)
@@ -437,6 +439,12 @@ static void test_jobs(void **state)
 	env_ok(e, db_job_purge(e->d, 6000, 9, &n));
 	assert_int_equal(n, 1);
 	assert_string_equal(db_job_word(DB_JOB_FAILED), "failed");
+	/* what a wrong clock has put off for years is due; what is due within the hour stays */
+	s[0] = 20;
+	env_ok(e, db_job_put(e->d, "years", s, 0, INT64_C(1) << 40, 6000));
+	env_ok(e, db_job_put(e->d, "hour", s, 0, 3600000, 6000));
+	env_ok(e, db_job_hasten(e->d, 6000, &n));
+	assert_int_equal(n, 1);
 }
 
 static void test_job_backoff(void **state)
