@@ -139,9 +139,18 @@ $(BIN_DIR)/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
 
 # --- the roles with a deliberate hole, for the tests alone: see tests/captured/roles_hole.c ---
 ROLES := $(filter klerod-%,$(BIN))
-ifneq ($(BIN_DIR),$(B)/bin)
+ifeq ($(BIN_DIR),$(B)/captured)
 $(addprefix $(BIN_DIR)/,$(ROLES)): $(B)/tests/captured/roles_hole.o
 endif
+# --- all programs with a seam to the machine that can fail, and nothing else different ---
+ifeq ($(BIN_DIR),$(B)/faults)
+$(PROGRAMS): $(B)/tests/faults/seam.o
+endif
+# it runs before a sanitizer's runtime does
+$(B)/tests/faults/seam.o: OPT := -O1 -g $(filter -DKLERO_SANITIZE,$(OPT))
+.PHONY: faults
+faults: all
+	$(Q)$(MAKE) BIN_DIR=$(B)/faults $(addprefix $(B)/faults/,$(BIN))
 .PHONY: captured
 captured: all
 	$(Q)$(MAKE) BIN_DIR=$(B)/captured LDFLAGS=-Wl,--wrap=recvmsg,--wrap=sendmsg $(addprefix $(B)/captured/,$(ROLES))

@@ -203,6 +203,15 @@ suite_sanitized() {
 		pytests system-sanitized env -- tests/system -m smoke
 }
 
+# A few of the failures of each kind; all of them by make attack SUITES=faults.
+suite_faults() {
+	if build B="$base/out" CC=gcc faults tools; then
+		KLERO_FAULTS=$PWD/$base/out/faults pytests faults env -- tests/faults
+	else
+		tally faults 0 1
+	fi
+}
+
 suite_demo() {
 	for n in 1 2; do
 		one "demo-$n" timeout 120 tests/system/demo.sh "$base/out/bin" "$base/demo"
@@ -216,7 +225,7 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape captured system crash sanitized demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape captured system crash sanitized faults demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

@@ -1,0 +1,98 @@
+"""Fixtures of the fault suites, and their rows for the attack table.
+
+FAULTS=long tries every N (tests/faults/attack.sh); otherwise a few of each, for make check.
+KLERO_FAULTS names the folder of the programs with the seam (build/out/faults).
+"""
+
+import collections
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+import bench  # noqa: E402
+
+PROGRAMS = pathlib.Path(os.environ.get("KLERO_FAULTS", HERE.parents[1] / "build" / "out" / "faults")).resolve()
+LONG = os.environ.get("FAULTS") == "long"
+SHARE = int(os.environ.get("FAULTS_SHARE", "1"))  # of the long form: every so many-th N
+ROWS = {  # file: name in the table, what is tried, unit
+    "faults": ("faults: every Nth call", "the Nth malloc, read, write, fsync, send and some twenty more fail, in every "
+               "role, on the ways of start, replacement, login, sale and draw", "failures"),
+    "disk": ("faults: disk", "store and log on a full, a read-only and a failing disk; SQLite busy, pages damaged", "failures"),
+    "clock": ("faults: clock", "the wall clock stepped by hours and years, before 1970 and past 2038, under every role", "steps"),
+}
+
+
+def some(short, rest):
+    """The cases of a test: all of them in the long form."""
+    return short + rest if LONG else short
+
+
+counts, failed = collections.Counter(), collections.Counter()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "row(name): the row of the attack table that this belongs to")
+    config.addinivalue_line("markers", "root_only: needs root")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("root_only") and os.getuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+def row_of(item):
+    return item.get_closest_marker("row").args[0]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    failed[row_of(item)] += outcome.get_result().failed
+
+
+def pytest_sessionfinish():
+    folder = os.environ.get("KLERO_ATTACK")
+    for file, (name, tried, unit) in ROWS.items():
+        if not folder or not counts[file]:
+            continue
+        row = {"name": name, "tried": tried, "count": counts[file], "unit": unit, "failed": failed[file]}
+        if file == "faults":
+            row["detail"] = ", ".join(f"{n} {what}" for what, n in bench.Bench.tally.items() if n)
+        pathlib.Path(folder, file + ".json").write_text(json.dumps(row))
+
+
+@pytest.fixture
+def count(request):
+    """Counts for the row of this test: count(n)."""
+    def add(n=1):
+        counts[row_of(request.node)] += n
+    return add
+
+
+@pytest.fixture(scope="session")
+def folder():
+    made = pathlib.Path(tempfile.mkdtemp(prefix="klero-faults."))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def make_bench(folder):
+    """make_bench(*lines): an appliance with the seam, provisioned."""
+    made = []
+
+    def make(*lines):
+        made.append(bench.Bench(PROGRAMS, folder / f"b{len(list(folder.iterdir()))}", *lines))
+        return made[-1]
+    yield make
+    for b in made:
+        b.end()

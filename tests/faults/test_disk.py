@@ -1,0 +1,286 @@
+"""A disk that is full, read-only, failing, or damaged; a store that somebody else has open. Sales
+are refused with a code that says so, reads go on where they can, /health tells, nothing is lost or
+done by half, and when the trouble is over the same processes go on.
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+
+import klero
+import pytest
+from bench import Bench, LOST
+from conftest import LONG, PROGRAMS, some
+
+pytestmark = pytest.mark.row("disk")
+
+
+@pytest.fixture(scope="module")
+def shared(folder):
+    b = Bench(PROGRAMS, folder / "disk").start()
+    yield b
+    b.check_store()
+    b.end()
+
+
+@pytest.fixture
+def bench(shared):
+    yield shared
+    shared.seam.clear()
+    shared.settle()
+
+
+def state(b):
+    """What /health says of the database."""
+    a = klero.want(b.appliance.client().get("/health"), 200).json
+    assert (a["database"] == "ok") == (a["status"] == "ok"), a
+    return a["database"]
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not come to that"
+        time.sleep(0.05)
+
+
+def refused(b, key):
+    a = b.person.buy(b.raffle, 1, "s", idem=key)
+    assert a.status == 503 and a.code == "store-unavailable" and int(a.headers["Retry-After"]) > 0, a
+
+
+def reads_go_on(b):
+    b.check_money()
+    b.tickets(b.raffle)
+    klero.want(b.appliance.client().get(f"/api/v1/raffles/{b.raffle}"), 200)
+
+
+def over(b, key):
+    """The same engine sells again, and what was refused was not sold."""
+    until(lambda: state(b) == "ok")
+    b.check_money()
+    a = b.until(lambda: b.person.buy(b.raffle, 1, "s", idem=key), (201,), b.person)
+    assert "Idempotent-Replayed" not in a.headers
+    b.money -= 100
+    b.check_money()
+
+
+@pytest.mark.parametrize("error", some(["ENOSPC", "EIO"], ["EDQUOT", "EROFS"]))
+def test_store_cannot_be_written(bench, error, count):
+    b, key = bench, secrets.token_hex(8)
+    engine = b.appliance.roles()["engine"]
+    with b.seam.failing("engine", "pwrite", error=getattr(errno, error)):
+        for _ in range(3):
+            refused(b, key)
+            count()
+        reads_go_on(b)
+        assert state(b) == "unavailable"
+        assert b.appliance.client().get("/health/ready").status == 503
+    over(b, key)
+    assert b.appliance.roles()["engine"] == engine, "it took a restart"
+
+
+def test_log_on_a_full_disk(make_bench, count):
+    b = make_bench("log-file /dev/full").start()
+    engine = b.appliance.roles()["engine"]
+    b.appliance.kill("kdf")  # which has to be told
+    b.settle()
+    b.buy(b.raffle, 2)
+    b.check_money()
+    count(2)
+    assert b.appliance.roles()["engine"] == engine
+
+
+@pytest.mark.parametrize("kind", some(["pread", "fsync"], ["pwrite", "ftruncate", "stat", "open", "unlink", "rename",
+                                                            "fcntl", "mmap", "memfd", "write"]))
+def test_a_method_of_the_disk_fails_for_a_while(bench, kind, count):
+    """Every call of it: under requests, and under an engine that has to start."""
+    b = bench
+    for restart in (False, True):
+        with b.seam.failing("engine", kind):
+            if restart:
+                b.appliance.kill("engine")
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                key = secrets.token_hex(8)
+                try:
+                    a = b.person.buy(b.raffle, 1, "s", idem=key)
+                    assert a.status in (201, 500, 503) and (a.status == 201 or a.code), a
+                    b.appliance.client(timeout=15).get("/health")
+                except LOST:
+                    b.person.close()
+                    a = None
+                count()
+                if a is None or a.status != 201:
+                    break
+                b.money -= 100
+            time.sleep(0.5)
+        b.settle()
+        if a is None or a.status != 201:
+            b.until(lambda: b.person.buy(b.raffle, 1, "s", idem=key), (201,), b.person)
+            b.money -= 100
+        b.check_money()
+    new, bad = b.news()
+    assert not bad, bad
+
+
+# --- somebody else ---
+
+PENDING, SHARED_FIRST, SHARED_SIZE = 0x40000000, 0x40000002, 510  # SQLite's lock bytes
+
+
+def test_store_that_another_has_open(bench, count):
+    b = bench
+    with open(b.appliance.dir / "store" / "klero.db", "r+b") as other:
+        # while engine lives, nobody else comes in
+        with pytest.raises(OSError):
+            fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
+        b.appliance.stop(signal.SIGKILL)
+        fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB, SHARED_SIZE, SHARED_FIRST)
+        p = b.appliance.spawn()
+        line, words = p.stdout.readline(), p.stderr.read()
+        count()
+        fcntl.lockf(other, fcntl.LOCK_UN, SHARED_SIZE, SHARED_FIRST)
+        b.appliance.stop()
+        b.appliance.start()
+        assert line == "" and "another process" in words, (line, words, b.news()[0][-1500:])
+    b.hang_up()
+    b.check_money()
+    assert not b.news()[1]
+
+
+def test_engine_waits_for_a_store_that_is_held(bench, count):
+    """The lock is there just when a dead engine is replaced: 503 until it is gone, then on."""
+    b = bench
+    with open(b.appliance.dir / "store" / "klero.db", "r+b") as other:
+        b.appliance.kill("engine")
+        fcntl.lockf(other, fcntl.LOCK_EX, SHARED_SIZE, SHARED_FIRST)
+        a = b.person.buy(b.raffle)
+        assert a.status == 503 and a.code == "restarting", a
+        time.sleep(1)
+        count()
+    b.settle()
+    b.buy(b.raffle)
+    b.check_money()
+
+
+# --- damage ---
+
+PAGE = 4096
+
+
+def test_damaged_pages(bench, count):
+    """A page is changed while everything stands still. Who starts on it either says what is wrong
+    or serves what is whole, and 503 for the rest; with the page mended all is there."""
+    b = bench
+    b.hang_up()
+    b.appliance.stop()
+    store = b.appliance.dir / "store" / "klero.db"
+    whole = b.dir / "whole.db"
+    shutil.copy(store, whole)
+    pages = os.path.getsize(store) // PAGE
+    for page in range(0, pages, 1 if LONG else max(1, pages // 3)):
+        with open(store, "r+b") as f:
+            f.seek(page * PAGE + 200)
+            byte = f.read(1)[0]
+            f.seek(page * PAGE + 200)
+            f.write(bytes([byte ^ 0x10]))
+        p = b.appliance.spawn()
+        if p.stdout.readline():
+            for path in ("/api/v1/wallet", f"/api/v1/raffles/{b.raffle}/tickets", "/api/v1/auth/me"):
+                a = b.person.get(path)
+                assert a.status in (200, 503), a
+                assert a.status == 200 or a.code == "store-unavailable", a
+                if a.status == 200 and path.endswith("wallet"):
+                    assert a.json["balances"][0]["available"]["amount"] == b.money
+            a = b.person.buy(b.raffle, 1)
+            assert a.status in (201, 503), a
+        else:
+            words = p.stderr.read()
+            assert p.wait(30) == 1 and ("damaged" in words or "store" in words), words
+        b.hang_up()
+        b.appliance.stop(signal.SIGKILL)
+        for name in ("klero.db-wal", "klero.db-journal"):
+            (store.parent / name).unlink(missing_ok=True)
+        with open(store, "r+b") as f:  # the same file: its owner and mode stay
+            f.write(whole.read_bytes())
+            f.truncate()
+        count()
+    b.appliance.start()
+    b.check_money()
+    b.news()
+
+
+# --- a small disk, for real ---
+
+def mounted(b, mount):
+    """Starts klerod with something mounted over its store, in a mount namespace of its own."""
+    store, copy = b.appliance.dir.resolve() / "store", b.dir / "copy"
+    store = store.resolve()
+    script = f"cp -a {store} {copy} && {mount.format(store=store, copy=copy)} && exec {b.appliance.bin}/klerod -c {b.appliance.conf}"
+    b.appliance.process = subprocess.Popen(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return b.appliance.process, store
+
+
+def may_mount():
+    return subprocess.run(["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "none", "/mnt"],
+                          capture_output=True).returncode == 0
+
+
+@pytest.mark.root_only
+def test_small_disk(make_bench, count):
+    if not may_mount():
+        pytest.skip("may not mount here")
+    b = make_bench()
+    process, store = mounted(b, "mount -t tmpfs -o size=6m none {store} && chown --reference={copy} {store} "
+                                "&& chmod --reference={copy} {store} && cp -a {copy}/. {store}/")
+    assert process.stdout.readline().startswith("klerod: ready"), process.stderr.read()
+    b.begin()
+    engine, inside = b.appliance.roles()["engine"], f"/proc/{process.pid}/root{store}"
+    for _ in range(3):
+        with open(inside + "/filler", "wb", buffering=0) as f:
+            try:
+                while f.write(bytes(4096)):
+                    pass
+            except OSError as e:
+                assert e.errno == errno.ENOSPC
+        key = None
+        for _ in range(400):  # the log may have room left inside it
+            key = secrets.token_hex(8)
+            a = b.person.buy(b.raffle, 50, "a wish", idem=key)
+            count()
+            if a.status != 201:
+                break
+            b.money -= 5000
+        refused(b, key)
+        reads_go_on(b)
+        until(lambda: state(b) == "unavailable")
+        os.unlink(inside + "/filler")
+        a = None
+        until(lambda: state(b) == "ok")
+        b.check_money()
+        klero.want(b.until(lambda: b.person.buy(b.raffle, 50, "a wish", idem=key), (201,), b.person), 201)
+        b.money -= 5000
+        b.check_money()
+    assert b.appliance.roles()["engine"] == engine, "it took a restart"
+    b.hang_up()
+    assert b.appliance.status()["ledger"] == "ok"
+
+
+@pytest.mark.root_only
+def test_read_only_store(make_bench, count):
+    if not may_mount():
+        pytest.skip("may not mount here")
+    b = make_bench()
+    process, _ = mounted(b, "mount --bind {store} {store} && mount -o remount,bind,ro {store}")
+    assert process.stdout.readline() == "" and process.wait(30) == 1
+    words = process.stderr.read()
+    assert "store" in words, words
+    count()
