@@ -81,8 +81,8 @@ class Lab:
             a.provision()
             shutil.move(a.dir, template)
         walk.copy(template, a.dir)
-        conf = dict(line.split(" ", 1) for line in a.conf.read_text().splitlines())
-        a.port = int(conf["listen"].rpartition(":")[2])
+        a.port = klero.free_port()  # the template's may be somebody else's by now
+        a.conf.write_text(re.sub(r"(?m)^listen .*$", f"listen 127.0.0.1:{a.port}", a.conf.read_text()))
         a.options = words + options
         return a
 

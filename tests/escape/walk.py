@@ -372,7 +372,7 @@ class Walk:
                 say(f"{step.__name__} {time.monotonic() - began:.1f} s")
                 if watch.met:
                     break
-        except (klero.Failure, OSError, http.client.HTTPException, ssl.SSLError, AssertionError, IndexError) as e:
+        except (klero.Failure, roles.Dead, OSError, http.client.HTTPException, ssl.SSLError, AssertionError, IndexError):
             if not watch.look():
                 raise
         finally:
