@@ -143,8 +143,8 @@ class Stage:
             ready, pong = (packet(TABLE.by_name[f"MSG_{word.upper()}_{verb}"].number) for verb in ("READY", "PONG"))
             self.play(word, index, [ready], fds=1)
             self.is_ended(word, index)
-            self.play(word, index, [ready] + [pong] * 2000)
-            self.is_borne(word, index)
+            self.play(word, index, [ready] + [pong] * 2000)  # that nobody has asked for
+            self.is_ended(word, index)
             self.play(word, index, [ready], log=20000)
             self.is_borne(word, index)
 
