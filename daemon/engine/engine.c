@@ -88,6 +88,8 @@ int main(void)
 	hsm = boot_wait_hsm(&early);
 	boot_warm_up(&e);
 	e.base = event_base_new();
+	if (e.base == NULL)
+		fatal("libevent does not start");
 	turn_init(&e);
 	kdf_init(&e);
 	boot_enter(&e);

@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
@@ -55,6 +56,9 @@ void control_start(
 
 	if (c == NULL)
 		fatal("out of memory");
+	/* libevent's other ways to wait are no system calls of ours: it takes one without memory */
+	if (strcmp(event_base_get_method(base), "epoll") != 0)
+		fatal("libevent has no epoll");
 	*c = (struct control){.self = self, .cbs = *cbs, .arg = arg};
 	ev = event_new(base, MSG_CTL_FD, EV_READ | EV_PERSIST, on_control, c);
 	if (ev == NULL || event_add(ev, NULL) != 0)
