@@ -127,6 +127,17 @@ int64_t engine_clock_ms(void)
 	return lab.now_ms;
 }
 
+int64_t engine_clock_s(void)
+{
+	return lab.now_ms / 1000;
+}
+
+int64_t engine_clock_step(struct clock_watch *w, int64_t wall_ms, int64_t steady_ms)
+{
+	*w = (struct clock_watch){wall_ms, steady_ms};
+	return 0;
+}
+
 int64_t engine_now_ms(void)
 {
 	return ++lab.now_ms;
