@@ -35,7 +35,10 @@ enum {
 	NOTE,
 	EXISTS,
 	SALE,
-	SOLD
+	SOLD,
+	OLD_SEEDS,
+	COUNT_SEEDS,
+	SET_SEED
 };
 static const char *const texts[] = {
     [CREATE] = "INSERT INTO raffles (no, id, title, price, currency, capacity, per_person, winners,"
@@ -64,6 +67,11 @@ static const char *const texts[] = {
 	     " FROM raffles WHERE id = $1",
     [SOLD] = "UPDATE raffles SET sold = $3, tree = $4, seeds = $5"
 	     " WHERE no = $1 AND sold = $2 AND state = 1",
+    [OLD_SEEDS] = "SELECT id, seed_commit1, seed_blob FROM raffles"
+		  " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) <> $1 LIMIT $2",
+    [COUNT_SEEDS] = "SELECT count(*) FROM raffles"
+		    " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) = $1",
+    [SET_SEED] = "UPDATE raffles SET seed_blob = $3 WHERE id = $1 AND seed_blob = $2",
 };
 DB_SQL_LIST(raffle, texts);
 
@@ -294,4 +302,49 @@ int db_raffle_sold(struct db *d, const struct db_sale *s, int64_t sold_before)
 	db_in_blob(st, s->aggregate, sizeof s->aggregate);
 	int r = db_exec_one(st);
 	return r == KE_NOTFOUND ? KE_STATE : r;
+}
+
+struct seeds {
+	int (*each)(void *arg, const struct db_seed *s);
+	void *arg;
+};
+
+static int seed_row(struct db_st *st, void *arg)
+{
+	const struct seeds *all = arg;
+	struct db_seed s;
+
+	db_out_blob(st, s.id, sizeof s.id);
+	db_out_blob(st, s.commit1, sizeof s.commit1);
+	db_out_text(st, s.blob, sizeof s.blob);
+	return all->each(all->arg, &s);
+}
+
+int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit,
+    int (*each)(void *arg, const struct db_seed *s), void *arg)
+{
+	struct db_st *st = sql(d, OLD_SEEDS);
+	struct seeds all = {each, arg};
+
+	db_in_cstr(st, head);
+	db_in_int(st, limit);
+	return db_each(st, seed_row, &all);
+}
+
+int db_raffle_count_seeds(struct db *d, const char *head, int64_t *n)
+{
+	struct db_st *st = sql(d, COUNT_SEEDS);
+
+	db_in_cstr(st, head);
+	return db_exec_int(st, n);
+}
+
+int db_raffle_set_seed(struct db *d, const struct db_seed *s, const char *blob)
+{
+	struct db_st *st = sql(d, SET_SEED);
+
+	db_in_id(st, s->id);
+	db_in_cstr(st, s->blob);
+	db_in_cstr(st, blob);
+	return db_exec_cas(st, sql_of(d, EXISTS, s->id), KE_STATE);
 }

@@ -84,6 +84,21 @@ int db_raffle_set_drawn(struct db *d, const uint8_t id[16], const uint8_t server
 int db_raffle_record(struct db *d, const uint8_t id[16], char *buf, size_t cap, size_t *n) KE_CHECK;
 int db_raffle_note(struct db *d, const uint8_t id[16], char *buf, size_t cap, size_t *n) KE_CHECK;
 
+/* A seed that is not revealed yet, as the rotation of its key meets it. */
+struct db_seed {
+	uint8_t id[16], commit1[32];
+	char blob[DB_SEED_BLOB_MAX + 1];
+};
+/* "klero:1:seed:v000001:": what a wrapped seed begins with */
+#define DB_SEED_HEAD 21
+/* At most `limit` seeds that do not begin with this head. */
+int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit,
+    int (*each)(void *arg, const struct db_seed *s), void *arg) KE_CHECK;
+/* How many begin with it. */
+int db_raffle_count_seeds(struct db *d, const char *head, int64_t *n) KE_CHECK;
+/* The same seed under another key; KE_STATE when the row does not hold s->blob any more. */
+int db_raffle_set_seed(struct db *d, const struct db_seed *s, const char *blob) KE_CHECK;
+
 /* KE_NOTFOUND. */
 int db_raffle_sale(struct db *d, const uint8_t id[16], struct db_sale *s) KE_CHECK;
 /*

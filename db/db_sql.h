@@ -14,7 +14,8 @@
 	X(head)                                                                                    \
 	X(meta)                                                                                    \
 	X(user)                                                                                    \
-	X(session) X(ledger) X(ledger_check) X(deposit) X(raffle) X(ticket) X(idem) X(audit) X(job)
+	X(session)                                                                                 \
+	X(ledger) X(ledger_check) X(deposit) X(raffle) X(ticket) X(idem) X(audit) X(job) X(proposal)
 
 struct db_sql_list {
 	const char *const *text;

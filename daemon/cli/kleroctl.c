@@ -24,6 +24,18 @@ static const struct command {
     {"admin", "create", 1, ctl_admin_create, "admin create EMAIL"},
     {"user", "roles", -2, ctl_user_roles, "user roles EMAIL ROLE..."},
     {"status", NULL, 0, ctl_status, "status"},
+    {"key", "list", 0, ctl_key_list, "key list"},
+    {"key", "rotate", 1, ctl_key_rotate, "key rotate PURPOSE"},
+    {"key", "roll-back", 2, ctl_key_roll_back, "key roll-back PURPOSE VERSION"},
+    {"key", "destroy", 2, ctl_key_destroy, "key destroy PURPOSE VERSION"},
+    {"key", "compromise", 2, ctl_key_compromise, "key compromise PURPOSE VERSION"},
+    {"officer", "list", 0, ctl_key_list, "officer list"},
+    {"officer", "enrol", 2, ctl_officer_enrol, "officer enrol THRESHOLD FILE"},
+    {"officer", "propose", 2, ctl_officer_propose, "officer propose THRESHOLD FILE"},
+    {"proposal", "list", 0, ctl_proposal_list, "proposal list"},
+    {"proposal", "show", 1, ctl_proposal_show, "proposal show ID"},
+    {"proposal", "approve", -1, ctl_proposal_approve, "proposal approve ID [FILE]"},
+    {"proposal", "reject", 1, ctl_proposal_reject, "proposal reject ID"},
     {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
 };
 

@@ -28,6 +28,17 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv);
 int ctl_admin_create(struct ctl *ctl, int argc, char **argv);
 int ctl_user_roles(struct ctl *ctl, int argc, char **argv);
 int ctl_status(struct ctl *ctl, int argc, char **argv);
+int ctl_key_list(struct ctl *ctl, int argc, char **argv);
+int ctl_key_rotate(struct ctl *ctl, int argc, char **argv);
+int ctl_key_roll_back(struct ctl *ctl, int argc, char **argv);
+int ctl_key_destroy(struct ctl *ctl, int argc, char **argv);
+int ctl_key_compromise(struct ctl *ctl, int argc, char **argv);
+int ctl_officer_enrol(struct ctl *ctl, int argc, char **argv);
+int ctl_officer_propose(struct ctl *ctl, int argc, char **argv);
+int ctl_proposal_list(struct ctl *ctl, int argc, char **argv);
+int ctl_proposal_show(struct ctl *ctl, int argc, char **argv);
+int ctl_proposal_approve(struct ctl *ctl, int argc, char **argv);
+int ctl_proposal_reject(struct ctl *ctl, int argc, char **argv);
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv);
 
 /* "kleroctl: ..." on standard error; returns status. */

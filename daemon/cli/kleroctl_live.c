@@ -13,21 +13,14 @@
 
 #include "daemon/cli/kleroctl.h"
 #include "daemon/cli/kleroctl_ask.h"
-#include "daemon/msg/msg.h"
-#include "daemon/msg/wire.h"
+#include "daemon/cli/kleroctl_live.h"
 #include "policy/roles.h"
 
 #define ANSWER_MS    60000
 #define PASSWORD_MAX 1024
 #define EMAIL_MAX    320
 
-/* Both directions of one exchange, in locked memory: a request may hold a password. */
-struct exchange {
-	uint8_t body[2048], answer[MSG_MAX];
-	struct wire_out w;
-};
-
-static int reach(const struct ctl *ctl)
+int live_reach(const struct ctl *ctl)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -79,20 +72,20 @@ static int show(const struct msg *m)
 		return ctl_fail(CTL_REFUSED, "%s", ke_words(result));
 	if (result != KE_OK)
 		return ctl_fail(CTL_REFUSED, "%.*s", (int)n, (const char *)words);
-	printf("%.*s\n", (int)n, (const char *)words);
+	/* a text that is to be signed comes with its last LF */
+	printf("%.*s%s", (int)n, (const char *)words, n > 0 && words[n - 1] == '\n' ? "" : "\n");
 	return fflush(stdout) == 0 ? CTL_OK
 				   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
 }
 
-/* Sends what stands in x->w and shows the answer. */
-static int ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
+int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
 {
 	struct msg m;
 	int fd, r;
 
 	if (x->w.err != KE_OK)
 		return ctl_fail(CTL_USAGE, "the words are too long");
-	fd = reach(ctl);
+	fd = live_reach(ctl);
 	if (fd < 0)
 		return ctl_fail(CTL_UNREACHABLE, "no klerod at %s/ctl.sock: %s", ctl->conf.run_dir,
 		    strerror(errno));
@@ -105,7 +98,7 @@ static int ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
 	return ctl_fail(CTL_UNREACHABLE, "klerod does not answer: %s", ke_words(r));
 }
 
-static struct exchange *exchange_new(void)
+struct exchange *exchange_new(void)
 {
 	struct exchange *x = sodium_malloc(sizeof *x);
 
@@ -148,7 +141,7 @@ int ctl_admin_create(struct ctl *ctl, int argc, char **argv)
 	}
 	put_email(&x->w, argv[0]);
 	wire_put_cstr(&x->w, password);
-	status = ask(ctl, MSG_CTL_ADMIN, x);
+	status = live_ask(ctl, MSG_CTL_ADMIN, x);
 out:
 	sodium_free(password); /* these wipe */
 	sodium_free(x);
@@ -188,7 +181,7 @@ int ctl_user_roles(struct ctl *ctl, int argc, char **argv)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
 	put_email(&x->w, argv[0]);
 	wire_put_u8(&x->w, (uint8_t)bits);
-	status = ask(ctl, MSG_CTL_ROLES, x);
+	status = live_ask(ctl, MSG_CTL_ROLES, x);
 	sodium_free(x);
 	return status;
 }
@@ -202,7 +195,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (x == NULL)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
-	status = ask(ctl, MSG_CTL_STATUS, x);
+	status = live_ask(ctl, MSG_CTL_STATUS, x);
 	sodium_free(x);
 	return status;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/keysfile.h"
 #include "daemon/msg/log.h"
 #include "db/db.h"
 #include "db/db_idem.h"
@@ -21,13 +22,11 @@
 #include "policy/text.h"
 #include "sandbox/sandbox.h"
 
-#define KEYS_FILE "klero.keys"
-#define NEW_FILE  "klero.new" /* setup's word that the store is still to be made */
-#define KEYS_MAX  1024
-#define TOKENS    16384
-#define USERS     65536
-#define ACCOUNTS  16384
-#define HSM_S     30 /* an HSM may need its time to log in */
+#define NEW_FILE "klero.new" /* setup's word that the store is still to be made */
+#define TOKENS   16384
+#define USERS    65536
+#define ACCOUNTS 16384
+#define HSM_S    30 /* an HSM may need its time to log in */
 
 void boot_configure(struct engine *e)
 {
@@ -140,49 +139,6 @@ void boot_enter(struct engine *e)
 		snprintf(e->conf.store, sizeof e->conf.store, "/");
 }
 
-/* The whole file, terminated; fatal when it cannot be read. */
-static void read_keys(const char *path, char text[KEYS_MAX])
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		fatal("%s: %s: run 'kleroctl setup', or restore the backup", KEYS_FILE,
-		    strerror(errno));
-	n = read(fd, text, KEYS_MAX - 1);
-	close(fd);
-	if (n <= 0)
-		fatal("%s: cannot be read: restore it from the backup", KEYS_FILE);
-	text[n] = '\0';
-}
-
-/* The value behind a word at the line's start, cut at the line's end; NULL. */
-static char *line_of(char *text, const char *word)
-{
-	char *p = text;
-
-	while (p != NULL && strncmp(p, word, strlen(word)) != 0) {
-		p = strchr(p, '\n');
-		p = p == NULL ? NULL : p + 1;
-	}
-	return p == NULL ? NULL : p + strlen(word);
-}
-
-static void parse_keys(char *text, uint8_t appliance[16], char **sealed)
-{
-	char *id = line_of(text, "appliance "), *key = line_of(text, "dbkey ");
-
-	if (id == NULL || key == NULL)
-		fatal("%s: the lines 'appliance' and 'dbkey' are missing: restore it from the "
-		      "backup",
-		    KEYS_FILE);
-	id[strcspn(id, "\n")] = '\0';
-	key[strcspn(key, "\n")] = '\0';
-	if (text_unhex(appliance, 16, id, strlen(id)) != KE_OK)
-		fatal("%s: the appliance id is malformed: restore it from the backup", KEYS_FILE);
-	*sealed = key;
-}
-
 /* A store that belongs to another appliance would not fit its keys' bindings. */
 static void check_appliance(struct engine *e, const uint8_t appliance[16])
 {
@@ -196,7 +152,7 @@ static void check_appliance(struct engine *e, const uint8_t appliance[16])
 		r = db_meta_set(e->db, DB_META_APPLIANCE, appliance, 16);
 	else if (r == KE_OK && (n != 16 || memcmp(id, appliance, 16) != 0))
 		fatal("%s belongs to another appliance than %s: restore both from one backup",
-		    DB_FILE, KEYS_FILE);
+		    DB_FILE, KEYSFILE_NAME);
 	if (r == KE_OK)
 		r = db_turn_commit(e->db, NULL);
 	if (r != KE_OK)
@@ -218,25 +174,22 @@ static void forget_new(const char *folder, const char *path)
 
 void boot_open(struct engine *e, int hsm)
 {
-	char keys_path[RCONF_PATH + 16], new_path[RCONF_PATH + 16], why[DB_WHY_MAX] = "";
-	char text[KEYS_MAX], *sealed;
-	uint8_t appliance[16], *key = sodium_malloc(32);
+	char new_path[RCONF_PATH + 16], why[DB_WHY_MAX] = "";
+	uint8_t *key = sodium_malloc(32);
 	bool is_new;
 	int r;
 
 	if (key == NULL)
 		fatal("out of memory");
-	snprintf(keys_path, sizeof keys_path, "%s/%s", e->conf.store, KEYS_FILE);
 	snprintf(new_path, sizeof new_path, "%s/%s", e->conf.store, NEW_FILE);
-	read_keys(keys_path, text);
-	parse_keys(text, appliance, &sealed);
-	hsm_start(e, hsm, sealed, appliance, key);
+	keysfile_read(e);
+	hsm_start(e, hsm, e->sealed, e->appliance, key);
 	is_new = access(new_path, F_OK) == 0;
 	r = db_open(&e->db, e->conf.store, key, is_new ? DB_CREATE : 0, why);
 	sodium_free(key); /* wipes */
 	if (r != KE_OK)
 		fatal("store: %s", why[0] != '\0' ? why : ke_words(r));
-	check_appliance(e, appliance);
+	check_appliance(e, e->appliance);
 	if (is_new)
 		forget_new(e->conf.store, new_path);
 }

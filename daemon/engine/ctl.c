@@ -16,10 +16,12 @@
 #include "db/db_audit.h"
 #include "db/db_user.h"
 #include "policy/roles.h"
+#include "policy/text.h"
 
-#define CLIENT_MS  120000 /* a password may be typed before the client connects, not after */
-#define CTL_QUEUE  4
-#define STATUS_MAX 60000
+#define CLIENT_MS       120000 /* a password may be typed before the client connects, not after */
+#define CTL_QUEUE       4
+#define STATUS_MAX      60000
+#define PROPOSALS_SHOWN 20
 
 static struct ctl_client *client_of(struct job *j)
 {
@@ -86,9 +88,8 @@ static int create_admin(struct engine *e, const char *email, const char *phc)
 	return r == KE_OK ? audit(e, "admin-create", u.id, u.roles) : r;
 }
 
-/* Runs a change in a savepoint of its own. */
-static int in_savepoint(struct engine *e,
-    int (*change)(struct engine *, const char *, const char *), const char *a, const char *b)
+/* A change in a savepoint, so that a refusal leaves nothing. */
+static int guarded(struct engine *e, int (*change)(struct engine *, void *), void *arg)
 {
 	int r = turn_begin(e), end;
 
@@ -96,9 +97,30 @@ static int in_savepoint(struct engine *e,
 		r = db_savepoint(e->db);
 	if (r != KE_OK)
 		return r;
-	r = change(e, a, b);
+	r = change(e, arg);
 	end = r == KE_OK ? db_release(e->db) : db_rollback_to(e->db);
 	return r == KE_OK ? end : r;
+}
+
+/* A change of two texts. */
+struct two {
+	int (*change)(struct engine *, const char *, const char *);
+	const char *a, *b;
+};
+
+static int do_two(struct engine *e, void *arg)
+{
+	const struct two *t = arg;
+
+	return t->change(e, t->a, t->b);
+}
+
+static int in_savepoint(struct engine *e,
+    int (*change)(struct engine *, const char *, const char *), const char *a, const char *b)
+{
+	struct two t = {change, a, b};
+
+	return guarded(e, do_two, &t);
 }
 
 static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *in)
@@ -184,16 +206,140 @@ static int on_roles(struct engine *e, struct ctl_client *c, struct wire_in *in)
 
 /* --- the client --- */
 
-static int on_status(struct engine *e, struct ctl_client *c)
-{
-	struct jsonw w;
+/* --- officers --- */
 
-	jsonw_init(&w, e->scratch, STATUS_MAX - 1);
-	health_put(e, &w, true);
-	if (jsonw_end(&w) != KE_OK)
-		return KE_INTERNAL;
-	e->scratch[w.len] = '\0';
-	answer(e, c, MSG_CTL_STATUS_ANS, KE_OK, e->scratch);
+/* As answer(), with engine's words where the change has none of its own. */
+static int tell(struct engine *e, struct ctl_client *c, uint16_t type, int r, const char *why)
+{
+	answer(e, c, type, r, why != NULL ? why : ke_words(r));
+	return KE_OK;
+}
+
+struct wish {
+	struct proposal p;
+	int64_t life_s;
+	const uint8_t *id, *armor;
+	size_t n;
+	const char *why;
+};
+
+static int do_propose(struct engine *e, void *arg)
+{
+	struct wish *w = arg;
+
+	return quorum_propose(e, &w->p, NULL, w->life_s, &w->why);
+}
+
+static int do_approve(struct engine *e, void *arg)
+{
+	struct wish *w = arg;
+
+	return quorum_approve(e, w->id, (const char *)w->armor, w->n, &w->why);
+}
+
+static int do_reject(struct engine *e, void *arg)
+{
+	struct wish *w = arg;
+
+	return quorum_reject(e, w->id, NULL, &w->why);
+}
+
+static int on_propose(struct engine *e, struct ctl_client *c, struct wire_in *in)
+{
+	struct wish w = {.why = NULL};
+	char id[37];
+	const uint8_t *officers;
+	size_t n;
+	int r;
+
+	w.p.action = wire_get_u8(in);
+	w.p.purpose = wire_get_u8(in);
+	w.p.version = wire_get_u32(in);
+	w.life_s = (int64_t)wire_get_u64(in);
+	officers = wire_get_str(in, RCONF_KEYADM_TEXT, &n);
+	if (wire_end(in) != KE_OK)
+		return KE_PEER;
+	if (n > 0 && officers_parse(&w.p.officers, (const char *)officers, n) != KE_OK)
+		return tell(e, c, MSG_CTL_PROPOSE_ANS, KE_FORMAT, "the officers are malformed");
+	r = guarded(e, do_propose, &w);
+	if (r != KE_OK)
+		return tell(e, c, MSG_CTL_PROPOSE_ANS, r, w.why);
+	text_uuid(id, w.p.nonce);
+	return tell(e, c, MSG_CTL_PROPOSE_ANS, KE_OK, id);
+}
+
+static int on_approve(struct engine *e, struct ctl_client *c, struct wire_in *in)
+{
+	struct wish w = {.why = NULL};
+	int r;
+
+	w.id = wire_get_view(in, 16);
+	w.armor = wire_get_str(in, SSH_ARMOR_MAX, &w.n);
+	if (wire_end(in) != KE_OK)
+		return KE_PEER;
+	r = guarded(e, do_approve, &w);
+	return tell(e, c, MSG_CTL_APPROVE_ANS, r, r == KE_OK ? "the approval is taken" : w.why);
+}
+
+static int on_reject(struct engine *e, struct ctl_client *c, const struct msg *m)
+{
+	struct wish w = {.id = m->body};
+	int r = guarded(e, do_reject, &w);
+
+	return tell(e, c, MSG_CTL_REJECT_ANS, r, r == KE_OK ? "the proposal is rejected" : w.why);
+}
+
+static int on_proposal(struct engine *e, struct ctl_client *c, const struct msg *m)
+{
+	struct db_proposal p;
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_proposal_get(e->db, m->body, &p);
+	return tell(e, c, MSG_CTL_PROPOSAL_ANS, r,
+	    r == KE_OK         ? p.text
+	    : r == KE_NOTFOUND ? "there is no such proposal"
+			       : NULL);
+}
+
+static int put_proposal(void *arg, const struct db_proposal *p)
+{
+	struct engine *e = arg;
+
+	return quorum_put(e, &e->ctl.w, p);
+}
+
+static int put_proposals(struct engine *e, struct jsonw *w)
+{
+	int r = turn_begin(e);
+
+	jsonw_array(w);
+	if (r == KE_OK)
+		r = db_proposal_page(e->db, NULL, PROPOSALS_SHOWN, put_proposal, e);
+	jsonw_array_end(w);
+	return r;
+}
+
+/* An answer in JSON, written into engine's scratch. */
+static int show(struct engine *e, struct ctl_client *c, uint16_t type,
+    int (*put)(struct engine *, struct jsonw *))
+{
+	struct jsonw *w = &e->ctl.w;
+	int r;
+
+	jsonw_init(w, e->scratch, STATUS_MAX - 1);
+	r = put(e, w);
+	if (r == KE_OK)
+		r = jsonw_end(w);
+	if (r != KE_OK)
+		return tell(e, c, type, r, NULL);
+	e->scratch[w->len] = '\0';
+	return tell(e, c, type, KE_OK, e->scratch);
+}
+
+static int put_status(struct engine *e, struct jsonw *w)
+{
+	health_put(e, w, true);
 	return KE_OK;
 }
 
@@ -213,8 +359,20 @@ static int on_message(void *arg, struct chan *chan, const struct msg *m)
 		return on_admin(e, c, &in);
 	case MSG_CTL_ROLES:
 		return on_roles(e, c, &in);
+	case MSG_CTL_KEYS:
+		return show(e, c, MSG_CTL_KEYS_ANS, quorum_put_keys);
+	case MSG_CTL_PROPOSALS:
+		return show(e, c, MSG_CTL_PROPOSALS_ANS, put_proposals);
+	case MSG_CTL_PROPOSAL:
+		return on_proposal(e, c, m);
+	case MSG_CTL_PROPOSE:
+		return on_propose(e, c, &in);
+	case MSG_CTL_APPROVE:
+		return on_approve(e, c, &in);
+	case MSG_CTL_REJECT:
+		return on_reject(e, c, m);
 	default:
-		return on_status(e, c);
+		return show(e, c, MSG_CTL_STATUS_ANS, put_status);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/engine/job.h"
+#include "policy/jsonw.h"
 
 #define CTL_CLIENTS 8
 
@@ -25,6 +26,7 @@ struct ctl_client {
 
 struct ctl {
 	uint64_t serial;
+	struct jsonw w; /* an answer in the making */
 	struct ctl_client client[CTL_CLIENTS];
 };
 

@@ -26,9 +26,12 @@ static void on_peer(void *arg, const struct start_peer *peer, int fd)
 static void on_other(void *arg, const struct msg *m)
 {
 	(void)arg;
-	if (m->type != MSG_ENGINE_CLIENT)
+	if (m->type == MSG_ENGINE_CLIENT)
+		ctl_attach(arg, m->fd);
+	else if (m->type == MSG_ENGINE_ACTED)
+		quorum_acted(arg, m);
+	else
 		fatal("parent sent message %u", m->type);
-	ctl_attach(arg, m->fd);
 }
 
 static void on_stop(void *arg)
@@ -50,6 +53,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	hsm_tick(e);
 	kdf_tick(e);
 	peers_drain(e);
+	quorum_tick(e);
+	rewrap_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)

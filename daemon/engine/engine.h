@@ -23,6 +23,8 @@
 #include "daemon/engine/maint.h"
 #include "daemon/engine/metrics.h"
 #include "daemon/engine/peers.h"
+#include "daemon/engine/quorum.h"
+#include "daemon/engine/rewrap.h"
 #include "daemon/engine/tokcache.h"
 #include "daemon/engine/turn.h"
 #include "daemon/engine/userlimit.h"
@@ -46,6 +48,10 @@ struct engine {
 	struct ids ids;
 	struct jobs jobs;
 	struct hsm hsm;
+	struct quorum quorum;
+	struct rewrap rewrap;
+	uint8_t appliance[16];
+	char sealed[512]; /* the database key as klero.keys holds it */
 	struct kdf kdf;
 	struct maint maint;
 	struct ctl ctl;

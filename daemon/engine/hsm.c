@@ -11,6 +11,7 @@
 #include "daemon/engine/logkey.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
+#include "db/db_raffle.h"
 
 #define HSM_TIMEOUT_MS 8000 /* one question */
 #define QUESTION_MAX   2048
@@ -302,4 +303,49 @@ int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const stru
 		r = await(q, name, step, MSG_HSM_SIGN_DRAW1, &w);
 	sodium_free(buf);
 	return r;
+}
+
+static int ask_own(struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type,
+    const struct wire_out *w)
+{
+	int r;
+
+	if (e->peers.hsm.chan == NULL)
+		return KE_UNAVAIL;
+	r = job_await(e, j, name, step, (uint16_t)(type + 1), HSM_TIMEOUT_MS);
+	if (r == KE_OK)
+		ask(e, j->id, type, w);
+	return r;
+}
+
+int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step)
+{
+	uint8_t nothing[1];
+	struct wire_out w;
+
+	wire_out_init(&w, nothing, 0);
+	return ask_own(e, j, "anchor", step, MSG_HSM_ANCHOR, &w);
+}
+
+int eng_hsm_rewrap_seed(struct engine *e, struct job *j, job_step *step, const struct db_seed *s)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, s->id, 16);
+	wire_put_raw(&w, s->commit1, 32);
+	wire_put_cstr(&w, s->blob);
+	return ask_own(e, j, "rewrap_seed", step, MSG_HSM_REWRAP_SEED, &w);
+}
+
+int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_cstr(&w, e->sealed);
+	wire_put_raw(&w, e->appliance, 16);
+	return ask_own(e, j, "reseal_dbkey", step, MSG_HSM_RESEAL_DBKEY, &w);
 }

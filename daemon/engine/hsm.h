@@ -59,4 +59,11 @@ int eng_hsm_reveal_seed(struct rq *q, const char *name, rq_step *step, const str
 int eng_hsm_sign_draw1(
     struct rq *q, const char *name, rq_step *step, const struct record1 *rec) KE_CHECK;
 
+/* Questions of engine's own, not of a client's request: KE_OK, KE_FULL, KE_UNAVAIL. */
+struct db_seed;
+int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step) KE_CHECK;
+int eng_hsm_rewrap_seed(
+    struct engine *e, struct job *j, job_step *step, const struct db_seed *s) KE_CHECK;
+int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
+
 #endif

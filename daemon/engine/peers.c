@@ -186,6 +186,10 @@ void peers_deliver(struct engine *e, const struct turn_out *o)
 	case TURN_CTL:
 		ctl_deliver(e, o);
 		return;
+	case TURN_PARENT:
+		if (msg_send(MSG_CTL_FD, o->type, 0, o->body, o->len, -1) != KE_OK)
+			fatal("parent does not take a message");
+		return;
 	}
 }
 

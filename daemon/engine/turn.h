@@ -17,7 +17,7 @@
 
 struct engine;
 
-enum turn_kind { TURN_ANSWER, TURN_CTL, TURN_HSM };
+enum turn_kind { TURN_ANSWER, TURN_CTL, TURN_HSM, TURN_PARENT };
 
 /* A message that leaves after the commit. */
 struct turn_out {

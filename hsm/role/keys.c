@@ -92,7 +92,8 @@ static int open_dbkey(struct hsm *h, const struct dbkey *d, uint8_t key[32])
 	int r;
 
 	if (h->anchored && memcmp(d->appliance, h->anchor.appliance, 16) != 0) {
-		log_security("the database key of another appliance was asked for");
+		log_security("klero.keys belongs to another appliance than the token: restore both "
+			     "from one backup");
 		return KE_DENIED;
 	}
 	r = blob_open_class_key(

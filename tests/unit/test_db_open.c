@@ -475,9 +475,9 @@ static void test_second_version_counts(void **state)
 		"VALUES"
 		" (zeroblob(16), 'a@b', '', '', 1, 1, 1), (randomblob(16), 'b@b', '', '', 1, 1, 1),"
 		" (randomblob(16), 'c@b', '', '', 1, 1, 1)"},
-	    {3, own[1].what, own[1].sql}};
+	    {3, own[1].what, own[1].sql}, {4, own[2].what, own[2].sql}};
 
-	env_ok(e, db_open_with(&e->d, e->folder, env_key, DB_CREATE, list, 3, e->why));
+	env_ok(e, db_open_with(&e->d, e->folder, env_key, DB_CREATE, list, 4, e->why));
 	assert_int_equal(users(e), 3);
 	assert_int_equal(db_turn_begin(e->d), KE_OK);
 	uint8_t id[16];

@@ -1,0 +1,294 @@
+/*
+ * Keys, officers and proposals: what security officers do with a running appliance (KEYS.md
+ * sections 4 and 5), and the enrolment of the first ones while it is stopped. Runs in kleroctl; an
+ * approval is made elsewhere, by ssh-keygen -Y sign -n kleroterion, and only carried here.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/cli/kleroctl_keyadm.h"
+#include "daemon/cli/kleroctl_live.h"
+#include "policy/proposal.h"
+#include "policy/text.h"
+
+#define FILE_MAX 16384
+
+/* One question whose body is in x already. */
+static int finish(struct ctl *ctl, uint16_t type, struct exchange *x)
+{
+	int status =
+	    x != NULL ? live_ask(ctl, type, x) : ctl_fail(CTL_REFUSED, "out of locked memory");
+
+	sodium_free(x);
+	return status;
+}
+
+static int bare(struct ctl *ctl, uint16_t type)
+{
+	return finish(ctl, type, exchange_new());
+}
+
+int ctl_key_list(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return bare(ctl, MSG_CTL_KEYS);
+}
+
+int ctl_proposal_list(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	return bare(ctl, MSG_CTL_PROPOSALS);
+}
+
+/* --- proposing --- */
+
+static int propose(
+    struct ctl *ctl, unsigned action, unsigned purpose, uint32_t version, const char *officers)
+{
+	struct exchange *x = exchange_new();
+
+	if (x == NULL)
+		return ctl_fail(CTL_REFUSED, "out of locked memory");
+	wire_put_u8(&x->w, (uint8_t)action);
+	wire_put_u8(&x->w, (uint8_t)purpose);
+	wire_put_u32(&x->w, version);
+	wire_put_u64(&x->w, 86400);
+	wire_put_cstr(&x->w, officers);
+	return finish(ctl, MSG_CTL_PROPOSE, x);
+}
+
+static int propose_key(struct ctl *ctl, unsigned action, int argc, char **argv)
+{
+	enum key_purpose purpose = purpose_of(argv[0], strlen(argv[0]));
+	uint64_t version = 0;
+
+	if (purpose == KEY_PURPOSES)
+		return ctl_fail(
+		    CTL_USAGE, "%s: the keys are master, seed, mac, token, log and tls", argv[0]);
+	if (argc > 1 && (text_unu64(&version, argv[1], strlen(argv[1])) != KE_OK || version == 0 ||
+			    version > UINT32_MAX))
+		return ctl_fail(CTL_USAGE, "%s: a version is a number from 1", argv[1]);
+	return propose(ctl, action, purpose, (uint32_t)version, "");
+}
+
+int ctl_key_rotate(struct ctl *ctl, int argc, char **argv)
+{
+	return propose_key(ctl, PROPOSE_ROTATE, argc, argv);
+}
+
+int ctl_key_roll_back(struct ctl *ctl, int argc, char **argv)
+{
+	return propose_key(ctl, PROPOSE_ROLL_BACK, argc, argv);
+}
+
+int ctl_key_destroy(struct ctl *ctl, int argc, char **argv)
+{
+	return propose_key(ctl, PROPOSE_DESTROY, argc, argv);
+}
+
+int ctl_key_compromise(struct ctl *ctl, int argc, char **argv)
+{
+	return propose_key(ctl, PROPOSE_COMPROMISE, argc, argv);
+}
+
+/* --- officers --- */
+
+static int read_file(const char *path, char *buf, size_t cap)
+{
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	size_t n;
+
+	if (f == NULL)
+		return ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
+	n = fread(buf, 1, cap - 1, f);
+	buf[n] = '\0';
+	if (f != stdin)
+		fclose(f);
+	return n > 0 && n < cap - 1 ? CTL_OK : ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
+}
+
+/* "NAME SSH-KEY", as ssh-keygen's allowed_signers has it; # begins a comment. */
+static int read_officer(const char *line, size_t n, struct officers *o)
+{
+	const char *blank = memchr(line, ' ', n);
+	struct officer *one = &o->officer[o->n];
+	size_t name;
+
+	if (n == 0 || *line == '#')
+		return KE_OK;
+	if (blank == NULL || o->n == ANCHOR_OFFICERS_MAX)
+		return KE_FORMAT;
+	name = (size_t)(blank - line);
+	if (name == 0 || name > ANCHOR_NAME_MAX)
+		return KE_FORMAT;
+	memcpy(one->name, line, name);
+	one->name[name] = '\0';
+	o->n++;
+	return ssh_key_line(&one->key, blank + 1, n - name - 1);
+}
+
+/* The canonical text of a file of officers; CTL_OK, or a status that was said. */
+static int officers_of(const char *threshold, const char *path, char text[RCONF_KEYADM_TEXT])
+{
+	static char file[FILE_MAX];
+	static struct officers o;
+	unsigned number = 0;
+	size_t n;
+	int status = read_file(path, file, sizeof file);
+
+	if (status != CTL_OK)
+		return status;
+	if (text_unu64(&o.threshold, threshold, strlen(threshold)) != KE_OK)
+		return ctl_fail(CTL_USAGE, "%s: how many of them must agree?", threshold);
+	for (char *p = file, *end; *p != '\0'; p = end + (*end != '\0')) {
+		end = p + strcspn(p, "\n");
+		number++;
+		if (read_officer(p, (size_t)(end - p), &o) != KE_OK)
+			return ctl_fail(CTL_USAGE,
+			    "%s:%u: not NAME and an SSH key (ssh-ed25519, ecdsa-sha2-nistp256 or "
+			    "their sk- forms)",
+			    path, number);
+	}
+	if (o.n == 0 || officers_check(&o) != KE_OK ||
+	    officers_text(&o, text, RCONF_KEYADM_TEXT - 1, &n) != KE_OK)
+		return ctl_fail(CTL_USAGE,
+		    "%s: different names and keys, and a threshold from 1 to their number", path);
+	text[n] = '\0';
+	return CTL_OK;
+}
+
+int ctl_officer_propose(struct ctl *ctl, int argc, char **argv)
+{
+	static char text[RCONF_KEYADM_TEXT];
+	int status = officers_of(argv[0], argv[1], text);
+
+	(void)argc;
+	return status == CTL_OK ? propose(ctl, PROPOSE_OFFICERS, KEY_MASTER, 0, text) : status;
+}
+
+static bool is_running(const struct ctl *ctl)
+{
+	int fd = live_reach(ctl);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static int run_enrol(struct ctl *ctl, const char *text, const uint8_t appliance[16])
+{
+	struct rconf_keyadm *k = sodium_malloc(sizeof *k);
+	static struct rconf_keyadm_done done;
+	char why[512] = "out of locked memory";
+	int r = KE_NOMEM;
+
+	if (k != NULL) {
+		sodium_memzero(k, sizeof *k);
+		k->action = KEYADM_ENROL;
+		memcpy(k->folder, ctl->conf.module_folder, sizeof k->folder);
+		memcpy(k->host, ctl->conf.host, sizeof k->host);
+		memcpy(k->appliance_id, appliance, 16);
+		snprintf(k->text, sizeof k->text, "%s", text);
+		r = conf_identity(&ctl->conf, ROLE_KEYADM, &k->id, why, sizeof why);
+		if (r == KE_OK)
+			r = conf_token(&ctl->conf, &ctl->conf.keys, &k->token, why, sizeof why);
+		if (r == KE_OK)
+			r = conf_pin(ctl->conf.keys.pin_file, k->token.pin, why, sizeof why);
+		if (r == KE_OK)
+			r = keyadm_run(ctl, k, &done, why, sizeof why);
+		sodium_free(k); /* wipes */
+	}
+	if (r != KE_OK)
+		return ctl_fail(CTL_REFUSED, "%s", why);
+	printf("the officers are enrolled: from now on only they change the list\n");
+	return CTL_OK;
+}
+
+/* The id that setup has written beside the store. */
+static int read_appliance(const struct ctl *ctl, uint8_t id[16])
+{
+	static char file[FILE_MAX];
+	char path[RCONF_PATH + 16];
+
+	snprintf(path, sizeof path, "%s/klero.keys", ctl->conf.store);
+	if (read_file(path, file, sizeof file) != CTL_OK)
+		return CTL_USAGE;
+	if (strncmp(file, "appliance ", 10) != 0 || text_unhex(id, 16, file + 10, 32) != KE_OK)
+		return ctl_fail(CTL_USAGE, "%s: no appliance id", path);
+	return CTL_OK;
+}
+
+int ctl_officer_enrol(struct ctl *ctl, int argc, char **argv)
+{
+	static char text[RCONF_KEYADM_TEXT];
+	uint8_t appliance[16];
+	int status = officers_of(argv[0], argv[1], text);
+
+	(void)argc;
+	if (status != CTL_OK)
+		return status;
+	if (is_running(ctl))
+		return ctl_fail(CTL_REFUSED, "klerod runs: stop it first; enrolment happens once");
+	status = read_appliance(ctl, appliance);
+	return status == CTL_OK ? run_enrol(ctl, text, appliance) : status;
+}
+
+/* --- proposals --- */
+
+/* A question about one proposal, whose id begins its body; NULL after words. */
+static struct exchange *about(const char *id)
+{
+	struct exchange *x;
+	uint8_t raw[16];
+
+	if (text_unuuid(raw, id, strlen(id)) != KE_OK) {
+		ctl_fail(CTL_USAGE, "%s: not the id of a proposal", id);
+		return NULL;
+	}
+	x = exchange_new();
+	if (x == NULL)
+		ctl_fail(CTL_REFUSED, "out of locked memory");
+	else
+		wire_put_raw(&x->w, raw, sizeof raw);
+	return x;
+}
+
+static int ask_about(struct ctl *ctl, uint16_t type, const char *id)
+{
+	struct exchange *x = about(id);
+
+	return x != NULL ? finish(ctl, type, x) : CTL_USAGE;
+}
+
+int ctl_proposal_show(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	return ask_about(ctl, MSG_CTL_PROPOSAL, argv[0]);
+}
+
+int ctl_proposal_reject(struct ctl *ctl, int argc, char **argv)
+{
+	(void)argc;
+	return ask_about(ctl, MSG_CTL_REJECT, argv[0]);
+}
+
+int ctl_proposal_approve(struct ctl *ctl, int argc, char **argv)
+{
+	char armor[SSH_ARMOR_MAX + 2];
+	struct exchange *x;
+	int status = read_file(argc > 1 ? argv[1] : "-", armor, sizeof armor);
+
+	if (status != CTL_OK)
+		return status;
+	x = about(argv[0]);
+	if (x == NULL)
+		return CTL_USAGE;
+	wire_put_cstr(&x->w, armor);
+	return finish(ctl, MSG_CTL_APPROVE, x);
+}

@@ -1,0 +1,26 @@
+/*
+ * One request to a running appliance over its control socket, and its answer. Runs in kleroctl.
+ */
+#ifndef DAEMON_CLI_KLEROCTL_LIVE_H
+#define DAEMON_CLI_KLEROCTL_LIVE_H
+
+#include "daemon/cli/kleroctl.h"
+#include "daemon/msg/msg.h"
+#include "daemon/msg/wire.h"
+
+/* Both directions of one exchange, in locked memory: a request may hold a password. */
+struct exchange {
+	uint8_t body[RCONF_KEYADM_TEXT + 128], answer[MSG_MAX];
+	struct wire_out w; /* into body */
+};
+
+/* NULL without locked memory; sodium_free() wipes it. */
+struct exchange *exchange_new(void);
+
+/* The control socket, or -1 with errno. */
+int live_reach(const struct ctl *ctl);
+
+/* Sends what stands in x->w and prints the answer; an enum ctl_status. */
+int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x);
+
+#endif

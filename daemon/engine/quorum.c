@@ -1,0 +1,423 @@
+/*
+ * Proposals and approvals: see quorum.h. Runs in engine.
+ */
+#include "daemon/engine/quorum.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/engine/engine.h"
+#include "daemon/engine/rewrap.h"
+#include "daemon/msg/log.h"
+#include "db/db_audit.h"
+#include "policy/text.h"
+
+#define LOOK_MS 2000
+#define ACT_MAX (RCONF_KEYADM_TEXT + RCONF_KEYADM_APPROVALS + 8)
+
+static int refuse(const char **why, int r, const char *words)
+{
+	*why = words;
+	return r;
+}
+
+/* actor NULL: the control socket, or keyadm */
+static int audit(struct engine *e, const char *action, const uint8_t id[16], const uint8_t *actor,
+    const char *word)
+{
+	char detail[128];
+	int n = snprintf(detail, sizeof detail, "{\"word\":\"%s\"}", word);
+
+	return db_audit_append(e->db, turn_now_ms(e), actor, action, id, detail,
+	    (size_t)n < sizeof detail ? (size_t)n : 0);
+}
+
+/* --- proposing --- */
+
+static int check_wish(const struct anchor *a, const struct proposal *p, const char **why)
+{
+	if (a->officers.n == 0)
+		return refuse(why, KE_STATE, "no officers are enrolled: kleroctl officer enrol");
+	if (p->action == PROPOSE_OFFICERS && officers_check(&p->officers) != KE_OK)
+		return refuse(why, KE_RANGE,
+		    "officers need different names and keys, and a threshold that they can reach");
+	if (p->version != 0 && anchor_key(a, p->purpose, p->version) == NULL)
+		return refuse(why, KE_NOTFOUND, "there is no such version of this key");
+	return KE_OK;
+}
+
+static int store_proposal(struct engine *e, const struct proposal *p, const uint8_t *by)
+{
+	struct db_proposal row = {.created_ms = turn_now_ms(e)};
+	size_t n;
+	int r = proposal_text(p, row.text, sizeof row.text - 1, &n);
+
+	if (r != KE_OK)
+		return r;
+	row.text[n] = '\0';
+	row.expires_ms = (int64_t)p->expires_s * 1000;
+	memcpy(row.id, p->nonce, sizeof row.id);
+	if (by != NULL)
+		memcpy(row.created_by, by, sizeof row.created_by);
+	r = turn_begin(e);
+	if (r == KE_OK)
+		r = db_proposal_create(e->db, &row);
+	if (r == KE_OK)
+		r = audit(e, "proposal", row.id, by, proposal_words[p->action]);
+	return r;
+}
+
+int quorum_propose(
+    struct engine *e, struct proposal *p, const uint8_t *by, int64_t life_s, const char **why)
+{
+	const struct anchor *a = &e->quorum.anchor;
+	int64_t now_ms = turn_now_ms(e);
+	int r;
+
+	if (!e->quorum.known)
+		return refuse(why, KE_UNAVAIL, "hsm has not told the token's anchor");
+	r = check_wish(a, p, why);
+	if (r != KE_OK)
+		return r;
+	if (life_s < 60 || life_s > PROPOSAL_LIFE_MAX - 3600)
+		return refuse(why, KE_RANGE, "it may stand open from a minute to 29 days");
+	memcpy(p->appliance, a->appliance, sizeof p->appliance);
+	p->epoch = a->epoch;
+	p->expires_s = (uint64_t)(now_ms / 1000 + life_s);
+	engine_uuid(&e->ids, p->nonce, now_ms);
+	r = store_proposal(e, p, by);
+	if (r == KE_FORMAT)
+		return refuse(why, KE_RANGE, "the proposal lacks a purpose, a version or officers");
+	return r;
+}
+
+/* --- approving --- */
+
+struct collected {
+	char text[RCONF_KEYADM_APPROVALS];
+	size_t n;
+};
+
+static int collect(void *arg, const struct db_approval *a)
+{
+	struct collected *c = arg;
+	size_t n = strlen(a->signature);
+
+	if (n >= sizeof c->text - c->n)
+		return KE_FULL;
+	memcpy(c->text + c->n, a->signature, n + 1);
+	c->n += n;
+	return KE_OK;
+}
+
+/* To parent, after the commit that has made the proposal "approved". */
+static int send_act(struct engine *e, const struct db_proposal *p)
+{
+	struct collected *c = calloc(1, sizeof *c);
+	struct turn_out *o;
+	struct wire_out w;
+	int r;
+
+	if (c == NULL)
+		fatal("out of memory");
+	r = db_approval_each(e->db, p->id, collect, c);
+	if (r == KE_OK) {
+		o = turn_out_new(TURN_PARENT, ACT_MAX);
+		wire_out_init(&w, o->body, ACT_MAX);
+		wire_put_cstr(&w, p->text);
+		wire_put_cstr(&w, c->text);
+		o->len = w.len;
+		o->type = MSG_ENGINE_ACT;
+		turn_send(e, o);
+		e->quorum.busy = true;
+		memcpy(e->quorum.acting, p->id, sizeof e->quorum.acting);
+	}
+	free(c);
+	return r;
+}
+
+static int add_approval(
+    struct engine *e, const struct db_proposal *p, const char *armor, size_t n, const char **why)
+{
+	const struct approval one = {armor, n};
+	struct db_approval row = {.at_ms = turn_now_ms(e)};
+	int r;
+	const struct officer *o =
+	    proposal_signer(&e->quorum.anchor, p->text, strlen(p->text), &one, &r);
+
+	if (o == NULL && r == KE_DENIED)
+		return refuse(why, r, "no officer has signed this, or not for approvals");
+	if (o == NULL)
+		return refuse(why, KE_CRYPTO, "this is no signature over the proposal");
+	snprintf(row.officer, sizeof row.officer, "%s", o->name);
+	memcpy(row.signature, armor, n);
+	/* they stand one behind the other when they go to keyadm */
+	if (armor[n - 1] != '\n')
+		row.signature[n] = '\n';
+	r = db_approval_add(e->db, p->id, &row);
+	if (r == KE_EXISTS)
+		return refuse(why, r, "this officer has approved already");
+	return r == KE_OK ? audit(e, "proposal-approved", p->id, NULL, o->name) : r;
+}
+
+/* As approved; keyadm takes them one at a time. */
+static int promote(struct engine *e, struct db_proposal *p)
+{
+	int r = db_proposal_set(
+	    e->db, p->id, DB_PROPOSAL_OPEN, DB_PROPOSAL_APPROVED, "", turn_now_ms(e));
+
+	if (r != KE_OK || e->quorum.busy)
+		return r;
+	return send_act(e, p);
+}
+
+int quorum_approve(
+    struct engine *e, const uint8_t id[16], const char *armor, size_t n, const char **why)
+{
+	struct db_proposal p;
+	int r = turn_begin(e);
+
+	if (!e->quorum.known)
+		return refuse(why, KE_UNAVAIL, "hsm has not told the token's anchor");
+	if (r == KE_OK)
+		r = db_proposal_get(e->db, id, &p);
+	if (r == KE_NOTFOUND)
+		return refuse(why, r, "there is no such proposal");
+	if (r != KE_OK)
+		return r;
+	if (p.state != DB_PROPOSAL_OPEN)
+		return refuse(why, KE_STATE, "the proposal is not open any more");
+	if (n == 0 || n >= SSH_ARMOR_MAX)
+		return refuse(why, KE_CRYPTO, "this is no signature of ssh-keygen -Y sign");
+	r = add_approval(e, &p, armor, n, why);
+	if (r != KE_OK || (uint64_t)p.approvals + 1 < e->quorum.anchor.officers.threshold)
+		return r;
+	return promote(e, &p);
+}
+
+int quorum_reject(struct engine *e, const uint8_t id[16], const uint8_t *by, const char **why)
+{
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_proposal_set(
+		    e->db, id, DB_PROPOSAL_OPEN, DB_PROPOSAL_REJECTED, "rejected", turn_now_ms(e));
+	if (r == KE_NOTFOUND)
+		return refuse(why, r, "there is no such proposal");
+	if (r == KE_STATE)
+		return refuse(why, r, "the proposal is not open any more");
+	return r == KE_OK ? audit(e, "proposal-rejected", id, by, "rejected") : r;
+}
+
+/* --- the anchor --- */
+
+static int anchor_told(struct engine *e, struct job *j, int r, struct wire_in *in)
+{
+	struct quorum *q = &e->quorum;
+	const uint8_t *text;
+	size_t n;
+
+	(void)j;
+	if (in == NULL || r != KE_OK) {
+		q->known = false;
+		if (r != KE_NOTFOUND)
+			q->asked = 0;
+		return KE_OK;
+	}
+	text = wire_get_str(in, ANCHOR_TEXT_MAX, &n);
+	if (wire_end(in) != KE_OK || anchor_parse(&q->anchor, (const char *)text, n) != KE_OK)
+		return KE_PEER;
+	q->known = true;
+	rewrap_start(e);
+	return KE_OK;
+}
+
+static void ask_anchor(struct engine *e)
+{
+	struct quorum *q = &e->quorum;
+
+	if (e->peers.hsm.chan == NULL || q->asked == e->peers.hsm.serial || q->job.id != 0)
+		return;
+	q->asked = e->peers.hsm.serial;
+	if (eng_hsm_anchor(e, &q->job, anchor_told) != KE_OK)
+		q->asked = 0;
+}
+
+/* --- what became of it --- */
+
+static int settle(struct engine *e, int result, const char *reason)
+{
+	enum db_proposal_state to = result == KE_OK ? DB_PROPOSAL_DONE : DB_PROPOSAL_FAILED;
+	int r = turn_begin(e);
+
+	/* a fresh hsm that does not start: the token is changed all the same */
+	if (result == KE_UNAVAIL)
+		return KE_OK;
+	if (r == KE_OK)
+		r = db_proposal_set(
+		    e->db, e->quorum.acting, DB_PROPOSAL_APPROVED, to, reason, turn_now_ms(e));
+	return r == KE_OK
+		   ? audit(e, "proposal-settled", e->quorum.acting, NULL, db_proposal_word(to))
+		   : r;
+}
+
+void quorum_acted(struct engine *e, const struct msg *m)
+{
+	char reason[DB_REASON_MAX + 1];
+	struct wire_in in;
+	int32_t result;
+	int r;
+
+	wire_in_init(&in, m->body, m->len);
+	result = wire_get_i32(&in);
+	wire_get_cstr(&in, reason, sizeof reason);
+	if (wire_end(&in) != KE_OK)
+		fatal("parent's answer does not decode");
+	if (!e->quorum.busy)
+		return; /* of a former engine's request: the anchor tells more */
+	e->quorum.busy = false;
+	if (result == KE_AGAIN)
+		return; /* taken up again by the next tick */
+	r = settle(e, result, reason);
+	ask_anchor(e); /* the fresh hsm is here already */
+	if (r != KE_OK)
+		log_warn("an approved proposal cannot be settled now: %s", ke_words(r));
+}
+
+/* Has the token carried it out? Its nonce is used up then. */
+static bool is_used(const struct anchor *a, const uint8_t id[16])
+{
+	for (size_t i = 0; i < a->nonces; i++)
+		if (memcmp(a->nonce[i].nonce, id, 16) == 0)
+			return true;
+	return false;
+}
+
+/* One that is approved and not settled: a restart came between, or keyadm was busy. */
+static int take_up(struct engine *e)
+{
+	struct db_proposal p;
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_proposal_oldest(e->db, DB_PROPOSAL_APPROVED, &p);
+	if (r != KE_OK)
+		return r == KE_NOTFOUND ? KE_OK : r;
+	memcpy(e->quorum.acting, p.id, sizeof p.id);
+	if (is_used(&e->quorum.anchor, p.id))
+		return settle(e, KE_OK, "");
+	if (p.expires_ms <= turn_now_ms(e))
+		return settle(e, KE_TIMEOUT, "it expired before it could be carried out");
+	return send_act(e, &p);
+}
+
+void quorum_tick(struct engine *e)
+{
+	struct quorum *q = &e->quorum;
+	int r;
+
+	ask_anchor(e);
+	if (engine_clock_ms() < q->next_ms)
+		return;
+	q->next_ms = engine_clock_ms() + LOOK_MS;
+	r = turn_begin(e);
+	if (r == KE_OK)
+		r = db_proposal_expire(e->db, turn_now_ms(e), NULL);
+	if (r == KE_OK && q->known && !q->busy && q->job.id == 0)
+		r = take_up(e);
+	if (r != KE_OK && r != KE_IO)
+		log_warn("proposals: %s", ke_words(r));
+}
+
+/* --- showing --- */
+
+static int put_approval(void *arg, const struct db_approval *a)
+{
+	struct jsonw *w = arg;
+
+	jsonw_object(w);
+	jsonw_kcstr(w, "officer", a->officer);
+	jsonw_ktime(w, "at", a->at_ms);
+	jsonw_object_end(w);
+	return KE_OK;
+}
+
+int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p)
+{
+	static const uint8_t nobody[16];
+	int r = turn_begin(e);
+
+	jsonw_object(w);
+	jsonw_kuuid(w, "id", p->id);
+	jsonw_kcstr(w, "state", db_proposal_word(p->state));
+	jsonw_kcstr(w, "text", p->text);
+	jsonw_ktime(w, "created_at", p->created_ms);
+	if (memcmp(p->created_by, nobody, sizeof nobody) != 0)
+		jsonw_kuuid(w, "created_by", p->created_by);
+	jsonw_ktime(w, "expires_at", p->expires_ms);
+	if (p->decided_ms != 0)
+		jsonw_ktime(w, "decided_at", p->decided_ms);
+	if (p->reason[0] != '\0')
+		jsonw_kcstr(w, "reason", p->reason);
+	jsonw_key(w, "approvals");
+	jsonw_array(w);
+	if (r == KE_OK)
+		r = db_approval_each(e->db, p->id, put_approval, w);
+	jsonw_array_end(w);
+	jsonw_object_end(w);
+	return r;
+}
+
+static void put_officers(struct jsonw *w, const struct officers *o)
+{
+	char print[SSH_PRINT_LEN + 1];
+
+	jsonw_kint(w, "threshold", (int64_t)o->threshold);
+	jsonw_key(w, "officers");
+	jsonw_array(w);
+	for (size_t i = 0; i < o->n; i++) {
+		ssh_key_print(print, &o->officer[i].key);
+		jsonw_object(w);
+		jsonw_kcstr(w, "name", o->officer[i].name);
+		jsonw_kcstr(w, "key", print);
+		jsonw_object_end(w);
+	}
+	jsonw_array_end(w);
+}
+
+static int put_key(struct engine *e, struct jsonw *w, const struct anchor_key *k)
+{
+	uint64_t now_s = (uint64_t)(turn_now_ms(e) / 1000);
+	int64_t live = -1;
+	int r = rewrap_count(e, k, &live);
+
+	jsonw_object(w);
+	jsonw_kcstr(w, "purpose", purpose_words[k->purpose]);
+	jsonw_kint(w, "version", (int64_t)k->version);
+	jsonw_kcstr(w, "state", anchor_state_words[anchor_state(&e->quorum.anchor, k, now_s)]);
+	jsonw_ktime(w, "since", (int64_t)k->since_s * 1000);
+	jsonw_kbool(w, "compromised", k->compromised != 0);
+	if (live >= 0)
+		jsonw_kint(w, "values", live);
+	jsonw_object_end(w);
+	return r;
+}
+
+int quorum_put_keys(struct engine *e, struct jsonw *w)
+{
+	const struct anchor *a = &e->quorum.anchor;
+	int r = turn_begin(e);
+
+	jsonw_object(w);
+	jsonw_kbool(w, "known", e->quorum.known);
+	jsonw_kint(w, "epoch", (int64_t)a->epoch);
+	put_officers(w, &a->officers);
+	jsonw_key(w, "keys");
+	jsonw_array(w);
+	for (size_t i = 0; r == KE_OK && i < a->keys; i++)
+		r = put_key(e, w, &a->key[i]);
+	jsonw_array_end(w);
+	jsonw_object_end(w);
+	return r;
+}

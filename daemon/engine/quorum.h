@@ -1,0 +1,62 @@
+/*
+ * Security officers as engine sees them (KEYS.md sections 4 and 5): it keeps their proposals and
+ * approvals, brings them to keyadm when there are enough, and shows what the token's anchor says.
+ * It decides nothing: keyadm and hsm count for themselves. Runs in engine.
+ */
+#ifndef DAEMON_ENGINE_QUORUM_H
+#define DAEMON_ENGINE_QUORUM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/engine/job.h"
+#include "daemon/msg/msg.h"
+#include "db/db_proposal.h"
+#include "policy/jsonw.h"
+#include "policy/proposal.h"
+
+struct engine;
+
+struct quorum {
+	bool known; /* anchor is what hsm has told */
+	struct anchor anchor;
+	uint64_t asked; /* the hsm channel that it was asked over */
+	struct job job;
+	int64_t next_ms; /* when to look for what has expired or was left over */
+	bool busy;       /* keyadm is at one, acting */
+	uint8_t acting[16];
+};
+
+#define QUORUM_LIFE_S 86400 /* how long a proposal stands open when nobody says otherwise */
+
+/*
+ * Writes a proposal: action, purpose, version and officers of p are the caller's wish, the rest is
+ * filled in. by: a user, or NULL for the control socket. Refusals with words in *why:
+ * KE_UNAVAIL (the anchor is not known), KE_STATE (no officers, or nothing to do), KE_RANGE,
+ * KE_NOTFOUND (no such version).
+ */
+int quorum_propose(struct engine *e, struct proposal *p, const uint8_t *by, int64_t life_s,
+    const char **why) KE_CHECK;
+
+/*
+ * Takes an officer's approval; enough of them, and keyadm gets to work once the turn is committed.
+ * KE_NOTFOUND, KE_STATE (not open any more), KE_CRYPTO or KE_DENIED (no officer's), KE_EXISTS.
+ */
+int quorum_approve(
+    struct engine *e, const uint8_t id[16], const char *armor, size_t n, const char **why) KE_CHECK;
+
+/* KE_NOTFOUND, KE_STATE. */
+int quorum_reject(
+    struct engine *e, const uint8_t id[16], const uint8_t *by, const char **why) KE_CHECK;
+
+/* One proposal as JSON, with its text and who has approved. Opens the turn. */
+int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p) KE_CHECK;
+/* Officers, keys with their states, and how far rotation is, as JSON. */
+int quorum_put_keys(struct engine *e, struct jsonw *w) KE_CHECK;
+
+/* MSG_ENGINE_ACTED: what became of the last one. */
+void quorum_acted(struct engine *e, const struct msg *m);
+/* Asks a fresh hsm for the anchor, ends what has expired, takes up what a restart has left. */
+void quorum_tick(struct engine *e);
+
+#endif

@@ -1,0 +1,234 @@
+"""Keys that turn over while the doors stay open: security officers with real OpenSSH keys, every
+purpose of klero-keys rotated under a load of sales without a failed request, older proofs, tokens
+and seeds still good, and each approval that must not count refused."""
+
+import json
+import subprocess
+import threading
+import time
+
+import pytest
+
+import klero
+
+
+class Officer:
+    """An OpenSSH key, and approvals by ssh-keygen -Y sign."""
+
+    def __init__(self, folder, name, kind="ed25519"):
+        self.name, self.key = name, folder / name
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, "-f", str(self.key)], check=True)
+
+    @property
+    def line(self):
+        return self.name + " " + self.key.with_suffix(".pub").read_text()
+
+    def sign(self, text, namespace="kleroterion"):
+        run = subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(self.key)],
+                             input=text, capture_output=True, text=True, check=True)
+        return run.stdout
+
+
+@pytest.fixture
+def officers(tmp_path):
+    return [Officer(tmp_path, name, kind) for name, kind in
+            (("alice", "ed25519"), ("bob", "ecdsa"), ("carol", "ed25519"), ("mallory", "ed25519"))]
+
+
+@pytest.fixture
+def guarded(lab, officers, tmp_path):
+    """An appliance whose officers are alice, bob and carol, any two of whom decide."""
+    fresh = lab.make("token-publish 2").start()
+    names = tmp_path / "officers"
+    names.write_text("# who decides\n" + "".join(o.line for o in officers[:3]))
+    refused = fresh.ctl("officer", "enrol", "2", str(names), check=False)
+    assert refused.returncode == 1 and "klerod runs" in refused.stderr
+    fresh.stop()
+    fresh.ctl("officer", "enrol", "2", str(names))
+    again = fresh.ctl("officer", "enrol", "1", str(names), check=False)
+    assert again.returncode == 1 and "only they" in again.stderr
+    fresh.start()
+    fresh.wait_ready()
+    yield fresh
+    fresh.stop()
+
+
+def keys(appliance):
+    """{(purpose, version): its row}"""
+    rows = json.loads(appliance.ctl("key", "list").stdout)["keys"]
+    return {(row["purpose"], row["version"]): row for row in rows}
+
+
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        got = what()
+        if got:
+            return got
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+def proposal(appliance, number):
+    return next(p for p in json.loads(appliance.ctl("proposal", "list").stdout) if p["id"] == number)
+
+
+def approve(appliance, number, *who):
+    text = appliance.ctl("proposal", "show", number).stdout
+    for officer in who:
+        appliance.ctl("proposal", "approve", number, stdin=officer.sign(text))
+
+
+def settle(appliance, number):
+    return wait_for(lambda: proposal(appliance, number)["state"] in ("done", "failed") and proposal(appliance, number))
+
+
+def decide(appliance, who, *words):
+    number = appliance.ctl("key", *words).stdout.strip()
+    approve(appliance, number, *who)
+    end = settle(appliance, number)
+    assert end["state"] == "done", end
+    # a fresh hsm has told what the token knows now
+    wait_for(lambda: json.loads(appliance.ctl("key", "list").stdout)["known"])
+    return end
+
+
+class Sales(threading.Thread):
+    """Buys, reads and refreshes without a pause; every answer that is not as it should be is kept."""
+
+    def __init__(self, person, raffle):
+        super().__init__()
+        self.person, self.raffle, self.n, self.bad = person, raffle, 0, []
+        self.end = threading.Event()
+
+    def run(self):
+        while not self.end.is_set():
+            answer = self.person.buy(self.raffle, 1)
+            self.n += 1
+            if answer.status != 201:
+                self.bad.append(answer)
+            answer = self.person.get("/api/v1/wallet")
+            if answer.status != 200:
+                self.bad.append(answer)
+
+    def stop(self):
+        self.end.set()
+        self.join()
+        assert not self.bad, self.bad[:3]
+        assert self.n > 0
+
+
+def test_rotation_under_load(guarded, officers, tmp_path):
+    admin, person = guarded.admin(), guarded.person()
+    admin.confirm(person.deposit(1_000_000)["id"])
+    old = admin.create(capacity=50)["id"]
+    klero.want(admin.step(old, "open"), 200)
+    klero.want(person.buy(old, 5, "old"), 201)
+    for step, body in (("close", None), ("entropy", {"entropy": "00ff"}), ("draw", None)):
+        klero.want(admin.step(old, step, body), 200)
+    raffle = admin.create(capacity=1_000_000, per_person=1_000_000)["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    commit = admin.raffle(raffle)["seed_commit"]
+
+    sales = Sales(person, raffle)
+    sales.start()
+    try:
+        for purpose in ("seed", "log", "mac", "master", "token"):
+            decide(guarded, officers[:2], "rotate", purpose)
+            # engine hears of it from the fresh hsm
+            want = ("pre-active", "active") if purpose == "token" else ("active",)
+            wait_for(lambda: keys(guarded).get((purpose, 2), {"state": ""})["state"] in want)
+        # the token key's time comes by itself
+        wait_for(lambda: keys(guarded)["token", 2]["state"] == "active")
+        # what the old versions held is taken over in the background
+        wait_for(lambda: keys(guarded)["seed", 1]["values"] == 0)
+        wait_for(lambda: keys(guarded)["master", 1]["values"] == 0)
+        assert keys(guarded)["seed", 2]["values"] >= 1
+        jwks = klero.want(admin.get("/.well-known/jwks.json", token=None), 200).json
+        assert {k["kid"] for k in jwks["keys"]} == {"token-v000001", "token-v000002"}
+        decide(guarded, officers[1:3], "destroy", "seed", "1")
+        decide(guarded, officers[1:3], "destroy", "master", "1")
+        wait_for(lambda: keys(guarded)["master", 1]["state"] == "destroyed")
+        assert keys(guarded)["seed", 1]["state"] == "destroyed"
+    finally:
+        sales.stop()
+
+    # every older thing is still good: tokens (the load above), sessions, seeds, proofs
+    klero.want(admin.step(raffle, "close"), 200)
+    klero.want(admin.step(raffle, "entropy", {"entropy": "01"}), 200)
+    klero.want(admin.step(raffle, "draw"), 200)
+    assert admin.raffle(raffle)["seed_commit"] == commit
+    for drawn in (old, raffle):
+        assert klero.want(admin.post(f"/api/v1/raffles/{drawn}/verify"), 200).json["verified"]
+        proof = tmp_path / f"{drawn}.json"
+        wait_for(lambda: admin.get(f"/api/v1/raffles/{drawn}/proof").status == 200)
+        proof.write_bytes(admin.get(f"/api/v1/raffles/{drawn}/proof").body)
+        assert "VERIFIED" in guarded.verify(proof).stdout
+    # and after a start from nothing but files
+    guarded.stop()
+    guarded.start()
+    guarded.wait_ready()
+    assert klero.want(admin.post(f"/api/v1/raffles/{old}/verify"), 200).json["verified"]
+
+
+def test_what_does_not_count(guarded, officers):
+    alice, bob, carol, mallory = officers
+    number = guarded.ctl("key", "rotate", "log").stdout.strip()
+    text = guarded.ctl("proposal", "show", number).stdout
+    assert "means make a new version of the key 'log'" in text
+
+    def refused(signature, words):
+        run = guarded.ctl("proposal", "approve", number, stdin=signature, check=False)
+        assert run.returncode == 1 and words in run.stderr, run
+
+    refused(mallory.sign(text), "no officer")
+    refused(alice.sign(text, "file"), "no officer")
+    refused(alice.sign(text + " "), "no signature over")
+    refused(alice.sign(text.replace("log", "mac")), "no signature over")
+    refused("nonsense", "no signature")
+    guarded.ctl("proposal", "approve", number, stdin=alice.sign(text))
+    refused(alice.sign(text), "approved already")
+    assert ("log", 2) not in keys(guarded)
+    # the officers change while it stands open: it is void, with whatever approvals
+    fewer = guarded.dir / "fewer"
+    fewer.write_text(alice.line + carol.line)
+    other = guarded.ctl("officer", "propose", "2", str(fewer)).stdout.strip()
+    approve(guarded, other, alice, bob)
+    assert settle(guarded, other)["state"] == "done"
+    guarded.ctl("proposal", "approve", number, stdin=carol.sign(text))
+    end = settle(guarded, number)
+    assert end["state"] == "failed" and "changed since" in end["reason"]
+    assert ("log", 2) not in keys(guarded)
+    # rejected is rejected
+    number = guarded.ctl("key", "rotate", "log").stdout.strip()
+    guarded.ctl("proposal", "reject", number)
+    text = guarded.ctl("proposal", "show", number).stdout
+    refused(alice.sign(text), "not open any more")
+    for words in (("destroy", "log", "1"), ("roll-back", "log", "1")):
+        number = guarded.ctl("key", *words).stdout.strip()
+        approve(guarded, number, alice, carol)
+        assert settle(guarded, number)["state"] == "failed"
+    assert guarded.ctl("key", "destroy", "log", "9", check=False).returncode == 1
+    assert guarded.ctl("key", "rotate", "nothing", check=False).returncode == 2
+
+
+def test_killed_in_between(guarded, officers):
+    """Whatever dies while a key is rotated: it happens once, or can be asked for again."""
+    admin = guarded.admin()
+    raffle = admin.create(capacity=20)["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    for role in ("engine", "hsm", "engine"):
+        before = max(v for p, v in keys(guarded) if p == "seed")
+        number = guarded.ctl("key", "rotate", "seed").stdout.strip()
+        approve(guarded, number, *officers[:2])
+        try:
+            guarded.kill(role)
+        except IndexError:
+            pass
+        guarded.wait_ready()
+        wait_for(lambda: guarded.ctl("key", "list", check=False).returncode == 0)
+        end = settle(guarded, number)
+        assert end["state"] == "done", end
+        wait_for(lambda: max(v for p, v in keys(guarded) if p == "seed") == before + 1)
+        wait_for(lambda: keys(guarded)["seed", before + 1]["values"] == 1, 30)
+    klero.want(admin.step(raffle, "close"), 200)
