@@ -62,6 +62,7 @@ static void renew(size_t i)
 	must(fcntl(sv[0], F_SETFL, O_NONBLOCK) == 0 && fcntl(sv[1], F_SETFL, O_NONBLOCK) == 0);
 	*c = (struct child){.role = c->role,
 	    .index = c->index,
+	    .idle = c->idle,
 	    .state = CHILD_READY,
 	    .pid = PID + (pid_t)i,
 	    .life = 1,
