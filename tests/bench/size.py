@@ -3,15 +3,17 @@ many users and as many ledger entries, against itself with 10^3.
 
 	size.py B [--folder DIR] [--sizes 3,4,5,6,7] [--seconds N] [--rounds N] [--readme] [STEP...]
 
-A STEP is fillN or measureN (N: the power of ten); without one all are run, in order. With --folder
-the appliances stay there for the next call. --readme writes the table into README.md.
+A STEP is fillN or measureN (N: the power of ten), or table, which does nothing but show what has
+been measured; without one all are run, in order. With --folder the appliances stay there for the
+next call (a size is measured once: it ends with the draw). --readme writes the table into README.md.
 
 One appliance grows from size to size. Raffles are created and opened by the API, so that their
 seeds are real; tests/tools/store_fill then sells their tickets while klerod stands still, and the
 store is checked whole (every page, the ledger, the audit chain). Four tenths of what is added are
 one raffle's, 15 in a hundred another's, the rest is spread over a raffle per thousand tickets; every tenth user
 holds a second currency, and twenty buy often. Before each measurement of a size the store of 10^3
-tickets is measured, from the same copy, so that each ratio is of one minute.
+tickets is measured, from the same copy, so that each ratio is of one minute. What the measurements
+themselves sell, some tens of thousands, comes on top of each size.
 
 What is warm: the store's file is in the page cache (but for "cold", where it has been dropped), and
 engine has seen each buyer's token; its own cache is 16 MiB at every size.
@@ -158,7 +160,7 @@ class Store:
 
     def wrk(self, name, seconds, **env):
         """{"rate": a second, "engine": its processor us each, "others": share of the machine that others had}"""
-        before = self.processor()
+        before, t = self.processor(), time.monotonic()
         run = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "-s", HERE / "size.lua",
                               f"https://127.0.0.1:{self.a.port}"],
                              env={**os.environ, "PAIRS": str(self.folder / name), **env}, capture_output=True, text=True)
@@ -166,9 +168,10 @@ class Store:
         if not m or int(m.group(2)):
             raise klero.Failure(f"wrk: {run.stdout}{run.stderr}")
         engine, ours, busy = (y - x for x, y in zip(before, self.processor()))
+        machine = (time.monotonic() - t) * os.cpu_count()
         rate = float(m.group(1))
         return {"rate": rate, "engine": engine * 1e6 / (rate * seconds),
-                "others": max(0, busy - ours) / (seconds * os.cpu_count())}
+                "others": max(0, busy - ours) / machine}
 
     def warm(self):
         self.wrk("one", 3, ME="1")
@@ -361,14 +364,14 @@ def row(r):
     for load in ("many", "one"):
         runs = r["buys"][load]
         cells += [f"{statistics.median(run['rate'] for run in runs['large']):,.0f}", f"{ratio(runs, 'rate'):.2f}",
-                  f"{statistics.median(run['engine'] for run in runs['large']):.0f}"]
+                  f"{statistics.median(run['engine'] for run in runs['large']):.0f} ({ratio(runs, 'engine'):.1f})"]
     return cells + [f"{r['lists'][slowest(r)]:.1f} / {max(r['lists_cold'].values()):.1f}", f"{r['draw']['draw']:.0f}",
                     f"{r['status']:.0f}", f"{r['engine_mib']:.0f}"]
 
 
 def table(results):
     head = ["tickets", "users", "ledger entries", "store, MiB", "start, ms, warm / cold", "sales/s, 18 raffles", "of 10³'s",
-            "engine, µs each", "sales/s, one raffle", "of 10³'s", "engine, µs each", "slowest list, ms, warm / cold",
+            "engine, µs each (of 10³'s)", "sales/s, one raffle", "of 10³'s", "engine, µs each (of 10³'s)", "slowest list, ms, warm / cold",
             "draw, ms", "status, ms", "engine, MiB"]
     rows = [head, ["---:"] * len(head)] + [row(r) for r in results]
     lines = ["| " + " | ".join(cells) + " |" for cells in rows]
@@ -394,6 +397,8 @@ def run(build, folder, options):
     file, saved = folder / "results.json", folder / "small-store"
     results = json.loads(file.read_text()) if file.exists() else {}
     for step in steps:
+        if step == "table":
+            continue
         what, n = re.fullmatch(r"(fill|measure)(\d)", step).groups()
         large, small = Store(build, folder / "large"), Store(build, folder / "small")
         t = time.monotonic()
