@@ -18,9 +18,9 @@ static const struct exception {
 	const char *begins, *why;
 } exceptions[] = {
     {"SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", "one row, from the end"},
-    {"DELETE FROM idempotency WHERE created_ms < $1 AND no IN (SELECT no FROM idempotency"
-     " ORDER BY no LIMIT $2)",
-	"the first $2 rows"},
+    {"DELETE FROM idempotency WHERE (created_ms < $1 OR created_ms > $2) AND no IN"
+     " (SELECT no FROM idempotency ORDER BY no LIMIT $3)",
+	"the first $3 rows"},
     {"SELECT seq, at_ms, actor, action, subject, detail, hash FROM audit ORDER BY seq",
 	"db_audit_check: the whole chain, and no request asks for it"},
     {"SELECT id, kind, subject, priority, run_at_ms, attempts, state, last_error, updated_ms FROM"
