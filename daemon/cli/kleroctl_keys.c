@@ -12,6 +12,8 @@
 
 #include "daemon/cli/kleroctl_keyadm.h"
 #include "daemon/cli/kleroctl_live.h"
+#include "daemon/cli/kleroctl_officers.h"
+#include "policy/officers.h"
 #include "policy/proposal.h"
 #include "policy/text.h"
 
@@ -113,52 +115,25 @@ static int read_file(const char *path, char *buf, size_t cap)
 	return n > 0 && n < cap - 1 ? CTL_OK : ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
 }
 
-/* "NAME SSH-KEY", as ssh-keygen's allowed_signers has it; # begins a comment. */
-static int read_officer(const char *line, size_t n, struct officers *o)
-{
-	const char *blank = memchr(line, ' ', n);
-	struct officer *one = &o->officer[o->n];
-	size_t name;
-
-	if (n == 0 || *line == '#')
-		return KE_OK;
-	if (blank == NULL || o->n == ANCHOR_OFFICERS_MAX)
-		return KE_FORMAT;
-	name = (size_t)(blank - line);
-	if (name == 0 || name > ANCHOR_NAME_MAX)
-		return KE_FORMAT;
-	memcpy(one->name, line, name);
-	one->name[name] = '\0';
-	o->n++;
-	return ssh_key_line(&one->key, blank + 1, n - name - 1);
-}
-
-/* The canonical text of a file of officers; CTL_OK, or a status that was said. */
-static int officers_of(const char *threshold, const char *path, char text[RCONF_KEYADM_TEXT])
+int officers_file(const char *threshold, const char *path, char text[RCONF_KEYADM_TEXT])
 {
 	static char file[FILE_MAX];
 	static struct officers o;
-	unsigned number = 0;
-	size_t n;
-	int status = read_file(path, file, sizeof file);
+	uint64_t m;
+	size_t line, n;
+	int status = read_file(path, file, sizeof file), r;
 
 	if (status != CTL_OK)
 		return status;
-	if (text_unu64(&o.threshold, threshold, strlen(threshold)) != KE_OK)
+	if (text_unu64(&m, threshold, strlen(threshold)) != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s: how many of them must agree?", threshold);
-	for (char *p = file, *end; *p != '\0'; p = end + (*end != '\0')) {
-		end = p + strcspn(p, "\n");
-		number++;
-		if (read_officer(p, (size_t)(end - p), &o) != KE_OK)
-			return ctl_fail(CTL_USAGE,
-			    "%s:%u: not NAME and an SSH key (ssh-ed25519, ecdsa-sha2-nistp256 or "
-			    "their sk- forms)",
-			    path, number);
-	}
-	if (o.n == 0 || officers_check(&o) != KE_OK ||
-	    officers_text(&o, text, RCONF_KEYADM_TEXT - 1, &n) != KE_OK)
-		return ctl_fail(CTL_USAGE,
-		    "%s: different names and keys, and a threshold from 1 to their number", path);
+	r = officers_read(&o, m, file, strlen(file), &line);
+	if (r != KE_OK && line > 0)
+		return ctl_fail(CTL_USAGE, "%s:%zu: %s", path, line, officers_why(r));
+	if (r != KE_OK)
+		return ctl_fail(CTL_USAGE, "%s: %s", path, officers_why(r));
+	if (officers_text(&o, text, RCONF_KEYADM_TEXT - 1, &n) != KE_OK)
+		return ctl_fail(CTL_USAGE, "%s: too long", path);
 	text[n] = '\0';
 	return CTL_OK;
 }
@@ -166,7 +141,7 @@ static int officers_of(const char *threshold, const char *path, char text[RCONF_
 int ctl_officer_propose(struct ctl *ctl, int argc, char **argv)
 {
 	static char text[RCONF_KEYADM_TEXT];
-	int status = officers_of(argv[0], argv[1], text);
+	int status = officers_file(argv[0], argv[1], text);
 
 	(void)argc;
 	return status == CTL_OK ? propose(ctl, PROPOSE_OFFICERS, KEY_MASTER, 0, text) : status;
@@ -228,7 +203,7 @@ int ctl_officer_enrol(struct ctl *ctl, int argc, char **argv)
 {
 	static char text[RCONF_KEYADM_TEXT];
 	uint8_t appliance[16];
-	int status = officers_of(argv[0], argv[1], text);
+	int status = officers_file(argv[0], argv[1], text);
 
 	(void)argc;
 	if (status != CTL_OK)

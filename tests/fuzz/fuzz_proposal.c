@@ -1,12 +1,13 @@
 /*
- * Fuzz target: the texts of anchors and proposals, and a list of approvals. What is read must be
- * written as the very same bytes; what an anchor says of its keys must hold together; approvals
- * are the whole text, one after the other.
+ * Fuzz target: the texts of anchors and proposals, a list of approvals, a list of officers. What is
+ * read must be written as the very same bytes; what an anchor says of its keys must hold together;
+ * approvals are the whole text, one after the other; what a list of officers gives fits the anchor.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/officers.h"
 #include "policy/proposal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -66,8 +67,28 @@ static void check_approvals(const char *s, size_t n)
 	must(at == n);
 }
 
+/* A list as people write it: what is taken fits the anchor, and a refused line is one of it. */
+static void check_officers(const char *s, size_t n)
+{
+	static struct officers o, again;
+	static char text[ANCHOR_TEXT_MAX];
+	size_t line, len, lines = 1;
+	int r = officers_read(&o, 1, s, n, &line);
+
+	for (size_t i = 0; i < n; i++)
+		lines += s[i] == '\n';
+	must(line <= lines);
+	if (r != KE_OK) {
+		must((r == KE_FORMAT || r == KE_FULL) == (line > 0));
+		return;
+	}
+	must(officers_text(&o, text, sizeof text, &len) == KE_OK);
+	must(officers_parse(&again, text, len) == KE_OK && again.n == o.n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	check_officers((const char *)data, size);
 	check_approvals((const char *)data, size);
 	check_anchor((const char *)data, size);
 	check_proposal((const char *)data, size);
