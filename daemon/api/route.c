@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/proposal.h"
+
 #define REQUIRED true
 #define OPTIONAL false
 

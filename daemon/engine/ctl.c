@@ -306,7 +306,7 @@ static int put_proposal(void *arg, const struct db_proposal *p)
 {
 	struct engine *e = arg;
 
-	return quorum_put(e, &e->ctl.w, p);
+	return quorum_put(e, &e->ctl.w, p, true);
 }
 
 static int put_proposals(struct engine *e, struct jsonw *w)

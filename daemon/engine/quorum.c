@@ -80,7 +80,7 @@ int quorum_propose(
 	r = check_wish(a, p, why);
 	if (r != KE_OK)
 		return r;
-	if (life_s < 60 || life_s > PROPOSAL_LIFE_MAX - 3600)
+	if (life_s < PROPOSAL_OPEN_MIN || life_s > PROPOSAL_OPEN_MAX)
 		return refuse(why, KE_RANGE, "it may stand open from a minute to 29 days");
 	memcpy(p->appliance, a->appliance, sizeof p->appliance);
 	p->epoch = a->epoch;
@@ -343,7 +343,7 @@ static int put_approval(void *arg, const struct db_approval *a)
 	return KE_OK;
 }
 
-int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p)
+int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p, bool whose)
 {
 	static const uint8_t nobody[16];
 	int r = turn_begin(e);
@@ -353,7 +353,7 @@ int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p)
 	jsonw_kcstr(w, "state", db_proposal_word(p->state));
 	jsonw_kcstr(w, "text", p->text);
 	jsonw_ktime(w, "created_at", p->created_ms);
-	if (memcmp(p->created_by, nobody, sizeof nobody) != 0)
+	if (whose && memcmp(p->created_by, nobody, sizeof nobody) != 0)
 		jsonw_kuuid(w, "created_by", p->created_by);
 	jsonw_ktime(w, "expires_at", p->expires_ms);
 	if (p->decided_ms != 0)

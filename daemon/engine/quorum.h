@@ -49,8 +49,9 @@ int quorum_approve(
 int quorum_reject(
     struct engine *e, const uint8_t id[16], const uint8_t *by, const char **why) KE_CHECK;
 
-/* One proposal as JSON, with its text and who has approved. Opens the turn. */
-int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p) KE_CHECK;
+/* One proposal as JSON, with its text and who has approved; whose: and who has made it. Opens the
+ * turn. */
+int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p, bool whose) KE_CHECK;
 /* Officers, keys with their states, and how far rotation is, as JSON. */
 int quorum_put_keys(struct engine *e, struct jsonw *w) KE_CHECK;
 

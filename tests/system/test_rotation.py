@@ -3,30 +3,12 @@ purpose of klero-keys rotated under a load of sales without a failed request, ol
 and seeds still good, and each approval that must not count refused."""
 
 import json
-import subprocess
 import threading
-import time
 
 import pytest
 
 import klero
-
-
-class Officer:
-    """An OpenSSH key, and approvals by ssh-keygen -Y sign."""
-
-    def __init__(self, folder, name, kind="ed25519"):
-        self.name, self.key = name, folder / name
-        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, "-f", str(self.key)], check=True)
-
-    @property
-    def line(self):
-        return self.name + " " + self.key.with_suffix(".pub").read_text()
-
-    def sign(self, text, namespace="kleroterion"):
-        run = subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(self.key)],
-                             input=text, capture_output=True, text=True, check=True)
-        return run.stdout
+from officers import Officer, wait_for
 
 
 @pytest.fixture
@@ -57,16 +39,6 @@ def keys(appliance):
     """{(purpose, version): its row}"""
     rows = json.loads(appliance.ctl("key", "list").stdout)["keys"]
     return {(row["purpose"], row["version"]): row for row in rows}
-
-
-def wait_for(what, seconds=20):
-    end = time.monotonic() + seconds
-    while True:
-        got = what()
-        if got:
-            return got
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def proposal(appliance, number):

@@ -1,0 +1,49 @@
+"""Security officers with real OpenSSH keys, for the system tests."""
+
+import os
+import subprocess
+import time
+
+
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        got = what()
+        if got:
+            return got
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+class Officer:
+    """An OpenSSH key, and approvals by ssh-keygen -Y sign."""
+
+    def __init__(self, folder, name, kind="ed25519"):
+        self.name, self.key, self.env = name, folder / name, None
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, "-f", str(self.key)], check=True)
+
+    @property
+    def line(self):
+        return self.name + " " + self.key.with_suffix(".pub").read_text()
+
+    @property
+    def print(self):
+        """As ssh-keygen shows it."""
+        return subprocess.run(["ssh-keygen", "-l", "-f", str(self.key.with_suffix(".pub"))],
+                              capture_output=True, text=True, check=True).stdout.split()[1]
+
+    def sign(self, text, namespace="kleroterion"):
+        key = self.key if self.key.exists() else self.key.with_suffix(".pub")
+        run = subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)], env=self.env,
+                             input=text, capture_output=True, text=True, check=True)
+        return run.stdout
+
+    def into_agent(self):
+        """From now on only an ssh-agent holds the private key; returns the agent's process."""
+        sock = self.key.with_suffix(".agent")
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
+        wait_for(sock.exists)
+        self.env = {**os.environ, "SSH_AUTH_SOCK": str(sock)}
+        subprocess.run(["ssh-add", "-q", str(self.key)], env=self.env, check=True)
+        self.key.unlink()
+        return agent

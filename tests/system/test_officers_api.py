@@ -1,0 +1,241 @@
+"""Officers without a shell on the appliance: keys, proposals and approvals over HTTPS alone, with
+real ssh-keygen keys of both kinds and one that only an ssh-agent holds; each refusal by its name."""
+
+import secrets
+
+import pytest
+
+import klero
+from officers import Officer, wait_for
+
+KEYS, PROPOSALS = "/api/v1/admin/keys", "/api/v1/admin/proposals"
+
+
+@pytest.fixture(scope="module")
+def officers(tmp_path_factory):
+    """alice, bob (ecdsa), carol (by an agent), and mallory, who is none."""
+    folder = tmp_path_factory.mktemp("officers")
+    made = [Officer(folder, name, kind) for name, kind in
+            (("alice", "ed25519"), ("bob", "ecdsa"), ("carol", "ed25519"), ("mallory", "ed25519"))]
+    agent = made[2].into_agent()
+    yield made
+    agent.terminate()
+    agent.wait(10)
+
+
+@pytest.fixture(scope="module")
+def appliance(lab, officers):
+    """One without officers first, then with three of whom two must agree."""
+    a = lab.make("token-publish 2").start()
+    a.admin()
+    names = a.dir / "officers"
+    names.write_text("".join(o.line for o in officers[:3]))
+    admin = klero.Person(a.port, a.ca, "admin@example.org").login()
+    wait_for(lambda: admin.get(KEYS).status == 200)
+    refused(admin.post(PROPOSALS, {"action": "rotate", "purpose": "log"}), 409, "no-officers")
+    a.stop()
+    a.ctl("officer", "enrol", "2", str(names))
+    a.start()
+    a.wait_ready()
+    yield a
+    a.stop()
+
+
+@pytest.fixture(scope="module")
+def admin(appliance):
+    p = klero.Person(appliance.port, appliance.ca, "admin@example.org").login()
+    wait_for(lambda: p.get(KEYS).status == 200)
+    return p
+
+
+@pytest.fixture
+def stranger(appliance):
+    """No account, no token: what an officer needs."""
+    c = appliance.client()
+    yield c
+    c.close()
+
+
+def refused(answer, status, code, pointer=None):
+    assert (answer.status, answer.code) == (status, code), answer
+    if pointer:
+        assert [e["pointer"] for e in answer.json["errors"]] == [pointer], answer
+
+
+def propose(admin, **body):
+    return klero.want(admin.post(PROPOSALS, body), 201).json
+
+
+def show(client, number):
+    return klero.want(client.get(f"/api/v1/proposals/{number}", token=None), 200).json
+
+
+def send(client, number, signature):
+    return client.post(f"/api/v1/proposals/{number}/approvals", {"signature": signature}, token=None)
+
+
+def approve(client, number, officer):
+    return klero.want(send(client, number, officer.sign(show(client, number)["text"])), 201).json
+
+
+def settled(client, number):
+    return wait_for(lambda: show(client, number)["state"] in ("done", "failed") and show(client, number))
+
+
+def versions(admin, purpose):
+    """{version: state}, once hsm has told what the token knows now."""
+    answer = wait_for(lambda: (a := admin.get(KEYS)).status == 200 and a)
+    return {k["version"]: k["state"] for k in answer.json["keys"] if k["purpose"] == purpose}
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (1, 2), (2, 0)], ids=["files", "file-and-agent", "agent-and-file"])
+def test_rotate_over_https(appliance, admin, stranger, officers, pair):
+    newest = max(versions(admin, "log"))
+    answer = klero.want(admin.post(PROPOSALS, {"action": "rotate", "purpose": "log", "expires_in": 600}), 201)
+    made = answer.json
+    assert made["state"] == "open" and made["approvals"] == [] and made["created_by"] == admin.id()
+    assert answer.headers["Location"] == f"/api/v1/proposals/{made['id']}"
+    seen = show(stranger, made["id"])
+    assert seen["text"] == made["text"] and "means make a new version of the key 'log'" in seen["text"]
+    assert "created_by" not in seen
+    one = approve(stranger, made["id"], officers[pair[0]])
+    assert one["state"] == "open" and [a["officer"] for a in one["approvals"]] == [officers[pair[0]].name]
+    assert max(versions(admin, "log")) == newest
+    two = approve(stranger, made["id"], officers[pair[1]])
+    assert {a["officer"] for a in two["approvals"]} == {officers[i].name for i in pair}
+    assert settled(stranger, made["id"])["state"] == "done"
+    wait_for(lambda: versions(admin, "log").get(newest + 1) == "active")
+    assert versions(admin, "log")[newest] == "deactivated"
+
+
+def test_keyring(appliance, admin, officers, person_with):
+    ring = klero.want(admin.get(KEYS), 200).json
+    assert ring["threshold"] == 2 and [o["name"] for o in ring["officers"]] == ["alice", "bob", "carol"]
+    assert ring["officers"][0]["key"] == officers[0].print
+    assert {k["purpose"] for k in ring["keys"]} == {"master", "seed", "mac", "token", "log", "tls"}
+    auditor, user = person_with("auditor"), person_with()
+    assert klero.want(auditor.get(KEYS), 200).json == ring
+    klero.want(auditor.get(PROPOSALS), 200)
+    refused(auditor.post(PROPOSALS, {"action": "rotate", "purpose": "log"}), 403, "forbidden")
+    for path in (KEYS, PROPOSALS):
+        refused(user.get(path), 403, "forbidden")
+        refused(user.get(path, token=None), 401, "unauthenticated")
+
+
+@pytest.fixture
+def person_with(appliance):
+    """Makes a user with some roles, logged in."""
+    made = []
+
+    def make(*roles):
+        p = appliance.person()
+        if roles:
+            appliance.ctl("user", "roles", p.email, *roles)
+            p.login()
+        made.append(p)
+        return p
+    yield make
+    for p in made:
+        p.close()
+
+
+def test_list_and_reject(admin, stranger, officers):
+    ids = [propose(admin, action="rotate", purpose="mac")["id"] for _ in range(3)]
+    page = klero.want(admin.get(PROPOSALS + "?limit=2"), 200).json
+    assert [p["id"] for p in page["items"]] == [ids[2], ids[1]]
+    more = klero.want(admin.get(f"{PROPOSALS}?limit=2&cursor={page['next_cursor']}"), 200).json
+    assert more["items"][0]["id"] == ids[0]
+    refused(admin.get(f"{PROPOSALS}?cursor=AAAA"), 400, "cursor-invalid")
+    text = show(stranger, ids[0])["text"]
+    for number in ids:
+        gone = klero.want(admin.post(f"{PROPOSALS}/{number}/reject"), 200).json
+        assert gone["state"] == "rejected" and "decided_at" in gone
+    refused(admin.post(f"{PROPOSALS}/{ids[0]}/reject"), 409, "proposal-closed")
+    refused(send(stranger, ids[0], officers[0].sign(text)), 409, "proposal-closed")
+    refused(stranger.post(f"{PROPOSALS}/{ids[0]}/reject"), 401, "unauthenticated")
+
+
+def test_what_does_not_count(admin, stranger, officers):
+    alice, _, _, mallory = officers
+    number = propose(admin, action="rotate", purpose="mac")["id"]
+    text = show(stranger, number)["text"]
+    refused(send(stranger, number, mallory.sign(text)), 403, "not-an-officer")
+    refused(send(stranger, number, alice.sign(text, "file")), 403, "not-an-officer")
+    refused(send(stranger, number, alice.sign(text + " ")), 422, "approval-invalid")
+    refused(send(stranger, number, alice.sign(text.replace("mac", "log"))), 422, "approval-invalid")
+    refused(send(stranger, number, "nonsense"), 422, "approval-invalid")
+    refused(send(stranger, number, "x" * 2048), 400, "validation-failed", "/signature")
+    refused(send(stranger, number, ""), 400, "validation-failed", "/signature")
+    approve(stranger, number, alice)
+    refused(send(stranger, number, alice.sign(text)), 409, "already-approved")
+    assert len(show(stranger, number)["approvals"]) == 1
+    nobody = "01890000-0000-7000-8000-000000000000"
+    refused(stranger.get(f"/api/v1/proposals/{nobody}"), 404, "not-found")
+    refused(send(stranger, nobody, alice.sign(text)), 404, "not-found")
+    refused(admin.post(f"{PROPOSALS}/{nobody}/reject"), 404, "not-found")
+    klero.want(admin.post(f"{PROPOSALS}/{number}/reject"), 200)
+    # of one proposal, for another
+    other = propose(admin, action="rotate", purpose="mac")["id"]
+    refused(send(stranger, other, alice.sign(text)), 422, "approval-invalid")
+    klero.want(admin.post(f"{PROPOSALS}/{other}/reject"), 200)
+
+
+def test_wishes_that_make_no_sense(admin, officers, tmp_path):
+    alice, bob = officers[:2]
+    rsa = Officer(tmp_path, "rsa", "rsa")
+
+    def wrong(pointer, **body):
+        refused(admin.post(PROPOSALS, body), 400, "validation-failed", pointer)
+
+    wrong("/purpose", action="rotate")
+    wrong("/version", action="rotate", purpose="log", version=1)
+    wrong("/version", action="destroy", purpose="log")
+    wrong("/action", action="export", purpose="log")
+    wrong("/purpose", action="rotate", purpose="anchor")
+    wrong("/expires_in", action="rotate", purpose="log", expires_in=59)
+    wrong("/expires_in", action="rotate", purpose="log", expires_in=30 * 86400)
+    wrong("/officers", action="officers", threshold=1)
+    wrong("/threshold", action="officers", officers=alice.line)
+    wrong("/threshold", action="officers", officers=alice.line, threshold=2)
+    wrong("/purpose", action="officers", officers=alice.line, threshold=1, purpose="log")
+    wrong("/officers/2", action="officers", officers=alice.line + rsa.line, threshold=1)
+    wrong("/officers/3", action="officers", officers=alice.line + "\n" + "bob\n", threshold=1)
+    wrong("/officers", action="officers", officers=alice.line + "eve" + alice.line[5:], threshold=1)
+    refused(admin.post(PROPOSALS, {"action": "destroy", "purpose": "log", "version": 99}), 404, "not-found")
+    # one key makes one proposal
+    key = secrets.token_hex(8)
+    both = [klero.want(admin.post(PROPOSALS, {"action": "rotate", "purpose": "log"}, idem=key), 201).json for _ in "12"]
+    assert both[0] == both[1]
+    klero.want(admin.post(f"{PROPOSALS}/{both[0]['id']}/reject"), 200)
+
+
+def test_officers_change_over_https(admin, stranger, officers):
+    """Runs last here: carol goes, and what stood open then is void."""
+    alice, bob, carol, _ = officers
+    left = propose(admin, action="rotate", purpose="log")["id"]
+    text = show(stranger, left)["text"]
+    made = propose(admin, action="officers", officers=alice.line + "# now without carol\n" + bob.line, threshold=2)
+    assert "threshold 2\nofficer alice " in made["text"] and "carol" not in made["text"]
+    approve(stranger, made["id"], bob)
+    approve(stranger, made["id"], carol)
+    assert settled(stranger, made["id"])["state"] == "done"
+    wait_for(lambda: len((a := admin.get(KEYS)).status == 200 and a.json["officers"] or []) == 2)
+    refused(send(stranger, left, carol.sign(text)), 403, "not-an-officer")
+    approve(stranger, left, alice)
+    approve(stranger, left, bob)
+    end = settled(stranger, left)
+    assert end["state"] == "failed" and "changed since" in end["reason"]
+
+
+def test_without_hsm(appliance, admin, stranger, officers):
+    """Nobody knows the officers while the key store is away; afterwards everything goes on."""
+    number = propose(admin, action="rotate", purpose="log")["id"]
+    signature = officers[0].sign(show(stranger, number)["text"])
+    appliance.stop()
+    appliance.start()
+    seen = set()
+    while 201 not in seen:
+        answer = send(stranger, number, signature)
+        assert (answer.status, answer.code) in ((503, "keys-unknown"), (201, None), (503, "restarting")), answer
+        seen.add(answer.status)
+    klero.want(admin.login().post(f"{PROPOSALS}/{number}/reject"), 200)
