@@ -96,7 +96,7 @@ static int tied(scmp_filter_ctx ctx, int nr, const struct profile_cond *c)
 {
 	const struct profile_tie *t = &c->tie;
 	struct scmp_arg_cmp both[] = {
-	    SCMP_CMP(c->arg, SCMP_CMP_EQ, t->value), SCMP_CMP(t->arg, SCMP_CMP_EQ, t->only)};
+	    SCMP_CMP(c->arg, SCMP_CMP_EQ, t->value, 0), SCMP_CMP(t->arg, SCMP_CMP_EQ, t->only, 0)};
 
 	if (seccomp_rule_add_exact_array(ctx, SCMP_ACT_ALLOW, nr, 2, both) != 0)
 		return KE_INTERNAL;
