@@ -11,7 +11,7 @@
 	"SELECT id, text, state, created_ms, created_by, expires_ms, decided_ms, reason,"          \
 	" (SELECT count(*) FROM approvals a WHERE a.proposal = proposals.id) FROM proposals"
 
-enum { CREATE, GET, SET, EXISTS, PAGE, OLDEST, EXPIRE, APPROVE, APPROVALS };
+enum { CREATE, GET, SET, EXISTS, PAGE, OLDEST, COUNT, EXPIRE, APPROVE, APPROVALS };
 static const char *const texts[] = {
     [CREATE] = "INSERT INTO proposals (id, text, created_ms, created_by, expires_ms)"
 	       " VALUES ($1, $2, $3, $4, $5)",
@@ -21,6 +21,7 @@ static const char *const texts[] = {
     [EXISTS] = "SELECT 1 FROM proposals WHERE id = $1",
     [PAGE] = COLUMNS " WHERE id < $1 ORDER BY id DESC LIMIT $2",
     [OLDEST] = COLUMNS " WHERE state = $1 AND state <= 1 ORDER BY id LIMIT 1",
+    [COUNT] = "SELECT count(*) FROM proposals WHERE state = $1 AND state <= 1",
     [EXPIRE] = "UPDATE proposals SET state = 5, reason = 'expired', decided_ms = $1"
 	       " WHERE state = 0 AND state <= 1 AND expires_ms <= $1",
     [APPROVE] =
@@ -128,6 +129,14 @@ int db_proposal_oldest(struct db *d, enum db_proposal_state s, struct db_proposa
 
 	db_in_int(st, s);
 	return read_one(st, p);
+}
+
+int db_proposal_count(struct db *d, enum db_proposal_state s, int64_t *n)
+{
+	struct db_st *st = db_sql(d, DB_NOUN_proposal, COUNT);
+
+	db_in_int(st, s);
+	return db_exec_int(st, n);
 }
 
 int db_proposal_expire(struct db *d, int64_t now_ms, int64_t *n)

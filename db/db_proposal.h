@@ -52,6 +52,8 @@ int db_proposal_page(struct db *d, const uint8_t *before, int64_t limit,
     int (*each)(void *arg, const struct db_proposal *p), void *arg) KE_CHECK;
 /* The oldest in one of the first two states; KE_NOTFOUND. */
 int db_proposal_oldest(struct db *d, enum db_proposal_state s, struct db_proposal *p) KE_CHECK;
+/* How many are in one of the first two states. */
+int db_proposal_count(struct db *d, enum db_proposal_state s, int64_t *n) KE_CHECK;
 /* Open ones that expire before now become expired; *n (may be NULL) how many. */
 int db_proposal_expire(struct db *d, int64_t now_ms, int64_t *n) KE_CHECK;
 

@@ -106,7 +106,9 @@ int api_metrics(struct rq *q)
 	size_t len;
 	int r = metrics_write(q->e, q->e->scratch, ENGINE_SCRATCH, &len);
 
-	return r == KE_OK ? rq_text(q, API_TEXT_METRICS, len) : KE_INTERNAL;
+	if (r == KE_FULL)
+		return KE_INTERNAL;
+	return r == KE_OK ? rq_text(q, API_TEXT_METRICS, len) : r;
 }
 
 /* net answers this one itself; asking engine finds nothing. */

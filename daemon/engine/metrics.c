@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/rewrap.h"
 #include "daemon/loop/chan.h"
 
 static const uint32_t bounds_us[METRICS_BUCKETS] = {
@@ -104,6 +105,12 @@ static void gauge(struct text *t, const char *name, const char *help, uint64_t v
 	put(t, "%s %llu\n", name, (unsigned long long)v);
 }
 
+static void counter(struct text *t, const char *name, const char *help, uint64_t v)
+{
+	head(t, name, "counter", help);
+	put(t, "%s %llu\n", name, (unsigned long long)v);
+}
+
 static void histogram(
     struct text *t, const char *name, const char *label, const struct metrics_histogram *h)
 {
@@ -185,28 +192,115 @@ static void nets(struct text *t, const struct engine *e)
 	}
 }
 
-int metrics_write(const struct engine *e, char *buf, size_t cap, size_t *len)
+/* --- keys --- */
+
+/* One sample of a key version; more: further labels, or "". */
+static void of_key(
+    struct text *t, const char *name, const struct anchor_key *k, const char *more, int64_t v)
+{
+	put(t, "%s{purpose=\"%s\",version=\"%llu\"%s} %lld\n", name, purpose_words[k->purpose],
+	    (unsigned long long)k->version, more, (long long)v);
+}
+
+/* Which version of each purpose is in use. Before hsm has told the anchor: of what engine uses. */
+static void key_versions(struct text *t, const struct engine *e, uint64_t now_s)
+{
+	const struct anchor *a = &e->quorum.anchor;
+
+	head(t, "klero_key_version", "gauge", "Version of each key in use");
+	if (!e->quorum.known) {
+		put(t, "klero_key_version{purpose=\"token\"} %u\n", e->hsm.tokens.key[0].version);
+		put(t, "klero_key_version{purpose=\"log\"} %u\n", e->hsm.log_version);
+		return;
+	}
+	for (unsigned p = 0; p < KEY_PURPOSES; p++) {
+		const struct anchor_key *k = anchor_active(a, p, now_s);
+
+		if (k != NULL)
+			put(t, "klero_key_version{purpose=\"%s\"} %llu\n", purpose_words[p],
+			    (unsigned long long)k->version);
+	}
+}
+
+static void key_states(struct text *t, const struct anchor *a, uint64_t now_s)
+{
+	char label[32];
+
+	head(t, "klero_key_state", "gauge", "1 for the state that each version of a key is in");
+	for (size_t i = 0; i < a->keys; i++) {
+		snprintf(label, sizeof label, ",state=\"%s\"",
+		    anchor_state_words[anchor_state(a, &a->key[i], now_s)]);
+		of_key(t, "klero_key_state", &a->key[i], label, 1);
+	}
+	head(t, "klero_key_compromised", "gauge", "1 for a version that is marked as compromised");
+	for (size_t i = 0; i < a->keys; i++)
+		of_key(t, "klero_key_compromised", &a->key[i], "", a->key[i].compromised);
+}
+
+/* What stands under each version, and of that what a rotation has still to take over. */
+static int key_values(struct text *t, struct engine *e, uint64_t now_s)
+{
+	const struct anchor *a = &e->quorum.anchor;
+	int64_t n, left = 0;
+	int r = KE_OK;
+
+	head(t, "klero_key_values", "gauge", "Values in the store under a version, where counted");
+	for (size_t i = 0; r == KE_OK && i < a->keys; i++) {
+		const struct anchor_key *k = &a->key[i];
+
+		r = rewrap_count(e, k, &n);
+		if (r != KE_OK || n < 0)
+			continue;
+		of_key(t, "klero_key_values", k, "", n);
+		if (k->purpose == KEY_SEED && k != anchor_active(a, KEY_SEED, now_s))
+			left += n;
+	}
+	gauge(t, "klero_rewrap_seeds_left", "Seeds under another version than the one in use",
+	    (uint64_t)left);
+	return r;
+}
+
+static int keys(struct text *t, struct engine *e)
+{
+	const struct anchor *a = &e->quorum.anchor;
+	uint64_t now_s = (uint64_t)(turn_now_ms(e) / 1000);
+	int64_t open;
+	int r = db_proposal_count(e->db, DB_PROPOSAL_OPEN, &open);
+
+	gauge(t, "klero_keys_known", "1 when hsm has told its keys and officers", e->quorum.known);
+	key_versions(t, e, now_s);
+	counter(t, "klero_rewrap_seeds_done_total", "Seeds wrapped anew", e->rewrap.done);
+	counter(t, "klero_rewrap_seeds_failed_total", "Seeds that could not be", e->rewrap.failed);
+	if (r == KE_OK)
+		gauge(
+		    t, "klero_proposals_open", "Proposals that wait for officers", (uint64_t)open);
+	if (r != KE_OK || !e->quorum.known)
+		return r;
+	gauge(t, "klero_officers", "Security officers", a->officers.n);
+	gauge(t, "klero_officers_threshold", "How many of them must agree", a->officers.threshold);
+	key_states(t, a, now_s);
+	return key_values(t, e, now_s);
+}
+
+int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 {
 	struct text t = {.buf = buf, .cap = cap};
+	int r;
 
 	head(&t, "klero_build_info", "gauge", "Version of the program");
 	put(&t, "klero_build_info{version=\"%s\"} 1\n", KLERO_VERSION);
 	requests(&t, &e->metrics);
-	for (unsigned i = 0; i < METRIC_COUNT; i++) {
-		head(&t, counters[i].name, "counter", counters[i].help);
-		put(&t, "%s %llu\n", counters[i].name, (unsigned long long)e->metrics.counter[i]);
-	}
-	head(&t, "klero_job_timeouts_total", "counter", "Requests whose peer did not answer");
-	put(&t, "klero_job_timeouts_total %llu\n", (unsigned long long)e->jobs.timeouts);
+	for (unsigned i = 0; i < METRIC_COUNT; i++)
+		counter(&t, counters[i].name, counters[i].help, e->metrics.counter[i]);
+	counter(
+	    &t, "klero_job_timeouts_total", "Requests whose peer did not answer", e->jobs.timeouts);
 	gauge(&t, "klero_jobs_waiting", "Requests waiting for another process", e->jobs.waiting);
 	gauge(&t, "klero_kdf_queue", "Passwords waiting for a kdf", e->kdf.queued);
 	gauge(&t, "klero_hsm_up", "1 when hsm is there", e->peers.hsm.chan != NULL);
 	gauge(&t, "klero_store_up", "1 when the last commit worked", !e->turn.sick);
-	head(&t, "klero_key_version", "gauge", "Version of each key in use");
-	put(&t, "klero_key_version{purpose=\"token\"} %u\n", e->hsm.tokens.key[0].version);
-	put(&t, "klero_key_version{purpose=\"log\"} %u\n", e->hsm.log_version);
+	r = keys(&t, e);
 	queues(&t, e);
 	nets(&t, e);
 	*len = t.len;
-	return t.err;
+	return r == KE_OK ? t.err : r;
 }

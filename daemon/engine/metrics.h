@@ -54,7 +54,7 @@ void metrics_count(struct metrics *m, enum metric which);
 void metrics_add(struct metrics *m, enum metric which, uint64_t n);
 void metrics_request(struct metrics *m, uint16_t route, uint16_t status, int64_t us);
 void metrics_commit(struct metrics *m, int64_t us, uint32_t requests);
-/* The whole text; KE_FULL. */
-int metrics_write(const struct engine *e, char *buf, size_t cap, size_t *len) KE_CHECK;
+/* The whole text, within a turn; KE_FULL, or the store's errors. */
+int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len) KE_CHECK;
 
 #endif

@@ -139,6 +139,44 @@ def person_with(appliance):
         p.close()
 
 
+def metrics(admin):
+    rows = klero.want(admin.get("/metrics"), 200).body.decode().splitlines()
+    return {name: float(value) for name, value in (r.rsplit(" ", 1) for r in rows if not r.startswith("#"))}
+
+
+def test_metrics(admin, stranger, officers):
+    """What a rotation changes is told: versions, states, seeds taken over, open proposals."""
+    for i in range(3):
+        klero.want(admin.step(admin.create(title=f"of seed {i}")["id"], "open"), 200)
+    before = metrics(admin)
+    old = max(versions(admin, "seed"))
+    assert before["klero_officers"] == 3 and before["klero_officers_threshold"] == 2
+    for purpose in ("master", "seed", "mac", "token", "log", "tls"):
+        assert before[f'klero_key_version{{purpose="{purpose}"}}'] == max(versions(admin, purpose))
+    assert before[f'klero_key_state{{purpose="seed",version="{old}",state="active"}}'] == 1
+    assert before[f'klero_key_values{{purpose="seed",version="{old}"}}'] == 3
+    assert before["klero_rewrap_seeds_left"] == 0
+    made = propose(admin, action="rotate", purpose="seed")
+    assert metrics(admin)["klero_proposals_open"] == before["klero_proposals_open"] + 1
+    for officer in officers[:2]:
+        approve(stranger, made["id"], officer)
+    assert settled(stranger, made["id"])["state"] == "done"
+    done = before["klero_rewrap_seeds_done_total"] + 3
+    now = wait_for(lambda: (m := metrics(admin))["klero_rewrap_seeds_done_total"] == done and m)
+    assert now['klero_key_version{purpose="seed"}'] == old + 1
+    assert now[f'klero_key_state{{purpose="seed",version="{old}",state="deactivated"}}'] == 1
+    assert now[f'klero_key_values{{purpose="seed",version="{old + 1}"}}'] == 3
+    assert now["klero_rewrap_seeds_left"] == now["klero_rewrap_seeds_failed_total"] == 0
+    assert now["klero_proposals_open"] == before["klero_proposals_open"]
+    made = propose(admin, action="compromise", purpose="seed", version=old)
+    for officer in officers[:2]:
+        approve(stranger, made["id"], officer)
+    assert settled(stranger, made["id"])["state"] == "done"
+    mark = f'klero_key_compromised{{purpose="seed",version="{old}"}}'
+    assert now[mark] == 0
+    wait_for(lambda: metrics(admin).get(mark) == 1)
+
+
 def test_list_and_reject(admin, stranger, officers):
     ids = [propose(admin, action="rotate", purpose="mac")["id"] for _ in range(3)]
     page = klero.want(admin.get(PROPOSALS + "?limit=2"), 200).json
