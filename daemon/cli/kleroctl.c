@@ -21,6 +21,7 @@ static const struct command {
 	const char *usage;
 } commands[] = {
     {"setup", NULL, 0, ctl_setup, "setup"},
+    {"setup", NULL, 2, ctl_setup, "setup THRESHOLD FILE"},
     {"admin", "create", 1, ctl_admin_create, "admin create EMAIL"},
     {"user", "roles", -2, ctl_user_roles, "user roles EMAIL ROLE..."},
     {"status", NULL, 0, ctl_status, "status"},
@@ -74,7 +75,8 @@ static const struct command *find(int argc, char **argv)
 			continue;
 		if (c->second != NULL && strcmp(argv[1], c->second) != 0)
 			continue;
-		return c->args >= 0 ? (args == c->args ? c : NULL) : (args >= -c->args ? c : NULL);
+		if (c->args >= 0 ? args == c->args : args >= -c->args)
+			return c;
 	}
 	return NULL;
 }

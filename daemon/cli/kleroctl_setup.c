@@ -1,8 +1,9 @@
 /*
  * kleroctl setup: makes an appliance where there is none. Folders, SoftHSM's configuration, PINs,
- * tokens (hsm/setup), keys (klerod-keyadm, once for each token), and last the files that say that
- * it is complete. Refuses an existing appliance; after a failure it takes back what it has made
- * and names what remains. Runs in kleroctl, as root or as the user who will start klerod.
+ * tokens (hsm/setup), keys and officers (klerod-keyadm, once for each token), and last the files
+ * that say that it is complete. Refuses an existing appliance; after a failure it takes back what
+ * it has made and names what remains. Runs in kleroctl, as root or as the user who will start
+ * klerod.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -14,6 +15,7 @@
 #include "daemon/cli/kleroctl.h"
 #include "daemon/cli/kleroctl_keyadm.h"
 #include "daemon/cli/kleroctl_made.h"
+#include "daemon/cli/kleroctl_officers.h"
 #include "hsm/setup/setup.h"
 #include "policy/text.h"
 
@@ -24,6 +26,7 @@ struct setup {
 	const struct conf *conf;
 	struct rconf_identity engine, keyadm;
 	uint8_t appliance[16];
+	char officers[RCONF_KEYADM_TEXT]; /* "" for none */
 	struct rconf_keyadm_done keys, tls;
 	struct made made;
 	char why[512];
@@ -202,6 +205,8 @@ static int act(struct setup *s, enum keyadm_action action, const struct conf_tok
 	memcpy(k->host, s->conf->host, sizeof k->host);
 	memcpy(k->appliance_id, s->appliance, sizeof k->appliance_id);
 	memcpy(k->names, s->conf->tls_names, sizeof k->names);
+	if (action == KEYADM_PROVISION_KEYS)
+		memcpy(k->text, s->officers, sizeof k->text);
 	r = conf_token(s->conf, which, &k->token, s->why, sizeof s->why);
 	if (r == KE_OK)
 		r = conf_pin(which->pin_file, k->token.pin, s->why, sizeof s->why);
@@ -274,9 +279,13 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv)
 	bool at_token = false;
 	int r = KE_OK;
 
-	(void)argc;
-	(void)argv;
 	s = (struct setup){.ctl = ctl, .conf = &ctl->conf};
+	if (argc == 2) {
+		int status = officers_file(argv[0], argv[1], s.officers);
+
+		if (status != CTL_OK)
+			return status;
+	}
 	umask(077);
 	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++) {
 		r = steps[i](&s);
@@ -291,6 +300,11 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv)
 		return CTL_REFUSED;
 	}
 	made_list(&s.made);
+	if (s.officers[0] == '\0')
+		printf(
+		    "no officers are enrolled, so no key can be rotated: kleroctl officer enrol\n");
+	else
+		printf("the officers are enrolled: from now on only they change the list\n");
 	printf("the appliance is ready: start klerod -c %s\n", ctl->conf_path);
 	return CTL_OK;
 }

@@ -18,9 +18,9 @@ def wait_for(what, seconds=20):
 class Officer:
     """An OpenSSH key, and approvals by ssh-keygen -Y sign."""
 
-    def __init__(self, folder, name, kind="ed25519"):
+    def __init__(self, folder, name, kind="ed25519", *more):
         self.name, self.key, self.env = name, folder / name, None
-        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, "-f", str(self.key)], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, *more, "-f", str(self.key)], check=True)
 
     @property
     def line(self):

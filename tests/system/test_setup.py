@@ -1,11 +1,13 @@
 """kleroctl setup: what it makes and for whom, and that a failure leaves nothing half-done."""
 
+import json
 import os
 import re
 import stat
 
 import klero
 import pytest
+from officers import Officer, wait_for
 
 
 @pytest.fixture
@@ -99,3 +101,42 @@ def test_a_second_setup_changes_nothing(bare):
     run = bare.ctl("setup", check=False)
     assert run.returncode == 1 and "nothing was changed" in run.stderr
     assert {p: p.read_bytes() for p in bare.dir.rglob("*") if p.is_file()} == before
+
+
+# --- officers ---
+
+def test_officers_from_the_start(bare, tmp_path):
+    file = tmp_path / "officers"
+    file.write_text("# any two of these\n\n" + "".join(Officer(tmp_path, n, k).line for n, k in
+                                                        (("alice", "ed25519"), ("bob", "ecdsa"), ("carol", "ed25519"))))
+    assert "the officers are enrolled" in bare.ctl("setup", "2", str(file)).stdout
+    again = bare.ctl("officer", "enrol", "1", str(file), check=False)
+    assert again.returncode == 1 and "only they" in again.stderr
+    bare.start()
+    listed = wait_for(lambda: (told := json.loads(bare.ctl("officer", "list").stdout))["known"] and told)
+    assert listed["threshold"] == 2 and [o["name"] for o in listed["officers"]] == ["alice", "bob", "carol"]
+    assert re.fullmatch(r"[0-9a-f-]{36}\n", bare.ctl("key", "rotate", "log").stdout)
+    bare.stop()
+
+
+@pytest.mark.parametrize("threshold,second,words", [
+    ("3", "ed25519", "threshold"),
+    ("0", "ed25519", "threshold"),
+    ("two", "ed25519", "how many of them"),
+    ("1", "rsa", "officers:2: not NAME and an SSH key"),
+    ("1", "ecdsa -b 384", "officers:2: not NAME and an SSH key"),
+    ("1", None, "missing: No such file"),
+])
+def test_wrong_officers_leave_nothing(bare, tmp_path, threshold, second, words):
+    file = tmp_path / ("officers" if second else "missing")
+    if second:
+        kind, *more = second.split(" ")
+        file.write_text(Officer(tmp_path, "alice").line + Officer(tmp_path, "bob", kind, *more).line)
+    run = bare.ctl("setup", threshold, str(file), check=False)
+    assert run.returncode == 2 and words in run.stderr
+    assert names(bare.dir) == ["klerod.conf"]
+
+
+def test_setup_takes_both_or_neither(bare):
+    assert bare.ctl("setup", "2", check=False).returncode == 2
+    assert names(bare.dir) == ["klerod.conf"]
