@@ -206,6 +206,26 @@ static void on_peer(void *arg, const struct start_peer *peer, int fd)
 	conns_accept(n);
 }
 
+/* A certificate that does not load is no reason to stop serving with the one that does. */
+static void on_cert(void *arg, const struct msg *m)
+{
+	struct net *n = arg;
+	char *pem = (char *)n->msg, why[WHY_MAX];
+	struct wire_in r;
+
+	if (m->type != MSG_NET_CERT)
+		fatal("unexpected message %u of parent", m->type);
+	wire_in_init(&r, m->body, m->len);
+	wire_get_cstr(&r, pem, sizeof n->conf.cert_pem);
+	if (wire_end(&r) != KE_OK)
+		fatal("the certificate of parent");
+	net_clock(n);
+	if (tls_renew(n->tls, pem, n->now_ms, why, sizeof why) == KE_OK)
+		log_info("new connections see the new certificate");
+	else
+		log_error("the former certificate stays in use: %s", why);
+}
+
 static void on_stop(void *arg)
 {
 	struct net *n = arg;
@@ -232,7 +252,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static void build_loop(struct net *n, const struct inherited *in)
 {
-	static const struct control_cbs cbs = {.peer = on_peer, .stop = on_stop};
+	static const struct control_cbs cbs = {.peer = on_peer, .other = on_cert, .stop = on_stop};
 	const struct timeval tick = {.tv_usec = TICK_MS * 1000};
 	struct event_config *config = event_config_new();
 

@@ -17,46 +17,79 @@
 #include "daemon/net/tls_provider.h"
 #include "daemon/net/tls_ticket.h"
 #include "daemon/net/tls_warm.h"
+#include "policy/hash.h"
 
 /* The default provider does everything but what only ours can: the key. */
 #define QUERY "?provider=default"
 
-struct tls {
-	OSSL_LIB_CTX *lib;
+/*
+ * A certificate in use. Its context owns it, and is kept by the connections that were accepted
+ * under it: it goes when the last of them does.
+ */
+struct side {
+	struct tls *tls;
 	SSL_CTX *ctx;
-	struct tlskey *key;
-	EVP_PKEY *public; /* the certificate's key */
+	EVP_PKEY *public;          /* the certificate's key */
+	uint8_t name[TLSKEY_NAME]; /* by which tlskey knows it */
 	struct tls_ticket ticket;
 };
 
-static bool fits_certificate(struct tls *t, const uint8_t *tbs, size_t n, const uint8_t sig[64])
+struct tls {
+	OSSL_LIB_CTX *lib;
+	struct tlskey *key;
+	struct side *now; /* for who is accepted now */
+};
+
+static int side_index = -1; /* where a context keeps its side */
+
+static void on_context_end(
+    void *ctx, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+	struct side *s = ptr;
+
+	(void)ctx;
+	(void)ad;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	if (s == NULL)
+		return;
+	EVP_PKEY_free(s->public);
+	tls_ticket_free(&s->ticket);
+	free(s);
+}
+
+static bool fits_certificate(
+    const struct side *s, const uint8_t *tbs, size_t n, const uint8_t sig[64])
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	uint8_t der[TLS_DER_MAX];
 	size_t der_len = tls_der(der, sig);
 	bool ok =
 	    md != NULL &&
-	    EVP_DigestVerifyInit_ex(md, NULL, "SHA256", t->lib, QUERY, t->public, NULL) == 1 &&
+	    EVP_DigestVerifyInit_ex(md, NULL, "SHA256", s->tls->lib, QUERY, s->public, NULL) == 1 &&
 	    EVP_DigestVerify(md, der, der_len, tbs, n) == 1;
 
 	EVP_MD_CTX_free(md);
 	return ok;
 }
 
-/* What the provider calls. The first signature of each tlskey is checked: a wrong token would
+/* What the provider calls. The first signature of each tlskey is checked: a wrong one would
  * otherwise look like a broken client. */
 static int sign(void *arg, const uint8_t *tbs, size_t n, uint8_t sig[64])
 {
-	struct tls *t = arg;
-	int r = tlskey_sign(t->key, tbs, n, sig);
+	const struct side *s = arg;
+	struct tlskey *key = s->tls->key;
+	int r = tlskey_sign(key, s->name, tbs, n, sig);
 
-	if (r == KE_OK && t->key->signatures == 1 && !fits_certificate(t, tbs, n, sig)) {
-		if (!t->key->told)
-			log_error("the key in tlskey is not the certificate's: check tls-token "
-				  "and tls-certificate");
-		t->key->told = true;
-		t->key->signatures = 0; /* check again */
-		return KE_CRYPTO;
+	if (r == KE_OK && key->signatures == 1 && !fits_certificate(s, tbs, n, sig)) {
+		key->signatures = 0; /* check again */
+		r = KE_NOTFOUND;
+	}
+	if (r == KE_NOTFOUND && !key->told) {
+		log_error("the key in tlskey is not the certificate's: check tls-token "
+			  "and tls-certificate");
+		key->told = true;
 	}
 	return r;
 }
@@ -102,9 +135,9 @@ static SSL_CTX *new_context(OSSL_LIB_CTX *lib)
 	return c;
 }
 
-static X509 *read_cert(struct tls *t, BIO *pem)
+static X509 *read_cert(const struct side *s, BIO *pem)
 {
-	X509 *cert = X509_new_ex(t->lib, QUERY);
+	X509 *cert = X509_new_ex(s->tls->lib, QUERY);
 
 	if (cert != NULL && PEM_read_bio_X509(pem, &cert, NULL, NULL) != NULL)
 		return cert;
@@ -113,24 +146,24 @@ static X509 *read_cert(struct tls *t, BIO *pem)
 }
 
 /* The first certificate is ours, the others lead to its root. Returns words for the trouble. */
-static const char *use_chain(struct tls *t, const char *cert_pem)
+static const char *use_chain(struct side *s, const char *cert_pem)
 {
 	BIO *pem = BIO_new_mem_buf(cert_pem, -1);
-	X509 *cert = pem != NULL ? read_cert(t, pem) : NULL;
+	X509 *cert = pem != NULL ? read_cert(s, pem) : NULL;
 	const char *why = "tls-certificate: not a PEM certificate";
 
 	if (cert == NULL)
 		goto out;
 	why = "tls-certificate: not usable for TLS";
-	if (SSL_CTX_use_certificate(t->ctx, cert) != 1)
+	if (SSL_CTX_use_certificate(s->ctx, cert) != 1)
 		goto out;
-	t->public = X509_get_pubkey(cert);
+	s->public = X509_get_pubkey(cert);
 	for (;;) {
-		X509 *next = read_cert(t, pem);
+		X509 *next = read_cert(s, pem);
 
 		if (next == NULL)
 			break;
-		if (SSL_CTX_add0_chain_cert(t->ctx, next) != 1) {
+		if (SSL_CTX_add0_chain_cert(s->ctx, next) != 1) {
 			X509_free(next);
 			goto out;
 		}
@@ -143,7 +176,7 @@ out:
 	return why;
 }
 
-static const char *use_key(struct tls *t)
+static const char *use_key(struct side *s)
 {
 	uint8_t point[TLS_POINT];
 	char group[32];
@@ -151,18 +184,40 @@ static const char *use_key(struct tls *t)
 	EVP_PKEY *key;
 	int ok;
 
-	if (t->public == NULL || EVP_PKEY_get_group_name(t->public, group, sizeof group, &n) != 1 ||
+	if (s->public == NULL || EVP_PKEY_get_group_name(s->public, group, sizeof group, &n) != 1 ||
 	    strcmp(group, SN_X9_62_prime256v1) != 0)
 		return "tls-certificate: its key is not P-256";
 	if (EVP_PKEY_get_octet_string_param(
-		t->public, "encoded-pub-key", point, sizeof point, &n) != 1 ||
+		s->public, "encoded-pub-key", point, sizeof point, &n) != 1 ||
 	    n != sizeof point)
 		return "tls-certificate: its key is not an uncompressed point";
-	key = tls_provider_key(t->lib, point, sign, t);
-	ok = key != NULL && SSL_CTX_use_PrivateKey(t->ctx, key) == 1 &&
-	     SSL_CTX_check_private_key(t->ctx) == 1;
+	hash_sha256(s->name, point, sizeof point);
+	key = tls_provider_key(s->tls->lib, point, sign, s);
+	ok = key != NULL && SSL_CTX_use_PrivateKey(s->ctx, key) == 1 &&
+	     SSL_CTX_check_private_key(s->ctx) == 1;
 	EVP_PKEY_free(key);
 	return ok ? NULL : "the provider of the TLS key does not work";
+}
+
+/* A context without a certificate. NULL: OpenSSL cannot, or there is no memory. */
+static struct side *new_side(struct tls *t, int64_t now_ms)
+{
+	struct side *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	s->tls = t;
+	s->ctx = new_context(t->lib);
+	if (s->ctx == NULL || SSL_CTX_set_ex_data(s->ctx, side_index, s) != 1) {
+		SSL_CTX_free(s->ctx);
+		free(s);
+		return NULL;
+	}
+	if (tls_ticket_init(&s->ticket, t->lib, s->ctx, now_ms) != KE_OK) {
+		SSL_CTX_free(s->ctx);
+		return NULL;
+	}
+	return s;
 }
 
 static const char *build(struct tls *t, const char *cert_pem, int64_t now_ms)
@@ -171,24 +226,34 @@ static const char *build(struct tls *t, const char *cert_pem, int64_t now_ms)
 
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return "OpenSSL does not start";
+	if (side_index < 0)
+		side_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_context_end);
 	t->lib = OSSL_LIB_CTX_new();
 	if (t->lib == NULL || OSSL_PROVIDER_load(t->lib, "default") == NULL ||
 	    tls_provider_add(t->lib) != KE_OK)
 		return "OpenSSL's providers do not load";
-	t->ctx = new_context(t->lib);
-	if (t->ctx == NULL || tls_ticket_init(&t->ticket, t->lib, t->ctx, now_ms) != KE_OK)
+	t->now = side_index >= 0 ? new_side(t, now_ms) : NULL;
+	if (t->now == NULL)
 		return "OpenSSL knows no TLS 1.3 as we need it";
-	if (tls_warm(t->lib, QUERY, t->ctx) != KE_OK)
+	if (tls_warm(t->lib, QUERY, t->now->ctx) != KE_OK)
 		return "a TLS handshake with ourselves fails";
-	why = use_chain(t, cert_pem);
-	return why != NULL ? why : use_key(t);
+	why = use_chain(t->now, cert_pem);
+	return why != NULL ? why : use_key(t->now);
+}
+
+static void explain(char *why, size_t whylen, const char *trouble)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+
+	snprintf(why, whylen, "%s%s%s", trouble, reason != NULL ? ": " : "",
+	    reason != NULL ? reason : "");
 }
 
 struct tls *tls_new(
     const char *cert_pem, struct tlskey *key, int64_t now_ms, char *why, size_t whylen)
 {
 	struct tls *t = calloc(1, sizeof *t);
-	const char *trouble = "out of memory", *reason;
+	const char *trouble = "out of memory";
 
 	if (t != NULL) {
 		t->key = key;
@@ -196,9 +261,7 @@ struct tls *tls_new(
 	}
 	if (trouble == NULL)
 		return t;
-	reason = ERR_reason_error_string(ERR_peek_last_error());
-	snprintf(why, whylen, "%s%s%s", trouble, reason != NULL ? ": " : "",
-	    reason != NULL ? reason : "");
+	explain(why, whylen, trouble);
 	tls_free(t);
 	return NULL;
 }
@@ -207,21 +270,62 @@ void tls_free(struct tls *t)
 {
 	if (t == NULL)
 		return;
-	SSL_CTX_free(t->ctx);
-	EVP_PKEY_free(t->public);
-	tls_ticket_free(&t->ticket);
+	if (t->now != NULL)
+		SSL_CTX_free(t->now->ctx);
 	OSSL_LIB_CTX_free(t->lib);
 	free(t);
 }
 
+/*
+ * Would a handshake find its key? A tlskey that is away says nothing against it: the next one
+ * reads the same token. The transcript hash is nobody's.
+ */
+static const char *try_key(struct side *s)
+{
+	static const char context[] = "TLS 1.3, server CertificateVerify";
+	uint8_t tbs[64 + sizeof context + 32] = {0}, sig[64];
+	int r;
+
+	memset(tbs, ' ', 64);
+	memcpy(tbs + 64, context, sizeof context);
+	r = sign(s, tbs, sizeof tbs, sig);
+	if (r == KE_NOTFOUND || (r == KE_OK && !fits_certificate(s, tbs, sizeof tbs, sig)))
+		return "tls-certificate: tlskey does not hold its key";
+	return NULL;
+}
+
+int tls_renew(struct tls *t, const char *cert_pem, int64_t now_ms, char *why, size_t whylen)
+{
+	struct side *s = new_side(t, now_ms);
+	const char *trouble = "out of memory";
+
+	if (s != NULL) {
+		trouble = use_chain(s, cert_pem);
+		if (trouble == NULL)
+			trouble = use_key(s);
+		if (trouble == NULL)
+			trouble = try_key(s);
+	}
+	if (trouble == NULL) {
+		SSL_CTX_free(t->now->ctx);
+		t->now = s;
+		return KE_OK;
+	}
+	explain(why, whylen, trouble);
+	ERR_clear_error();
+	if (s != NULL)
+		SSL_CTX_free(s->ctx);
+	return KE_CRYPTO;
+}
+
 void tls_tick(struct tls *t, int64_t now_ms)
 {
-	tls_ticket_tick(&t->ticket, now_ms);
+	tls_ticket_tick(&t->now->ticket, now_ms);
 }
 
 struct ssl_st *tls_accept(struct tls *t, int fd)
 {
-	SSL *s = SSL_new(t->ctx);
+	SSL *s = SSL_new(t->now->ctx);
 
 	if (s == NULL || SSL_set_fd(s, fd) != 1) {
 		SSL_free(s);

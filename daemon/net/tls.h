@@ -27,6 +27,15 @@ struct ssl_st; /* OpenSSL's SSL */
 struct tls *tls_new(
     const char *cert_pem, struct tlskey *key, int64_t now_ms, char *why, size_t whylen);
 void tls_free(struct tls *t);
+/*
+ * Another certificate for the connections that are accepted from now on; those that exist go on
+ * with theirs. Tickets that were given out under the former one are not taken any more: whoever
+ * comes back shakes hands in full and sees the new one. Needs neither files nor fetches. When it
+ * does not load, or tlskey does not hold its key, all stays as it was, and why receives the
+ * trouble.
+ */
+int tls_renew(
+    struct tls *t, const char *cert_pem, int64_t now_ms, char *why, size_t whylen) KE_CHECK;
 /* Lets time pass: the keys of session tickets change. */
 void tls_tick(struct tls *t, int64_t now_ms);
 

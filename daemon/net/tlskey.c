@@ -112,18 +112,26 @@ static int decode(const struct msg *m, uint8_t sig[64])
 	return result;
 }
 
-int tlskey_sign(struct tlskey *k, const uint8_t *tbs, size_t n, uint8_t sig[64])
+int tlskey_sign(struct tlskey *k, const uint8_t name[TLSKEY_NAME], const uint8_t *tbs, size_t n,
+    uint8_t sig[64])
 {
+	uint8_t body[TLSKEY_NAME + TLSKEY_TBS_MAX];
+	struct wire_out w;
 	struct msg m;
 	int r;
 
+	wire_out_init(&w, body, sizeof body);
+	wire_put_raw(&w, name, TLSKEY_NAME);
+	wire_put_raw(&w, tbs, n);
+	if (w.err != KE_OK)
+		return w.err;
 	if (k->late && tlskey_poke(k) != KE_OK)
 		return KE_UNAVAIL;
 	if (!tlskey_here(k))
 		return KE_UNAVAIL;
 	if (k->late) /* one handshake waited its second; the others need not */
 		return KE_TIMEOUT;
-	r = msg_send(k->fd, MSG_TLS_SIGN, ++k->id, tbs, n, -1);
+	r = msg_send(k->fd, MSG_TLS_SIGN, ++k->id, body, w.len, -1);
 	if (r == KE_OK)
 		r = wait_answer(k, &m);
 	if (r == KE_TIMEOUT) {
@@ -138,6 +146,7 @@ int tlskey_sign(struct tlskey *k, const uint8_t *tbs, size_t n, uint8_t sig[64])
 	}
 	if (r != KE_OK)
 		return r;
-	k->signatures++;
-	return decode(&m, sig);
+	r = decode(&m, sig);
+	k->signatures += r == KE_OK;
+	return r;
 }

@@ -14,6 +14,8 @@
 #include "policy/ke.h"
 
 #define TLSKEY_WAIT_MS 1000
+#define TLSKEY_NAME    32  /* a key's: SHA-256 of its uncompressed public point */
+#define TLSKEY_TBS_MAX 146 /* 98 bytes that are fixed, and a transcript hash */
 
 struct tlskey {
 	int fd;               /* -1: none */
@@ -39,7 +41,11 @@ bool tlskey_here(const struct tlskey *k);
  */
 int tlskey_poke(struct tlskey *k) KE_CHECK;
 
-/* Signs; r and s, 32 bytes each, go to sig. KE_UNAVAIL, KE_TIMEOUT, or tlskey's own refusal. */
-int tlskey_sign(struct tlskey *k, const uint8_t *tbs, size_t n, uint8_t sig[64]) KE_CHECK;
+/*
+ * Signs by the key of that name; r and s, 32 bytes each, go to sig. KE_UNAVAIL, KE_TIMEOUT, or
+ * tlskey's own refusal: KE_NOTFOUND when it does not hold the key.
+ */
+int tlskey_sign(struct tlskey *k, const uint8_t name[TLSKEY_NAME], const uint8_t *tbs, size_t n,
+    uint8_t sig[64]) KE_CHECK;
 
 #endif

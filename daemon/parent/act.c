@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/parent/cert.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/logs.h"
 
@@ -42,15 +43,27 @@ static int decode(const struct msg *m, struct act *a)
 	wire_in_init(&r, m->body, m->len);
 	wire_get_cstr(&r, a->text, sizeof a->text);
 	wire_get_cstr(&r, a->approvals, sizeof a->approvals);
+	/*
+	 * keyadm understands the proposal; all that is read of it here is whether the second token
+	 * and the certificate's file are needed. A lie about that costs a refusal.
+	 */
+	a->tls = strstr(a->text, "\npurpose tls\n") != NULL;
 	return wire_end(&r);
+}
+
+static bool at_rest(struct parent *p, enum role role)
+{
+	const struct child *spare = find(p, role, true);
+
+	return spare != NULL && spare->state == CHILD_NONE;
 }
 
 bool act_request(struct parent *p, const struct msg *m)
 {
-	struct child *keyadm = find(p, ROLE_KEYADM, true), *spare = find(p, ROLE_HSM, true);
+	char why[512];
 
-	if (p->act.busy || p->phase != PHASE_RUNNING || keyadm->state != CHILD_NONE ||
-	    spare == NULL || spare->state != CHILD_NONE) {
+	if (p->act.busy || p->phase != PHASE_RUNNING || !at_rest(p, ROLE_KEYADM) ||
+	    !at_rest(p, ROLE_HSM) || !at_rest(p, ROLE_TLSKEY)) {
 		bool busy = p->act.busy;
 
 		answer(p, KE_AGAIN, "another action is being carried out: try again");
@@ -59,15 +72,20 @@ bool act_request(struct parent *p, const struct msg *m)
 	}
 	if (decode(m, &p->act) != KE_OK)
 		return false;
+	if (p->act.tls && cert_check(&p->conf, why, sizeof why) != KE_OK) {
+		answer(p, KE_IO, why);
+		return true;
+	}
 	p->act.busy = true;
-	child_start(p, keyadm);
+	p->act.made = false;
+	child_start(p, find(p, ROLE_KEYADM, true));
 	return true;
 }
 
-/* The one that knows the new anchor: it gets its peers when it is ready. */
-static void start_green(struct parent *p)
+/* The one that knows what the token holds now: it gets its peers when it is ready. */
+static void start_green(struct parent *p, enum role role)
 {
-	struct child *green = find(p, ROLE_HSM, true);
+	struct child *green = find(p, role, true);
 
 	green->idle = false;
 	green->held = true;
@@ -80,12 +98,19 @@ bool act_done(struct parent *p, const struct msg *m)
 	struct wire_in r;
 
 	wire_in_init(&r, m->body, m->len);
-	if (rconf_get_keyadm_done(&r, &done) != KE_OK || !p->act.busy)
+	if (rconf_get_keyadm_done(&r, &done) != KE_OK || !p->act.busy || p->act.made)
 		return false;
-	if (done.result != KE_OK)
+	if (done.result != KE_OK) {
 		answer(p, done.result, done.reason);
-	else
-		start_green(p);
+		return true;
+	}
+	p->act.made = true;
+	p->act.result = KE_OK;
+	p->act.reason[0] = '\0';
+	memcpy(p->act.cert_pem, done.cert_pem, sizeof p->act.cert_pem);
+	start_green(p, ROLE_HSM); /* the anchor has changed, whatever it was */
+	if (done.cert_pem[0] != '\0')
+		start_green(p, ROLE_TLSKEY);
 	return true;
 }
 
@@ -99,23 +124,54 @@ static void retire(struct parent *p, struct child *blue)
 		child_kill(p, blue, LOGL_INFO, "is not needed any more");
 }
 
+/* The outcome, when the last of the fresh ones serves or has failed. */
+static void finish(struct parent *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->children[i].held)
+			return;
+	answer(p, p->act.result, p->act.reason);
+}
+
+/*
+ * Now that tlskey signs for it. The nets hear of it after they have heard of the fresh tlskey, and
+ * the former certificate's key stands in the token too: no handshake is without its key.
+ */
+static void use_certificate(struct parent *p)
+{
+	char why[320];
+
+	if (cert_replace(&p->conf, p->act.cert_pem, why, sizeof why) == KE_OK) {
+		cert_tell(p);
+		return;
+	}
+	p->act.result = KE_IO;
+	snprintf(p->act.reason, sizeof p->act.reason,
+	    "the key is made, but not in use: %s; mend that and rotate again", why);
+}
+
 void act_ready(struct parent *p, struct child *c)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->children[i].role == ROLE_HSM && &p->children[i] != c)
+		if (p->children[i].role == c->role && &p->children[i] != c)
 			retire(p, &p->children[i]);
-	answer(p, KE_OK, "");
+	if (c->role == ROLE_TLSKEY)
+		use_certificate(p);
+	finish(p);
 }
 
 void act_ended(struct parent *p, struct child *c)
 {
-	if (c->role == ROLE_KEYADM && p->act.busy && find(p, ROLE_HSM, true) != NULL)
+	if (c->role == ROLE_KEYADM && p->act.busy && !p->act.made)
 		answer(p, KE_UNAVAIL, "keyadm ended without a word: see the log");
-	if (c->role != ROLE_HSM || !c->held)
+	if (!c->held)
 		return;
-	/* the action is done; the old hsm serves on, and whoever comes after it knows more */
+	/* the action is done; the old one serves on, and whoever comes after it knows more */
 	c->idle = true;
 	c->held = false;
-	answer(p, KE_UNAVAIL,
-	    "it was carried out, but a fresh hsm does not start: see the log; the old one serves");
+	p->act.result = KE_UNAVAIL;
+	snprintf(p->act.reason, sizeof p->act.reason,
+	    "it was carried out, but a fresh %s does not start: see the log; the old one serves",
+	    role_word(c->role));
+	finish(p);
 }

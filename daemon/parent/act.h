@@ -1,8 +1,9 @@
 /*
  * Carrying out what officers have approved: keyadm does it, then a fresh hsm (green) that knows the
  * new state of the token takes the place of the one that does not (blue), and no request is lost
- * (KEYS.md section 4). Runs in parent only. Parent understands nothing of a proposal: keyadm
- * decides, and the old hsm serves until the new one has shown that it can.
+ * (KEYS.md section 4); for the TLS key tlskey too, and then the nets get its certificate. Runs in
+ * parent only. Parent understands nothing of a proposal: keyadm decides, and the old ones serve
+ * until the new ones have shown that they can.
  */
 #ifndef DAEMON_PARENT_ACT_H
 #define DAEMON_PARENT_ACT_H

@@ -40,8 +40,9 @@ static void add(struct parent *p, enum role role, uint32_t count)
 void child_list(struct parent *p)
 {
 	add(p, ROLE_HSM, 2);
-	p->children[1].idle = true; /* the other one's successor */
-	add(p, ROLE_TLSKEY, 1);
+	p->children[p->n - 1].idle = true; /* the other one's successor */
+	add(p, ROLE_TLSKEY, 2);
+	p->children[p->n - 1].idle = true; /* likewise */
 	add(p, ROLE_ENGINE, 1);
 	add(p, ROLE_KDF, p->conf.kdfs);
 	add(p, ROLE_NET, p->conf.nets);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/conf/spawn.h"
+#include "daemon/parent/cert.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/ctl.h"
 #include "daemon/parent/logs.h"
@@ -46,6 +47,13 @@ static int version(void)
 	return 0;
 }
 
+/* An authority's certificate for the same key, put in the file's place by its own programs. */
+static void hangup(struct parent *p)
+{
+	logs_say(p, LOGL_INFO, "hangup: the certificate is read again, and nothing else");
+	cert_tell(p);
+}
+
 static void on_signals(struct parent *p)
 {
 	struct signalfd_siginfo s;
@@ -54,7 +62,7 @@ static void on_signals(struct parent *p)
 		if (s.ssi_signo == SIGCHLD)
 			child_reap(p);
 		else if (s.ssi_signo == SIGHUP)
-			logs_say(p, LOGL_INFO, "hangup: nothing is read again, restart instead");
+			hangup(p);
 		else
 			parent_stop(p, 0);
 	}

@@ -18,7 +18,7 @@
 #include "daemon/msg/role.h"
 
 #define PARENT_CHILDREN                                                                            \
-	(5 + 2 * CONF_CHILD_MAX) /* two hsms, tlskey, engine, keyadm, kdfs, nets                   \
+	(6 + 2 * CONF_CHILD_MAX) /* two hsms, two tlskeys, engine, keyadm, kdfs, nets              \
 				  */
 
 #ifndef PARENT_START_MS       /* under valgrind all takes longer */
@@ -66,9 +66,15 @@ struct deaths {
 	uint32_t n;
 };
 
-/* What officers have approved, while keyadm and a fresh hsm are at it: daemon/parent/act.c */
+/* What officers have approved, while keyadm and fresh key holders are at it: daemon/parent/act.c */
 struct act {
 	bool busy;
+	bool tls;  /* it is about the TLS key */
+	bool made; /* keyadm is through, and this is what becomes of it: */
+	int result;
+	char reason[448];
+	char
+	    cert_pem[sizeof((struct rconf_keyadm_done *)0)->cert_pem]; /* "": no TLS key was made */
 	char text[RCONF_KEYADM_TEXT], approvals[RCONF_KEYADM_APPROVALS];
 };
 

@@ -130,17 +130,13 @@ static int make_kdf(
 	return KE_OK;
 }
 
-/*
- * keyadm understands the proposal; all that is read of it here is whether the second token has to
- * be opened. A lie about that costs a refusal.
- */
 static int make_keyadm(const struct parent *p, struct scratch *s, struct wire_out *w)
 {
 	const struct conf *c = &p->conf;
 	struct rconf_keyadm *k = &s->conf.keyadm;
 	int r = get_token(c, &c->keys, &k->token, s);
 
-	if (r == KE_OK && strstr(p->act.text, "\npurpose tls\n") != NULL)
+	if (r == KE_OK && p->act.tls)
 		r = get_token(c, &c->tls, &k->tls, s);
 	if (r != KE_OK)
 		return r;

@@ -123,6 +123,26 @@ static int compromise(struct run *r)
 	return make_version(r, p->purpose, r->now_s);
 }
 
+/*
+ * A TLS key goes with its certificate, which keyadm does not know: an older version without the one
+ * it had, or a certificate without its key, would end every handshake. A new version brings both.
+ */
+static int check_tls(struct run *r)
+{
+	const struct proposal *p = &r->proposal;
+
+	if (p->purpose != KEY_TLS)
+		return KE_OK;
+	if (r->tls == NULL)
+		return p11_fail(r->p, KE_FORMAT, "the token of the TLS key was not named");
+	if (p->action == PROPOSE_ROLL_BACK || p->action == PROPOSE_DESTROY)
+		return p11_fail(r->p, KE_STATE,
+		    "a TLS key serves as long as its certificate, which only the operator knows: "
+		    "%s is not for it; rotate it",
+		    proposal_words[p->action]);
+	return KE_OK;
+}
+
 static int decide(struct run *r)
 {
 	const struct proposal *p = &r->proposal;
@@ -188,8 +208,8 @@ int keyadm_approved(
 	if (result == KE_OK)
 		result = count(r);
 	r->now_s = anchor_now(&r->anchor, (uint64_t)time(NULL));
-	if (result == KE_OK && r->proposal.purpose == KEY_TLS && tls == NULL)
-		result = p11_fail(p, KE_FORMAT, "the token of the TLS key was not named");
+	if (result == KE_OK)
+		result = check_tls(r);
 	if (result == KE_OK)
 		result = carry_out(r);
 	free(r);

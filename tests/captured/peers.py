@@ -27,6 +27,7 @@ import peers_meaning  # noqa: E402
 import peers_parent  # noqa: E402
 from peers_lab import (BODY_MAX, HEADER, NUMBER, RANK, TABLE, WAIT, Breach, Lab, Role, answer_of,  # noqa: E402
                        packet)
+from peers_lab import klero  # noqa: E402
 from peers_office import Office  # noqa: E402
 
 # role → the peers that it has, by the edges of DESIGN.md section 2
@@ -150,7 +151,7 @@ class Suite:
         self.messages = self.failed = self.count = 0
         self.rng = random.Random(4711)
         self.keepers = {}
-        self.samples = {"MSG_TLS_SIGN": [b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)]}
+        self.samples = {"MSG_TLS_SIGN": [klero.tls_key_name(self.lab.appliance.ca) + b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + bytes(32)]}
 
     def keep(self, word):
         """A real one for engines that are not spoken to as it."""

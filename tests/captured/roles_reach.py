@@ -173,10 +173,10 @@ class Lab:
     def sign(self):
         held = self.take("net.0")
         fd = self.channel(held, "tlskey")[0]
-        kind, body = held.ask_peer(fd, TYPES["TLS_SIGN"], SPACES + bytes(32))
+        kind, body = held.ask_peer(fd, TYPES["TLS_SIGN"], self.key() + SPACES + bytes(32))
         good = kind == TYPES["TLS_SIGNED"] and struct.unpack("<i", body[:4])[0] == KE_OK and len(body) == 68
         self.say(good, "net, gets: tlskey signs a handshake for it")
-        kind, body = held.ask_peer(fd, TYPES["TLS_SIGN"], b"x" * 98 + bytes(32))
+        kind, body = held.ask_peer(fd, TYPES["TLS_SIGN"], self.key() + b"x" * 98 + bytes(32))
         self.say(struct.unpack("<i", body[:4])[0] != KE_OK and len(body) == 4, "net, no other signature: and nothing else")
         before = held.pid
         try:
@@ -198,10 +198,12 @@ class Lab:
         self.say(good and before == self.a.roles()["tlskey"],
                  "net, not other net processes: tlskey serves the others while one takes no answers")
 
-    @staticmethod
-    def flood_with(held, fd):
+    def key(self):
+        return klero.tls_key_name(self.a.ca)
+
+    def flood_with(self, held, fd):
         with contextlib.suppress(Dead):
-            held.flood(fd, TYPES["TLS_SIGN"], SPACES + bytes(32), 20_000_000)
+            held.flood(fd, TYPES["TLS_SIGN"], self.key() + SPACES + bytes(32), 20_000_000)
 
     def handshakes(self):
         return all(self.serves() for _ in range(20))

@@ -14,6 +14,7 @@
 #include "hsm/p11/blob.h"
 #include "hsm/p11/make.h"
 #include "hsm/role/hsm.h"
+#include "policy/hash.h"
 #include "tests/unit/hsm_fixture.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -198,9 +199,10 @@ static void make_tls(struct body *b)
 {
 	struct wire_in in;
 
-	memset(b->bytes, ' ', 64);
-	memcpy(b->bytes + 64, "TLS 1.3, server CertificateVerify", 34);
-	b->n = 130;
+	hash_sha256(b->bytes, key_ring_get(&tlskey.ring, KEY_TLS, 1)->pub, KEY_PUB_MAX);
+	memset(b->bytes + 32, ' ', 64);
+	memcpy(b->bytes + 96, "TLS 1.3, server CertificateVerify", 34);
+	b->n = 162;
 	must(run(8, b->bytes, b->n, &in) == KE_OK);
 }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -168,6 +169,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	parent.phase = PHASE_RUNNING;
 	parent.conf.kdfs = parent.conf.nets = 2;
 	child_list(&parent);
+	/* nothing can be made there */
+	snprintf(parent.conf.tls_certificate, RCONF_PATH, "/dev/null/tls.pem");
 	return 0;
 }
 

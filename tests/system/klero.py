@@ -7,6 +7,7 @@ knows anything of the daemon but its command line, its configuration and its API
 
 import base64
 import collections
+import hashlib
 import http.client
 import json
 import os
@@ -40,6 +41,13 @@ def tls_context(ca):
     ctx = ssl.create_default_context(cafile=str(ca))
     ctx.minimum_version = ssl.TLSVersion.TLSv1_3
     return ctx
+
+
+def tls_key_name(ca):
+    """By what tlskey knows the key of a certificate: the SHA-256 of its P-256 point."""
+    der = ssl.PEM_cert_to_DER_cert(pathlib.Path(ca).read_text())
+    at = der.index(bytes.fromhex("06082a8648ce3d030107034200")) + 13
+    return hashlib.sha256(der[at:at + 65]).digest()
 
 
 class Answer:

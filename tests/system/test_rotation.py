@@ -31,8 +31,15 @@ def guarded(lab, officers, tmp_path):
     assert again.returncode == 1 and "only they" in again.stderr
     fresh.start()
     fresh.wait_ready()
+    wait_for(lambda: known(fresh))
     yield fresh
     fresh.stop()
+
+
+def known(appliance):
+    """Has hsm told engine what the token knows?"""
+    run = appliance.ctl("key", "list", check=False)
+    return run.returncode == 0 and json.loads(run.stdout)["known"]
 
 
 def keys(appliance):
@@ -60,8 +67,7 @@ def decide(appliance, who, *words):
     approve(appliance, number, *who)
     end = settle(appliance, number)
     assert end["state"] == "done", end
-    # a fresh hsm has told what the token knows now
-    wait_for(lambda: json.loads(appliance.ctl("key", "list").stdout)["known"])
+    wait_for(lambda: known(appliance))
     return end
 
 

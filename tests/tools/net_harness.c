@@ -11,16 +11,15 @@
  * The certificate is made for the occasion and written to CERT-FILE. Engine answers GET /raffles
  * with a constant and everything else with what it has decoded. Words on standard input steer it:
  * engine-off engine-on tlskey-off tlskey-on drop stop, and hold (engine answers nothing) and
- *release (it answers what it has held). Each is confirmed with the number of requests that engine
- *has seen. It ends when net ends. A proof is a file of PROOF_BYTES, as engine answers one.
+ *release (it answers what it has held); cert, cert-foreign and cert-bad send another certificate.
+ *Each is confirmed with the number of requests that engine has seen. It ends when net ends. A proof
+ *is a file of PROOF_BYTES, as engine answers one.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,10 +34,13 @@
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/start.h"
 #include "daemon/net/limit.h"
+#include "daemon/net/tlskey.h"
+#include "policy/hash.h"
 #include "policy/jsonw.h"
+#include "tests/tools/net_cert.h"
 
-#define VALID_S     86400
 #define HELD_MAX    64
+#define KEYS_MAX    8
 #define PROOF_BYTES ((size_t)13 << 18)
 
 struct held {
@@ -54,12 +56,20 @@ struct store {
 	struct held held[HELD_MAX];
 };
 
+/* A key that tlskey holds, by the name that net knows it by. */
+struct held_key {
+	EVP_PKEY *key;
+	uint8_t name[TLSKEY_NAME];
+};
+
 struct harness {
 	struct rconf_net conf;
+	const char *cert_file;
 	uint16_t port;
 	bool cache, wrong_key;
 	struct store engine_store, tlskey_store;
-	EVP_PKEY *key;
+	struct held_key keys[KEYS_MAX];
+	size_t n_keys;
 	int parent, engine, tlskey; /* our ends, -1: closed */
 	int log;                    /* net's log lines */
 	pid_t net;
@@ -81,53 +91,69 @@ static void must(int r, const char *what)
 
 /* --- tlskey --- */
 
-static void make_key(struct harness *h, const char *cert_file)
+static void hold_key(struct harness *h, EVP_PKEY *key)
 {
-	X509 *cert = X509_new();
-	X509_NAME *name = X509_get_subject_name(cert);
-	X509_EXTENSION *san;
-	BIO *mem = BIO_new(BIO_s_mem());
-	FILE *f = fopen(cert_file, "w");
-	int n;
+	uint8_t point[65];
+	size_t n = 0;
 
-	h->key = EVP_EC_gen("P-256");
-	if (h->key == NULL || f == NULL)
+	if (h->n_keys == KEYS_MAX ||
+	    EVP_PKEY_get_octet_string_param(key, "encoded-pub-key", point, sizeof point, &n) != 1)
+		die("cannot keep the key");
+	hash_sha256(h->keys[h->n_keys].name, point, n);
+	h->keys[h->n_keys++].key = key;
+}
+
+/* A certificate of a fresh key, in the configuration and in the file. */
+static void make_key(struct harness *h)
+{
+	FILE *f = fopen(h->cert_file, "w");
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+
+	if (key == NULL || f == NULL || !net_cert(key, h->conf.cert_pem, sizeof h->conf.cert_pem))
 		die("cannot make the certificate");
-	X509_set_version(cert, X509_VERSION_3);
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-	X509_gmtime_adj(X509_getm_notAfter(cert), VALID_S);
-	X509_NAME_add_entry_by_txt(
-	    name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1, 0);
-	X509_set_issuer_name(cert, name);
-	X509_set_pubkey(cert, h->key);
-	san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
-	X509_add_ext(cert, san, -1);
-	X509_sign(cert, h->key, EVP_sha256());
-	PEM_write_bio_X509(mem, cert);
-	n = BIO_read(mem, h->conf.cert_pem, sizeof h->conf.cert_pem - 1);
-	if (n <= 0 || fwrite(h->conf.cert_pem, 1, (size_t)n, f) != (size_t)n || fclose(f) != 0)
+	hold_key(h, key);
+	if (fputs(h->conf.cert_pem, f) < 0 || fclose(f) != 0)
 		die("cannot write the certificate");
-	X509_EXTENSION_free(san);
-	BIO_free(mem);
-	X509_free(cert);
 	if (h->wrong_key) {
-		EVP_PKEY_free(h->key);
-		h->key = EVP_EC_gen("P-256");
+		EVP_PKEY_free(key);
+		h->keys[h->n_keys - 1].key = EVP_EC_gen("P-256");
 	}
+}
+
+static EVP_PKEY *named(const struct harness *h, const uint8_t name[TLSKEY_NAME])
+{
+	for (size_t i = 0; i < h->n_keys; i++)
+		if (memcmp(h->keys[i].name, name, TLSKEY_NAME) == 0)
+			return h->keys[i].key;
+	return NULL;
+}
+
+static void refuse(struct harness *h, const struct msg *m)
+{
+	struct wire_out w;
+
+	wire_out_init(&w, h->out, sizeof h->out);
+	wire_put_i32(&w, KE_NOTFOUND);
+	(void)!msg_send(h->tlskey, MSG_TLS_SIGNED, m->id, w.buf, w.len, -1);
 }
 
 static void answer_tlskey(struct harness *h, const struct msg *m)
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_PKEY *key = named(h, m->body);
+	EVP_MD_CTX *md;
 	uint8_t der[80], sig[64];
 	const uint8_t *p = der;
 	size_t n = sizeof der;
 	ECDSA_SIG *s;
 	struct wire_out w;
 
-	if (EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, h->key) != 1 ||
-	    EVP_DigestSign(md, der, &n, m->body, m->len) != 1)
+	if (key == NULL) {
+		refuse(h, m);
+		return;
+	}
+	md = EVP_MD_CTX_new();
+	if (EVP_DigestSignInit(md, NULL, EVP_sha256(), NULL, key) != 1 ||
+	    EVP_DigestSign(md, der, &n, m->body + TLSKEY_NAME, m->len - TLSKEY_NAME) != 1)
 		die("cannot sign");
 	s = d2i_ECDSA_SIG(NULL, &p, (long)n);
 	BN_bn2binpad(ECDSA_SIG_get0_r(s), sig, 32);
@@ -366,6 +392,24 @@ static void configure(struct harness *h)
 	close(listener);
 }
 
+static void send_cert(struct harness *h, const char *pem)
+{
+	struct wire_out w;
+
+	wire_out_init(&w, h->out, sizeof h->out);
+	wire_put_cstr(&w, pem);
+	must(msg_send(h->parent, MSG_NET_CERT, 0, w.buf, w.len, -1), "certificate");
+}
+
+/* Of a fresh key, which tlskey holds or not. */
+static void renew(struct harness *h, bool held)
+{
+	make_key(h);
+	if (!held)
+		EVP_PKEY_free(h->keys[--h->n_keys].key);
+	send_cert(h, h->conf.cert_pem);
+}
+
 /* --- the loop --- */
 
 static void command(struct harness *h)
@@ -396,6 +440,12 @@ static void command(struct harness *h)
 		release(h, &h->tlskey_store, answer_tlskey);
 	else if (strcmp(line, "drop") == 0)
 		must(msg_send(h->engine, MSG_CACHE_DROP, 0, all, sizeof all, -1), "drop");
+	else if (strcmp(line, "cert") == 0)
+		renew(h, true);
+	else if (strcmp(line, "cert-foreign") == 0)
+		renew(h, false);
+	else if (strcmp(line, "cert-bad") == 0)
+		send_cert(h, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 	else if (strcmp(line, "stop") == 0)
 		must(msg_send(h->parent, MSG_NET_STOP, 0, NULL, 0, -1), "stop");
 	else
@@ -521,12 +571,14 @@ int main(int argc, char **argv)
 	options(&h, argc, argv);
 	if (argc - optind != 2)
 		die("usage: net_harness [options] KLEROD-NET CERT-FILE");
-	make_key(&h, argv[optind + 1]);
+	h.cert_file = argv[optind + 1];
+	make_key(&h);
 	spawn(&h, argv[optind]);
 	configure(&h);
 	give_peer(&h, ROLE_ENGINE, &h.engine);
 	loop(&h);
 	waitpid(h.net, &status, 0);
-	EVP_PKEY_free(h.key);
+	for (size_t i = 0; i < h.n_keys; i++)
+		EVP_PKEY_free(h.keys[i].key);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

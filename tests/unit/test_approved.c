@@ -79,6 +79,20 @@ static void test_rotate_tls(void **state)
 	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 2));
 	look(FX_KEYS, &s);
 	assert_int_equal(anchor_active(&s.anchor, KEY_TLS, (uint64_t)time(NULL))->version, 2);
+	/* what would take the key from under a certificate */
+	assert_int_equal(act(PROPOSE_DESTROY, KEY_TLS, 1, 3, &done), KE_STATE);
+	assert_non_null(strstr(done.reason, "destroy is not for it; rotate it"));
+	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_TLS, 1, 3, &done), KE_STATE);
+	assert_non_null(strstr(done.reason, "roll-back is not for it; rotate it"));
+	look(FX_KEYS, &s);
+	assert_int_equal(anchor_active(&s.anchor, KEY_TLS, (uint64_t)time(NULL))->version, 2);
+	look(FX_TLS, &s);
+	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 1));
+	/* an emergency brings a new one, and its certificate */
+	assert_int_equal(act(PROPOSE_COMPROMISE, KEY_TLS, 2, 3, &done), KE_OK);
+	assert_int_equal(strncmp(done.cert_pem, "-----BEGIN CERTIFICATE-----", 27), 0);
+	look(FX_TLS, &s);
+	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 3));
 }
 
 static void test_states(void **state)

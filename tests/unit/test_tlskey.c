@@ -7,20 +7,12 @@
 
 #include "policy/p256.h"
 #include "policy/hash.h"
-#include "tests/unit/hsm_peer.h"
+#include "tests/unit/officers.h"
 
-/* The input of RFC 8446 section 4.4.3, with a transcript hash of n bytes. */
-static size_t tls_input(uint8_t out[256], size_t n)
-{
-	memset(out, ' ', 64);
-	memcpy(out + 64, "TLS 1.3, server CertificateVerify", 34);
-	memset(out + 98, 0x5a, n);
-	return 98 + n;
-}
+#define NAME 32
 
-static void cert_point(uint8_t pub[65])
+static void cert_point(X509 *x, uint8_t pub[65])
 {
-	X509 *x = certificate();
 	size_t n;
 
 	assert_int_equal(
@@ -30,23 +22,80 @@ static void cert_point(uint8_t pub[65])
 	X509_free(x);
 }
 
+/* The name of the certificate's key and the input of RFC 8446 section 4.4.3, with a transcript hash
+ * of n bytes. */
+static size_t tls_input(uint8_t out[256], size_t n)
+{
+	uint8_t pub[65];
+
+	cert_point(certificate(), pub);
+	hash_sha256(out, pub, sizeof pub);
+	memset(out + NAME, ' ', 64);
+	memcpy(out + NAME + 64, "TLS 1.3, server CertificateVerify", 34);
+	memset(out + NAME + 98, 0x5a, n);
+	return NAME + 98 + n;
+}
+
+static void expect_signature(struct peer *p, const uint8_t *in, size_t n, const uint8_t pub[65])
+{
+	uint8_t sig[64], digest[32];
+
+	assert_int_equal(ask(p, MSG_TLS_SIGN, in, n), KE_OK);
+	wire_get_raw(&p->in, sig, 64);
+	assert_int_equal(wire_end(&p->in), KE_OK);
+	hash_sha256(digest, in + NAME, n - NAME);
+	assert_int_equal(p256_verify(pub, digest, sig), KE_OK);
+}
+
 static void test_tls_sign(void **state)
 {
 	static struct peer p;
-	uint8_t in[256], sig[64], digest[32], pub[65];
+	uint8_t in[256], pub[65];
 	const size_t lengths[] = {32, 48};
 
 	(void)state;
 	start_role(&p, ROLE_TLSKEY);
-	cert_point(pub);
+	cert_point(certificate(), pub);
 	for (size_t i = 0; i < 2; i++) {
 		size_t n = tls_input(in, lengths[i]);
 
-		assert_int_equal(ask(&p, MSG_TLS_SIGN, in, n), KE_OK);
-		wire_get_raw(&p.in, sig, 64);
-		assert_int_equal(wire_end(&p.in), KE_OK);
-		hash_sha256(digest, in, n);
-		assert_int_equal(p256_verify(pub, digest, sig), KE_OK);
+		expect_signature(&p, in, n, pub);
+	}
+	stop_role(&p);
+}
+
+/* After a rotation each certificate is signed for by its own key, as long as the token holds it. */
+static void test_versions(void **state)
+{
+	static struct peer p;
+	struct rconf_keyadm_done done;
+	uint8_t in[256], pub[65], fresh[65];
+	size_t n = tls_input(in, 32);
+	BIO *b;
+
+	(void)state;
+	assert_int_equal(enrol(2, &done), KE_OK);
+	start_role(&p, ROLE_TLSKEY);
+	assert_int_equal(act(PROPOSE_ROTATE, KEY_TLS, 0, 3, &done), KE_OK);
+	b = BIO_new_mem_buf(done.cert_pem, -1);
+	cert_point(PEM_read_bio_X509(b, NULL, NULL, NULL), fresh);
+	BIO_free(b);
+	cert_point(certificate(), pub);
+	assert_memory_not_equal(pub, fresh, 65);
+	/* one that started before the rotation */
+	expect_signature(&p, in, n, pub);
+	hash_sha256(in, fresh, 65);
+	assert_int_equal(ask(&p, MSG_TLS_SIGN, in, n), KE_NOTFOUND);
+	stop_role(&p);
+	/* and its successor */
+	start_role(&p, ROLE_TLSKEY);
+	expect_signature(&p, in, n, fresh);
+	hash_sha256(in, pub, 65);
+	expect_signature(&p, in, n, pub);
+	for (size_t i = 0; i < NAME; i++) {
+		in[i] ^= 1;
+		assert_int_equal(ask(&p, MSG_TLS_SIGN, in, n), KE_NOTFOUND);
+		in[i] ^= 1;
 	}
 	stop_role(&p);
 }
@@ -61,11 +110,11 @@ static void test_tls_refusals(void **state)
 	start_role(&p, ROLE_TLSKEY);
 	/* each of the 98 fixed bytes matters */
 	for (size_t i = 0; i < 98; i++) {
-		in[i] ^= 1;
+		in[NAME + i] ^= 1;
 		assert_int_equal(ask(&p, MSG_TLS_SIGN, in, n), KE_DENIED);
-		in[i] ^= 1;
+		in[NAME + i] ^= 1;
 	}
-	memcpy(in + 64, "TLS 1.3, client CertificateVerify", 34);
+	memcpy(in + NAME + 64, "TLS 1.3, client CertificateVerify", 34);
 	assert_int_equal(ask(&p, MSG_TLS_SIGN, in, n), KE_DENIED);
 	n = tls_input(in, 33);
 	expect_blame(&p, MSG_TLS_SIGN, in, n);
@@ -73,7 +122,7 @@ static void test_tls_refusals(void **state)
 	expect_blame(&p, MSG_TLS_SIGN, in, n);
 	n = tls_input(in, 64);
 	expect_blame(&p, MSG_TLS_SIGN, in, n);
-	expect_blame(&p, MSG_TLS_SIGN, in, 97);
+	expect_blame(&p, MSG_TLS_SIGN, in, NAME + 97);
 	expect_blame(&p, MSG_HSM_NEW_SEED, in, 16); /* not tlskey's */
 	n = tls_input(in, 32);
 	assert_int_equal(ask(&p, MSG_TLS_SIGN, in, n), KE_OK);
@@ -94,7 +143,7 @@ static void test_unread_answers(void **state)
 	other = greedy;
 	other.fd = -1;
 	connect_as(&other, ROLE_NET, 1);
-	in[0] = 'x'; /* refused, which is quick */
+	in[NAME] = 'x'; /* refused, which is quick */
 	assert_int_equal(fcntl(greedy.fd, F_SETFL, O_NONBLOCK), 0);
 	room.fd = greedy.fd;
 	while (poll(&room, 1, 300) == 1)
@@ -121,7 +170,8 @@ int main(void)
 	    cmocka_unit_test(test_tls_sign),
 	    cmocka_unit_test(test_tls_refusals),
 	    cmocka_unit_test(test_unread_answers),
+	    cmocka_unit_test(test_versions),
 	};
 
-	return cmocka_run_group_tests(tests, peer_setup, peer_teardown);
+	return cmocka_run_group_tests(tests, officers_setup, peer_teardown);
 }
