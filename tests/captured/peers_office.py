@@ -48,9 +48,9 @@ class Route:
 
     def any(self, ids=(bytes(16),)):
         """Values that the row allows."""
-        some = {TEXT: b"a text", SECRET: PASSWORD, EMAIL: b"a@b.c", INT: 1, UUID: ids[0], ENUM: 0,
+        some = {TEXT: b"a text", SECRET: PASSWORD, EMAIL: b"a@b.c", UUID: ids[0], ENUM: 0,
                 MONEY: (1, b"EUR"), HEX: b"\1", CURSOR: b"AAAA"}
-        return {name: some[kind] for name, kind, *_ in self.fields}
+        return {name: max(1, least) if kind == INT else some[kind] for name, kind, _, least, _ in self.fields}
 
 
 class Office:
