@@ -119,8 +119,10 @@ void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 	p->chan = chan_new(e->base, fd, ROLE_ENGINE, who, queue, cb, on_closed, e);
 	p->serial = ++e->peers.serial;
 	p->paused = false;
-	if (role == ROLE_HSM)
+	if (role == ROLE_HSM) {
 		hsm_tick(e);
+		quorum_tick(e);
+	}
 	if (role == ROLE_KDF)
 		kdf_tick(e);
 }
