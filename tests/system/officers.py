@@ -1,8 +1,22 @@
 """Security officers with real OpenSSH keys, for the system tests."""
 
 import os
+import pwd
 import subprocess
 import time
+
+
+def _as_somebody():
+    """OpenSSH's programs refuse a user without a name, as the one that root lends the tests is; in a
+    user namespace of its own that user is root."""
+    try:
+        pwd.getpwuid(os.getuid())
+        return []
+    except KeyError:
+        return ["unshare", "--map-root-user"]
+
+
+AS = _as_somebody()
 
 
 def wait_for(what, seconds=20):
@@ -20,7 +34,7 @@ class Officer:
 
     def __init__(self, folder, name, kind="ed25519", *more):
         self.name, self.key, self.env = name, folder / name, None
-        subprocess.run(["ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, *more, "-f", str(self.key)], check=True)
+        subprocess.run([*AS, "ssh-keygen", "-q", "-N", "", "-C", name, "-t", kind, *more, "-f", str(self.key)], check=True)
 
     @property
     def line(self):
@@ -29,12 +43,12 @@ class Officer:
     @property
     def print(self):
         """As ssh-keygen shows it."""
-        return subprocess.run(["ssh-keygen", "-l", "-f", str(self.key.with_suffix(".pub"))],
+        return subprocess.run([*AS, "ssh-keygen", "-l", "-f", str(self.key.with_suffix(".pub"))],
                               capture_output=True, text=True, check=True).stdout.split()[1]
 
     def sign(self, text, namespace="kleroterion"):
         key = self.key if self.key.exists() else self.key.with_suffix(".pub")
-        run = subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)], env=self.env,
+        run = subprocess.run([*AS, "ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)], env=self.env,
                              input=text, capture_output=True, text=True, check=True)
         return run.stdout
 
@@ -44,6 +58,6 @@ class Officer:
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
         wait_for(sock.exists)
         self.env = {**os.environ, "SSH_AUTH_SOCK": str(sock)}
-        subprocess.run(["ssh-add", "-q", str(self.key)], env=self.env, check=True)
+        subprocess.run([*AS, "ssh-add", "-q", str(self.key)], env=self.env, check=True)
         self.key.unlink()
         return agent
