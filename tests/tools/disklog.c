@@ -160,18 +160,29 @@ static int64_t position(pid_t pid, uint64_t fd)
 	return pos;
 }
 
-/* The path that a call names relative to a folder's descriptor; links are not followed. */
+/* Where a name begins: at the process's own root folder, at its working one, or at a descriptor. */
+static bool base_of(pid_t pid, uint64_t dir, const char *name, char path[PATH_MAX])
+{
+	if (name[0] != '/')
+		return (int)dir == AT_FDCWD ? link_of(pid, "cwd", path)
+					    : path_of_fd(pid, dir, path);
+	if (!link_of(pid, "root", path))
+		return false;
+	if (strcmp(path, "/") == 0)
+		path[0] = '\0';
+	return true;
+}
+
+/* The path that a call names, as we see it; links are not followed. */
 static void path_at(pid_t pid, uint64_t dir, uint64_t at, char path[PATH_MAX])
 {
-	char name[PATH_MAX];
+	char text[PATH_MAX];
+	const char *name = text;
 	bool ok;
 
-	peek_text(pid, at, name);
-	if (name[0] == '/') {
-		memcpy(path, name, PATH_MAX);
-		return;
-	}
-	ok = (int)dir == AT_FDCWD ? link_of(pid, "cwd", path) : path_of_fd(pid, dir, path);
+	peek_text(pid, at, text);
+	ok = base_of(pid, dir, text, path);
+	name += strspn(name, "/");
 	if (ok && name[0] != '\0' && strcmp(name, ".") != 0 &&
 	    strlen(path) + strlen(name) + 2 <= PATH_MAX) {
 		strcat(path, "/");
