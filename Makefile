@@ -51,7 +51,9 @@ OPT    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omi
 LDHARD += -fsanitize=address,undefined
 else
 OPT    ?= -O2 -g
-FORTIFY := $(shell echo '\#include <string.h>' | $(CC) -O2 -Werror -D_FORTIFY_SOURCE=3 -xc -c -o /dev/null - 2>/dev/null && echo 3 || echo 2)
+# written otherwise, a make since 4.3 hands the backslash on
+hash   := \#
+FORTIFY := $(shell echo '$(hash)include <string.h>' | $(CC) -O2 -Werror -D_FORTIFY_SOURCE=3 -xc -c -o /dev/null - 2>/dev/null && echo 3 || echo 2)
 OPT    += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY)
 endif
 
