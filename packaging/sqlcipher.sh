@@ -74,7 +74,7 @@ compile() {
 	make sqlite3.c
 	# One thread an engine, no extensions, no PRAGMA-only conveniences: what is not compiled
 	# in cannot be reached.
-	gcc -c -O2 -g -fPIE $cf -fno-strict-aliasing -fstack-protector-strong \
+	gcc -c -O2 -g -ffile-prefix-map="$PWD=." -fPIE $cf -fno-strict-aliasing -fstack-protector-strong \
 		-fstack-clash-protection -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections \
 		-DSQLITE_HAS_CODEC -DSQLCIPHER_CRYPTO_OPENSSL -DSQLITE_TEMP_STORE=2 \
 		-DSQLITE_THREADSAFE=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DQS=0 \
