@@ -13,22 +13,8 @@ shift
 [ "$(id -u)" = 0 ] || { echo "release: needs root, for chroot and mount" >&2; exit 1; }
 root=$PWD/build/release-$release
 
-# The mirror that this machine uses for Debian, from one-line or deb822 sources; "" for none.
-mirror() {
-	find /etc/apt -name '*.list' -o -name '*.sources' |
-		xargs -r grep -hE '^(deb|URIs:) ' |
-		sed -n -E 's/.* (https?:[^ ]*\/debian)\/?( .*)?$/\1/p' | sed -n 1p
-}
-
-if [ ! -e "$root/made" ]; then
-	command -v debootstrap >/dev/null || apt-get install -y --no-install-recommends debootstrap
-	rm -rf "$root"
-	uri=$(mirror)
-	debootstrap --variant=minbase --include=git,make,ca-certificates "$release" "$root" \
-		"${uri:-http://deb.debian.org/debian}"
-	cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
-	touch "$root/made"
-fi
+. tests/root.sh
+make_root "$release" "$root" git,make,ca-certificates
 
 # The tracked files as they are now. Of an earlier run only the dependencies stay: their objects
 # may be newer than a file that has changed since.
@@ -36,7 +22,6 @@ mkdir -p "$root/klero/build"
 find "$root/klero" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 find "$root/klero/build" -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$root/klero"
-cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 
 if [ "${1:-}" = attack ]; then
 	shift
