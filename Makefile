@@ -44,7 +44,7 @@ endif
 else
 HARDEN += $(shell echo 'int x;' | $(CC) -ftrivial-auto-var-init=zero -xc -c -o /dev/null - 2>/dev/null && echo -ftrivial-auto-var-init=zero)
 endif
-LDHARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--gc-sections
+LDHARD := -fPIE -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--gc-sections
 
 ifeq ($(SAN),1)
 OPT    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DKLERO_SANITIZE
@@ -259,6 +259,13 @@ install: all
 	install -m 644 packaging/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 packaging/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 packaging/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+# Debian packages of the last commit; then all that is asked of them, in a fresh Debian (root only)
+.PHONY: deb check-deb
+deb: $(DEPS)/deps.mk
+	packaging/deb.sh $(DEPS) build/deb
+check-deb: $(DEPS)/deps.mk
+	tests/packages/deb.sh $(DEPS)
 
 clean:
 	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov build/scan build/memcheck

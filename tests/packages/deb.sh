@@ -1,0 +1,336 @@
+#!/bin/bash
+# What is asked of the Debian packages of the last commit: `make check-deb`. Needs root. They are
+# built twice (equal bytes), examined by lintian, blhc, hardening-check and systemd-analyze, and
+# then used as an operator would: in a fresh Debian with systemd as PID 1, from `apt install` to a
+# verified draw, through upgrade and reboot, to removal and purge.
+#
+#	tests/packages/deb.sh DEPS               packages built here, in a system of this release
+#	tests/packages/deb.sh - RELEASE DIR      those in DIR, built on RELEASE, in such a system
+#
+# A line per check, "ok" or "not ok"; then the figures. Everything is in a folder of its own, in
+# which the system runs that systemd-nspawn boots; it shares the network (apt, curl) and nothing else.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+. packaging/apt.sh
+. tests/root.sh
+
+deps=$1
+packages=${3-}
+release=${2:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
+program=check-deb
+passed=0 failed=0 leader='' nspawn=''
+export LC_ALL=C.UTF-8
+
+[ "$(id -u)" = 0 ] || cannot "boot a system: needs root"
+mkdir -p build
+work=$(mktemp -d "$PWD/build/check-deb.XXXXXX")
+dir=$work
+root=$work/root
+ca=$root/etc/kleroterion/tls/certificate.pem
+
+# check NAME COMMAND...: its output is shown when it fails; the status is the command's
+check() {
+	local name=$1
+	shift
+	if "$@" >"$work/out" 2>&1; then
+		passed=$((passed + 1))
+		echo "ok $name"
+		return 0
+	fi
+	failed=$((failed + 1))
+	echo "not ok $name"
+	tail -n 40 "$work/out" | sed 's/^/# /'
+	return 1
+}
+
+inside() {
+	nsenter -t "$leader" -a env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+		DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+power_on() {
+	# nspawn wants a cgroup tree of version 2; the machine's own stays as it is. Locked memory and
+	# Landlock are what a machine has and a container of nspawn's has not.
+	unshare --mount bash -c 'mount -t cgroup2 none /sys/fs/cgroup &&
+		exec systemd-nspawn -q -D "$1" -M klero-check --register=no --keep-unit -b --console=read-only \
+			--capability=CAP_IPC_LOCK --system-call-filter="@memlock landlock_create_ruleset landlock_add_rule landlock_restrict_self"' \
+		boot "$root" >>"$work/boot.log" 2>&1 </dev/null &
+	nspawn=$!
+	for ((i = 0; i < 300; i++)); do
+		leader=$(pgrep -o -P "$nspawn" -x systemd) && break
+		sleep 0.1
+	done
+	[ -n "$leader" ] || return 1
+	for ((i = 0; i < 300; i++)); do
+		[ "$(inside systemctl is-active multi-user.target 2>&1)" = active ] && return 0
+		sleep 0.2
+	done
+	return 1
+}
+
+power_off() {
+	[ -n "$nspawn" ] || return 0
+	inside systemctl poweroff >/dev/null 2>&1
+	for ((i = 0; i < 300; i++)); do
+		kill -0 "$nspawn" 2>/dev/null || break
+		sleep 0.1
+	done
+	kill -KILL "$nspawn" 2>/dev/null
+	wait "$nspawn" 2>/dev/null
+	nspawn='' leader=''
+}
+
+finish() {
+	power_off
+	rm -rf "$work"
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ] && [ "$passed" -gt 0 ] || exit 1
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# --- the files ---
+
+hardened() {
+	local f n
+	for f in "$work"/x/usr/sbin/* "$work"/x/usr/bin/* "$work"/x/usr/libexec/kleroterion/*; do
+		# Debian 12's own start files lack the mark of control flow integrity
+		hardening-check --nocfprotection "$f" || n=1
+	done
+	return ${n:-0}
+}
+
+built() {
+	for d in klerod klero-verify klerod-dbgsym klero-verify-dbgsym; do
+		cmp "$work"/1/${d}_*.deb "$work"/2/${d}_*.deb || return 1
+	done
+}
+
+completes() {
+	bash -c '. "$1"; COMP_WORDS=(kleroctl key ro); COMP_CWORD=2; _kleroctl; echo "${COMPREPLY[*]}"
+		COMP_WORDS=(kleroctl -c x se); COMP_CWORD=3; _kleroctl; echo "${COMPREPLY[*]}"' - \
+		"$work/x/usr/share/bash-completion/completions/kleroctl" >"$work/completed" 2>&1
+	[ "$(cat "$work/completed")" = $'rotate roll-back\nsetup' ] &&
+		zsh -n "$work/x/usr/share/zsh/vendor-completions/_kleroctl"
+}
+
+# Nothing to say but what an override explains.
+clean() {
+	lintian --allow-root --pedantic -I "$work"/1/*.changes >"$work/lintian" 2>&1 || [ $? -le 2 ] || return
+	cat "$work/lintian"
+	! grep -v '^N:' "$work/lintian"
+}
+
+examine() {
+	check build packaging/deb.sh "$deps" "$work/1" || return
+	check 'build again, elsewhere' env TMPDIR="$work" packaging/deb.sh "$deps" "$work/2"
+	check 'equal bytes' built
+	check lintian clean
+	check blhc blhc --all "$work/1/build.log"
+	for p in "$work"/1/klerod_*.deb "$work"/1/klero-verify_*.deb; do
+		dpkg-deb -x "$p" "$work/x"
+	done
+	check hardening-check hardened
+	check completion completes
+}
+
+# --- the system ---
+
+# Every path of ours, with the letter of a stage: see deb.files.
+files_are() {
+	inside find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg \
+		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /var/cache -o -path /var/log -o -path /var/tmp \) -prune \
+		-o -path '*klero*' ! -path '/var/lib/kleroterion*/*' -printf '%m %u %g %p\n' |
+		sed 's| /usr/lib/systemd/system/| /lib/systemd/system/|' | sort >"$work/is"
+	sed -n "s/^[A-Z]*$1[A-Z]* *//p" tests/packages/deb.files | sort >"$work/shall"
+	diff "$work/shall" "$work/is"
+}
+
+state() {
+	[ "$(inside systemctl is-active klerod.service)" = "$1" ]
+}
+
+# The first answer; klerod may be starting.
+answers() {
+	for ((i = 0; i < 600; i++)); do
+		[ "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$ca" "$api/health/ready")" = 200 ] && return 0
+		sleep 0.05
+	done
+	inside journalctl --no-pager -n 30 -u klerod
+	return 1
+}
+
+# As the operator would, who serves on another port: nothing else here can be taken for granted.
+configure() {
+	sed -i "s/^listen .*/listen 127.0.0.1:$port/" "$root/etc/kleroterion/klerod.conf"
+}
+
+roles_have_users() {
+	inside ps -eo user:16=,comm= | sed -n 's/ *klerod-.*//p' | sort -u >"$work/users"
+	printf 'klero-%s\n' engine hsm kdf net tlskey | diff - "$work/users"
+}
+
+# The README's first draw, by the programs of the package.
+draw() {
+	sed -n '/^<!-- first draw/,/^<!-- end/p' README.md | sed -n '/^```sh/,/^```/p' | grep -v '^```' |
+		sed -e 's|build/out/bin/kleroctl -c [^ ]*|inside kleroctl|' \
+			-e 's|build/out/bin/klero-verify -c "$commit" proof.json|inside klero-verify -c "$commit" - <proof.json|' \
+			-e "s|^export CURL_CA_BUNDLE=.*|export CURL_CA_BUNDLE=$ca|" \
+			-e "s|^api=.*|api=$api/api/v1|" >"$work/draw.sh"
+	# the raffle's name is what is asked for again, after removal and return
+	echo 'echo "$api/raffles/$raffle/proof" >proof.url' >>"$work/draw.sh"
+	(cd "$work" && set -e && . ./draw.sh) && grep -q VERIFIED "$work/out"
+}
+
+same_proof() {
+	answers && curl -sS --fail --cacert "$ca" "$(cat "$work/proof.url")" | cmp - "$work/proof.json"
+}
+
+# PINs out of the file system, as systemd's encrypted credentials.
+with_credentials() {
+	local pin
+	for pin in keys tls; do
+		inside mkdir -p /etc/credstore.encrypted /etc/systemd/system/klerod.service.d
+		inside systemd-creds encrypt --name=$pin.pin /etc/kleroterion/$pin.pin /etc/credstore.encrypted/$pin.pin || return 1
+		inside mv /etc/kleroterion/$pin.pin /root/
+		sed -i "s|^$pin-pin-file .*|$pin-pin-file /run/credentials/klerod.service/$pin.pin|" "$root/etc/kleroterion/klerod.conf"
+	done
+	printf '[Service]\nLoadCredentialEncrypted=%s\nLoadCredentialEncrypted=%s\n' keys.pin:/etc/credstore.encrypted/keys.pin \
+		tls.pin:/etc/credstore.encrypted/tls.pin >"$root/etc/systemd/system/klerod.service.d/pins.conf"
+	inside systemctl daemon-reload
+	inside systemctl restart klerod && answers
+}
+
+without_credentials() {
+	inside sh -c 'mv /root/*.pin /etc/kleroterion/; rm -r /etc/systemd/system/klerod.service.d'
+	sed -i "s|/run/credentials/klerod.service/|/etc/kleroterion/|" "$root/etc/kleroterion/klerod.conf"
+	inside systemctl daemon-reload
+	inside systemctl restart klerod && answers
+}
+
+# With one officer, who rotates the TLS key below.
+setup() {
+	ssh-keygen -q -N '' -t ed25519 -C officer -f "$work/officer" || return
+	echo "officer $(cat "$work/officer.pub")" >"$root/root/officers"
+	inside kleroctl setup 1 /root/officers
+}
+
+# What the unit takes away from a role shows as a warning.
+no_warnings() {
+	inside journalctl --no-pager -o cat -u klerod >"$work/journal"
+	! grep -E '(warn|error|security|ERROR) ' "$work/journal"
+}
+
+# klerod has to write the certificate, in a tree that is read-only but for three folders.
+rotate() {
+	local id
+	cp "$ca" "$work/old.pem"
+	# a fresh hsm tells of its keys a little after the first answer
+	for ((i = 0; i < 300; i++)); do
+		inside kleroctl key list 2>/dev/null | grep -q '"known":true' && break
+		sleep 0.1
+	done
+	id=$(inside kleroctl key rotate tls) || return
+	inside kleroctl proposal show "$id" | ssh-keygen -q -Y sign -n kleroterion -f "$work/officer" >"$work/signature" || return
+	inside kleroctl proposal approve "$id" <"$work/signature" || return
+	for ((i = 0; i < 300; i++)); do
+		cmp -s "$ca" "$work/old.pem" || break
+		sleep 0.1
+	done
+	! cmp "$ca" "$work/old.pem" && cmp "$ca.old" "$work/old.pem" && answers && inside systemctl reload klerod && answers
+}
+
+apt_inside() {
+	inside apt-get -q -y -o Dpkg::Options::=--force-confdef "$@"
+}
+
+install_packages() {
+	apt_inside install "$@" /root/klerod.deb /root/klero-verify.deb
+}
+
+# Everything that is the operator's, for before and after.
+sums() {
+	inside sh -c 'cd / && find etc/kleroterion var/lib/kleroterion var/lib/kleroterion-tokens -type f | sort | xargs sha256sum'
+}
+
+kept() {
+	sums >"$work/sums.after"
+	grep -q klero.keys "$work/sums" && diff "$work/sums" "$work/sums.after"
+}
+
+restarted() {
+	[ "$(inside systemctl show -P MainPID klerod)" != "$pid" ] && state active
+}
+
+live() {
+	local start
+
+	check 'boot a fresh system' power_on || return
+	check 'package lists' apt_inside update || return
+	start=$(date +%s%N)
+	check 'install both' install_packages || return
+	check 'files after the installation' files_are I
+	check 'enabled, and not started without a setup' state inactive
+	configure
+	check 'kleroctl setup' setup || return
+	check 'klerod -t' inside klerod -t
+	check 'systemctl start' inside systemctl start klerod
+	check 'first answer' answers || return
+	first=$((($(date +%s%N) - start) / 1000000))
+	check 'a user for each role' roles_have_users
+	check 'no role warns' no_warnings
+	check 'files after the setup' files_are S
+	check 'a draw, verified' draw
+	check 'PINs as encrypted credentials' with_credentials
+	check 'and as files again' without_credentials
+	check 'the TLS key rotated, the certificate replaced' rotate
+	pid=$(inside systemctl show -P MainPID klerod)
+	check 'upgrade' install_packages --reinstall
+	check 'restarted by the upgrade' restarted
+	check 'files after the upgrade' files_are U
+	check 'the same proof after the upgrade' same_proof
+	power_off
+	check 'boot again' power_on
+	check 'the same proof after a reboot' same_proof
+	inside systemctl stop klerod
+	sums >"$work/sums"
+	check remove apt_inside remove klerod klero-verify
+	check 'files after the removal' files_are R
+	check 'data after the removal' kept
+	check 'install again' install_packages
+	check 'the same proof after a return' same_proof
+	inside systemctl stop klerod
+	sums | grep -v klerod.conf >"$work/sums"
+	check purge apt_inside purge klerod klero-verify
+	check 'files after the purge' files_are P
+	check 'data after the purge' kept
+}
+
+need_debian
+install build-essential debhelper dpkg-dev git lintian blhc devscripts debootstrap systemd-container zsh curl openssh-client
+if [ -n "$packages" ]; then
+	mkdir "$work/1"
+	cp "$packages"/*.deb "$work/1/"
+else
+	examine
+	[ -e "$work/x" ] || exit 1
+fi
+
+base=$PWD/build/release-$release-boot
+make_root "$release" "$base" ca-certificates,dbus,procps,systemd-sysv,udev >"$work/root.log" 2>&1 ||
+	cannot "make a root folder: $(tail -n 1 "$work/root.log")"
+cp -a "$base" "$root"
+cp "$work"/1/klerod_*.deb "$root/root/klerod.deb"
+cp "$work"/1/klero-verify_*.deb "$root/root/klero-verify.deb"
+port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+api=https://127.0.0.1:$port
+first=0
+live
+
+echo
+echo "release                            $release"
+echo "apt install to the first answer    $first ms"
+for p in "$work"/1/*.deb; do
+	echo "$(basename "$p")    $(stat -c %s "$p") bytes, $(dpkg-deb -f "$p" Installed-Size) KiB installed"
+done
+systemd-analyze security --offline=true --no-pager packaging/systemd/klerod.service 2>/dev/null | tail -n 1
