@@ -115,6 +115,8 @@ static int refuse_wish(struct rq *q, int r)
 		return rq_refuse_retry(q, PB_KEYS_UNKNOWN, 2);
 	case KE_STATE:
 		return rq_refuse(q, PB_NO_OFFICERS);
+	case KE_CONFLICT:
+		return rq_refuse(q, PB_KEY_IN_USE);
 	case KE_NOTFOUND:
 		return rq_refuse(q, PB_NOT_FOUND);
 	default:

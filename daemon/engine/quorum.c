@@ -35,8 +35,27 @@ static int audit(struct engine *e, const char *action, const uint8_t id[16], con
 
 /* --- proposing --- */
 
-static int check_wish(const struct anchor *a, const struct proposal *p, const char **why)
+#define LIVE_WORDS "the store holds values under this version: what they protect would be lost"
+
+/* hsm knows no store: that a version is not destroyed under what it holds is for engine to see. */
+static int check_unused(struct engine *e, const struct proposal *p)
 {
+	const struct anchor_key *k = anchor_key(&e->quorum.anchor, p->purpose, p->version);
+	int64_t live = 0;
+	int r = turn_begin(e);
+
+	if (p->action != PROPOSE_DESTROY || k == NULL)
+		return KE_OK;
+	if (r == KE_OK)
+		r = rewrap_count(e, k, &live);
+	return r == KE_OK && live > 0 ? KE_CONFLICT : r;
+}
+
+static int check_wish(struct engine *e, const struct proposal *p, const char **why)
+{
+	const struct anchor *a = &e->quorum.anchor;
+	int r;
+
 	if (a->officers.n == 0)
 		return refuse(why, KE_STATE, "no officers are enrolled: kleroctl officer enrol");
 	if (p->action == PROPOSE_OFFICERS && officers_check(&p->officers) != KE_OK)
@@ -44,7 +63,8 @@ static int check_wish(const struct anchor *a, const struct proposal *p, const ch
 		    "officers need different names and keys, and a threshold that they can reach");
 	if (p->version != 0 && anchor_key(a, p->purpose, p->version) == NULL)
 		return refuse(why, KE_NOTFOUND, "there is no such version of this key");
-	return KE_OK;
+	r = check_unused(e, p);
+	return r == KE_CONFLICT ? refuse(why, r, LIVE_WORDS) : r;
 }
 
 static int store_proposal(struct engine *e, const struct proposal *p, const uint8_t *by)
@@ -77,7 +97,7 @@ int quorum_propose(
 
 	if (!e->quorum.known)
 		return refuse(why, KE_UNAVAIL, "hsm has not told the token's anchor");
-	r = check_wish(a, p, why);
+	r = check_wish(e, p, why);
 	if (r != KE_OK)
 		return r;
 	if (life_s < PROPOSAL_OPEN_MIN || life_s > PROPOSAL_OPEN_MAX)
@@ -131,7 +151,6 @@ static int send_act(struct engine *e, const struct db_proposal *p)
 		o->type = MSG_ENGINE_ACT;
 		turn_send(e, o);
 		e->quorum.busy = true;
-		memcpy(e->quorum.acting, p->id, sizeof e->quorum.acting);
 	}
 	free(c);
 	return r;
@@ -161,6 +180,40 @@ static int add_approval(
 	return r == KE_OK ? audit(e, "proposal-approved", p->id, NULL, o->name) : r;
 }
 
+static int settle(struct engine *e, int result, const char *reason)
+{
+	enum db_proposal_state to = result == KE_OK ? DB_PROPOSAL_DONE : DB_PROPOSAL_FAILED;
+	int r = turn_begin(e);
+
+	/* a fresh hsm that does not start: the token is changed all the same */
+	if (result == KE_UNAVAIL)
+		return KE_OK;
+	if (r == KE_OK)
+		r = db_proposal_set(
+		    e->db, e->quorum.acting, DB_PROPOSAL_APPROVED, to, reason, turn_now_ms(e));
+	return r == KE_OK
+		   ? audit(e, "proposal-settled", e->quorum.acting, NULL, db_proposal_word(to))
+		   : r;
+}
+
+/* Since it was proposed something may have come under the version that it destroys. */
+static int act_on(struct engine *e, const struct db_proposal *row)
+{
+	struct proposal *p = calloc(1, sizeof *p);
+	int r;
+
+	if (p == NULL)
+		fatal("out of memory");
+	memcpy(e->quorum.acting, row->id, sizeof e->quorum.acting);
+	r = proposal_parse(p, row->text, strlen(row->text));
+	if (r == KE_OK)
+		r = check_unused(e, p);
+	free(p);
+	if (r == KE_CONFLICT)
+		return settle(e, r, LIVE_WORDS);
+	return r == KE_OK ? send_act(e, row) : r;
+}
+
 /* As approved; keyadm takes them one at a time. */
 static int promote(struct engine *e, struct db_proposal *p)
 {
@@ -169,7 +222,7 @@ static int promote(struct engine *e, struct db_proposal *p)
 
 	if (r != KE_OK || e->quorum.busy)
 		return r;
-	return send_act(e, p);
+	return act_on(e, p);
 }
 
 int quorum_approve(
@@ -246,22 +299,6 @@ static void ask_anchor(struct engine *e)
 
 /* --- what became of it --- */
 
-static int settle(struct engine *e, int result, const char *reason)
-{
-	enum db_proposal_state to = result == KE_OK ? DB_PROPOSAL_DONE : DB_PROPOSAL_FAILED;
-	int r = turn_begin(e);
-
-	/* a fresh hsm that does not start: the token is changed all the same */
-	if (result == KE_UNAVAIL)
-		return KE_OK;
-	if (r == KE_OK)
-		r = db_proposal_set(
-		    e->db, e->quorum.acting, DB_PROPOSAL_APPROVED, to, reason, turn_now_ms(e));
-	return r == KE_OK
-		   ? audit(e, "proposal-settled", e->quorum.acting, NULL, db_proposal_word(to))
-		   : r;
-}
-
 void quorum_acted(struct engine *e, const struct msg *m)
 {
 	char reason[DB_REASON_MAX + 1];
@@ -309,7 +346,7 @@ static int take_up(struct engine *e)
 		return settle(e, KE_OK, "");
 	if (p.expires_ms <= turn_now_ms(e))
 		return settle(e, KE_TIMEOUT, "it expired before it could be carried out");
-	return send_act(e, &p);
+	return act_on(e, &p);
 }
 
 void quorum_tick(struct engine *e)

@@ -33,7 +33,7 @@ struct quorum {
  * Writes a proposal: action, purpose, version and officers of p are the caller's wish, the rest is
  * filled in. by: a user, or NULL for the control socket. Refusals with words in *why:
  * KE_UNAVAIL (the anchor is not known), KE_STATE (no officers, or nothing to do), KE_RANGE,
- * KE_NOTFOUND (no such version).
+ * KE_NOTFOUND (no such version), KE_CONFLICT (to destroy what still holds values).
  */
 int quorum_propose(struct engine *e, struct proposal *p, const uint8_t *by, int64_t life_s,
     const char **why) KE_CHECK;

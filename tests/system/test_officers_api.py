@@ -144,28 +144,43 @@ def metrics(admin):
     return {name: float(value) for name, value in (r.rsplit(" ", 1) for r in rows if not r.startswith("#"))}
 
 
+def test_what_holds_values_is_not_destroyed(admin, stranger, officers):
+    """Not when it is proposed, and not when a value came in between: the seed would be lost."""
+    number = propose(admin, action="destroy", purpose="seed", version=max(versions(admin, "seed")))["id"]
+    raffle = admin.create(title="in between")["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    for officer in officers[:2]:
+        approve(stranger, number, officer)
+    end = settled(stranger, number)
+    assert end["state"] == "failed" and "holds values" in end["reason"]
+    for purpose in ("seed", "master"):
+        body = {"action": "destroy", "purpose": purpose, "version": max(versions(admin, purpose))}
+        refused(admin.post(PROPOSALS, body), 409, "key-in-use")
+
+
 def test_metrics(admin, stranger, officers):
     """What a rotation changes is told: versions, states, seeds taken over, open proposals."""
     for i in range(3):
         klero.want(admin.step(admin.create(title=f"of seed {i}")["id"], "open"), 200)
     before = metrics(admin)
     old = max(versions(admin, "seed"))
+    live = before[f'klero_key_values{{purpose="seed",version="{old}"}}']
+    assert live >= 3
     assert before["klero_officers"] == 3 and before["klero_officers_threshold"] == 2
     for purpose in ("master", "seed", "mac", "token", "log", "tls"):
         assert before[f'klero_key_version{{purpose="{purpose}"}}'] == max(versions(admin, purpose))
     assert before[f'klero_key_state{{purpose="seed",version="{old}",state="active"}}'] == 1
-    assert before[f'klero_key_values{{purpose="seed",version="{old}"}}'] == 3
     assert before["klero_rewrap_seeds_left"] == 0
     made = propose(admin, action="rotate", purpose="seed")
     assert metrics(admin)["klero_proposals_open"] == before["klero_proposals_open"] + 1
     for officer in officers[:2]:
         approve(stranger, made["id"], officer)
     assert settled(stranger, made["id"])["state"] == "done"
-    done = before["klero_rewrap_seeds_done_total"] + 3
+    done = before["klero_rewrap_seeds_done_total"] + live
     now = wait_for(lambda: (m := metrics(admin))["klero_rewrap_seeds_done_total"] == done and m)
     assert now['klero_key_version{purpose="seed"}'] == old + 1
     assert now[f'klero_key_state{{purpose="seed",version="{old}",state="deactivated"}}'] == 1
-    assert now[f'klero_key_values{{purpose="seed",version="{old + 1}"}}'] == 3
+    assert now[f'klero_key_values{{purpose="seed",version="{old + 1}"}}'] == live
     assert now["klero_rewrap_seeds_left"] == now["klero_rewrap_seeds_failed_total"] == 0
     assert now["klero_proposals_open"] == before["klero_proposals_open"]
     made = propose(admin, action="compromise", purpose="seed", version=old)
