@@ -33,10 +33,11 @@
 #include "policy/record.h"
 #include "policy/text.h"
 
-#define LAB_HOST  "klero.example"
-#define LAB_IDS   64
-#define LAB_START INT64_C(1800000000000)
-#define LAB_ASKED 16
+#define LAB_HOST   "klero.example"
+#define LAB_SEALED "klero:1:db:v000001:AAAA"
+#define LAB_IDS    64
+#define LAB_START  INT64_C(1800000000000)
+#define LAB_ASKED  16
 
 struct lab_ask {
 	uint16_t type;
@@ -274,6 +275,25 @@ static void lab_commit(struct wire_out *w)
 	wire_put_cstr(w, "klero:1:seed:1:AAAA");
 }
 
+/* One officer decides; every key is at version 1. */
+static void lab_anchor(struct wire_out *w)
+{
+	static const char key[] =
+	    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFEhZ5TnM4MATocC4F1WKw4y5x8rKpXmXl4jF071+V9Z";
+	static struct anchor a;
+	static char text[ANCHOR_TEXT_MAX];
+	uint64_t version;
+	size_t n;
+
+	a = (struct anchor){.serial = 1, .epoch = 1, .officers = {.threshold = 1, .n = 1}};
+	memcpy(a.officers.officer[0].name, "ada", 4);
+	must(ssh_key_line(&a.officers.officer[0].key, key, sizeof key - 1) == KE_OK);
+	for (unsigned p = 0; p < KEY_PURPOSES; p++)
+		must(anchor_add(&a, p, 0, &version) == KE_OK);
+	must(anchor_text(&a, text, sizeof text, &n) == KE_OK);
+	wire_put_str(w, text, n);
+}
+
 /* The right answer's body behind its result; the result. */
 static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 {
@@ -300,6 +320,15 @@ static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 		return KE_OK;
 	case MSG_HSM_SIGN_DRAW1:
 		return lab_sign_draw(&in, w);
+	case MSG_HSM_ANCHOR:
+		lab_anchor(w);
+		return KE_OK;
+	case MSG_HSM_REWRAP_SEED:
+		wire_put_cstr(w, "klero:1:seed:v000001:AAAA");
+		return KE_OK;
+	case MSG_HSM_RESEAL_DBKEY:
+		wire_put_cstr(w, LAB_SEALED);
+		return KE_OK;
 	default: /* a holder's salt, a revealed seed */
 		wire_put_raw(w, lab_seed, 32);
 		return KE_OK;
@@ -462,6 +491,8 @@ static void lab_open(unsigned flags)
 	lab.net = lab.kdf = lab.hsm = lab.ctl = -1;
 	memset(&e->peers, 0, sizeof e->peers);
 	memset(&e->kdf, 0, sizeof e->kdf);
+	memset(&e->quorum, 0, sizeof e->quorum);
+	memset(&e->rewrap, 0, sizeof e->rewrap);
 	e->hsm.known = 0;
 	e->tokens = tokcache_new(16);
 	e->limits = userlimit_new(e->conf.user, 16);
@@ -544,6 +575,8 @@ static void lab_init(void)
 	e->conf =
 	    (struct rconf_engine){.nets = 1, .kdfs = 1, .kdf_queue = 16, .user = {1000000, 900}};
 	snprintf(e->conf.host, sizeof e->conf.host, LAB_HOST);
+	snprintf(e->conf.store, sizeof e->conf.store, "%s", lab.dir);
+	snprintf(e->sealed, sizeof e->sealed, LAB_SEALED);
 	snprintf(e->conf.currencies, sizeof e->conf.currencies, "EUR XTS");
 	snprintf(e->issuer, sizeof e->issuer, "https://" LAB_HOST);
 	snprintf(e->log_name, sizeof e->log_name, LAB_HOST "/klero/log");

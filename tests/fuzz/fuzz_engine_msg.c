@@ -137,14 +137,21 @@ static void anything(struct feed *f)
 
 static void control(struct feed *f)
 {
-	static const uint16_t types[] = {MSG_CTL_ADMIN, MSG_CTL_ROLES, MSG_CTL_STATUS};
+	static const uint16_t types[] = {MSG_CTL_ADMIN, MSG_CTL_ROLES, MSG_CTL_STATUS, MSG_CTL_KEYS,
+	    MSG_CTL_PROPOSALS, MSG_CTL_PROPOSE};
 	uint8_t body[512];
 	struct api_value a = {0}, b = {0};
 	struct wire_out w;
-	uint16_t type = types[take(f, 1) % 3];
+	uint16_t type = types[take(f, 1) % 6];
 
 	wire_out_init(&w, body, sizeof body);
-	if (type != MSG_CTL_STATUS) {
+	if (type == MSG_CTL_PROPOSE) {
+		wire_put_u8(&w, (uint8_t)take(f, 1));
+		wire_put_u8(&w, (uint8_t)take(f, 1));
+		wire_put_u32(&w, (uint32_t)take(f, 1));
+		wire_put_u64(&w, take(f, 2));
+	}
+	if (type <= MSG_CTL_ROLES || type == MSG_CTL_PROPOSE) {
 		take_text(f, &a);
 		wire_put_str(&w, a.p, a.n);
 	}
@@ -198,6 +205,8 @@ static void lose(struct feed *f)
 		ctl_expire(&lab.e, lab.now_ms);
 		hsm_tick(&lab.e);
 		kdf_tick(&lab.e);
+		quorum_tick(&lab.e);
+		rewrap_tick(&lab.e);
 	}
 }
 
@@ -254,7 +263,7 @@ static void make_people(void)
 		settle();
 		ask(RT_login, 9, v, 2);
 	}
-	must(lab.sessions == 3);
+	must(lab.sessions == 3 && lab.e.quorum.known);
 }
 
 /* Returns the place of the id that the request made: the last one before any audit or transfer. */
