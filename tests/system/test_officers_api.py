@@ -144,6 +144,37 @@ def metrics(admin):
     return {name: float(value) for name, value in (r.rsplit(" ", 1) for r in rows if not r.startswith("#"))}
 
 
+def test_proofs_outlive_their_key(appliance, admin, stranger, officers, tmp_path):
+    """What a version of log has signed is good when that version is destroyed; so is the next draw."""
+    player = appliance.person()
+    admin.confirm(player.deposit(1000)["id"])
+    drawn = []
+
+    def draw():
+        drawn.append(admin.create(title="drawn", capacity=5)["id"])
+        klero.want(admin.step(drawn[-1], "open"), 200)
+        klero.want(player.buy(drawn[-1], 3), 201)
+        for step, body in (("close", None), ("entropy", {"entropy": "00"}), ("draw", None)):
+            klero.want(admin.step(drawn[-1], step, body), 200)
+
+    draw()
+    old = max(versions(admin, "log"))
+    for body in ({"action": "rotate", "purpose": "log"}, {"action": "destroy", "purpose": "log", "version": old}):
+        number = propose(admin, **body)["id"]
+        for officer in officers[:2]:
+            approve(stranger, number, officer)
+        assert settled(stranger, number)["state"] == "done"
+        wait_for(lambda: old + 1 in versions(admin, "log"))
+    wait_for(lambda: versions(admin, "log")[old] == "destroyed")
+    draw()
+    for raffle in drawn:
+        proof = tmp_path / raffle
+        answer = wait_for(lambda: (a := stranger.get(f"/api/v1/raffles/{raffle}/proof")).status == 200 and a)
+        proof.write_bytes(answer.body)
+        assert "VERIFIED" in appliance.verify(proof).stdout
+    player.close()
+
+
 def test_what_holds_values_is_not_destroyed(admin, stranger, officers):
     """Not when it is proposed, and not when a value came in between: the seed would be lost."""
     number = propose(admin, action="destroy", purpose="seed", version=max(versions(admin, "seed")))["id"]

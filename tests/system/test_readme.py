@@ -1,24 +1,50 @@
-"""The README's first draw, word for word, against an appliance with the README's limits."""
+"""The README's commands, word for word, against appliances with the README's limits."""
 
 import re
 import subprocess
 
 import klero
 import pytest
+from officers import wait_for
 
 README = klero.HERE.parents[1] / "README.md"
+
+
+def script(name, port):
+    """The commands under that name; only the place of the appliance differs from a reader's."""
+    text = re.search(rf"<!-- {name}: run by.*?-->\n```sh\n(.*?)```", README.read_text(), re.S).group(1)
+    return text.replace("127.0.0.1:8443", f"127.0.0.1:{port}")
+
+
+def run(commands, folder):
+    done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def place(a, folder):
+    """The folders as a reader has them."""
+    (folder / "build" / "out").mkdir(parents=True)
+    (folder / "build" / "out" / "bin").symlink_to(a.bin)
+    (folder / "build" / "run").symlink_to(a.dir)
 
 
 @pytest.mark.smoke
 def test_first_draw(lab, tmp_path):
     a = lab.make(limits=True).start()
-    script = re.search(r"<!-- first draw.*?-->\n```sh\n(.*?)```", README.read_text(), re.S).group(1)
-    # only the place of the appliance differs from a reader's
-    script = script.replace("127.0.0.1:8443", f"127.0.0.1:{a.port}")
-    (tmp_path / "build" / "out").mkdir(parents=True)
-    (tmp_path / "build" / "out" / "bin").symlink_to(a.bin)
-    (tmp_path / "build" / "run").symlink_to(a.dir)
-    run = subprocess.run(["sh", "-eu", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    place(a, tmp_path)
+    said = run(script("first draw", a.port), tmp_path)
     a.stop()
-    assert run.returncode == 0, run
-    assert "VERIFIED" in run.stdout.splitlines()[-1], run
+    assert "VERIFIED" in said.splitlines()[-1], said
+
+
+def test_officers_rotate(lab, tmp_path):
+    a = lab.make(limits=True)
+    place(a, tmp_path)
+    run(script("officers", a.port), tmp_path)
+    a.start()
+    said = run(script("rotation", a.port), tmp_path)
+    assert len(re.findall(r"^means make a new version of the key 'log'.*$", said, re.M)) == 2, said
+    assert '"state":"done"' in said
+    wait_for(lambda: '"purpose":"log","version":2,"state":"active"' in a.ctl("key", "list").stdout)
+    a.stop()
