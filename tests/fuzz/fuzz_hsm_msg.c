@@ -57,6 +57,9 @@ static const struct {
     {MSG_HSM_REVEAL_SEED, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_SIGN_DRAW1, ROLE_HSM, ROLE_ENGINE},
     {MSG_TLS_SIGN, ROLE_TLSKEY, ROLE_NET},
+    {MSG_HSM_ANCHOR, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_RESEAL_DBKEY, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_REWRAP_SEED, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -206,6 +209,29 @@ static void make_tls(struct body *b)
 	must(run(8, b->bytes, b->n, &in) == KE_OK);
 }
 
+/* The same sealed key and another seed: what rotation asks for. */
+static void make_rotation(struct body *reseal, struct body *rewrap)
+{
+	static uint8_t raffle[16] = {9}, commit[32];
+	struct wire_out w;
+	struct wire_in in;
+	const uint8_t *blob;
+	size_t n;
+
+	*reseal = valid[1];
+	must(run(10, reseal->bytes, reseal->n, &in) == KE_OK);
+	must(run(5, raffle, 16, &in) == KE_OK);
+	wire_get_raw(&in, commit, 32);
+	(void)wire_get_view(&in, 32);
+	blob = wire_get_str(&in, 400, &n);
+	wire_out_init(&w, rewrap->bytes, sizeof rewrap->bytes);
+	wire_put_raw(&w, raffle, 16);
+	wire_put_raw(&w, commit, 32);
+	wire_put_str(&w, blob, n);
+	rewrap->n = w.len;
+	must(run(11, rewrap->bytes, rewrap->n, &in) == KE_OK);
+}
+
 /* Where the build counts lines; it would at an ordinary exit. */
 extern int __llvm_profile_write_file(void) __attribute__((weak));
 
@@ -243,6 +269,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_session(&valid[2], &valid[3]);
 	make_draw(&valid[5], &valid[6], &valid[7]);
 	make_tls(&valid[8]);
+	make_rotation(&valid[10], &valid[11]);
 	return 0;
 }
 
