@@ -21,7 +21,8 @@ def bare(lab):
     for keyword, folder in (("store", "store"), ("pkcs11-folder", "tokens")):
         text = re.sub(rf"^{keyword} .*$", f"{keyword} {a.dir}/{folder}", text, flags=re.M)
     a.conf.write_text(text)
-    return a
+    yield a
+    a.stop()
 
 
 def names(folder):
