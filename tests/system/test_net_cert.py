@@ -60,15 +60,17 @@ def test_a_new_certificate(net):
 
 def test_a_certificate_that_is_none(tmp_path):
     net = Net(tmp_path, "-l", "0")
-    context = klero.tls_context(net.ca)
-    first = serial(net, context)
-    for word in ("cert-bad", "cert-foreign", "cert-bad"):
-        net.say(word)
-        for _ in range(3):
-            assert serial(net, context) == first
-    net.say("cert")
-    until_new(net)
-    assert net.end() == 0
+    try:
+        context = klero.tls_context(net.ca)
+        first = serial(net, context)
+        for word in ("cert-bad", "cert-foreign", "cert-bad"):
+            net.say(word)
+            for _ in range(3):
+                assert serial(net, context) == first
+        net.say("cert")
+        until_new(net)
+    finally:
+        assert net.end() == 0
     assert net.log.count("the former certificate stays in use") == 3
     assert net.log.count("not a PEM certificate") == 2
     assert net.log.count("tlskey does not hold its key") == 1
