@@ -9,8 +9,7 @@
  * unlink, rename, mkdir, rmdir, change of owner or mode; and, before it is made, each sendmsg of
  * an answer that engine gives (daemon/msg.def), because from then on the answer is true. A way of
  * changing a watched file that it does not know ends the run. SIGTERM kills the command, with all
- * its descendants, and completes the record. Needs root: the roles are not dumpable.
- * Sources: ptrace(2), proc(5).
+ * its descendants, and completes the record. Needs root: the roles are not dumpable. ptrace(2).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -163,14 +162,9 @@ static int64_t position(pid_t pid, uint64_t fd)
 /* Where a name begins: at the process's own root folder, at its working one, or at a descriptor. */
 static bool base_of(pid_t pid, uint64_t dir, const char *name, char path[PATH_MAX])
 {
-	if (name[0] != '/')
-		return (int)dir == AT_FDCWD ? link_of(pid, "cwd", path)
-					    : path_of_fd(pid, dir, path);
-	if (!link_of(pid, "root", path))
-		return false;
-	if (strcmp(path, "/") == 0)
-		path[0] = '\0';
-	return true;
+	if (name[0] != '/' && (int)dir != AT_FDCWD)
+		return path_of_fd(pid, dir, path);
+	return link_of(pid, name[0] == '/' ? "root" : "cwd", path);
 }
 
 /* The path that a call names, as we see it; links are not followed. */
@@ -183,11 +177,10 @@ static void path_at(pid_t pid, uint64_t dir, uint64_t at, char path[PATH_MAX])
 	peek_text(pid, at, text);
 	ok = base_of(pid, dir, text, path);
 	name += strspn(name, "/");
-	if (ok && name[0] != '\0' && strcmp(name, ".") != 0 &&
-	    strlen(path) + strlen(name) + 2 <= PATH_MAX) {
-		strcat(path, "/");
-		strcat(path, name);
-	}
+	if (path[0] == '/' && path[1] == '\0')
+		path[0] = '\0';
+	if (ok && name[0] != '\0' && strcmp(name, ".") != 0)
+		snprintf(path + strlen(path), PATH_MAX - strlen(path), "/%s", name);
 }
 
 static bool watched(const char *path)
