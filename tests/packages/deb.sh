@@ -139,7 +139,7 @@ examine() {
 # Every path of ours, with the letter of a stage: see deb.files.
 files_are() {
 	inside find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg \
-		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /var/cache -o -path /var/log -o -path /var/tmp \) -prune \
+		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /usr/share/lintian -o -path /var/cache -o -path /var/log -o -path /var/tmp \) -prune \
 		-o -path '*klero*' ! -path '/var/lib/kleroterion*/*' -printf '%m %u %g %p\n' |
 		sed 's| /usr/lib/systemd/system/| /lib/systemd/system/|' | sort >"$work/is"
 	sed -n "s/^[A-Z]*$1[A-Z]* *//p" tests/packages/deb.files | sort >"$work/shall"
