@@ -259,7 +259,9 @@ kept() {
 }
 
 restarted() {
-	[ "$(inside systemctl show -P MainPID klerod)" != "$pid" ] && state active
+	inside systemctl show -p MainPID,ActiveState,SubState,Result klerod | tee "$work/now"
+	echo "before: MainPID=$pid"
+	grep -qx ActiveState=active "$work/now" && ! grep -qx "MainPID=$pid" "$work/now"
 }
 
 live() {
