@@ -81,27 +81,28 @@ class Lab:
         self.a.wait_ready()
         return self.held[name]
 
-    def deadly(self, cell, role, *call):
-        """The role dies of it, and the log names the call. One that was going to die of something
-        else in that moment, as on a machine with much other work, is asked once more."""
-        for _ in range(2):
-            held = self.take(role)
+    def outcome(self, role, *call):
+        """What the call gives, or Dead with the call that the log names. A role that was going to die
+        of something else in that moment, as on a machine with much other work, is asked once more."""
+        for _ in range(3):
             try:
-                r = held.call(*call)
-                self.say(False, f"{cell}: {role} survives {call[0]}: {r}")
-                return
+                return self.take(role).call(*call)
             except Dead as e:
-                words = e.args[1]
-            if words:
+                dead = e
+            if dead.args[1]:
                 break
+        return dead
+
+    def deadly(self, cell, role, *call):
+        """The role dies of it, and the log names the call."""
+        r = self.outcome(role, *call)
+        words = r.args[1] if isinstance(r, Dead) else None
         self.say(words == call[0], f"{cell}: {role} dies of {call[0]} (the log says {words})")
 
     def answers(self, cell, role, wanted, *call):
-        held = self.take(role)
-        try:
-            r = held.call(*call)
-        except Dead as e:
-            r = f"death by {e.args[1]}"
+        r = self.outcome(role, *call)
+        if isinstance(r, Dead):
+            r = f"death by {r.args[1]}"
         self.say(r == wanted if not callable(wanted) else not isinstance(r, str) and wanted(r), f"{cell}: {role}: {call[0]} gives {r}")
 
     def serves(self):
