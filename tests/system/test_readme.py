@@ -1,9 +1,11 @@
 """The README's commands, word for word, against appliances with the README's limits."""
 
+import os
 import re
 import subprocess
 
 import klero
+import officers
 import pytest
 from officers import wait_for
 
@@ -17,7 +19,8 @@ def script(name, port):
 
 
 def run(commands, folder):
-    done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, capture_output=True, text=True, timeout=120)
+    env = {**os.environ, "PATH": f"{folder / 'shim'}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done
     return done.stdout
 
@@ -27,6 +30,7 @@ def place(a, folder):
     (folder / "build" / "out").mkdir(parents=True)
     (folder / "build" / "out" / "bin").symlink_to(a.bin)
     (folder / "build" / "run").symlink_to(a.dir)
+    officers.shim(folder / "shim")
 
 
 @pytest.mark.smoke
