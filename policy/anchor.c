@@ -197,20 +197,28 @@ void anchor_written(struct anchor *a, uint64_t clock_s)
 
 /* --- keys --- */
 
+/* a->keys when the anchor does not know that version. */
+static size_t place_of(const struct anchor *a, enum key_purpose p, uint64_t version)
+{
+	size_t i = 0;
+
+	while (i < a->keys && (a->key[i].purpose != p || a->key[i].version != version))
+		i++;
+	return i;
+}
+
 static struct anchor_key *find(struct anchor *a, enum key_purpose p, uint64_t version)
 {
-	for (size_t i = 0; i < a->keys; i++)
-		if (a->key[i].purpose == p && a->key[i].version == version)
-			return &a->key[i];
-	return NULL;
+	size_t i = place_of(a, p, version);
+
+	return i < a->keys ? &a->key[i] : NULL;
 }
 
 const struct anchor_key *anchor_key(const struct anchor *a, enum key_purpose p, uint64_t version)
 {
-	for (size_t i = 0; i < a->keys; i++)
-		if (a->key[i].purpose == p && a->key[i].version == version)
-			return &a->key[i];
-	return NULL;
+	size_t i = place_of(a, p, version);
+
+	return i < a->keys ? &a->key[i] : NULL;
 }
 
 /*
