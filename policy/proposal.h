@@ -26,6 +26,7 @@
 #define PROPOSAL_LIFE_MAX  (30 * 86400) /* seconds that one may stand open */
 /* what may be asked for: the difference is for clocks that disagree */
 #define PROPOSAL_OPEN_MIN 60
+#define PROPOSAL_OPEN_S   86400 /* when nobody says otherwise */
 #define PROPOSAL_OPEN_MAX (PROPOSAL_LIFE_MAX - 3600)
 
 /* action, its word, its fields: purpose?, version?, officers? */

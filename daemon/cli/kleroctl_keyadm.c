@@ -57,7 +57,7 @@ static int talk(
 	return rconf_get_keyadm_done(&in, done);
 }
 
-int keyadm_run(const struct ctl *ctl, const struct rconf_keyadm *k, struct rconf_keyadm_done *done,
+static int run(const struct ctl *ctl, const struct rconf_keyadm *k, struct rconf_keyadm_done *done,
     char *why, size_t whylen)
 {
 	struct buffers *b = sodium_malloc(sizeof *b);
@@ -83,5 +83,35 @@ int keyadm_run(const struct ctl *ctl, const struct rconf_keyadm *k, struct rconf
 		;
 out:
 	sodium_free(b); /* wipes */
+	return r;
+}
+
+int keyadm_act(const struct ctl *ctl, enum keyadm_action action, const struct conf_token *which,
+    const uint8_t appliance[16], const char *text, struct rconf_keyadm_done *done, char *why,
+    size_t whylen)
+{
+	const struct conf *c = &ctl->conf;
+	struct rconf_keyadm *k = sodium_malloc(sizeof *k);
+	int r;
+
+	if (k == NULL) {
+		snprintf(why, whylen, "%s: out of locked memory", which->label);
+		return KE_NOMEM;
+	}
+	sodium_memzero(k, sizeof *k);
+	k->action = (uint8_t)action;
+	memcpy(k->folder, c->module_folder, sizeof k->folder);
+	memcpy(k->host, c->host, sizeof k->host);
+	memcpy(k->appliance_id, appliance, sizeof k->appliance_id);
+	memcpy(k->names, c->tls_names, sizeof k->names);
+	snprintf(k->text, sizeof k->text, "%s", text);
+	r = conf_identity(c, ROLE_KEYADM, &k->id, why, whylen);
+	if (r == KE_OK)
+		r = conf_token(c, which, &k->token, why, whylen);
+	if (r == KE_OK)
+		r = conf_pin(which->pin_file, k->token.pin, why, whylen);
+	if (r == KE_OK)
+		r = run(ctl, k, done, why, whylen);
+	sodium_free(k); /* wipes */
 	return r;
 }

@@ -60,7 +60,7 @@ static int propose(
 	wire_put_u8(&x->w, (uint8_t)action);
 	wire_put_u8(&x->w, (uint8_t)purpose);
 	wire_put_u32(&x->w, version);
-	wire_put_u64(&x->w, 86400);
+	wire_put_u64(&x->w, PROPOSAL_OPEN_S);
 	wire_put_cstr(&x->w, officers);
 	return finish(ctl, MSG_CTL_PROPOSE, x);
 }
@@ -158,28 +158,11 @@ static bool is_running(const struct ctl *ctl)
 
 static int run_enrol(struct ctl *ctl, const char *text, const uint8_t appliance[16])
 {
-	struct rconf_keyadm *k = sodium_malloc(sizeof *k);
 	static struct rconf_keyadm_done done;
-	char why[512] = "out of locked memory";
-	int r = KE_NOMEM;
+	char why[512];
 
-	if (k != NULL) {
-		sodium_memzero(k, sizeof *k);
-		k->action = KEYADM_ENROL;
-		memcpy(k->folder, ctl->conf.module_folder, sizeof k->folder);
-		memcpy(k->host, ctl->conf.host, sizeof k->host);
-		memcpy(k->appliance_id, appliance, 16);
-		snprintf(k->text, sizeof k->text, "%s", text);
-		r = conf_identity(&ctl->conf, ROLE_KEYADM, &k->id, why, sizeof why);
-		if (r == KE_OK)
-			r = conf_token(&ctl->conf, &ctl->conf.keys, &k->token, why, sizeof why);
-		if (r == KE_OK)
-			r = conf_pin(ctl->conf.keys.pin_file, k->token.pin, why, sizeof why);
-		if (r == KE_OK)
-			r = keyadm_run(ctl, k, &done, why, sizeof why);
-		sodium_free(k); /* wipes */
-	}
-	if (r != KE_OK)
+	if (keyadm_act(ctl, KEYADM_ENROL, &ctl->conf.keys, appliance, text, &done, why,
+		sizeof why) != KE_OK)
 		return ctl_fail(CTL_REFUSED, "%s", why);
 	printf("the officers are enrolled: from now on only they change the list\n");
 	return CTL_OK;

@@ -191,28 +191,11 @@ static int make_tokens(struct setup *s)
 
 /* One run of klerod-keyadm. */
 static int act(struct setup *s, enum keyadm_action action, const struct conf_token *which,
-    struct rconf_keyadm_done *done)
+    const char *officers, struct rconf_keyadm_done *done)
 {
-	struct rconf_keyadm *k = sodium_malloc(sizeof *k);
-	int r = KE_NOMEM;
+	int r =
+	    keyadm_act(s->ctl, action, which, s->appliance, officers, done, s->why, sizeof s->why);
 
-	if (k == NULL)
-		return say(s, r, which->label, "out of locked memory");
-	sodium_memzero(k, sizeof *k);
-	k->id = s->keyadm;
-	k->action = (uint8_t)action;
-	memcpy(k->folder, s->conf->module_folder, sizeof k->folder);
-	memcpy(k->host, s->conf->host, sizeof k->host);
-	memcpy(k->appliance_id, s->appliance, sizeof k->appliance_id);
-	memcpy(k->names, s->conf->tls_names, sizeof k->names);
-	if (action == KEYADM_PROVISION_KEYS)
-		memcpy(k->text, s->officers, sizeof k->text);
-	r = conf_token(s->conf, which, &k->token, s->why, sizeof s->why);
-	if (r == KE_OK)
-		r = conf_pin(which->pin_file, k->token.pin, s->why, sizeof s->why);
-	if (r == KE_OK)
-		r = keyadm_run(s->ctl, k, done, s->why, sizeof s->why);
-	sodium_free(k); /* wipes */
 	if (r != KE_OK)
 		return r;
 	printf("token %s: keys made\n", which->label);
@@ -224,12 +207,12 @@ static int act(struct setup *s, enum keyadm_action action, const struct conf_tok
 static int make_keys(struct setup *s)
 {
 	randombytes_buf(s->appliance, sizeof s->appliance);
-	return act(s, KEYADM_PROVISION_KEYS, &s->conf->keys, &s->keys);
+	return act(s, KEYADM_PROVISION_KEYS, &s->conf->keys, s->officers, &s->keys);
 }
 
 static int make_tls(struct setup *s)
 {
-	return act(s, KEYADM_PROVISION_TLS, &s->conf->tls, &s->tls);
+	return act(s, KEYADM_PROVISION_TLS, &s->conf->tls, "", &s->tls);
 }
 
 /* klero.keys comes last: with it the appliance is there. */
