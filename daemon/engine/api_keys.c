@@ -135,7 +135,7 @@ int api_proposal_create(struct rq *q)
 
 	if (r != KE_OK)
 		return r;
-	r = quorum_propose(q->e, &p, q->user, life->present ? life->i : QUORUM_LIFE_S, &why);
+	r = quorum_propose(q->e, &p, q->user, life->present ? life->i : PROPOSAL_OPEN_S, &why);
 	if (r != KE_OK)
 		return refuse_wish(q, r);
 	memcpy(q->location, PATH_PREFIX, sizeof PATH_PREFIX - 1);
@@ -172,16 +172,10 @@ int api_proposal_get(struct rq *q)
 
 /* --- deciding --- */
 
-int api_proposal_approve(struct rq *q)
+/* Why an approval or a rejection was not taken (quorum.h). */
+static int refuse_decision(struct rq *q, int r)
 {
-	const uint8_t *id = rq_field(q, 0)->p;
-	const struct api_value *armor = rq_field(q, 1);
-	const char *why;
-	int r = quorum_approve(q->e, id, (const char *)armor->p, armor->n, &why);
-
 	switch (r) {
-	case KE_OK:
-		return answer_proposal(q, id, false);
 	case KE_UNAVAIL:
 		return rq_refuse_retry(q, PB_KEYS_UNKNOWN, 2);
 	case KE_NOTFOUND:
@@ -199,20 +193,21 @@ int api_proposal_approve(struct rq *q)
 	}
 }
 
+int api_proposal_approve(struct rq *q)
+{
+	const uint8_t *id = rq_field(q, 0)->p;
+	const struct api_value *armor = rq_field(q, 1);
+	const char *why;
+	int r = quorum_approve(q->e, id, (const char *)armor->p, armor->n, &why);
+
+	return r == KE_OK ? answer_proposal(q, id, false) : refuse_decision(q, r);
+}
+
 int api_proposal_reject(struct rq *q)
 {
 	const uint8_t *id = rq_field(q, 0)->p;
 	const char *why;
 	int r = quorum_reject(q->e, id, q->user, &why);
 
-	switch (r) {
-	case KE_OK:
-		return answer_proposal(q, id, true);
-	case KE_NOTFOUND:
-		return rq_refuse(q, PB_NOT_FOUND);
-	case KE_STATE:
-		return rq_refuse(q, PB_PROPOSAL_CLOSED);
-	default:
-		return r;
-	}
+	return r == KE_OK ? answer_proposal(q, id, true) : refuse_decision(q, r);
 }

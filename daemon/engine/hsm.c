@@ -153,6 +153,20 @@ static void ask(struct engine *e, uint64_t id, uint16_t type, const struct wire_
 	turn_send(e, o);
 }
 
+/* A question of engine's own: the job waits, the question leaves with this turn. */
+static int ask_own(struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type,
+    const struct wire_out *w)
+{
+	int r;
+
+	if (e->peers.hsm.chan == NULL)
+		return KE_UNAVAIL;
+	r = job_await(e, j, name, step, (uint16_t)(type + 1), HSM_TIMEOUT_MS);
+	if (r == KE_OK)
+		ask(e, j->id, type, w);
+	return r;
+}
+
 static int keys_known(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
 	(void)j;
@@ -169,18 +183,16 @@ static int keys_known(struct engine *e, struct job *j, int r, struct wire_in *in
 
 void hsm_tick(struct engine *e)
 {
-	const struct peer *p = &e->peers.hsm;
+	bool known =
+	    e->hsm.known == e->peers.hsm.serial && engine_clock_ms() < e->hsm.asked_ms + KEYS_MS;
 	struct wire_out w;
 	uint8_t nothing[1];
 
-	bool known = e->hsm.known == p->serial && engine_clock_ms() < e->hsm.asked_ms + KEYS_MS;
-
-	if (p->chan == NULL || known || e->hsm.job.id != 0)
+	if (known || e->hsm.job.id != 0)
 		return;
 	wire_out_init(&w, nothing, 0);
-	if (job_await(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS_ANS, HSM_TIMEOUT_MS) ==
-	    KE_OK)
-		ask(e, e->hsm.job.id, MSG_HSM_KEYS, &w);
+	/* where it cannot be asked now, the next tick tries again */
+	(void)!ask_own(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS, &w);
 }
 
 static bool waits_on(const struct job *j, uint64_t chan)
@@ -302,19 +314,6 @@ int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const stru
 	if (r == KE_OK)
 		r = await(q, name, step, MSG_HSM_SIGN_DRAW1, &w);
 	sodium_free(buf);
-	return r;
-}
-
-static int ask_own(struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type,
-    const struct wire_out *w)
-{
-	int r;
-
-	if (e->peers.hsm.chan == NULL)
-		return KE_UNAVAIL;
-	r = job_await(e, j, name, step, (uint16_t)(type + 1), HSM_TIMEOUT_MS);
-	if (r == KE_OK)
-		ask(e, j->id, type, w);
 	return r;
 }
 

@@ -121,7 +121,7 @@ void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 	p->paused = false;
 	if (role == ROLE_HSM) {
 		hsm_tick(e);
-		quorum_tick(e);
+		quorum_ask(e);
 	}
 	if (role == ROLE_KDF)
 		kdf_tick(e);

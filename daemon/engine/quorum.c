@@ -286,7 +286,7 @@ static int anchor_told(struct engine *e, struct job *j, int r, struct wire_in *i
 	return KE_OK;
 }
 
-static void ask_anchor(struct engine *e)
+void quorum_ask(struct engine *e)
 {
 	struct quorum *q = &e->quorum;
 
@@ -317,7 +317,7 @@ void quorum_acted(struct engine *e, const struct msg *m)
 	if (result == KE_AGAIN)
 		return; /* taken up again by the next tick */
 	r = settle(e, result, reason);
-	ask_anchor(e); /* the fresh hsm is here already */
+	quorum_ask(e); /* the fresh hsm is here already */
 	if (r != KE_OK)
 		log_warn("an approved proposal cannot be settled now: %s", ke_words(r));
 }
@@ -354,7 +354,7 @@ void quorum_tick(struct engine *e)
 	struct quorum *q = &e->quorum;
 	int r;
 
-	ask_anchor(e);
+	quorum_ask(e);
 	if (engine_clock_ms() < q->next_ms)
 		return;
 	q->next_ms = engine_clock_ms() + LOOK_MS;

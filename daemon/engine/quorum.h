@@ -27,8 +27,6 @@ struct quorum {
 	uint8_t acting[16];
 };
 
-#define QUORUM_LIFE_S 86400 /* how long a proposal stands open when nobody says otherwise */
-
 /*
  * Writes a proposal: action, purpose, version and officers of p are the caller's wish, the rest is
  * filled in. by: a user, or NULL for the control socket. Refusals with words in *why:
@@ -57,7 +55,9 @@ int quorum_put_keys(struct engine *e, struct jsonw *w) KE_CHECK;
 
 /* MSG_ENGINE_ACTED: what became of the last one. */
 void quorum_acted(struct engine *e, const struct msg *m);
-/* Asks a fresh hsm for the anchor, ends what has expired, takes up what a restart has left. */
+/* Asks a fresh hsm for the anchor, once. */
+void quorum_ask(struct engine *e);
+/* Does so too, ends what has expired, takes up what a restart has left. */
 void quorum_tick(struct engine *e);
 
 #endif
