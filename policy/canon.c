@@ -27,6 +27,20 @@ void canon_raw(struct canon *io, void *p, size_t n)
 	io->len += n;
 }
 
+void canon_uint(struct canon *io, uint64_t *v, size_t size)
+{
+	uint8_t b[8] = {0};
+
+	for (size_t i = 0; i < size; i++)
+		b[i] = (uint8_t)(*v >> (8 * i));
+	canon_raw(io, b, size);
+	if (!canon_reads(io))
+		return;
+	*v = 0;
+	for (size_t i = 0; i < size; i++)
+		*v |= (uint64_t)b[i] << (8 * i);
+}
+
 bool canon_at(const struct canon *io, const char *s)
 {
 	size_t n = strlen(s);

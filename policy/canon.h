@@ -29,6 +29,9 @@ void canon_fail(struct canon *io, int err);
 /* n bytes from p, or n bytes into p. */
 void canon_raw(struct canon *io, void *p, size_t n);
 
+/* size (1 to 8) bytes, little-endian as daemon/msg/wire.h. */
+void canon_uint(struct canon *io, uint64_t *v, size_t size);
+
 /* Exactly these characters. */
 void canon_lit(struct canon *io, const char *s);
 /* Reading: do these characters come next? */

@@ -101,20 +101,6 @@ int record1_parse(struct record1 *r, const char *text, size_t n)
 
 /* --- the wire form --- */
 
-static void io_uint(struct canon *io, uint64_t *v, size_t size)
-{
-	uint8_t b[8] = {0};
-
-	for (size_t i = 0; i < size; i++)
-		b[i] = (uint8_t)(*v >> (8 * i));
-	canon_raw(io, b, size);
-	if (io->out != NULL)
-		return;
-	*v = 0;
-	for (size_t i = 0; i < size; i++)
-		*v |= (uint64_t)b[i] << (8 * i);
-}
-
 static void io_wire(struct canon *io, struct record1 *r)
 {
 	uint64_t entropy_len = r->entropy_len, winners = r->winners, reserves = r->reserves;
@@ -122,16 +108,16 @@ static void io_wire(struct canon *io, struct record1 *r)
 	canon_raw(io, r->raffle, 16);
 	canon_raw(io, r->seed_commit, 32);
 	canon_raw(io, r->server_seed, 32);
-	io_uint(io, &r->tickets, 8);
+	canon_uint(io, &r->tickets, 8);
 	canon_raw(io, r->root, 32);
 	canon_raw(io, r->aggregate, 32);
 	canon_raw(io, r->entropy_by, 16);
-	io_uint(io, &r->entropy_ms, 8);
-	io_uint(io, &r->drawn_ms, 8);
+	canon_uint(io, &r->entropy_ms, 8);
+	canon_uint(io, &r->drawn_ms, 8);
 	canon_raw(io, r->draw_key, 32);
-	io_uint(io, &entropy_len, 2);
-	io_uint(io, &winners, 4);
-	io_uint(io, &reserves, 4);
+	canon_uint(io, &entropy_len, 2);
+	canon_uint(io, &winners, 4);
+	canon_uint(io, &reserves, 4);
 	r->entropy_len = (size_t)entropy_len;
 	r->winners = (uint32_t)winners;
 	r->reserves = (uint32_t)reserves;
@@ -141,7 +127,7 @@ static void io_wire(struct canon *io, struct record1 *r)
 	}
 	canon_raw(io, r->entropy, r->entropy_len);
 	for (uint32_t i = 0; i < r->winners + r->reserves; i++) {
-		io_uint(io, &r->picks[i].index, 8);
+		canon_uint(io, &r->picks[i].index, 8);
 		canon_raw(io, r->picks[i].ticket, 16);
 	}
 }

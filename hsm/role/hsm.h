@@ -73,6 +73,15 @@ int hsm_answer_reseal_dbkey(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_rewrap_seed(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_new_deposit(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_sign_payout(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_import_key(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_import_deposit(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_rewrap_deposit(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 
 /* What a v1 seed is revealed for, as one hash: the same from a request and from a record. */
