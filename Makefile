@@ -65,6 +65,7 @@ L_EVENT  := $(call pc,--libs libevent_core)
 L_SSL    := $(call pc,--libs libssl libcrypto)
 L_CRYPTO := $(call pc,--libs libcrypto)
 L_SODIUM := $(call pc,--libs libsodium)
+L_GMP    := $(call pc,--libs gmp)
 L_SECC   := $(call pc,--libs libseccomp)
 C_P11KIT := $(call pc,--cflags p11-kit-1)
 L_P11    := $(call pc,--libs libp11)
@@ -161,7 +162,7 @@ captured: all
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 LIB_ALL := $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
-L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) -ldl -lm
+L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) $(L_GMP) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
 	$(link) -lcmocka $(L_ALL)

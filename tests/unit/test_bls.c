@@ -1,0 +1,195 @@
+/*
+ * BLS12-381 and drand: RFC 9380's points, real rounds of quicknet, every forgery that
+ * tests/vectors/drand.txt names, and single bits of a good signature, key and message.
+ */
+#include "tests/unit/vectors.h"
+
+#include "policy/bls_curve.h"
+#include "policy/drand.h"
+
+static void test_hash_to_curve(void **state)
+{
+	char dst[BLS_DST_MAX + 1] = "";
+	uint8_t msg[1024], xy[96];
+	struct vectors v;
+	int n = 0;
+
+	(void)state;
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "dst"))
+			snprintf(dst, sizeof(dst), "%s", v.word[1]);
+		if (!vectors_is(&v, "hash"))
+			continue;
+		bls_hash_to_g1(xy, msg, vectors_hex(v.word[1], msg, sizeof(msg)), dst);
+		assert_hex(xy, 48, v.word[2]);
+		assert_hex(xy + 48, 48, v.word[3]);
+		n++;
+	}
+	assert_int_equal(n, 5);
+}
+
+static void test_chain(void **state)
+{
+	struct drand_chain c = drand_quicknet;
+	uint8_t hash[32];
+	struct vectors v;
+	uint64_t t;
+
+	(void)state;
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "chain")) {
+			drand_chain_hash(hash, &c);
+			assert_hex(hash, 32, v.word[1]);
+			c.genesis_s++;
+			drand_chain_hash(hash, &c);
+			c.genesis_s--;
+			assert_int_not_equal(hash[0], 0x52);
+		}
+		if (!vectors_is(&v, "round"))
+			continue;
+		assert_int_equal(drand_round_time(&c, vectors_u64(v.word[1]), &t), KE_OK);
+		assert_true(t == vectors_u64(v.word[3]));
+		assert_true(drand_round_from(&c, t) == vectors_u64(v.word[1]));
+		assert_true(drand_round_from(&c, t + 1) == vectors_u64(v.word[1]) + 1);
+		assert_true(drand_round_from(&c, t + 3) == vectors_u64(v.word[1]) + 1);
+	}
+	assert_int_equal(drand_round_time(&c, 0, &t), KE_RANGE);
+	assert_int_equal(drand_round_time(&c, UINT64_MAX, &t), KE_RANGE);
+	assert_true(drand_round_from(&c, 0) == 1);
+	assert_true(drand_round_from(&c, c.genesis_s) == 1);
+}
+
+static void test_rounds(void **state)
+{
+	uint8_t sig[64];
+	struct vectors v;
+	int good = 0, forged = 0;
+
+	(void)state;
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v)) {
+		size_t n = 0;
+
+		if (vectors_is(&v, "round")) {
+			n = vectors_hex(v.word[2], sig, sizeof(sig));
+			assert_int_equal(
+			    drand_verify(&drand_quicknet, vectors_u64(v.word[1]), sig, n), KE_OK);
+			good++;
+		}
+		if (vectors_is(&v, "forged")) {
+			n = vectors_hex(v.word[2], sig, sizeof(sig));
+			assert_int_not_equal(
+			    drand_verify(&drand_quicknet, vectors_u64(v.word[1]), sig, n), KE_OK);
+			forged++;
+		}
+	}
+	assert_int_equal(good, 12);
+	assert_int_equal(forged, 10);
+}
+
+static void round_one(uint8_t sig[48], uint8_t msg[32])
+{
+	struct vectors v;
+
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v))
+		if (vectors_is(&v, "round") && vectors_u64(v.word[1]) == 1) {
+			assert_int_equal(vectors_hex(v.word[2], sig, 48), 48);
+			vectors_hex32(v.word[4], msg);
+		}
+}
+
+/* Another domain, another key, another message, one bit of each: each by its own error. */
+static void test_refusals(void **state)
+{
+	static const char dst[] = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
+	static const char fastnet[] = "BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_NUL_";
+	uint8_t pub[96], sig[48], msg[32];
+
+	(void)state;
+	round_one(sig, msg);
+	memcpy(pub, drand_quicknet.pub, sizeof(pub));
+	assert_int_equal(bls_verify(pub, sig, 48, msg, 32, dst), KE_OK);
+	assert_int_equal(bls_verify(pub, sig, 48, msg, 32, fastnet), KE_CRYPTO);
+	assert_int_equal(bls_verify(pub, sig, 48, msg, 31, dst), KE_CRYPTO);
+	assert_int_equal(bls_verify(pub, sig, 0, msg, 32, dst), KE_FORMAT);
+	assert_int_equal(drand_verify(&drand_quicknet, 0, sig, 48), KE_RANGE);
+	msg[31] ^= 1;
+	assert_int_equal(bls_verify(pub, sig, 48, msg, 32, dst), KE_CRYPTO);
+	msg[31] ^= 1;
+	/* the negated key is a key, and another one */
+	pub[0] ^= 0x20;
+	assert_int_equal(bls_verify(pub, sig, 48, msg, 32, dst), KE_CRYPTO);
+	pub[0] ^= 0x20;
+	for (size_t bit = 0; bit < 8 * sizeof(pub); bit += 37) {
+		pub[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(bls_verify(pub, sig, 48, msg, 32, dst), KE_WRONG_KEY);
+		pub[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	for (size_t bit = 0; bit < 8 * sizeof(sig); bit++) {
+		sig[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_not_equal(bls_verify(pub, sig, 48, msg, 32, dst), KE_OK);
+		sig[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+
+/* What no signature shows: opposite points, infinity, the slope of a doubling. */
+static void test_points(void **state)
+{
+	struct bls_point p, q, sum;
+	uint8_t sig[48], msg[32];
+
+	(void)state;
+	round_one(sig, msg);
+	assert_int_equal(bls_g1_get(&p, sig), KE_OK);
+	q = p;
+	fp2_neg(&q.y, &p.y);
+	bls_add(&sum, &p, &q);
+	assert_true(sum.infinity);
+	bls_add(&sum, &sum, &p);
+	assert_true(fp2_equal(&sum.x, &p.x) && fp2_equal(&sum.y, &p.y));
+	bls_add(&q, &p, &p);
+	bls_add(&q, &q, &p);
+	bls_mul64(&sum, &p, 3);
+	assert_true(fp2_equal(&sum.x, &q.x) && fp2_equal(&sum.y, &q.y));
+	bls_mul64(&sum, &p, 0);
+	assert_true(sum.infinity);
+	assert_true(bls_in_subgroup(&p));
+}
+
+static void test_contribution(void **state)
+{
+	/* of the v2 draw in the specification's vectors: tests/vectors/draw2.txt, context_message
+	 */
+	static const char want[] =
+	    "0152db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971"
+	    "0000000001e538dd1e3f931ad3c2321e8c572135aabc96e27ce6cf1e5a807f0b4aa07362"
+	    "2b946ada";
+	uint8_t out[DRAND_CONTRIBUTION_LEN], hash[32], sig[48];
+	struct vectors v;
+
+	(void)state;
+	drand_chain_hash(hash, &drand_quicknet);
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v))
+		if (vectors_is(&v, "round") && strcmp(v.word[1], "31799517") == 0)
+			assert_int_equal(vectors_hex(v.word[2], sig, 48), 48);
+	drand_contribution(out, hash, 31799517, sig);
+	assert_hex(out, sizeof(out), want);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_hash_to_curve),
+	    cmocka_unit_test(test_chain),
+	    cmocka_unit_test(test_rounds),
+	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_points),
+	    cmocka_unit_test(test_contribution),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
