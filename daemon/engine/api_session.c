@@ -26,6 +26,17 @@ int session_create(struct rq *q, const uint8_t user[16], const uint8_t family[16
 	return db_session_create(q->e->db, &s);
 }
 
+/* What a device has signed wrongly is not handed to anybody: who asks again gets a good one. */
+static bool is_good(struct rq *q, const uint8_t *access, size_t n)
+{
+	struct token_claims c;
+	int r = token_verify_any(&q->e->hsm.tokens, q->e->issuer, q->now_ms / 1000, access, n, &c);
+
+	if (r != KE_OK)
+		log_error("hsm's access token does not verify: %s", ke_words(r));
+	return r == KE_OK;
+}
+
 int session_answer(struct rq *q, struct wire_in *in, int64_t refresh_expires_ms)
 {
 	const uint8_t *access, *refresh;
@@ -38,6 +49,8 @@ int session_answer(struct rq *q, struct wire_in *in, int64_t refresh_expires_ms)
 	refresh = wire_get_str(in, REFRESH_MAX, &refresh_len);
 	if (wire_end(in) != KE_OK || expires_s > INT64_MAX / 1000)
 		return KE_PEER;
+	if (!is_good(q, access, access_len))
+		return KE_UNAVAIL;
 	q->secret = true;
 	w = rq_json(q);
 	jsonw_object(w);

@@ -40,7 +40,10 @@ static int seed_wrapped(struct engine *e, struct job *j, int r, struct wire_in *
 	struct rewrap_one *one = (struct rewrap_one *)(void *)j;
 	char blob[DB_SEED_BLOB_MAX + 1];
 
-	if (in == NULL || r != KE_OK) {
+	/* hsm is gone, or is going: the next one takes the seed up again */
+	if (in == NULL || r == KE_UNAVAIL)
+		return KE_OK;
+	if (r != KE_OK) {
 		e->rewrap.failed++;
 		log_warn("a seed cannot be wrapped anew: %s", ke_words(r));
 		return KE_OK;

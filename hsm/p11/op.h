@@ -15,7 +15,10 @@
 #define OP_SEED_LEN   32
 #define OP_SEED_BLOB  40 /* RFC 5649: 32 bytes padded to none, and 8 of integrity */
 
-/* C_GenerateRandom */
+/*
+ * C_GenerateRandom, and the kernel's generator over it: a token whose randomness repeats itself
+ * neither repeats an IV nor gives a key that can be guessed. At most 64 bytes.
+ */
 int op_random(struct p11 *p, void *out, size_t n) KE_CHECK;
 
 /* ECDSA P-256 over a SHA-256 digest; sig is r ‖ s, 32 bytes each. */
@@ -33,7 +36,7 @@ int op_kdf(struct p11 *p, CK_OBJECT_HANDLE key, const char *label, const void *c
     uint8_t out[32]) KE_CHECK;
 
 /*
- * AES-256-GCM (SP 800-38D), IV of 12 bytes from C_GenerateRandom, tag of 128 bits, aad never
+ * AES-256-GCM (SP 800-38D), IV of 12 bytes from op_random, tag of 128 bits, aad never
  * empty. Sealed form: iv ‖ ciphertext ‖ tag; out has room for n + OP_SEAL_EXTRA bytes.
  */
 int op_seal(struct p11 *p, CK_OBJECT_HANDLE key, const void *aad, size_t aadlen, const void *plain,
@@ -55,7 +58,7 @@ int op_seed_unwrap(struct p11 *p, CK_OBJECT_HANDLE key, const uint8_t blob[OP_SE
 int op_seed_read(struct p11 *p, CK_OBJECT_HANDLE seed, uint8_t out[OP_SEED_LEN]) KE_CHECK;
 /*
  * SHA-256 of the seed, inside the token (C_DigestKey). KE_NOTFOUND, and p->has_digest_key becomes
- * false, when the module cannot.
+ * false, when the module cannot; one that could before is KE_UNAVAIL.
  */
 int op_seed_digest(struct p11 *p, CK_OBJECT_HANDLE seed, uint8_t out[32]) KE_CHECK;
 int op_destroy(struct p11 *p, CK_OBJECT_HANDLE h) KE_CHECK;

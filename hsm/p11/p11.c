@@ -14,6 +14,21 @@
 
 #define SLOTS_MAX 64
 
+/*
+ * What a value means is also a matter of who returns it: a signature that comes back with
+ * CKR_PIN_EXPIRED or CKR_WRAPPED_KEY_INVALID says nothing of a token that a client has sent.
+ */
+static int class_of(const char *call, CK_RV rv)
+{
+	int class = ckr_class(rv);
+	bool login = strcmp(call, "C_Login") == 0;
+	bool opens = strcmp(call, "C_Decrypt") == 0 || strcmp(call, "C_UnwrapKey") == 0;
+
+	if ((class == KE_AUTH || class == KE_LIMIT) && !login)
+		return KE_UNAVAIL;
+	return class == KE_CRYPTO && !opens ? KE_UNAVAIL : class;
+}
+
 int p11_check(struct p11 *p, const char *call, CK_RV rv)
 {
 	if (rv == CKR_OK)
@@ -21,7 +36,7 @@ int p11_check(struct p11 *p, const char *call, CK_RV rv)
 	p->call = call;
 	p->rv = rv;
 	(void)p11_fail(p, KE_OK, "%s: %s (0x%lx)", call, ckr_name(rv), rv);
-	return ckr_class(rv);
+	return class_of(call, rv);
 }
 
 int p11_fail(struct p11 *p, int r, const char *fmt, ...)
@@ -105,6 +120,8 @@ static int find_slot(struct p11 *p, const char *label)
 
 	if (r != KE_OK)
 		return KE_UNAVAIL;
+	if (n > SLOTS_MAX)
+		return p11_fail(p, KE_UNAVAIL, "C_GetSlotList gave %lu slots", n);
 	for (CK_ULONG i = 0; i < n; i++) {
 		if (p->f->C_GetTokenInfo(slots[i], &info) != CKR_OK || !label_is(&info, label))
 			continue;
@@ -196,9 +213,14 @@ int p11_need(struct p11 *p, enum p11_need what)
 	CK_MECHANISM_INFO info;
 
 	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-		if (needs[i].what != what ||
-		    p->f->C_GetMechanismInfo(p->slot, needs[i].mech, &info) == CKR_OK)
+		CK_RV rv = CKR_OK;
+
+		if (needs[i].what == what)
+			rv = p->f->C_GetMechanismInfo(p->slot, needs[i].mech, &info);
+		if (rv == CKR_OK)
 			continue;
+		if (rv != CKR_MECHANISM_INVALID)
+			return p11_check(p, "C_GetMechanismInfo", rv);
 		if (used < sizeof list)
 			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s (%s)",
 			    used > 0 ? ", " : "", needs[i].name, needs[i].means);
@@ -238,13 +260,17 @@ int p11_find(struct p11 *p, CK_OBJECT_CLASS class, const char *label,
 {
 	CK_ATTRIBUTE want[] = {
 	    {CKA_CLASS, &class, sizeof class}, {CKA_LABEL, p11_in(label), (CK_ULONG)strlen(label)}};
+	CK_RV end;
 	int r = p11_check(p, "C_FindObjectsInit",
 	    p->f->C_FindObjectsInit(p->session, want, label[0] != '\0' ? 2 : 1));
 
 	if (r != KE_OK)
 		return r;
 	r = p11_check(p, "C_FindObjects", p->f->C_FindObjects(p->session, found, P11_FIND_MAX, n));
-	if (p->f->C_FindObjectsFinal(p->session) != CKR_OK && r == KE_OK)
-		return p11_fail(p, KE_UNAVAIL, "C_FindObjectsFinal failed");
+	end = p->f->C_FindObjectsFinal(p->session);
+	if (r == KE_OK)
+		r = p11_check(p, "C_FindObjectsFinal", end);
+	if (r == KE_OK && *n > P11_FIND_MAX)
+		r = p11_fail(p, KE_UNAVAIL, "C_FindObjects gave %lu objects", *n);
 	return r;
 }

@@ -27,6 +27,7 @@ struct p11 {
 	CK_SESSION_HANDLE session;
 	bool initialised;
 	bool has_digest_key; /* false when the module lacks C_DigestKey */
+	bool digests;        /* it has been used: from now on its failure is the device's */
 	uint32_t made;       /* session objects ever made */
 	const char *call;    /* the Cryptoki call that failed last, for a log line, */
 	CK_RV rv;            /* and what it returned */
@@ -34,7 +35,10 @@ struct p11 {
 	char why[256]; /* one line that names what failed and what to do; valid after an error */
 };
 
-/* Remembers a failing call; the class of ckr_class(), KE_OK for CKR_OK. */
+/*
+ * Remembers a failing call; KE_OK for CKR_OK, otherwise the class of ckr_class(), but KE_UNAVAIL
+ * for a word about the PIN that is not C_Login's, or about the data that is not of what opens data.
+ */
 int p11_check(struct p11 *p, const char *call, CK_RV rv) KE_CHECK;
 
 /* Writes p->why and returns r: `return p11_fail(p, KE_X, "…")`. */

@@ -200,9 +200,12 @@ static int canary_lives(struct p11 *p, const struct key_ring *ring, const struct
 	return memcmp(digest, c->commit, 32) == 0 ? KE_OK : KE_UNAVAIL;
 }
 
-int canary_judge(struct p11 *p, const struct key_ring *ring, const struct canary *c, int r)
+int canary_judge(
+    struct p11 *p, const struct key_ring *ring, const struct canary *c, int r, unsigned *tries)
 {
-	if (r != KE_AGAIN)
+	if (r != KE_AGAIN && r != KE_CRYPTO)
 		return r;
-	return canary_lives(p, ring, c) == KE_OK ? KE_CRYPTO : KE_UNAVAIL;
+	if (canary_lives(p, ring, c) != KE_OK)
+		return KE_UNAVAIL;
+	return (*tries)++ == 0 ? KE_AGAIN : KE_CRYPTO;
 }

@@ -29,11 +29,12 @@ struct canary {
 int canary_make(struct p11 *p, const struct key_ring *ring, struct canary *c) KE_CHECK;
 
 /*
- * After an operation under the master or the seed key failed with r: KE_CRYPTO when the same
- * operation still works on the canary, so that the value is bad; KE_UNAVAIL when it does not.
- * Any other r comes back as it is.
+ * After an operation under the master or the seed key came to r. One that speaks of the value, or
+ * may: KE_UNAVAIL when the same operation does not work on the canary; when it does, KE_AGAIN for
+ * the first time, and the caller tries the same once more, for the device may just have stumbled;
+ * KE_CRYPTO for the second: the value is bad. Any other r comes back as it is. *tries begins at 0.
  */
-int canary_judge(
-    struct p11 *p, const struct key_ring *ring, const struct canary *c, int r) KE_CHECK;
+int canary_judge(struct p11 *p, const struct key_ring *ring, const struct canary *c, int r,
+    unsigned *tries) KE_CHECK;
 
 #endif

@@ -90,7 +90,7 @@ int op_seed_digest(struct p11 *p, CK_OBJECT_HANDLE seed, uint8_t out[32])
 	if (r != KE_OK)
 		return r;
 	rv = p->f->C_DigestKey(p->session, seed);
-	if (rv == CKR_FUNCTION_NOT_SUPPORTED || rv == CKR_KEY_INDIGESTIBLE) {
+	if (!p->digests && (rv == CKR_FUNCTION_NOT_SUPPORTED || rv == CKR_KEY_INDIGESTIBLE)) {
 		p->has_digest_key = false;
 		(void)p->f->C_DigestFinal(p->session, out, &len); /* ends the operation */
 		return p11_fail(p, KE_NOTFOUND, "the module lacks C_DigestKey");
@@ -101,6 +101,7 @@ int op_seed_digest(struct p11 *p, CK_OBJECT_HANDLE seed, uint8_t out[32])
 	r = p11_check(p, "C_DigestFinal", p->f->C_DigestFinal(p->session, out, &len));
 	if (r == KE_OK && len != 32)
 		return p11_fail(p, KE_UNAVAIL, "C_DigestFinal gave %lu bytes", len);
+	p->digests = p->digests || r == KE_OK;
 	return r;
 }
 

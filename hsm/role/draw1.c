@@ -6,6 +6,7 @@
  * It signs only what this process has revealed the seed for, and for one raffle only one record:
  * drawn-at alone may differ when engine asks again.
  */
+#include <sodium.h>
 #include <string.h>
 
 #include "daemon/msg/log.h"
@@ -72,7 +73,11 @@ static int sign(struct hsm *h, const struct record1 *rec, uint8_t sig[64])
 	r = record1_text(rec, h->text, RECORD1_TEXT_MAX, &n);
 	if (r != KE_OK)
 		return r;
-	return op_sign_ed25519(&h->p, k->handle, h->text, n, sig);
+	r = op_sign_ed25519(&h->p, k->handle, h->text, n, sig);
+	if (r == KE_OK &&
+	    crypto_sign_verify_detached(sig, (const uint8_t *)h->text, n, k->pub) != 0)
+		r = hsm_lied(h, KE_CRYPTO, "its signature does not verify");
+	return r;
 }
 
 int hsm_answer_sign_draw1(

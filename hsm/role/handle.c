@@ -31,6 +31,15 @@ static const struct row rows[] = {
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 
+int hsm_lied(struct hsm *h, int r, const char *what)
+{
+	if (r == KE_CRYPTO || r == KE_AGAIN) {
+		log_error("token %s gave a wrong answer: %s", h->p.label, what);
+		r = KE_UNAVAIL;
+	}
+	return r;
+}
+
 bool hsm_result(struct hsm *h, struct wire_out *w, int r)
 {
 	if (r == KE_AGAIN)

@@ -58,6 +58,12 @@ int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct w
  */
 bool hsm_result(struct hsm *h, struct wire_out *w, int r);
 
+/*
+ * After a check of the token's own answer came to r: one that speaks of the data becomes
+ * KE_UNAVAIL, with a log line, for the data is the token's own work.
+ */
+int hsm_lied(struct hsm *h, int r, const char *what) KE_CHECK;
+
 /* One per message of daemon/msg.def. KE_OK, or KE_PEER for a body that cannot be read. */
 int hsm_answer_keys(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_open_dbkey(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);

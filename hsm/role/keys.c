@@ -89,6 +89,7 @@ static int get_dbkey(const struct msg *m, struct dbkey *d)
 
 static int open_dbkey(struct hsm *h, const struct dbkey *d, uint8_t key[32])
 {
+	unsigned tries = 0;
 	int r;
 
 	if (h->anchored && memcmp(d->appliance, h->anchor.appliance, 16) != 0) {
@@ -96,9 +97,46 @@ static int open_dbkey(struct hsm *h, const struct dbkey *d, uint8_t key[32])
 			     "from one backup");
 		return KE_DENIED;
 	}
-	r = blob_open_class_key(
-	    &h->p, &h->ring, BLOB_DB, d->appliance, (const char *)d->text, d->n, key);
-	return canary_judge(&h->p, &h->ring, &h->canary, r);
+	do {
+		r = blob_open_class_key(
+		    &h->p, &h->ring, BLOB_DB, d->appliance, (const char *)d->text, d->n, key);
+		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
+	} while (r == KE_AGAIN);
+	return r;
+}
+
+/* A database key that an HSM gets wrong once would make a store that nobody opens again. */
+static int open_twice(struct hsm *h, const struct dbkey *d, uint8_t key[32])
+{
+	uint8_t again[32];
+	int r = open_dbkey(h, d, key);
+
+	if (r == KE_OK)
+		r = open_dbkey(h, d, again);
+	if (r == KE_OK && sodium_memcmp(key, again, sizeof again) != 0)
+		r = hsm_lied(h, KE_CRYPTO, "one sealed value opens to two things");
+	sodium_memzero(again, sizeof again);
+	return r;
+}
+
+/* What takes the place of klero.keys must open to what was in it. */
+static int reseal(struct hsm *h, const struct dbkey *d, char *text, size_t cap)
+{
+	struct dbkey fresh = {.text = (const uint8_t *)text, .appliance = d->appliance};
+	uint8_t key[32], back[32];
+	int r = open_twice(h, d, key);
+
+	if (r == KE_OK)
+		r = blob_seal_class_key(&h->p, &h->ring, BLOB_DB, d->appliance, key, text, cap);
+	if (r == KE_OK) {
+		fresh.n = strlen(text);
+		r = open_dbkey(h, &fresh, back);
+		if (r == KE_CRYPTO || (r == KE_OK && sodium_memcmp(key, back, sizeof key) != 0))
+			r = hsm_lied(h, KE_CRYPTO, "what it has sealed does not open");
+	}
+	sodium_memzero(key, sizeof key);
+	sodium_memzero(back, sizeof back);
+	return r;
 }
 
 int hsm_answer_open_dbkey(
@@ -111,7 +149,7 @@ int hsm_answer_open_dbkey(
 	if (get_dbkey(m, &d) != KE_OK)
 		return KE_PEER;
 	if ((peer->uses & USED_DBKEY) == 0)
-		r = open_dbkey(h, &d, key);
+		r = open_twice(h, &d, key);
 	else
 		log_security("the database key was asked for twice on one channel");
 	peer->uses |= USED_DBKEY;
@@ -127,18 +165,11 @@ int hsm_answer_reseal_dbkey(
 {
 	char text[BLOB_TEXT_MAX];
 	struct dbkey d;
-	uint8_t key[32];
-	int r;
 
 	(void)peer;
 	if (get_dbkey(m, &d) != KE_OK)
 		return KE_PEER;
-	r = open_dbkey(h, &d, key);
-	if (r == KE_OK)
-		r = blob_seal_class_key(
-		    &h->p, &h->ring, BLOB_DB, d.appliance, key, text, sizeof text);
-	sodium_memzero(key, sizeof key);
-	if (hsm_result(h, w, r))
+	if (hsm_result(h, w, reseal(h, &d, text, sizeof text)))
 		wire_put_cstr(w, text);
 	return KE_OK;
 }

@@ -42,16 +42,44 @@ struct fresh {
 	uint8_t commit1[32], commit2[32], blob[OP_SEED_BLOB];
 };
 
-/* Commitments and wrapping of a seed that is still inside. */
+/*
+ * Wraps a seed that is still inside, and has the device answer for it: from the wrapping comes the
+ * seed of this commitment. One that did not would be found out at the draw, when nothing helps any
+ * more.
+ */
+static int wrap(struct hsm *h, const struct key *k, CK_OBJECT_HANDLE seed, const uint8_t commit[32],
+    uint8_t blob[OP_SEED_BLOB])
+{
+	CK_OBJECT_HANDLE back;
+	uint8_t digest[32];
+	int r = op_seed_wrap(&h->p, k->handle, seed, blob), d;
+
+	if (r == KE_OK)
+		r = op_seed_unwrap(&h->p, k->handle, blob, false, &back);
+	if (r != KE_OK)
+		return hsm_lied(h, r, "what it has wrapped does not open");
+	r = op_seed_digest(&h->p, back, digest);
+	if (r == KE_OK && memcmp(digest, commit, 32) != 0)
+		r = hsm_lied(h, KE_CRYPTO, "what it has wrapped opens to something else");
+	d = op_destroy(&h->p, back);
+	return r != KE_OK ? r : d;
+}
+
+/* Commitments and wrapping. */
 static int describe(struct hsm *h, const struct key *k, const uint8_t raffle[16],
     CK_OBJECT_HANDLE seed, struct fresh *f)
 {
+	uint8_t again[32];
 	int r = op_seed_digest(&h->p, seed, f->commit1);
 
 	if (r == KE_OK)
 		r = op_kdf(&h->p, seed, DRAW_COMMIT_LABEL, raffle, 16, f->commit2);
 	if (r == KE_OK)
-		r = op_seed_wrap(&h->p, k->handle, seed, f->blob);
+		r = op_kdf(&h->p, seed, DRAW_COMMIT_LABEL, raffle, 16, again);
+	if (r == KE_OK && memcmp(f->commit2, again, 32) != 0)
+		r = hsm_lied(h, KE_CRYPTO, "two commitments to one seed differ");
+	if (r == KE_OK)
+		r = wrap(h, k, seed, f->commit1, f->blob);
 	return r;
 }
 
@@ -131,6 +159,7 @@ static int unwrap(
 	uint8_t blob[BLOB_DATA_MAX];
 	const struct key *k;
 	uint32_t version;
+	unsigned tries = 0;
 	size_t len;
 	int r = blob_get((const char *)text, n, BLOB_SEED, &version, blob, sizeof blob, &len);
 
@@ -141,8 +170,11 @@ static int unwrap(
 	k = key_ring_get(&h->ring, KEY_SEED, version);
 	if (version == 0 || k == NULL)
 		return KE_VERSION;
-	r = op_seed_unwrap(&h->p, k->handle, blob, reveal, object);
-	return r != KE_OK ? canary_judge(&h->p, &h->ring, &h->canary, r) : r;
+	do {
+		r = op_seed_unwrap(&h->p, k->handle, blob, reveal, object);
+		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
+	} while (r == KE_AGAIN);
+	return r;
 }
 
 static int unwrap_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
@@ -217,7 +249,7 @@ static int wrap_again(
 	if (r == KE_OK && sodium_memcmp(digest, commit, 32) != 0)
 		return KE_CRYPTO;
 	if (r == KE_OK)
-		r = op_seed_wrap(&h->p, k->handle, object, blob);
+		r = wrap(h, k, object, commit, blob);
 	return r == KE_OK ? blob_put(out, cap, BLOB_SEED, k->version, blob, sizeof blob) : r;
 }
 

@@ -196,7 +196,7 @@ int hsm_answer_session(
 static int check_refresh(struct hsm *h, const uint8_t *text, size_t n, uint8_t raw[REFRESH_LEN])
 {
 	const struct key *mac;
-	uint8_t tag[32];
+	uint8_t tag[32], first[32];
 	size_t len;
 	int r = text_unb64url(raw, REFRESH_LEN, &len, (const char *)text, n);
 
@@ -207,9 +207,17 @@ static int check_refresh(struct hsm *h, const uint8_t *text, size_t n, uint8_t r
 	if (mac == NULL || mac->compromised)
 		return KE_VERSION;
 	r = refresh_tag(h, mac, raw + 5, be_get32(raw + 21), tag);
-	if (r == KE_OK && sodium_memcmp(tag, raw + 25, sizeof tag) != 0)
-		r = KE_AUTH;
+	if (r == KE_OK && sodium_memcmp(tag, raw + 25, sizeof tag) != 0) {
+		/* nobody is sent away for what a device got wrong once */
+		memcpy(first, tag, sizeof first);
+		r = refresh_tag(h, mac, raw + 5, be_get32(raw + 21), tag);
+		if (r == KE_OK && sodium_memcmp(tag, first, sizeof tag) != 0)
+			r = hsm_lied(h, KE_CRYPTO, "two MACs of one text differ");
+		else if (r == KE_OK)
+			r = KE_AUTH;
+	}
 	sodium_memzero(tag, sizeof tag);
+	sodium_memzero(first, sizeof first);
 	return r;
 }
 

@@ -505,16 +505,20 @@ static void test_canary(void **state)
 	struct key_ring ring;
 	struct canary c;
 	struct p11 p;
+	unsigned tries = 0;
 
 	(void)state;
 	enter_with_keys(&p, &ring);
 	assert_int_equal(canary_make(&p, &ring, &c), KE_OK);
-	assert_int_equal(canary_judge(&p, &ring, &c, KE_AGAIN), KE_CRYPTO); /* the row is bad */
-	assert_int_equal(canary_judge(&p, &ring, &c, KE_OK), KE_OK);
-	assert_int_equal(canary_judge(&p, &ring, &c, KE_FORMAT), KE_FORMAT);
+	/* once more, for the device may have stumbled; then the row is bad */
+	assert_int_equal(canary_judge(&p, &ring, &c, KE_AGAIN, &tries), KE_AGAIN);
+	assert_int_equal(canary_judge(&p, &ring, &c, KE_AGAIN, &tries), KE_CRYPTO);
+	assert_int_equal(canary_judge(&p, &ring, &c, KE_OK, &tries), KE_OK);
+	assert_int_equal(canary_judge(&p, &ring, &c, KE_FORMAT, &tries), KE_FORMAT);
 	patch(&p);
 	patched.C_Decrypt = sick;
-	assert_int_equal(canary_judge(&p, &ring, &c, KE_AGAIN), KE_UNAVAIL); /* the HSM is */
+	assert_int_equal(
+	    canary_judge(&p, &ring, &c, KE_AGAIN, &tries), KE_UNAVAIL); /* the HSM is */
 	p11_close(&p);
 }
 
