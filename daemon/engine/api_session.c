@@ -67,14 +67,37 @@ int session_answer(struct rq *q, struct wire_in *in, int64_t refresh_expires_ms)
 /* --- refresh --- */
 
 struct refresh {
-	struct db_session s;
+	struct db_session s; /* of the generation that is asked for */
+	bool rotates;
 };
+
+/*
+ * The old token ends when the new one is in hand, not before: while hsm is away nobody is put out.
+ * KE_CONFLICT: the same token was brought twice at once, and the other was first.
+ */
+static int rotate(struct rq *q, struct refresh *f)
+{
+	struct db_session now;
+	int r =
+	    db_session_rotate(q->e->db, f->s.id, f->s.generation - 1, q->now_ms, f->s.expires_ms);
+
+	if (r != KE_CONFLICT)
+		return r;
+	r = db_session_get(q->e->db, f->s.id, &now);
+	if (r == KE_OK && (now.revoked_ms != 0 || now.generation != f->s.generation))
+		return rq_refuse(q, PB_REFRESH_INVALID);
+	return r;
+}
 
 static int refresh_finish(struct rq *q, int r, struct wire_in *in)
 {
 	struct refresh *f = q->state;
 
-	return r == KE_OK ? session_answer(q, in, f->s.expires_ms) : KE_UNAVAIL;
+	if (r != KE_OK)
+		return KE_UNAVAIL;
+	if (f->rotates)
+		r = rotate(q, f);
+	return r == KE_OK ? session_answer(q, in, f->s.expires_ms) : r;
 }
 
 static int issue(struct rq *q)
@@ -90,15 +113,12 @@ static int issue(struct rq *q)
 	    q, "refresh_finish", refresh_finish, f->s.user, f->s.id, u.roles, f->s.generation);
 }
 
-static int rotate(struct rq *q)
+static int issue_next(struct rq *q)
 {
 	struct refresh *f = q->state;
-	int r;
 
+	f->rotates = true;
 	f->s.expires_ms = q->now_ms + SESSION_LIFE_MS;
-	r = db_session_rotate(q->e->db, f->s.id, f->s.generation, q->now_ms, f->s.expires_ms);
-	if (r != KE_OK)
-		return r;
 	f->s.generation++;
 	return issue(q);
 }
@@ -150,7 +170,7 @@ static int refresh_known(struct rq *q, int r, struct wire_in *in)
 	    f->s.rotated_ms > q->now_ms + SESSION_AHEAD_MS || generation > f->s.generation)
 		return rq_refuse(q, PB_REFRESH_INVALID);
 	if (generation == f->s.generation)
-		return rotate(q);
+		return issue_next(q);
 	if (generation + 1 == f->s.generation && within_grace(f->s.rotated_ms, q->now_ms))
 		return issue(q);
 	return reused(q);
