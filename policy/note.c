@@ -132,14 +132,8 @@ int note_sig_line(const char *name, const uint8_t id[4], const uint8_t sig[64], 
 
 /* --- opening a note --- */
 
-/* One signature line taken apart; the pointers are into the note. */
-struct sig_line {
-	const char *name, *b64;
-	size_t name_len, b64_len;
-};
-
 /* The line that begins at p; *next is behind its LF. */
-static int sig_line_split(struct sig_line *l, const char *p, const char *end, const char **next)
+static int line_split(struct note_line *l, const char *p, const char *end, const char **next)
 {
 	const char *lf = memchr(p, '\n', (size_t)(end - p)), *blank;
 	size_t bytes;
@@ -163,7 +157,7 @@ static int sig_line_split(struct sig_line *l, const char *p, const char *end, co
 }
 
 /* Eight characters hold the key id; the rest may be longer than any signature of ours. */
-static int sig_line_id(const struct sig_line *l, const char *name, uint8_t id[4])
+int note_line_id(const struct note_line *l, const char *name, uint8_t id[4])
 {
 	uint8_t head[6];
 	size_t n;
@@ -177,13 +171,13 @@ static int sig_line_id(const struct sig_line *l, const char *name, uint8_t id[4]
 }
 
 /* KE_NOTFOUND when the line is another key's. */
-static int sig_line_verify(
-    const struct sig_line *l, const struct note_key *k, const char *text, size_t text_len)
+static int line_verify(
+    const struct note_line *l, const struct note_key *k, const char *text, size_t text_len)
 {
 	uint8_t id[4], sig[4 + crypto_sign_BYTES];
 	size_t n;
 
-	if (sig_line_id(l, k->name, id) != KE_OK || memcmp(id, k->id, 4) != 0)
+	if (note_line_id(l, k->name, id) != KE_OK || memcmp(id, k->id, 4) != 0)
 		return KE_NOTFOUND;
 	if (text_unb64(sig, sizeof(sig), &n, l->b64, l->b64_len) != KE_OK || n != sizeof(sig))
 		return KE_CRYPTO;
@@ -210,43 +204,51 @@ static size_t find_signatures(const char *msg, size_t n)
 	return 0;
 }
 
-int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_len)
+int note_lines_begin(struct note_lines *l, const char *msg, size_t n, size_t *text_len)
 {
-	size_t from = find_signatures(msg, n), lines = 0;
-	const char *p = msg + from, *end = msg + n;
-	int result = KE_NOTFOUND;
+	size_t from = find_signatures(msg, n);
 
 	if (from == 0 || from == n || !text_ok(msg, n))
 		return KE_FORMAT;
-	while (p < end) {
-		struct sig_line l;
-		int r;
-
-		if (++lines > NOTE_SIGS_MAX || sig_line_split(&l, p, end, &p) != KE_OK)
-			return KE_FORMAT;
-		/* One wrong signature by this key outweighs a good one. */
-		r = sig_line_verify(&l, k, msg, from - 1);
-		if (r != KE_NOTFOUND && result != KE_CRYPTO)
-			result = r;
-	}
+	*l = (struct note_lines){.p = msg + from, .end = msg + n};
 	*text_len = from - 1;
-	return result;
+	return KE_OK;
+}
+
+int note_lines_next(struct note_lines *l, struct note_line *line)
+{
+	if (l->p == l->end)
+		return KE_NOTFOUND;
+	if (++l->seen > NOTE_SIGS_MAX)
+		return KE_FORMAT;
+	return line_split(line, l->p, l->end, &l->p);
+}
+
+int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_len)
+{
+	struct note_lines lines;
+	struct note_line line;
+	int result = KE_NOTFOUND, r = note_lines_begin(&lines, msg, n, text_len);
+
+	while (r == KE_OK && (r = note_lines_next(&lines, &line)) == KE_OK) {
+		int v = line_verify(&line, k, msg, *text_len);
+
+		/* One wrong signature by this key outweighs a good one. */
+		if (v != KE_NOTFOUND && result != KE_CRYPTO)
+			result = v;
+	}
+	return r == KE_NOTFOUND ? result : r;
 }
 
 int note_signer(const char *msg, size_t n, const char *name, uint8_t id[4])
 {
-	size_t from = find_signatures(msg, n), lines = 0;
-	const char *p = msg + from, *end = msg + n;
+	struct note_lines lines;
+	struct note_line line;
+	size_t text_len;
+	int r = note_lines_begin(&lines, msg, n, &text_len);
 
-	if (from == 0 || from == n || !text_ok(msg, n))
-		return KE_FORMAT;
-	while (p < end) {
-		struct sig_line l;
-
-		if (++lines > NOTE_SIGS_MAX || sig_line_split(&l, p, end, &p) != KE_OK)
-			return KE_FORMAT;
-		if (sig_line_id(&l, name, id) == KE_OK)
+	while (r == KE_OK && (r = note_lines_next(&lines, &line)) == KE_OK)
+		if (note_line_id(&line, name, id) == KE_OK)
 			return KE_OK;
-	}
-	return KE_NOTFOUND;
+	return r;
 }

@@ -12,7 +12,7 @@
 #include "policy/ke.h"
 
 #define NOTE_NAME_MAX 255
-#define NOTE_SIGS_MAX 16
+#define NOTE_SIGS_MAX 64 /* a log's and 32 witnesses', with room for keys that turn over */
 
 struct note_key {
 	char name[NOTE_NAME_MAX + 1];
@@ -42,5 +42,21 @@ int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_
  * nothing is verified. KE_NOTFOUND when there is none, KE_FORMAT when it is no note.
  */
 int note_signer(const char *msg, size_t n, const char *name, uint8_t id[4]) KE_CHECK;
+
+/* The signature lines one by one; the pointers are into the note. Nothing is verified. */
+struct note_lines {
+	const char *p, *end;
+	size_t seen;
+};
+struct note_line {
+	const char *name, *b64;
+	size_t name_len, b64_len;
+};
+/* As note_open(): KE_FORMAT when it is no note. */
+int note_lines_begin(struct note_lines *l, const char *msg, size_t n, size_t *text_len) KE_CHECK;
+/* KE_NOTFOUND behind the last one; KE_FORMAT for a line that is none, or one too many. */
+int note_lines_next(struct note_lines *l, struct note_line *line) KE_CHECK;
+/* The line's key id; KE_NOTFOUND when it is not by that name. */
+int note_line_id(const struct note_line *line, const char *name, uint8_t id[4]) KE_CHECK;
 
 #endif
