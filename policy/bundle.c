@@ -202,7 +202,7 @@ static int read_vkey(struct check *c)
 		r = note_vkey_parse(&c->key, res->vkey, n);
 	res->vkey[r == KE_OK ? n : 0] = '\0';
 	if (r != KE_OK)
-		return no(c, KE_FORMAT, "the bundle's vkey is not an Ed25519 verifier key");
+		return no(c, KE_FORMAT, "the bundle's vkey is no verifier key of Ed25519 or P-256");
 	return KE_OK;
 }
 
@@ -215,7 +215,7 @@ static int step_signature(struct check *c)
 
 	if (r != KE_OK)
 		return r;
-	if (k != NULL && (strcmp(k->name, c->key.name) != 0 || memcmp(k->pub, c->key.pub, 32) != 0))
+	if (k != NULL && !note_key_same(k, &c->key))
 		return no(c, KE_WRONG_KEY,
 		    "the bundle names %s as its signer, not the trusted key of %s", c->res->vkey,
 		    k->name);

@@ -69,7 +69,7 @@ struct bundle_result {
 	char why[200];         /* one line: what did not agree, and where */
 	uint64_t tickets;
 	uint32_t winners, reserves;
-	char vkey[400]; /* that signed */
+	char vkey[NOTE_VKEY_MAX]; /* that signed */
 };
 
 /* One or two words; never NULL. */

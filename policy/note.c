@@ -5,13 +5,13 @@
 #include "policy/note.h"
 
 #include <sodium.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "policy/hash.h"
+#include "policy/p256.h"
 #include "policy/text.h"
 
-#define ED25519  0x01            /* the signature type, first byte of what a vkey encodes */
+#define SIG_MAX  P256_DER_MAX    /* the longest signature of ours */
 #define DASH     "\xe2\x80\x94 " /* em dash, space: how a signature line begins */
 #define DASH_LEN 4
 
@@ -51,12 +51,65 @@ static bool name_ok(const char *s, size_t n)
 	return true;
 }
 
-void note_key_id(uint8_t id[4], const char *name, const uint8_t pub[32])
-{
-	uint8_t tail[2 + 32] = {'\n', ED25519}, digest[32];
+/* SubjectPublicKeyInfo of a P-256 key (RFC 5480), as far as its point. */
+static const uint8_t spki[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d,
+    0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
 
-	memcpy(tail + 2, pub, 32);
-	hash_sha256_2(digest, name, strlen(name), tail, sizeof(tail));
+#define KEY_MAX (1 + sizeof(spki) + P256_POINT)
+
+size_t note_pub_len(enum note_type type)
+{
+	return type == NOTE_ED25519 ? 32 : type == NOTE_ECDSA ? P256_POINT : 0;
+}
+
+/* What a verifier key encodes: type ‖ public key. */
+static size_t encode_key(uint8_t out[KEY_MAX], enum note_type type, const uint8_t *pub)
+{
+	size_t at = 0, n = note_pub_len(type);
+
+	out[at++] = (uint8_t)type;
+	if (type == NOTE_ECDSA) {
+		memcpy(out + at, spki, sizeof(spki));
+		at += sizeof(spki);
+	}
+	memcpy(out + at, pub, n);
+	return at + n;
+}
+
+/* The public key in it; only the one encoding of each. */
+static int decode_key(struct note_key *k, const uint8_t *key, size_t n)
+{
+	uint8_t again[KEY_MAX];
+	EVP_PKEY *point;
+	size_t len;
+
+	if (n == 0)
+		return KE_FORMAT;
+	len = note_pub_len((enum note_type)key[0]);
+	if (len == 0)
+		return KE_VERSION;
+	k->type = (enum note_type)key[0];
+	if (n < 1 + len)
+		return KE_FORMAT;
+	memcpy(k->pub, key + n - len, len);
+	if (encode_key(again, k->type, k->pub) != n || memcmp(again, key, n) != 0)
+		return KE_FORMAT;
+	if (k->type == NOTE_ED25519)
+		return KE_OK;
+	point = p256_key(k->pub);
+	EVP_PKEY_free(point);
+	return point != NULL ? KE_OK : KE_FORMAT;
+}
+
+void note_key_id(uint8_t id[4], const char *name, enum note_type type, const uint8_t *pub)
+{
+	uint8_t tail[1 + KEY_MAX] = {'\n'}, digest[32];
+	size_t n = encode_key(tail + 1, type, pub);
+
+	if (type == NOTE_ECDSA)
+		hash_sha256(digest, tail + 2, n - 1);
+	else
+		hash_sha256_2(digest, name, strlen(name), tail, 1 + n);
 	memcpy(id, digest, 4);
 }
 
@@ -77,25 +130,25 @@ static int join(char *out, size_t cap, size_t *len, const char *const *piece, si
 	return KE_OK;
 }
 
-int note_vkey(const char *name, const uint8_t pub[32], char *out, size_t cap)
+int note_vkey(const char *name, enum note_type type, const uint8_t *pub, char *out, size_t cap)
 {
-	uint8_t id[4], key[33] = {ED25519};
-	char hex[9], b64[TEXT_B64_LEN(33) + 1];
+	uint8_t id[4], key[KEY_MAX];
+	char hex[9], b64[TEXT_B64_LEN(KEY_MAX) + 1];
 	const char *piece[] = {name, "+", hex, "+", b64};
 	size_t len;
 
-	note_key_id(id, name, pub);
+	note_key_id(id, name, type, pub);
 	text_hex(hex, id, sizeof(id));
-	memcpy(key + 1, pub, 32);
-	text_b64(b64, key, sizeof(key));
+	text_b64(b64, key, encode_key(key, type, pub));
 	return cap == 0 ? KE_FULL : join(out, cap, &len, piece, 5);
 }
 
 int note_vkey_parse(struct note_key *k, const char *s, size_t n)
 {
 	const char *plus = memchr(s, '+', n), *end = s + n;
-	uint8_t key[33], id[4];
+	uint8_t key[KEY_MAX], id[4];
 	size_t name_len, len;
+	int r;
 
 	if (plus == NULL)
 		return KE_FORMAT;
@@ -106,27 +159,38 @@ int note_vkey_parse(struct note_key *k, const char *s, size_t n)
 		return KE_FORMAT;
 	if (text_unb64(key, sizeof(key), &len, plus + 10, (size_t)(end - plus - 10)) != KE_OK)
 		return KE_FORMAT;
-	if (len != sizeof(key))
-		return KE_FORMAT;
-	if (key[0] != ED25519)
-		return KE_VERSION;
+	r = decode_key(k, key, len);
+	if (r != KE_OK)
+		return r;
 	memcpy(k->name, s, name_len);
 	k->name[name_len] = '\0';
-	memcpy(k->pub, key + 1, 32);
-	note_key_id(k->id, k->name, k->pub);
+	note_key_id(k->id, k->name, k->type, k->pub);
 	return memcmp(k->id, id, 4) == 0 ? KE_OK : KE_FORMAT;
 }
 
-int note_sig_line(const char *name, const uint8_t id[4], const uint8_t sig[64], char *out,
-    size_t cap, size_t *len)
+bool note_key_same(const struct note_key *a, const struct note_key *b)
 {
-	char b64[TEXT_B64_LEN(68) + 1];
+	return strcmp(a->name, b->name) == 0 && a->type == b->type &&
+	       memcmp(a->pub, b->pub, note_pub_len(a->type)) == 0;
+}
+
+int note_sig_line(const char *name, enum note_type type, const uint8_t id[4], const uint8_t sig[64],
+    char *out, size_t cap, size_t *len)
+{
+	char b64[TEXT_B64_LEN(4 + SIG_MAX) + 1];
 	const char *piece[] = {DASH, name, " ", b64, "\n"};
-	uint8_t both[68];
+	uint8_t both[4 + SIG_MAX];
+	size_t n = 64;
+	int r = KE_OK;
 
 	memcpy(both, id, 4);
-	memcpy(both + 4, sig, 64);
-	text_b64(b64, both, sizeof(both));
+	if (type == NOTE_ECDSA)
+		r = p256_der(sig, both + 4, &n);
+	else
+		memcpy(both + 4, sig, n);
+	if (r != KE_OK)
+		return r;
+	text_b64(b64, both, 4 + n);
 	return cap == 0 ? KE_FULL : join(out, cap, len, piece, 5);
 }
 
@@ -170,20 +234,33 @@ int note_line_id(const struct note_line *l, const char *name, uint8_t id[4])
 	return KE_OK;
 }
 
+static int verify(
+    const struct note_key *k, const uint8_t *sig, size_t n, const char *text, size_t len)
+{
+	uint8_t digest[32];
+
+	if (k->type == NOTE_ECDSA) {
+		hash_sha256(digest, text, len);
+		return p256_verify_der(k->pub, digest, sig, n);
+	}
+	if (n != crypto_sign_BYTES ||
+	    crypto_sign_verify_detached(sig, (const uint8_t *)text, len, k->pub) != 0)
+		return KE_CRYPTO;
+	return KE_OK;
+}
+
 /* KE_NOTFOUND when the line is another key's. */
 static int line_verify(
     const struct note_line *l, const struct note_key *k, const char *text, size_t text_len)
 {
-	uint8_t id[4], sig[4 + crypto_sign_BYTES];
+	uint8_t id[4], sig[4 + SIG_MAX];
 	size_t n;
 
 	if (note_line_id(l, k->name, id) != KE_OK || memcmp(id, k->id, 4) != 0)
 		return KE_NOTFOUND;
-	if (text_unb64(sig, sizeof(sig), &n, l->b64, l->b64_len) != KE_OK || n != sizeof(sig))
+	if (text_unb64(sig, sizeof(sig), &n, l->b64, l->b64_len) != KE_OK)
 		return KE_CRYPTO;
-	if (crypto_sign_verify_detached(sig + 4, (const uint8_t *)text, text_len, k->pub) != 0)
-		return KE_CRYPTO;
-	return KE_OK;
+	return verify(k, sig + 4, n - 4, text, text_len);
 }
 
 /* UTF-8 without control characters but LF. */

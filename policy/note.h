@@ -1,11 +1,14 @@
 /*
- * C2SP signed notes (c2sp.org/signed-note), Ed25519 signatures of type 0x01 and verifier keys.
- * Pure: verification only; the HSM signs. A note is text ‖ LF ‖ signature lines
- * "— <name> <base64(key id ‖ signature)>".
+ * C2SP signed notes (c2sp.org/signed-note) and verifier keys: Ed25519 signatures, type 0x01, and,
+ * for tokens that lack Ed25519, ECDSA over P-256 with SHA-256, type 0x02 (as
+ * transparency-dev/formats writes them: DER signatures, keys as SubjectPublicKeyInfo, whose hash
+ * alone is the key id). Pure: verification only; the HSM signs. A note is text ‖ LF ‖ signature
+ * lines "— <name> <base64(key id ‖ signature)>".
  */
 #ifndef POLICY_NOTE_H
 #define POLICY_NOTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,21 +17,37 @@
 #define NOTE_NAME_MAX 255
 #define NOTE_SIGS_MAX 64 /* a log's and 32 witnesses', with room for keys that turn over */
 
+#define NOTE_PUB_MAX  65
+#define NOTE_VKEY_MAX (NOTE_NAME_MAX + 160)
+
+/* The byte that begins what a verifier key encodes. */
+enum note_type { NOTE_ED25519 = 1, NOTE_ECDSA = 2 };
+
 struct note_key {
 	char name[NOTE_NAME_MAX + 1];
+	enum note_type type;
 	uint8_t id[4];
-	uint8_t pub[32];
+	uint8_t pub[NOTE_PUB_MAX]; /* note_pub_len(type) bytes: a key of RFC 8032, or 04 ‖ X ‖ Y */
 };
 
-/* First 4 bytes of SHA-256(name ‖ 0A ‖ 01 ‖ public key). */
-void note_key_id(uint8_t id[4], const char *name, const uint8_t pub[32]);
-/* "<name>+<8 hex>+<base64(01 ‖ public key)>"; KE_FULL. */
-int note_vkey(const char *name, const uint8_t pub[32], char *out, size_t cap) KE_CHECK;
+/* 32 or 65; 0 for a type that is none of ours. */
+size_t note_pub_len(enum note_type type);
+/*
+ * First 4 bytes of SHA-256, of name ‖ 0A ‖ 01 ‖ public key for Ed25519, of the
+ * SubjectPublicKeyInfo for ECDSA.
+ */
+void note_key_id(uint8_t id[4], const char *name, enum note_type type, const uint8_t *pub);
+/* "<name>+<8 hex>+<base64(type ‖ public key)>"; KE_FULL. */
+int note_vkey(
+    const char *name, enum note_type type, const uint8_t *pub, char *out, size_t cap) KE_CHECK;
+/* KE_FORMAT, KE_VERSION for a type that is none of ours. */
 int note_vkey_parse(struct note_key *k, const char *s, size_t n) KE_CHECK;
+/* Are these one key? */
+bool note_key_same(const struct note_key *a, const struct note_key *b);
 
-/* One signature line with its LF; KE_FULL. */
-int note_sig_line(const char *name, const uint8_t id[4], const uint8_t sig[64], char *out,
-    size_t cap, size_t *len) KE_CHECK;
+/* One signature line with its LF; sig is Ed25519's, or r ‖ s of ECDSA. KE_FULL, KE_NOMEM. */
+int note_sig_line(const char *name, enum note_type type, const uint8_t id[4], const uint8_t sig[64],
+    char *out, size_t cap, size_t *len) KE_CHECK;
 
 /*
  * Splits and verifies a note: *text_len bytes of msg (its final LF included) are what was signed.

@@ -49,19 +49,29 @@ out:
 	return r;
 }
 
-int p256_verify(
-    const uint8_t pub[P256_POINT], const uint8_t digest[32], const uint8_t sig[P256_SIG])
+/* OpenSSL decodes a signature, encodes it again and compares: only DER passes. */
+int p256_verify_der(
+    const uint8_t pub[P256_POINT], const uint8_t digest[32], const uint8_t *der, size_t n)
 {
 	EVP_PKEY *key = p256_key(pub);
 	EVP_PKEY_CTX *ctx = key != NULL ? EVP_PKEY_CTX_new(key, NULL) : NULL;
-	uint8_t der[P256_DER_MAX];
-	size_t n = 0;
 	int r = KE_CRYPTO;
 
-	if (ctx != NULL && p256_der(sig, der, &n) == KE_OK && EVP_PKEY_verify_init(ctx) == 1 &&
+	if (ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
 	    EVP_PKEY_verify(ctx, der, n, digest, 32) == 1)
 		r = KE_OK;
 	EVP_PKEY_CTX_free(ctx);
 	EVP_PKEY_free(key);
 	return r;
+}
+
+int p256_verify(
+    const uint8_t pub[P256_POINT], const uint8_t digest[32], const uint8_t sig[P256_SIG])
+{
+	uint8_t der[P256_DER_MAX];
+	size_t n = 0;
+
+	if (p256_der(sig, der, &n) != KE_OK)
+		return KE_CRYPTO;
+	return p256_verify_der(pub, digest, der, n);
 }

@@ -23,6 +23,10 @@ EVP_PKEY *p256_key(const uint8_t pub[P256_POINT]);
 /* sig as a DER ECDSA-Sig-Value (RFC 3279 section 2.2.3), *n its length: KE_OK, KE_NOMEM. */
 int p256_der(const uint8_t sig[P256_SIG], uint8_t out[P256_DER_MAX], size_t *n) KE_CHECK;
 
+/* KE_OK when a DER signature of n bytes, with nothing behind it, is pub's over a SHA-256 digest. */
+int p256_verify_der(
+    const uint8_t pub[P256_POINT], const uint8_t digest[32], const uint8_t *der, size_t n) KE_CHECK;
+
 /* KE_OK when sig is pub's over a SHA-256 digest, KE_CRYPTO for anything else. */
 int p256_verify(
     const uint8_t pub[P256_POINT], const uint8_t digest[32], const uint8_t sig[P256_SIG]) KE_CHECK;

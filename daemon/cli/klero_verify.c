@@ -116,7 +116,7 @@ static int set_key(struct options *o, const char *s, size_t n)
 	if (o->have_key)
 		return usage_error("more than one verifier key");
 	if (note_vkey_parse(&o->key, s, n) != KE_OK)
-		return usage_error("that is not an Ed25519 verifier key (name+id+key)");
+		return usage_error("that is no verifier key of Ed25519 or P-256 (name+id+key)");
 	o->have_key = true;
 	return EXIT_VERIFIED;
 }

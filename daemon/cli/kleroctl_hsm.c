@@ -22,6 +22,7 @@ static int look(struct p11 *p, struct rconf_token *t, enum p11_need need)
 
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = t->env[i];
+	p->params = t->params;
 	r = p11_load(p, t->module, env, RCONF_ENVS);
 	if (r == KE_OK)
 		r = p11_open(p, t->label, false);

@@ -25,7 +25,7 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_currencies;
+    set_origin, set_env, set_text, set_currencies;
 
 struct keyword {
 	const char *word;
@@ -61,6 +61,8 @@ static const struct keyword keywords[] = {
 	4000000000, false},
     {"pkcs11-module", set_path, FIELD(module), NULL, A_PATH, 0, 0, false},
     {"pkcs11-env", set_env, FIELD(module_env), "", "NAME=value, at most 4 of them", 0, 0, true},
+    {"pkcs11-parameters", set_text, FIELD(module_params), "", "a text of less than 512 characters",
+	0, 0, false},
     {"pkcs11-folder", set_path, FIELD(module_folder), "", A_PATH, 0, 0, false},
     {"softhsm-conf", set_path, FIELD(softhsm_conf), "", A_PATH, 0, 0, false},
     {"keys-token", set_label, FIELD(keys.label), "klero-keys", "a label of up to 32 characters", 0,
@@ -261,6 +263,22 @@ static bool set_env(const struct keyword *k, void *field, const struct value *v)
 		if (!isupper((unsigned char)*s) && !isdigit((unsigned char)*s) && *s != '_')
 			return false;
 	return append(k, field, v->word[0]);
+}
+
+/* Words that are one text; it cannot hold two blanks in a row, and needs none. */
+static bool set_text(const struct keyword *k, void *field, const struct value *v)
+{
+	char *text = field;
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		int more = snprintf(text + n, k->size - n, n == 0 ? "%s" : " %s", v->word[i]);
+
+		if (more < 0 || (size_t)more >= k->size - n)
+			return false;
+		n += (size_t)more;
+	}
+	return n > 0;
 }
 
 static bool set_currencies(const struct keyword *k, void *field, const struct value *v)

@@ -37,6 +37,7 @@ struct conf {
 	char users[ROLE_COUNT][64]; /* by enum role; "" is the default user */
 	uint32_t uid_base;          /* 0: none */
 	char module[RCONF_PATH], module_env[RCONF_ENVS][RCONF_PATH], module_folder[RCONF_PATH];
+	char module_params[RCONF_PARAMS];
 	char softhsm_conf[RCONF_PATH];
 	struct conf_token keys, tls;
 	uint32_t nets, kdfs, kdf_queue, max_connections;

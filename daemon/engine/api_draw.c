@@ -101,8 +101,8 @@ static int name_tickets(struct rq *q, struct draw *d)
 }
 
 /* The record's text with the signature line: a C2SP signed note. */
-static int write_note(struct engine *e, struct draw *d, const uint8_t id[4], const uint8_t sig[64],
-    size_t *text_len, size_t *note_len)
+static int write_note(struct engine *e, struct draw *d, enum note_type type, const uint8_t id[4],
+    const uint8_t sig[64], size_t *text_len, size_t *note_len)
 {
 	struct note_key k;
 	size_t line, signed_len;
@@ -112,7 +112,7 @@ static int write_note(struct engine *e, struct draw *d, const uint8_t id[4], con
 		return r;
 	memcpy(d->note, d->text, *text_len);
 	d->note[*text_len] = '\n';
-	r = note_sig_line(e->hsm.log.name, id, sig, d->note + *text_len + 1,
+	r = note_sig_line(e->hsm.log.name, type, id, sig, d->note + *text_len + 1,
 	    sizeof d->note - *text_len - 1, &line);
 	if (r != KE_OK)
 		return r;
@@ -127,14 +127,16 @@ static int draw_signed(struct rq *q, int r, struct wire_in *in)
 	struct draw *d = q->state;
 	size_t text_len, note_len;
 	uint8_t id[4], sig[64];
+	enum note_type type;
 
 	if (r != KE_OK)
 		return KE_UNAVAIL;
 	wire_get_raw(in, id, sizeof id);
+	type = (enum note_type)wire_get_u8(in);
 	wire_get_raw(in, sig, sizeof sig);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
-	r = write_note(q->e, d, id, sig, &text_len, &note_len);
+	r = write_note(q->e, d, type, id, sig, &text_len, &note_len);
 	if (r != KE_OK)
 		return r;
 	r = db_raffle_set_drawn(q->e->db, d->rec.raffle, d->rec.server_seed, d->text, text_len,

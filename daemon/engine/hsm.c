@@ -74,17 +74,20 @@ static int take_keys(struct engine *e, struct wire_in *in)
 	struct token_keys fresh = {.n = 0};
 	uint8_t digest = wire_get_u8(in);
 	uint32_t log_version = wire_get_u32(in);
-	const uint8_t *log = wire_get_view(in, sizeof h->log.pub);
+	enum note_type type = (enum note_type)wire_get_u8(in);
+	size_t n = note_pub_len(type);
+	const uint8_t *log = wire_get_view(in, n);
 
-	if (get_tokens(in, &fresh) != KE_OK || log == NULL) {
+	if (get_tokens(in, &fresh) != KE_OK || n == 0) {
 		free_tokens(&fresh);
 		return KE_PEER;
 	}
 	take_tokens(e, &fresh);
 	h->log_version = log_version;
-	memcpy(h->log.pub, log, sizeof h->log.pub);
+	h->log.type = type;
+	memcpy(h->log.pub, log, n);
 	memcpy(h->log.name, e->log_name, strlen(e->log_name) + 1);
-	note_key_id(h->log.id, h->log.name, h->log.pub);
+	note_key_id(h->log.id, h->log.name, type, h->log.pub);
 	h->has_digest_key = digest != 0;
 	h->asked_ms = engine_clock_ms();
 	return KE_OK;

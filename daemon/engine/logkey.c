@@ -10,8 +10,6 @@
 #include "db/db_meta.h"
 #include "policy/text.h"
 
-#define VKEY_MAX (NOTE_NAME_MAX + 64)
-
 static void row_name(char name[32], const uint8_t id[4])
 {
 	char hex[9];
@@ -23,14 +21,14 @@ static void row_name(char name[32], const uint8_t id[4])
 int logkey_keep(struct engine *e)
 {
 	const struct note_key *k = &e->hsm.log;
-	char name[32], vkey[VKEY_MAX], had[VKEY_MAX];
+	char name[32], vkey[NOTE_VKEY_MAX], had[NOTE_VKEY_MAX];
 	size_t n;
 	int r = turn_begin(e);
 
 	if (r != KE_OK)
 		return r;
 	row_name(name, k->id);
-	r = note_vkey(k->name, k->pub, vkey, sizeof vkey);
+	r = note_vkey(k->name, k->type, k->pub, vkey, sizeof vkey);
 	if (r != KE_OK || db_meta_get(e->db, name, had, sizeof had, &n) == KE_OK)
 		return r;
 	return db_meta_set(e->db, name, vkey, strlen(vkey));
@@ -38,7 +36,7 @@ int logkey_keep(struct engine *e)
 
 int logkey_of(struct engine *e, const char *note, size_t n, struct note_key *k)
 {
-	char name[32], vkey[VKEY_MAX];
+	char name[32], vkey[NOTE_VKEY_MAX];
 	uint8_t id[4];
 	size_t len;
 	int r = note_signer(note, n, e->log_name, id);

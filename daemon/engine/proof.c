@@ -148,7 +148,7 @@ static int put_head(struct engine *e, struct proof_build *b)
 	struct bundle_head h = {
 	    .title = r->title, .winners = (uint32_t)r->winners, .reserves = (uint32_t)r->reserves};
 	struct note_key k;
-	char vkey[NOTE_NAME_MAX + 64], *note = malloc(DB_NOTE_MAX);
+	char vkey[NOTE_VKEY_MAX], *note = malloc(DB_NOTE_MAX);
 	int err;
 
 	if (note == NULL)
@@ -157,7 +157,7 @@ static int put_head(struct engine *e, struct proof_build *b)
 	if (err == KE_OK)
 		err = logkey_of(e, note, h.note_len, &k);
 	if (err == KE_OK)
-		err = note_vkey(k.name, k.pub, vkey, sizeof vkey);
+		err = note_vkey(k.name, k.type, k.pub, vkey, sizeof vkey);
 	h.note = note;
 	h.vkey = vkey;
 	memcpy(h.raffle, r->id, sizeof h.raffle);

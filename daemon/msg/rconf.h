@@ -15,6 +15,7 @@
 #define RCONF_PATH    256
 #define RCONF_ORIGINS 16
 #define RCONF_ENVS    4
+#define RCONF_PARAMS  512
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
 struct rconf_identity {
@@ -53,6 +54,7 @@ struct rconf_token {
 	char module[RCONF_PATH];          /* PKCS#11 module, absolute path */
 	char label[64];                   /* token label */
 	char env[RCONF_ENVS][RCONF_PATH]; /* NAME=value that the module needs; never a secret */
+	char params[RCONF_PARAMS];        /* what C_Initialize gets, "" for nothing */
 	char pin[256];                    /* wiped by its receiver after C_Login */
 };
 
@@ -97,7 +99,7 @@ struct rconf_keyadm_done {
 	int32_t result;
 	char reason[256];
 	char sealed_dbkey[512]; /* PROVISION_KEYS */
-	char log_vkey[256];     /* PROVISION_KEYS: C2SP verifier key of <host>/klero/log */
+	char log_vkey[512];     /* PROVISION_KEYS: C2SP verifier key of <host>/klero/log */
 	char cert_pem[8192];    /* PROVISION_TLS: self-signed P-256 certificate */
 };
 

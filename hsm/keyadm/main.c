@@ -54,6 +54,7 @@ static int warm_up(struct keyadm *a)
 	tzset();
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = t->env[i];
+	a->p.params = t->params;
 	r = p11_load(&a->p, t->module, env, RCONF_ENVS);
 	a->tls = a->p; /* the same module, another token */
 	if (r == KE_OK)

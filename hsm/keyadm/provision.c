@@ -85,13 +85,13 @@ static int settle(struct p11 *p, const struct key_ring *ring, const struct rconf
 static int vkey(
     const struct key_ring *ring, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
 {
+	const struct key *log = key_ring_get(ring, KEY_LOG, 0);
 	char name[NOTE_NAME_MAX + 1];
 	int n = snprintf(name, sizeof name, "%s/klero/log", c->host);
 
 	if (n < 0 || n >= (int)sizeof name)
 		return KE_LONG;
-	return note_vkey(
-	    name, key_ring_get(ring, KEY_LOG, 0)->pub, done->log_vkey, sizeof done->log_vkey);
+	return note_vkey(name, key_note_type(log), log->pub, done->log_vkey, sizeof done->log_vkey);
 }
 
 int keyadm_provision_keys(

@@ -3,11 +3,15 @@
  */
 #include "hsm/p11/key.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "hsm/p11/ckr.h"
+#include "hsm/p11/op.h"
+#include "policy/hash.h"
+#include "policy/p256.h"
 
 #define PREFIX "klero/"
 
@@ -22,9 +26,53 @@ static const struct key_kind kinds[KEY_PURPOSES] = {
     [KEY_TLS] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
 };
 
-const struct key_kind *key_kind(enum key_purpose purpose)
+/* For the log, in a token without Ed25519. */
+static const struct key_kind log_p256 = {
+    CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65};
+
+int key_kind(struct p11 *p, enum key_purpose purpose, const struct key_kind **kind)
 {
-	return &kinds[purpose];
+	bool has = true;
+	int r = purpose == KEY_LOG ? p11_has(p, CKM_EC_EDWARDS_KEY_PAIR_GEN, &has) : KE_OK;
+
+	*kind = has ? &kinds[purpose] : &log_p256;
+	return r;
+}
+
+/* The kind of a key that is there; its type is checked against it afterwards. */
+static int kind_of(struct p11 *p, struct key *k)
+{
+	CK_KEY_TYPE type = 0;
+	size_t n;
+	int r = p11_attribute(p, k->handle, CKA_KEY_TYPE, &type, sizeof type, &n);
+
+	k->kind = k->purpose == KEY_LOG && type == CKK_EC ? &log_p256 : &kinds[k->purpose];
+	return r;
+}
+
+enum note_type key_note_type(const struct key *k)
+{
+	return k->kind->type == CKK_EC ? NOTE_ECDSA : NOTE_ED25519;
+}
+
+int key_sign(struct p11 *p, const struct key *k, const void *text, size_t n, uint8_t sig[64])
+{
+	uint8_t digest[32];
+
+	if (k->kind->type == CKK_EC_EDWARDS)
+		return op_sign_ed25519(p, k->handle, text, n, sig);
+	hash_sha256(digest, text, n);
+	return op_sign_p256(p, k->handle, digest, sig);
+}
+
+int key_verify(const struct key *k, const void *text, size_t n, const uint8_t sig[64])
+{
+	uint8_t digest[32];
+
+	if (k->kind->type == CKK_EC_EDWARDS)
+		return crypto_sign_verify_detached(sig, text, n, k->pub) == 0 ? KE_OK : KE_CRYPTO;
+	hash_sha256(digest, text, n);
+	return p256_verify(k->pub, digest, sig);
 }
 
 void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version)
@@ -83,7 +131,7 @@ static const struct flag flags[] = {
 
 static int check_flag(struct p11 *p, const struct key *k, const struct flag *f, bool token)
 {
-	const struct key_kind *kind = &kinds[k->purpose];
+	const struct key_kind *kind = k->kind;
 	enum must must = token ? f->token : f->copy;
 	char label[KEY_LABEL_MAX];
 	CK_BBOOL value = CK_FALSE;
@@ -126,7 +174,7 @@ static int check_number(
 
 static int check_key(struct p11 *p, const struct key *k, bool token)
 {
-	const struct key_kind *kind = &kinds[k->purpose];
+	const struct key_kind *kind = k->kind;
 	int r = check_number(p, k, CKA_KEY_TYPE, "CKA_KEY_TYPE", kind->type);
 
 	if (r == KE_OK && kind->class == CKO_SECRET_KEY)
@@ -189,7 +237,7 @@ static int read_public(struct p11 *p, struct key *k)
 	r = p11_attribute(p, found[0], CKA_EC_POINT, der, sizeof der, &n);
 	if (r != KE_OK)
 		return r;
-	if (unwrap_point(der, n, k->pub, kinds[k->purpose].bytes) != KE_OK)
+	if (unwrap_point(der, n, k->pub, k->kind->bytes) != KE_OK)
 		return p11_fail(
 		    p, KE_DAMAGED, "public key %s of token %s is malformed", label, p->label);
 	return KE_OK;
@@ -232,7 +280,9 @@ static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_
 	if (ring->n == KEY_RING_MAX)
 		return p11_fail(
 		    p, KE_LIMIT, "token %s holds more than %d keys", p->label, KEY_RING_MAX);
-	r = check_key(p, &k, true);
+	r = kind_of(p, &k);
+	if (r == KE_OK)
+		r = check_key(p, &k, true);
 	if (r == KE_OK)
 		r = check_id(p, &k);
 	if (r == KE_OK)

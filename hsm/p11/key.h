@@ -12,6 +12,7 @@
 
 #include "hsm/p11/p11.h"
 #include "policy/anchor.h"
+#include "policy/note.h"
 #include "policy/purpose.h"
 
 /* Which of them each role holds, as bits 1 << purpose: two tokens, no key in both. */
@@ -37,6 +38,7 @@ struct key_kind {
 
 struct key {
 	enum key_purpose purpose;
+	const struct key_kind *kind; /* what is really there: a log key is one of two kinds */
 	uint32_t version;
 	CK_OBJECT_HANDLE handle;
 	bool modifiable;          /* see make_key */
@@ -51,7 +53,23 @@ struct key_ring {
 	size_t n;
 };
 
-const struct key_kind *key_kind(enum key_purpose purpose);
+/*
+ * What a fresh key of that purpose is in this token: the log key is P-256 where Ed25519 is lacking.
+ * KE_UNAVAIL.
+ */
+int key_kind(struct p11 *p, enum key_purpose purpose, const struct key_kind **kind) KE_CHECK;
+
+/*
+ * Signs with a key of a pair: Ed25519 over the text itself, ECDSA P-256 over its SHA-256. sig is
+ * what RFC 8032 says, or r ‖ s. The errors of op.h.
+ */
+int key_sign(
+    struct p11 *p, const struct key *k, const void *text, size_t n, uint8_t sig[64]) KE_CHECK;
+/* Is sig the key's, by its public half and software? KE_CRYPTO when not. */
+int key_verify(const struct key *k, const void *text, size_t n, const uint8_t sig[64]) KE_CHECK;
+
+/* The log key as the type of its notes' signatures. */
+enum note_type key_note_type(const struct key *k);
 
 /* "klero/<purpose>/v000001" */
 void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version);

@@ -146,7 +146,7 @@ static int make(
 	    {modifiable, true, true},
 	    {modifiable, false, true},
 	};
-	const struct key_kind *kind = key_kind(purpose);
+	const struct key_kind *kind;
 	char label[KEY_LABEL_MAX];
 	uint8_t id[KEY_ID_MAX];
 	CK_RV rv = CKR_GENERAL_ERROR;
@@ -155,6 +155,8 @@ static int make(
 
 	key_label(label, purpose, version);
 	idlen = make_id(p, purpose, version, id, &r);
+	if (r == KE_OK)
+		r = key_kind(p, purpose, &kind);
 	if (r != KE_OK)
 		return r;
 	for (size_t i = 0; rv != CKR_OK && i < sizeof variants / sizeof variants[0]; i++)

@@ -75,6 +75,22 @@ static int function_list(struct p11 *p, const char *module)
 	return KE_OK;
 }
 
+/*
+ * Some modules take a string where the standard has a reserved pointer (NSS: where its databases
+ * are). NSS's own structure has one field more, which must be there to be read.
+ */
+struct init_args {
+	CK_C_INITIALIZE_ARGS standard;
+	void *more;
+};
+
+static CK_RV initialise(struct p11 *p)
+{
+	struct init_args args = {.standard = {.pReserved = p11_in(p->params)}};
+
+	return p->f->C_Initialize(p->params != NULL && p->params[0] != '\0' ? &args : NULL);
+}
+
 int p11_load(struct p11 *p, const char *module, char *const env[], size_t nenv)
 {
 	int r = set_environment(p, env, nenv);
@@ -89,11 +105,11 @@ int p11_load(struct p11 *p, const char *module, char *const env[], size_t nenv)
 	r = function_list(p, module);
 	if (r != KE_OK)
 		return r;
-	r = p11_check(p, "C_Initialize", p->f->C_Initialize(NULL));
+	r = p11_check(p, "C_Initialize", initialise(p));
 	if (r != KE_OK)
 		return p11_fail(p, KE_UNAVAIL,
 		    "PKCS#11 module %.160s does not start: C_Initialize: %s; check its own "
-		    "configuration (pkcs11-env) and its permissions",
+		    "configuration (pkcs11-env, pkcs11-parameters) and its permissions",
 		    module, ckr_name(p->rv));
 	p->initialised = true;
 	p->has_digest_key = true;
@@ -200,27 +216,32 @@ static const struct need needs[] = {
     {P11_NEED_KEYS, CKM_SHA256_HMAC, "CKM_SHA256_HMAC", "no commitments and no refresh tokens"},
     {P11_NEED_KEYS, CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", "no key for access tokens"},
     {P11_NEED_KEYS, CKM_ECDSA, "CKM_ECDSA", "access tokens cannot be signed"},
-    {P11_NEED_KEYS, CKM_EC_EDWARDS_KEY_PAIR_GEN, "CKM_EC_EDWARDS_KEY_PAIR_GEN", "no log key"},
-    {P11_NEED_KEYS, CKM_EDDSA, "CKM_EDDSA", "proofs cannot be signed"},
     {P11_NEED_TLS, CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", "no TLS key"},
     {P11_NEED_TLS, CKM_ECDSA, "CKM_ECDSA", "no TLS handshake can be signed"},
 };
+
+int p11_has(struct p11 *p, CK_MECHANISM_TYPE type, bool *has)
+{
+	CK_MECHANISM_INFO info;
+	CK_RV rv = p->f->C_GetMechanismInfo(p->slot, type, &info);
+
+	*has = rv == CKR_OK;
+	return rv == CKR_MECHANISM_INVALID ? KE_OK : p11_check(p, "C_GetMechanismInfo", rv);
+}
 
 int p11_need(struct p11 *p, enum p11_need what)
 {
 	char list[200] = "";
 	size_t used = 0;
-	CK_MECHANISM_INFO info;
 
 	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-		CK_RV rv = CKR_OK;
+		bool has = true;
+		int r = needs[i].what == what ? p11_has(p, needs[i].mech, &has) : KE_OK;
 
-		if (needs[i].what == what)
-			rv = p->f->C_GetMechanismInfo(p->slot, needs[i].mech, &info);
-		if (rv == CKR_OK)
+		if (r != KE_OK)
+			return r;
+		if (has)
 			continue;
-		if (rv != CKR_MECHANISM_INVALID)
-			return p11_check(p, "C_GetMechanismInfo", rv);
 		if (used < sizeof list)
 			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s (%s)",
 			    used > 0 ? ", " : "", needs[i].name, needs[i].means);

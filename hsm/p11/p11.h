@@ -21,6 +21,7 @@
 #define P11_OBJECTS_MAX 100000
 
 struct p11 {
+	const char *params; /* for C_Initialize, NULL or "" for none; set before p11_load */
 	void *dl;
 	CK_FUNCTION_LIST *f;
 	CK_SLOT_ID slot;
@@ -64,6 +65,9 @@ int p11_open(struct p11 *p, const char *label, bool write) KE_CHECK;
  * one is KE_AUTH, a locked one KE_LIMIT. The caller wipes the PIN.
  */
 int p11_login(struct p11 *p, const char *pin) KE_CHECK;
+
+/* Does the token say that it has the mechanism? KE_UNAVAIL when it does not answer. */
+int p11_has(struct p11 *p, CK_MECHANISM_TYPE type, bool *has) KE_CHECK;
 
 /*
  * Demands every mechanism that `what` needs and names those that the token lacks, with what that

@@ -6,7 +6,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "policy/p256.h"
 #include "policy/hash.h"
 
 static const uint8_t sample[32] = "kleroterion/1/self-test";
@@ -125,22 +124,12 @@ static int prove_mac(struct p11 *p, const struct key *k)
 	return KE_OK;
 }
 
-static int prove_p256(struct p11 *p, const struct key *k)
+static int prove_pair(struct p11 *p, const struct key *k)
 {
 	uint8_t sig[64];
-	int r = op_sign_p256(p, k->handle, sample, sig);
+	int r = key_sign(p, k, sample, sizeof sample, sig);
 
-	if (r == KE_OK && p256_verify(k->pub, sample, sig) != KE_OK)
-		return wrong(p, k->purpose, "its signature does not verify under its public key");
-	return r;
-}
-
-static int prove_log(struct p11 *p, const struct key *k)
-{
-	uint8_t sig[64];
-	int r = op_sign_ed25519(p, k->handle, sample, sizeof sample, sig);
-
-	if (r == KE_OK && crypto_sign_verify_detached(sig, sample, sizeof sample, k->pub) != 0)
+	if (r == KE_OK && key_verify(k, sample, sizeof sample, sig) != KE_OK)
 		return wrong(p, k->purpose, "its signature does not verify under its public key");
 	return r;
 }
@@ -151,9 +140,9 @@ int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes)
 	    [KEY_MASTER] = prove_master,
 	    [KEY_SEED] = prove_seed,
 	    [KEY_MAC] = prove_mac,
-	    [KEY_TOKEN] = prove_p256,
-	    [KEY_LOG] = prove_log,
-	    [KEY_TLS] = prove_p256,
+	    [KEY_TOKEN] = prove_pair,
+	    [KEY_LOG] = prove_pair,
+	    [KEY_TLS] = prove_pair,
 	};
 	int r = key_ring_demand(p, ring, purposes);
 

@@ -6,11 +6,9 @@
  * It signs only what this process has revealed the seed for, and for one raffle only one record:
  * drawn-at alone may differ when engine asks again.
  */
-#include <sodium.h>
 #include <string.h>
 
 #include "daemon/msg/log.h"
-#include "hsm/p11/op.h"
 #include "hsm/role/hsm.h"
 #include "policy/hash.h"
 
@@ -54,9 +52,8 @@ static int hold_record(struct hsm *h, const struct record1 *r)
 	return once_tell(&h->once, ONCE_NOTE, r->raffle, 16, digest);
 }
 
-static int sign(struct hsm *h, const struct record1 *rec, uint8_t sig[64])
+static int sign(struct hsm *h, const struct key *k, const struct record1 *rec, uint8_t sig[64])
 {
-	const struct key *k = key_ring_get(&h->ring, KEY_LOG, 0);
 	const char *what = "";
 	size_t n;
 	int r;
@@ -73,9 +70,8 @@ static int sign(struct hsm *h, const struct record1 *rec, uint8_t sig[64])
 	r = record1_text(rec, h->text, RECORD1_TEXT_MAX, &n);
 	if (r != KE_OK)
 		return r;
-	r = op_sign_ed25519(&h->p, k->handle, h->text, n, sig);
-	if (r == KE_OK &&
-	    crypto_sign_verify_detached(sig, (const uint8_t *)h->text, n, k->pub) != 0)
+	r = key_sign(&h->p, k, h->text, n, sig);
+	if (r == KE_OK && key_verify(k, h->text, n, sig) != KE_OK)
 		r = hsm_lied(h, KE_CRYPTO, "its signature does not verify");
 	return r;
 }
@@ -83,6 +79,7 @@ static int sign(struct hsm *h, const struct record1 *rec, uint8_t sig[64])
 int hsm_answer_sign_draw1(
     struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
+	const struct key *k = key_ring_get(&h->ring, KEY_LOG, 0);
 	struct record1 rec = {.picks = h->picks};
 	struct wire_in in;
 	const uint8_t *origin;
@@ -98,9 +95,10 @@ int hsm_answer_sign_draw1(
 	if (n != strlen(h->log_name) || memcmp(origin, h->log_name, n) != 0)
 		r = refuse("its origin is not this appliance's log");
 	else
-		r = sign(h, &rec, sig);
+		r = sign(h, k, &rec, sig);
 	if (hsm_result(h, w, r)) {
 		wire_put_raw(w, h->log_id, sizeof h->log_id);
+		wire_put_u8(w, (uint8_t)key_note_type(k));
 		wire_put_raw(w, sig, sizeof sig);
 	}
 	return KE_OK;

@@ -48,7 +48,8 @@ int hsm_answer_keys(struct hsm *h, struct serve_peer *peer, const struct msg *m,
 		return KE_OK;
 	wire_put_u8(w, h->p.has_digest_key);
 	wire_put_u32(w, log->version);
-	wire_put_raw(w, log->pub, 32);
+	wire_put_u8(w, (uint8_t)key_note_type(log));
+	wire_put_raw(w, log->pub, note_pub_len(key_note_type(log)));
 	wire_put_u8(w, n);
 	put_token_key(w, token);
 	for (size_t i = 0; i < h->ring.n; i++)

@@ -17,12 +17,13 @@
 /* What only hsm has: canary, memory, the log's name, room for a record. */
 static int prepare_hsm(struct hsm *h)
 {
+	const struct key *log = key_ring_get(&h->ring, KEY_LOG, 0);
 	int r = canary_make(&h->p, &h->ring, &h->canary);
 
 	if (r != KE_OK)
 		return r;
 	snprintf(h->log_name, sizeof h->log_name, "%s/klero/log", h->host);
-	note_key_id(h->log_id, h->log_name, key_ring_get(&h->ring, KEY_LOG, 0)->pub);
+	note_key_id(h->log_id, h->log_name, key_note_type(log), log->pub);
 	h->picks = calloc(RECORD1_PICKS_MAX, sizeof *h->picks);
 	h->text = malloc(RECORD1_TEXT_MAX);
 	r = once_init(&h->once);
@@ -90,6 +91,7 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = c->token.env[i];
+	h->p.params = c->token.params;
 	r = p11_load(&h->p, c->token.module, env, RCONF_ENVS);
 	/*
 	 * SoftHSM tells syslog of a tampered ciphertext, with the local time. Without TZ libc looks

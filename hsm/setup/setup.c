@@ -127,6 +127,8 @@ static int in_child(struct job *j, char env[RCONF_ENVS][RCONF_PATH])
 			return say(j->out, KE_NOMEM, "out of memory");
 	if (ctx == NULL)
 		return say(j->out, KE_NOMEM, "out of memory");
+	if (j->t->params[0] != '\0')
+		PKCS11_CTX_init_args(ctx, j->t->params);
 	if (PKCS11_CTX_load(ctx, j->t->module) != 0)
 		return say(j->out, KE_NOTFOUND,
 		    "PKCS#11 module %.160s cannot be loaded or does not start: %s; check "

@@ -249,6 +249,7 @@ static int lab_sign_draw(struct wire_in *in, struct wire_out *w)
 	must(record1_text(&rec, text, sizeof text, &n) == KE_OK);
 	crypto_sign_detached(sig, NULL, (const uint8_t *)text, n, lab.log_secret);
 	wire_put_raw(w, lab.e.hsm.log.id, 4);
+	wire_put_u8(w, NOTE_ED25519);
 	wire_put_raw(w, sig, sizeof sig);
 	return KE_OK;
 }
@@ -257,6 +258,7 @@ static void lab_keys(struct wire_out *w)
 {
 	wire_put_u8(w, 1);
 	wire_put_u32(w, 1);
+	wire_put_u8(w, NOTE_ED25519);
 	wire_put_raw(w, lab.e.hsm.log.pub, 32);
 	wire_put_u8(w, 1);
 	wire_put_u32(w, 1);
@@ -582,7 +584,8 @@ static void lab_init(void)
 	snprintf(e->log_name, sizeof e->log_name, LAB_HOST "/klero/log");
 	crypto_sign_keypair(e->hsm.log.pub, lab.log_secret);
 	snprintf(e->hsm.log.name, sizeof e->hsm.log.name, "%s", e->log_name);
-	note_key_id(e->hsm.log.id, e->hsm.log.name, e->hsm.log.pub);
+	e->hsm.log.type = NOTE_ED25519;
+	note_key_id(e->hsm.log.id, e->hsm.log.name, e->hsm.log.type, e->hsm.log.pub);
 	e->hsm.log_version = 1;
 	e->hsm.has_digest_key = true;
 	e->scratch = malloc(ENGINE_SCRATCH);

@@ -22,9 +22,9 @@ static void must(int ok)
 
 static void check_vkey(const char *s, size_t n, const struct note_key *k)
 {
-	char again[400];
+	char again[NOTE_VKEY_MAX];
 
-	must(note_vkey(k->name, k->pub, again, sizeof(again)) == KE_OK);
+	must(note_vkey(k->name, k->type, k->pub, again, sizeof(again)) == KE_OK);
 	must(strlen(again) == n && memcmp(again, s, n) == 0);
 }
 
@@ -33,17 +33,17 @@ static void check_signed(const char *msg, size_t n, size_t text_len)
 {
 	static const uint8_t seed[32] = {1};
 	uint8_t secret[64], sig[64];
-	struct note_key own = {.name = "fuzz.example"};
+	struct note_key own = {.name = "fuzz.example", .type = NOTE_ED25519};
 	char *longer = malloc(n + 512);
 	size_t line, len;
 	int r;
 
 	must(longer != NULL);
 	crypto_sign_seed_keypair(own.pub, secret, seed);
-	note_key_id(own.id, own.name, own.pub);
+	note_key_id(own.id, own.name, own.type, own.pub);
 	memcpy(longer, msg, n);
 	crypto_sign_detached(sig, NULL, (const uint8_t *)msg, text_len, secret);
-	must(note_sig_line(own.name, own.id, sig, longer + n, 512, &line) == KE_OK);
+	must(note_sig_line(own.name, own.type, own.id, sig, longer + n, 512, &line) == KE_OK);
 	r = note_open(longer, n + line, &own, &len);
 	/* it may have had sixteen signatures already, or a bad one of ours */
 	must(r == KE_FORMAT || r == KE_CRYPTO || (r == KE_OK && len == text_len));

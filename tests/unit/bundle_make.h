@@ -92,7 +92,7 @@ static inline int made_init(struct made *m, uint64_t n, uint32_t winners, uint32
 	memset(m, 0, sizeof(*m));
 	memset(seed, 7, sizeof(seed));
 	crypto_sign_seed_keypair(m->pub, m->secret, seed);
-	if (note_vkey(MADE_NAME, m->pub, m->vkey, sizeof(m->vkey)) != KE_OK)
+	if (note_vkey(MADE_NAME, NOTE_ED25519, m->pub, m->vkey, sizeof(m->vkey)) != KE_OK)
 		return -1;
 	memset(m->raffle, 0xab, 16);
 	m->n = n;
@@ -134,9 +134,10 @@ static inline int made_note(const struct made *m, char *note, size_t cap, size_t
 	if (record1_text(&m->rec, note, cap, len) != KE_OK || cap - *len < 2)
 		return -1;
 	crypto_sign_detached(sig, NULL, (const uint8_t *)note, *len, m->secret);
-	note_key_id(id, MADE_NAME, m->pub);
+	note_key_id(id, MADE_NAME, NOTE_ED25519, m->pub);
 	note[(*len)++] = '\n';
-	if (note_sig_line(MADE_NAME, id, sig, note + *len, cap - *len, &line) != KE_OK)
+	if (note_sig_line(MADE_NAME, NOTE_ED25519, id, sig, note + *len, cap - *len, &line) !=
+	    KE_OK)
 		return -1;
 	*len += line;
 	return 0;

@@ -233,7 +233,7 @@ static void test_other_key(void **state)
 
 	(void)state;
 	crypto_sign_seed_keypair(pub, secret, seed);
-	assert_int_equal(note_vkey(MADE_NAME, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_vkey(MADE_NAME, NOTE_ED25519, pub, vkey, sizeof(vkey)), KE_OK);
 	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
 	start();
 	finish();
@@ -332,9 +332,10 @@ static void test_not_a_record(void **state)
 	(void)state;
 	start();
 	crypto_sign_detached(sig, NULL, (const uint8_t *)text, strlen(text), f.m.secret);
-	note_key_id(id, MADE_NAME, f.m.pub);
+	note_key_id(id, MADE_NAME, NOTE_ED25519, f.m.pub);
 	snprintf(note, sizeof(note), "%s\n", text);
-	assert_int_equal(note_sig_line(MADE_NAME, id, sig, note + strlen(note), 300, &n), KE_OK);
+	assert_int_equal(
+	    note_sig_line(MADE_NAME, NOTE_ED25519, id, sig, note + strlen(note), 300, &n), KE_OK);
 	h.note_len = strlen(note);
 	f.text = malloc(BUNDLE_HEAD_CAP(512));
 	f.n = 0;

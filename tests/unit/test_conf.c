@@ -132,6 +132,7 @@ static void mistakes_name_the_line(void **state)
 	refuses("currencies EUR EUR", "k.conf:9: currencies wants");
 	refuses("cors-origin *", "k.conf:9: cors-origin wants");
 	refuses("cors-origin https://a.example/path", "k.conf:9: cors-origin wants");
+	refuses("pkcs11-parameters", "k.conf:9: pkcs11-parameters wants");
 	refuses("pkcs11-env lower=1", "k.conf:9: pkcs11-env wants");
 	refuses("pkcs11-env =1", "k.conf:9: pkcs11-env wants");
 	refuses("pkcs11-env A=1\npkcs11-env B=1\npkcs11-env C=1\npkcs11-env D=1\npkcs11-env E=1",
@@ -432,7 +433,12 @@ static void tokens(void **state)
 	struct rconf_token t;
 
 	(void)state;
+	assert_int_equal(
+	    parse_line("pkcs11-parameters configdir='sql:/k'  tokens=<0x4=[a='b c']>"), KE_OK);
+	assert_int_equal(conf_token(&conf, &conf.keys, &t, why, sizeof why), KE_OK);
+	assert_string_equal(t.params, "configdir='sql:/k' tokens=<0x4=[a='b c']>");
 	assert_int_equal(parse_line("pkcs11-env A=1"), KE_OK);
+	assert_string_equal(conf.module_params, "");
 	assert_int_equal(conf_token(&conf, &conf.tls, &t, why, sizeof why), KE_OK);
 	assert_string_equal(t.label, "klero-tls");
 	assert_string_equal(t.env[1], "");

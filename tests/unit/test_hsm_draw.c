@@ -209,14 +209,16 @@ static void expect_note(struct peer *p, const struct record1 *rec)
 	size_t n, line, text;
 
 	wire_get_raw(&p->in, id, 4);
+	assert_int_equal(wire_get_u8(&p->in), NOTE_ED25519);
 	wire_get_raw(&p->in, sig, 64);
 	assert_int_equal(wire_end(&p->in), KE_OK);
 	assert_int_equal(note_vkey_parse(&k, ctx.keys.log_vkey, strlen(ctx.keys.log_vkey)), KE_OK);
 	assert_int_equal(record1_text(rec, note, sizeof note, &n), KE_OK);
 	assert_int_equal(crypto_sign_verify_detached(sig, (const uint8_t *)note, n, k.pub), 0);
 	note[n] = '\n';
-	assert_int_equal(
-	    note_sig_line(LOG_NAME, id, sig, note + n + 1, sizeof note - n - 1, &line), KE_OK);
+	assert_int_equal(note_sig_line(LOG_NAME, NOTE_ED25519, id, sig, note + n + 1,
+			     sizeof note - n - 1, &line),
+	    KE_OK);
 	assert_int_equal(note_open(note, n + 1 + line, &k, &text), KE_OK);
 	assert_int_equal(text, n);
 }

@@ -22,6 +22,7 @@ static void get_keys(struct peer *p, struct pubs *k)
 	assert_int_equal(ask(p, MSG_HSM_KEYS, NULL, 0), KE_OK);
 	assert_int_equal(wire_get_u8(&p->in), 1);
 	assert_int_equal(wire_get_u32(&p->in), 1);
+	assert_int_equal(wire_get_u8(&p->in), NOTE_ED25519);
 	wire_get_raw(&p->in, k->log, 32);
 	assert_int_equal(wire_get_u8(&p->in), 1);
 	assert_int_equal(wire_get_u32(&p->in), 1);

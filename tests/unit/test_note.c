@@ -48,15 +48,96 @@ static void test_examples(void **state)
 		assert_int_equal(open_note(vkey, examples[i].text, examples[i].sigs, &n), KE_OK);
 		assert_int_equal(n, strlen(examples[i].text));
 		assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
-		assert_int_equal(note_vkey(k.name, k.pub, again, sizeof(again)), KE_OK);
+		assert_int_equal(note_vkey(k.name, k.type, k.pub, again, sizeof(again)), KE_OK);
 		assert_string_equal(again, vkey);
 		for (size_t cap = 0; cap <= strlen(vkey); cap++)
-			assert_int_equal(note_vkey(k.name, k.pub, again, cap), KE_FULL);
+			assert_int_equal(note_vkey(k.name, k.type, k.pub, again, cap), KE_FULL);
 		/* the other example's key signed something else */
 		assert_int_equal(
 		    open_note(examples[1 - i].vkey, examples[i].text, examples[i].sigs, &n),
 		    KE_NOTFOUND);
 	}
+}
+
+/* Checkpoints of ECDSA logs: Sigstore's and the Pixel's, from transparency-dev/formats' tests. */
+static const struct {
+	const char *vkey, *text, *sigs;
+} ecdsa[] = {
+    {"rekor.sigstore.dev+c0d23d6a+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGvXwBcK"
+     "5AW5i0hrZLOC96l+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc=",
+	"Rekor\n798034\nf+7CoKgXKE/tNys9TTXcr/ad6U/K3xvznmzew9y6SP0=\n",
+	DASH "rekor.sigstore.dev "
+	     "wNI9ajBEAiARInWIWyCdyG27CO6LPnPekyw20qO0YJfoaPaowGp/XgIgc+qEHS3+GKVClgqq20uDLet7MCoTU"
+	     "RUCRdxwWBHHufk=\n"},
+    {"rekor.sigstore.dev+c0d23d6a+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGvXwBcK"
+     "5AW5i0hrZLOC96l+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc=",
+	"rekor.sigstore.dev - 2605736670972794746\n6915767\n"
+	"IDKYzW3/yaZoFrPpz2HKEReyArFz47FmWC3Z9REfsCY=\nTimestamp: 1673599771028600100\n",
+	DASH "rekor.sigstore.dev "
+	     "wNI9ajBFAiBcmpywRj3UZCOMIzwlHzd5eNYEG1rQgX5VKhHAqM49iQIhAPxul/hYfn7wHRCh8/LTXFpLbB3vi"
+	     "eU4mqLEPZSUdX4L\n"},
+};
+
+static void test_ecdsa(void **state)
+{
+	char text[300], again[NOTE_VKEY_MAX], sigs[300];
+	struct note_key k;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const char *vkey = ecdsa[i].vkey;
+
+		assert_int_equal(open_note(vkey, ecdsa[i].text, ecdsa[i].sigs, &n), KE_OK);
+		assert_int_equal(n, strlen(ecdsa[i].text));
+		assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+		assert_int_equal(k.type, NOTE_ECDSA);
+		assert_int_equal(note_vkey(k.name, k.type, k.pub, again, sizeof(again)), KE_OK);
+		assert_string_equal(again, vkey);
+		/* another text; another signature */
+		snprintf(text, sizeof(text), "%s", ecdsa[i].text);
+		text[8] ^= 1;
+		assert_int_equal(open_note(vkey, text, ecdsa[i].sigs, &n), KE_CRYPTO);
+		assert_int_equal(open_note(vkey, ecdsa[i].text, ecdsa[1 - i].sigs, &n), KE_CRYPTO);
+		/* a byte more behind the DER: another text of the same signature, and refused */
+		snprintf(sigs, sizeof(sigs), "%s", ecdsa[i].sigs);
+		if (i == 1) {
+			snprintf(sigs + strlen(sigs) - 1, 6, "AAAA\n");
+			assert_int_equal(open_note(vkey, ecdsa[i].text, sigs, &n), KE_CRYPTO);
+		}
+	}
+}
+
+/* Of a verifier key: another curve, a point that is none, an Ed25519 key of this type. */
+static void test_bad_ecdsa_vkeys(void **state)
+{
+	char vkey[NOTE_VKEY_MAX];
+	struct note_key k;
+	uint8_t pub[NOTE_PUB_MAX];
+	size_t at;
+
+	(void)state;
+	assert_int_equal(note_vkey_parse(&k, ecdsa[0].vkey, strlen(ecdsa[0].vkey)), KE_OK);
+	memcpy(pub, k.pub, sizeof(pub));
+	for (at = 0; at < sizeof(pub); at++) {
+		pub[at] ^= 1;
+		assert_int_equal(note_vkey("a", NOTE_ECDSA, pub, vkey, sizeof(vkey)), KE_OK);
+		assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_FORMAT);
+		pub[at] ^= 1;
+	}
+	assert_int_equal(note_vkey("a", NOTE_ECDSA, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+	/* any other byte of the encoding */
+	for (at = 11; at < 11 + 36; at++) {
+		char had = vkey[at];
+
+		vkey[at] = had == 'B' ? 'C' : 'B';
+		assert_int_not_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
+		vkey[at] = had;
+	}
+	/* cut */
+	for (at = 0; at < strlen(vkey); at++)
+		assert_int_not_equal(note_vkey_parse(&k, vkey, at), KE_OK);
 }
 
 static void test_altered(void **state)
@@ -186,16 +267,16 @@ static void test_bad_vkeys(void **state)
 			fail_msg("accepted %s", bad[i]);
 	assert_int_equal(note_vkey_parse(&k, witness, strlen(witness)), KE_VERSION);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		assert_int_equal(note_vkey(names[i], pub, vkey, sizeof(vkey)), KE_OK);
+		assert_int_equal(note_vkey(names[i], NOTE_ED25519, pub, vkey, sizeof(vkey)), KE_OK);
 		assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
 		assert_string_equal(k.name, names[i]);
 	}
 	memset(long_name, 'n', sizeof(long_name));
 	long_name[NOTE_NAME_MAX + 1] = '\0';
-	assert_int_equal(note_vkey(long_name, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_vkey(long_name, NOTE_ED25519, pub, vkey, sizeof(vkey)), KE_OK);
 	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_FORMAT);
 	long_name[NOTE_NAME_MAX] = '\0';
-	assert_int_equal(note_vkey(long_name, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(note_vkey(long_name, NOTE_ED25519, pub, vkey, sizeof(vkey)), KE_OK);
 	assert_int_equal(note_vkey_parse(&k, vkey, strlen(vkey)), KE_OK);
 	assert_string_equal(k.name, long_name);
 }
@@ -210,16 +291,18 @@ static void test_own(void **state)
 	(void)state;
 	crypto_sign_seed_keypair(pub, secret, seed);
 	crypto_sign_detached(sig, NULL, (const uint8_t *)text, strlen(text), secret);
-	note_key_id(id, "a/klero/log", pub);
-	assert_int_equal(note_vkey("a/klero/log", pub, vkey, sizeof(vkey)), KE_OK);
-	assert_int_equal(note_sig_line("a/klero/log", id, sig, line, sizeof(line), &n), KE_OK);
+	note_key_id(id, "a/klero/log", NOTE_ED25519, pub);
+	assert_int_equal(note_vkey("a/klero/log", NOTE_ED25519, pub, vkey, sizeof(vkey)), KE_OK);
+	assert_int_equal(
+	    note_sig_line("a/klero/log", NOTE_ED25519, id, sig, line, sizeof(line), &n), KE_OK);
 	assert_int_equal(n, strlen(line));
 	assert_int_equal(open_note(vkey, text, line, &n), KE_OK);
 	assert_int_equal(n, strlen(text));
 	for (size_t cap = 0; cap <= strlen(line); cap++) {
 		char small[512];
 
-		assert_int_equal(note_sig_line("a/klero/log", id, sig, small, cap, &n), KE_FULL);
+		assert_int_equal(
+		    note_sig_line("a/klero/log", NOTE_ED25519, id, sig, small, cap, &n), KE_FULL);
 	}
 }
 
@@ -227,6 +310,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_examples),
+	    cmocka_unit_test(test_ecdsa),
+	    cmocka_unit_test(test_bad_ecdsa_vkeys),
 	    cmocka_unit_test(test_altered),
 	    cmocka_unit_test(test_other_signatures),
 	    cmocka_unit_test(test_no_note),

@@ -247,11 +247,12 @@ static void test_last_try(void **state)
 	p11_close(&p);
 }
 
-static CK_RV no_eddsa(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
+static CK_RV no_hmac(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR info)
 {
 	(void)slot;
 	(void)info;
-	return type == CKM_EDDSA || type == CKM_AES_KEY_WRAP_PAD ? CKR_MECHANISM_INVALID : CKR_OK;
+	return type == CKM_SHA256_HMAC || type == CKM_AES_KEY_WRAP_PAD ? CKR_MECHANISM_INVALID
+								       : CKR_OK;
 }
 
 static void test_missing_mechanism(void **state)
@@ -262,9 +263,9 @@ static void test_missing_mechanism(void **state)
 	enter(&p, FX_KEYS, false);
 	assert_int_equal(p11_need(&p, P11_NEED_KEYS), KE_OK);
 	patch(&p);
-	patched.C_GetMechanismInfo = no_eddsa;
+	patched.C_GetMechanismInfo = no_hmac;
 	assert_int_equal(p11_need(&p, P11_NEED_KEYS), KE_NOTFOUND);
-	assert_non_null(strstr(p.why, "CKM_EDDSA (proofs cannot be signed)"));
+	assert_non_null(strstr(p.why, "CKM_SHA256_HMAC (no commitments and no refresh tokens)"));
 	assert_non_null(strstr(p.why, "CKM_AES_KEY_WRAP_PAD (server seeds cannot be kept)"));
 	assert_int_equal(p11_need(&p, P11_NEED_TLS), KE_OK);
 	p11_close(&p);

@@ -23,6 +23,7 @@ static void get_known(struct known *k)
 	assert_int_equal(ask(&hsm, MSG_HSM_KEYS, NULL, 0), KE_OK);
 	(void)wire_get_u8(&hsm.in);
 	k->log = wire_get_u32(&hsm.in);
+	assert_int_equal(wire_get_u8(&hsm.in), NOTE_ED25519);
 	wire_get_raw(&hsm.in, skip, 32);
 	k->n = wire_get_u8(&hsm.in);
 	assert_in_range(k->n, 1, 16);
