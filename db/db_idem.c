@@ -23,7 +23,7 @@ DB_SQL_LIST(idem, texts);
 
 #define SCOPE_MAX (16 + 64 + 1 + 256)
 
-static int scope_of(const struct db_idem_key *k, uint8_t out[16])
+int db_idem_scope(const struct db_idem_key *k, uint8_t out[16])
 {
 	uint8_t in[SCOPE_MAX], hash[32];
 	size_t rn = strlen(k->route);
@@ -52,7 +52,7 @@ int db_idem_get(struct db *d, const struct db_idem_key *k, struct db_idem *v, vo
 {
 	uint8_t scope[16];
 
-	int r = scope_of(k, scope);
+	int r = db_idem_scope(k, scope);
 	if (r)
 		return r;
 	struct db_st *st = sql_of(d, GET, scope);
@@ -90,7 +90,7 @@ int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem 
 	uint8_t scope[16];
 	int64_t n;
 
-	int r = scope_of(k, scope);
+	int r = db_idem_scope(k, scope);
 	if (!r && v->answer_len > DB_ANSWER_MAX)
 		r = KE_LONG;
 	if (!r)
@@ -115,7 +115,7 @@ int db_idem_drop(struct db *d, const struct db_idem_key *k)
 {
 	uint8_t scope[16];
 
-	int r = scope_of(k, scope);
+	int r = db_idem_scope(k, scope);
 	return r ? r : db_exec_one(sql_of(d, DROP, scope));
 }
 

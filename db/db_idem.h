@@ -25,6 +25,8 @@ struct db_idem {
 	size_t answer_len;
 };
 
+/* What the store keeps of user, route and key; KE_LONG. */
+int db_idem_scope(const struct db_idem_key *k, uint8_t out[16]) KE_CHECK;
 /* KE_NOTFOUND; KE_LONG when cap is less than the answer. */
 int db_idem_get(
     struct db *d, const struct db_idem_key *k, struct db_idem *v, void *buf, size_t cap) KE_CHECK;
