@@ -27,8 +27,8 @@ static const char *const texts[] = {
     [COUNT] = "SELECT n FROM counts WHERE name = 'pools'",
     [SET_KEY] = "UPDATE pools SET key = $3 WHERE id = $1 AND key = $2",
     /* each for EVM, then for Solana, whose heads are longer; by halves, which an index finds */
-    [OLD_KEYS] = OLD("1", "24", "<") " UNION ALL " OLD("1", "24", ">") " LIMIT $2",
-    [OLD_KEYS + 1] = OLD("2", "29", "<") " UNION ALL " OLD("2", "29", ">") " LIMIT $2",
+    [OLD_KEYS] = OLD("1", "24", "<") " UNION ALL " OLD("1", "24", ">") " LIMIT $2 OFFSET $3",
+    [OLD_KEYS + 1] = OLD("2", "29", "<") " UNION ALL " OLD("2", "29", ">") " LIMIT $2 OFFSET $3",
     [COUNT_KEYS] = "SELECT count(*) FROM pools WHERE chain = 1 AND substr(key, 1, 24) = $1",
     [COUNT_KEYS + 1] = "SELECT count(*) FROM pools WHERE chain = 2 AND substr(key, 1, 29) = $1",
 };
@@ -142,7 +142,7 @@ static bool is_chain(enum payout_kind chain)
 }
 
 int db_pool_old_keys(struct db *d, enum payout_kind chain, const char *head, int64_t limit,
-    int (*each)(void *arg, const struct db_pool *p), void *arg)
+    int64_t skip, int (*each)(void *arg, const struct db_pool *p), void *arg)
 {
 	struct page pg = {each, arg};
 
@@ -151,6 +151,7 @@ int db_pool_old_keys(struct db *d, enum payout_kind chain, const char *head, int
 	struct db_st *st = sql(d, OLD_KEYS + chain - PAYOUT_EVM);
 	db_in_cstr(st, head);
 	db_in_int(st, limit);
+	db_in_int(st, skip);
 	return db_each(st, page_row, &pg);
 }
 

@@ -37,9 +37,10 @@ int db_pool_page(struct db *d, const uint8_t *before, int64_t limit,
 int db_pool_count(struct db *d, int64_t *n) KE_CHECK;
 
 /* head: "klero:1:deposit:v000001:", what the keys of a chain begin with under a version */
-/* At most `limit` pools of a chain whose keys do not begin with this head. */
+/* At most `limit` pools of a chain whose keys do not begin with this head, behind `skip` of them.
+ */
 int db_pool_old_keys(struct db *d, enum payout_kind chain, const char *head, int64_t limit,
-    int (*each)(void *arg, const struct db_pool *p), void *arg) KE_CHECK;
+    int64_t skip, int (*each)(void *arg, const struct db_pool *p), void *arg) KE_CHECK;
 /* How many begin with it. */
 int db_pool_count_keys(struct db *d, enum payout_kind chain, const char *head, int64_t *n) KE_CHECK;
 /* The same key wrapped anew; KE_STATE when the row does not hold p->key any more. */

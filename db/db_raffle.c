@@ -68,7 +68,7 @@ static const char *const texts[] = {
     [SOLD] = "UPDATE raffles SET sold = $3, tree = $4, seeds = $5"
 	     " WHERE no = $1 AND sold = $2 AND state = 1",
     [OLD_SEEDS] = "SELECT id, seed_commit1, seed_blob FROM raffles"
-		  " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) <> $1 LIMIT $2",
+		  " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) <> $1 LIMIT $2 OFFSET $3",
     [COUNT_SEEDS] = "SELECT count(*) FROM raffles"
 		    " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) = $1",
     [SET_SEED] = "UPDATE raffles SET seed_blob = $3 WHERE id = $1 AND seed_blob = $2",
@@ -320,7 +320,7 @@ static int seed_row(struct db_st *st, void *arg)
 	return all->each(all->arg, &s);
 }
 
-int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit,
+int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit, int64_t skip,
     int (*each)(void *arg, const struct db_seed *s), void *arg)
 {
 	struct db_st *st = sql(d, OLD_SEEDS);
@@ -328,6 +328,7 @@ int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit,
 
 	db_in_cstr(st, head);
 	db_in_int(st, limit);
+	db_in_int(st, skip);
 	return db_each(st, seed_row, &all);
 }
 

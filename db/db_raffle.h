@@ -91,8 +91,8 @@ struct db_seed {
 };
 /* "klero:1:seed:v000001:": what a wrapped seed begins with */
 #define DB_SEED_HEAD 21
-/* At most `limit` seeds that do not begin with this head. */
-int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit,
+/* At most `limit` seeds that do not begin with this head, behind the first `skip` of them. */
+int db_raffle_old_seeds(struct db *d, const char *head, int64_t limit, int64_t skip,
     int (*each)(void *arg, const struct db_seed *s), void *arg) KE_CHECK;
 /* How many begin with it. */
 int db_raffle_count_seeds(struct db *d, const char *head, int64_t *n) KE_CHECK;

@@ -237,11 +237,16 @@ static void key_states(struct text *t, const struct anchor *a, uint64_t now_s)
 		of_key(t, "klero_key_compromised", &a->key[i], "", a->key[i].compromised);
 }
 
+static const char *rewrap_word(enum rewrap_kind kind)
+{
+	return purpose_words[rewrap_purpose(kind)];
+}
+
 /* What stands under each version, and of that what a rotation has still to take over. */
 static int key_values(struct text *t, struct engine *e, uint64_t now_s)
 {
 	const struct anchor *a = &e->quorum.anchor;
-	int64_t n, left = 0;
+	int64_t n, left[KEY_PURPOSES] = {0};
 	int r = KE_OK;
 
 	head(t, "klero_key_values", "gauge", "Values in the store under a version, where counted");
@@ -252,12 +257,26 @@ static int key_values(struct text *t, struct engine *e, uint64_t now_s)
 		if (r != KE_OK || n < 0)
 			continue;
 		of_key(t, "klero_key_values", k, "", n);
-		if (k->purpose == KEY_SEED && k != anchor_active(a, KEY_SEED, now_s))
-			left += n;
+		if (k != anchor_active(a, k->purpose, now_s))
+			left[k->purpose] += n;
 	}
-	gauge(t, "klero_rewrap_seeds_left", "Seeds under another version than the one in use",
-	    (uint64_t)left);
+	head(t, "klero_rewrap_left", "gauge", "Values under another version than the one in use");
+	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
+		put(t, "klero_rewrap_left{purpose=\"%s\"} %lld\n", rewrap_word(i),
+		    (long long)left[rewrap_purpose(i)]);
 	return r;
+}
+
+static void rewraps(struct text *t, const struct rewrap *w)
+{
+	head(t, "klero_rewrap_done_total", "counter", "Values wrapped or sealed anew");
+	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
+		put(t, "klero_rewrap_done_total{purpose=\"%s\"} %llu\n", rewrap_word(i),
+		    (unsigned long long)w->work[i].done);
+	head(t, "klero_rewrap_failed_total", "counter", "Times that one of them could not be");
+	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
+		put(t, "klero_rewrap_failed_total{purpose=\"%s\"} %llu\n", rewrap_word(i),
+		    (unsigned long long)w->work[i].failed);
 }
 
 static int keys(struct text *t, struct engine *e)
@@ -269,8 +288,7 @@ static int keys(struct text *t, struct engine *e)
 
 	gauge(t, "klero_keys_known", "1 when hsm has told its keys and officers", e->quorum.known);
 	key_versions(t, e, now_s);
-	counter(t, "klero_rewrap_seeds_done_total", "Seeds wrapped anew", e->rewrap.done);
-	counter(t, "klero_rewrap_seeds_failed_total", "Seeds that could not be", e->rewrap.failed);
+	rewraps(t, &e->rewrap);
 	if (r == KE_OK)
 		gauge(
 		    t, "klero_proposals_open", "Proposals that wait for officers", (uint64_t)open);

@@ -9,14 +9,36 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/keysfile.h"
 #include "daemon/msg/log.h"
+#include "policy/text.h"
 
-/* "klero:1:<class>:v000001:" */
-static void head_of(char head[32], const char *class, uint64_t version)
+#define HEAD     48
+#define BLOB_MAX 512 /* any of them, with its NUL */
+#define SHORT_MS INT64_C(1000)
+#define PAUSE_MS (INT64_C(60) * 1000)
+#define LONG_MS  (INT64_C(3600) * 1000)
+
+/* What each kind does in its own way. */
+static const struct kind {
+	enum key_purpose purpose;
+	const char *words;
+} kinds[REWRAP_KIND_COUNT] = {
+#define X(name, purpose, words) [name] = {purpose, words},
+    REWRAP_KINDS(X)
+#undef X
+};
+
+enum key_purpose rewrap_purpose(enum rewrap_kind kind)
 {
-	snprintf(head, 32, "klero:1:%s:v%06u:", class, (unsigned)(version % 1000000));
+	return kinds[kind].purpose;
 }
 
-static bool active_head(struct engine *e, enum key_purpose p, const char *class, char head[32])
+/* "klero:1:<class>:v000001:"; but for the database key a class is named as its key is. */
+static void head_of(char head[HEAD], const char *class, uint64_t version)
+{
+	snprintf(head, HEAD, "klero:1:%s:v%06u:", class, (unsigned)(version % 1000000));
+}
+
+static bool active_head(struct engine *e, enum key_purpose p, const char *class, char head[HEAD])
 {
 	const struct anchor_key *k =
 	    anchor_active(&e->quorum.anchor, p, (uint64_t)(turn_now_ms(e) / 1000));
@@ -29,55 +51,100 @@ static bool active_head(struct engine *e, enum key_purpose p, const char *class,
 
 void rewrap_start(struct engine *e)
 {
-	e->rewrap.seeds = true;
+	for (unsigned k = 0; k < REWRAP_KIND_COUNT; k++) {
+		struct rewrap_work *w = &e->rewrap.work[k];
+
+		w->pass++;
+		w->due = true;
+		w->progress = w->refused = false;
+		w->skip = w->pause_ms = w->wait_until_ms = 0;
+	}
 	e->rewrap.dbkey = true;
 }
 
-/* --- seeds --- */
+/* --- what stands in rows --- */
 
-static int seed_wrapped(struct engine *e, struct job *j, int r, struct wire_in *in)
+static int store(struct engine *e, const struct rewrap_one *one, const char *blob)
+{
+	int r = turn_begin(e);
+
+	if (r != KE_OK)
+		return r;
+	return db_raffle_set_seed(e->db, &one->v.seed, blob);
+}
+
+static void failed(struct engine *e, const struct rewrap_one *one, int r)
+{
+	struct rewrap_work *w = &e->rewrap.work[one->kind];
+	char id[37];
+
+	w->skip += one->pass == w->pass;
+	/* hsm is gone, or is going: the next one takes the value up again */
+	if (r == KE_UNAVAIL)
+		return;
+	text_uuid(id, one->v.seed.id);
+	w->failed++;
+	w->refused |= one->pass == w->pass;
+	log_warn("%s cannot be wrapped anew: %s: %s", kinds[one->kind].words, id, ke_words(r));
+}
+
+static int wrapped(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
 	struct rewrap_one *one = (struct rewrap_one *)(void *)j;
-	char blob[DB_SEED_BLOB_MAX + 1];
+	struct rewrap_work *w = &e->rewrap.work[one->kind];
+	char blob[BLOB_MAX];
 
-	/* hsm is gone, or is going: the next one takes the seed up again */
-	if (in == NULL || r == KE_UNAVAIL)
-		return KE_OK;
-	if (r != KE_OK) {
-		e->rewrap.failed++;
-		log_warn("a seed cannot be wrapped anew: %s", ke_words(r));
+	if (in == NULL || r != KE_OK) {
+		failed(e, one, in == NULL ? KE_UNAVAIL : r);
 		return KE_OK;
 	}
 	wire_get_cstr(in, blob, sizeof blob);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
-	r = turn_begin(e);
+	r = store(e, one, blob);
 	if (r == KE_OK)
-		r = db_raffle_set_seed(e->db, &one->seed, blob);
-	/* it may have been revealed meanwhile, or taken over before a restart */
-	if (r == KE_OK)
-		e->rewrap.done++;
-	else if (r != KE_STATE)
-		log_warn("a seed that was wrapped anew cannot be stored: %s", ke_words(r));
+		w->done++;
+	/* a seed may have been revealed meanwhile, or either was taken over before a restart */
+	if (r == KE_OK || r == KE_STATE)
+		w->progress = true;
+	else
+		failed(e, one, r);
 	return KE_OK;
+}
+
+/* A free place; the caller asks for no more values than there are. */
+static struct rewrap_one *place(struct engine *e, enum rewrap_kind kind)
+{
+	struct rewrap_one *one = e->rewrap.one;
+
+	while (one->job.id != 0)
+		one++;
+	one->kind = kind;
+	one->pass = e->rewrap.work[kind].pass;
+	return one;
 }
 
 static int take_seed(void *arg, const struct db_seed *s)
 {
 	struct engine *e = arg;
+	struct rewrap_one *one = place(e, REWRAP_SEED);
 
-	for (size_t i = 0; i < REWRAP_BATCH; i++) {
-		struct rewrap_one *one = &e->rewrap.one[i];
-
-		if (one->job.id != 0)
-			continue;
-		one->seed = *s;
-		return eng_hsm_rewrap_seed(e, &one->job, seed_wrapped, s);
-	}
-	return KE_OK;
+	one->v.seed = *s;
+	return eng_hsm_rewrap_seed(e, &one->job, wrapped, s);
 }
 
-static bool seeds_waiting(const struct rewrap *w)
+static int ask_batch(struct engine *e, enum rewrap_kind kind, const char *head, int64_t skip)
+{
+	switch (kind) {
+	case REWRAP_SEED:
+		return db_raffle_old_seeds(e->db, head, REWRAP_BATCH, skip, take_seed, e);
+	case REWRAP_KIND_COUNT:
+		break;
+	}
+	return KE_INTERNAL;
+}
+
+static bool waiting(const struct rewrap *w)
 {
 	for (size_t i = 0; i < REWRAP_BATCH; i++)
 		if (w->one[i].job.id != 0)
@@ -85,21 +152,45 @@ static bool seeds_waiting(const struct rewrap *w)
 	return false;
 }
 
-/* A batch is asked for when the one before has come back. */
-static int next_seeds(struct engine *e)
+static int64_t longer(int64_t pause_ms)
 {
-	uint64_t before = e->rewrap.failed;
-	char head[32];
+	int64_t twice = 2 * pause_ms;
+
+	return twice < PAUSE_MS ? PAUSE_MS : twice < LONG_MS ? twice : LONG_MS;
+}
+
+/* All were tried: is that the end, is there another pass, and when? */
+static void end_pass(struct rewrap_work *w)
+{
+	bool all = w->skip == 0;
+
+	if (w->progress)
+		w->pause_ms = 0;
+	else if (!w->refused)
+		w->pause_ms = SHORT_MS;
+	else
+		w->pause_ms = longer(w->pause_ms);
+	w->due = !all;
+	w->wait_until_ms = engine_clock_ms() + w->pause_ms;
+	w->pass++;
+	w->progress = w->refused = false;
+	w->skip = 0;
+}
+
+/* A batch is asked for when the one before has come back. */
+static int next(struct engine *e, enum rewrap_kind kind)
+{
+	struct rewrap_work *w = &e->rewrap.work[kind];
+	enum key_purpose p = kinds[kind].purpose;
+	char head[HEAD];
 	int r;
 
-	if (seeds_waiting(&e->rewrap))
+	if (!w->due || engine_clock_ms() < w->wait_until_ms ||
+	    !active_head(e, p, purpose_words[p], head))
 		return KE_OK;
-	if (!active_head(e, KEY_SEED, "seed", head))
-		return KE_OK;
-	r = db_raffle_old_seeds(e->db, head, REWRAP_BATCH, take_seed, e);
-	/* nothing left, or nothing that can be done now: the next anchor starts it again */
-	if (r == KE_OK && (!seeds_waiting(&e->rewrap) || before > 10 * REWRAP_BATCH))
-		e->rewrap.seeds = false;
+	r = ask_batch(e, kind, head, w->skip);
+	if (r == KE_OK && !waiting(&e->rewrap))
+		end_pass(w);
 	return r;
 }
 
@@ -124,7 +215,7 @@ static int dbkey_sealed(struct engine *e, struct job *j, int r, struct wire_in *
 
 static int next_dbkey(struct engine *e)
 {
-	char head[32];
+	char head[HEAD];
 
 	if (e->rewrap.dbkey_job.id != 0 || !active_head(e, KEY_MASTER, "db", head))
 		return KE_OK;
@@ -134,33 +225,45 @@ static int next_dbkey(struct engine *e)
 	return eng_hsm_reseal_dbkey(e, &e->rewrap.dbkey_job, dbkey_sealed);
 }
 
+/* --- both --- */
+
+static bool anything(const struct rewrap *w)
+{
+	for (unsigned k = 0; k < REWRAP_KIND_COUNT; k++)
+		if (w->work[k].due)
+			return true;
+	return w->dbkey;
+}
+
 void rewrap_tick(struct engine *e)
 {
-	int r = KE_OK;
+	int r;
 
-	if (e->peers.hsm.chan == NULL || (!e->rewrap.seeds && !e->rewrap.dbkey))
+	if (e->peers.hsm.chan == NULL || !anything(&e->rewrap))
 		return;
 	r = turn_begin(e);
 	if (r == KE_OK && e->rewrap.dbkey)
 		r = next_dbkey(e);
-	if (r == KE_OK && e->rewrap.seeds)
-		r = next_seeds(e);
+	for (unsigned k = 0; r == KE_OK && k < REWRAP_KIND_COUNT; k++)
+		if (!waiting(&e->rewrap))
+			r = next(e, k);
 	if (r != KE_OK && r != KE_UNAVAIL && r != KE_FULL)
 		log_warn("rotation cannot go on now: %s", ke_words(r));
 }
 
 int rewrap_count(struct engine *e, const struct anchor_key *k, int64_t *n)
 {
-	char head[32];
+	char head[HEAD];
 
 	*n = -1;
-	if (k->purpose == KEY_SEED) {
-		head_of(head, "seed", k->version);
+	head_of(head, k->purpose == KEY_MASTER ? "db" : purpose_words[k->purpose], k->version);
+	switch (k->purpose) {
+	case KEY_SEED:
 		return db_raffle_count_seeds(e->db, head, n);
-	}
-	if (k->purpose == KEY_MASTER) {
-		head_of(head, "db", k->version);
+	case KEY_MASTER:
 		*n = strncmp(e->sealed, head, strlen(head)) == 0;
+		return KE_OK;
+	default:
+		return KE_OK;
 	}
-	return KE_OK;
 }

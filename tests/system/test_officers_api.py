@@ -201,18 +201,18 @@ def test_metrics(admin, stranger, officers):
     for purpose in ("master", "seed", "mac", "token", "log", "tls"):
         assert before[f'klero_key_version{{purpose="{purpose}"}}'] == max(versions(admin, purpose))
     assert before[f'klero_key_state{{purpose="seed",version="{old}",state="active"}}'] == 1
-    assert before["klero_rewrap_seeds_left"] == 0
+    assert before['klero_rewrap_left{purpose="seed"}'] == 0
     made = propose(admin, action="rotate", purpose="seed")
     assert metrics(admin)["klero_proposals_open"] == before["klero_proposals_open"] + 1
     for officer in officers[:2]:
         approve(stranger, made["id"], officer)
     assert settled(stranger, made["id"])["state"] == "done"
-    done = before["klero_rewrap_seeds_done_total"] + live
-    now = wait_for(lambda: (m := metrics(admin))["klero_rewrap_seeds_done_total"] == done and m)
+    done = before['klero_rewrap_done_total{purpose="seed"}'] + live
+    now = wait_for(lambda: (m := metrics(admin))['klero_rewrap_done_total{purpose="seed"}'] == done and m)
     assert now['klero_key_version{purpose="seed"}'] == old + 1
     assert now[f'klero_key_state{{purpose="seed",version="{old}",state="deactivated"}}'] == 1
     assert now[f'klero_key_values{{purpose="seed",version="{old + 1}"}}'] == live
-    assert now["klero_rewrap_seeds_left"] == now["klero_rewrap_seeds_failed_total"] == 0
+    assert now['klero_rewrap_left{purpose="seed"}'] == now['klero_rewrap_failed_total{purpose="seed"}'] == 0
     assert now["klero_proposals_open"] == before["klero_proposals_open"]
     made = propose(admin, action="compromise", purpose="seed", version=old)
     for officer in officers[:2]:

@@ -210,3 +210,38 @@ def test_killed_in_between(guarded, officers):
         wait_for(lambda: max(v for p, v in keys(guarded) if p == "seed") == before + 1)
         wait_for(lambda: keys(guarded)["seed", before + 1]["values"] == 1, 30)
     klero.want(admin.step(raffle, "close"), 200)
+
+
+def metric(admin, name):
+    text = klero.want(admin.get("/metrics"), 200).body.decode()
+    return next(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith(name))
+
+
+def test_damaged_seeds_keep_nobody_back(guarded, officers):
+    """Values that hsm refuses stay where they are, the ones behind them are taken over, and a fresh
+    hsm is asked for all of them again."""
+    admin, bad, good = guarded.admin(), 20, 5
+    for n in range(bad + good):
+        klero.want(admin.step(admin.create(title=f"{n}")["id"], "open"), 200)
+
+    def sql(text):
+        guarded.stop()
+        run = guarded.store_tool("sql", text)
+        assert run.returncode == 0, run
+        guarded.start()
+        guarded.wait_ready()
+        wait_for(lambda: known(guarded))
+
+    sql("UPDATE raffles SET seed_blob = substr(seed_blob, 1, 21) || 'A' || substr(seed_blob, 22)"
+        f" WHERE id IN (SELECT id FROM raffles ORDER BY id LIMIT {bad})")
+    decide(guarded, officers[:2], "rotate", "seed")
+    wait_for(lambda: keys(guarded)["seed", 2]["values"] == good)
+    assert keys(guarded)["seed", 1]["values"] == bad
+    failed = 'klero_rewrap_failed_total{purpose="seed"}'
+    seen = wait_for(lambda: (n := metric(admin, failed)) >= bad and n)
+    guarded.kill("hsm")
+    wait_for(lambda: metric(admin, failed) >= seen + bad)
+    sql("UPDATE raffles SET seed_blob = substr(seed_blob, 1, 21) || substr(seed_blob, 23)"
+        " WHERE substr(seed_blob, 1, 21) = 'klero:1:seed:v000001:'")
+    wait_for(lambda: keys(guarded)["seed", 1]["values"] == 0)
+    assert keys(guarded)["seed", 2]["values"] == bad + good

@@ -3,6 +3,7 @@
  * the token's PIN. SOFTHSM2_CONF is set by the caller.
  *	store_tool MODULE TOKEN PIN-FILE STORE check          all pages, the ledger, the audit chain
  *	store_tool MODULE TOKEN PIN-FILE STORE schema NUMBER  as if a newer program had written it
+ *	store_tool MODULE TOKEN PIN-FILE STORE sql STATEMENTS rows as lines, columns parted by |
  */
 #include <sodium.h>
 #include <sqlite3.h>
@@ -19,7 +20,17 @@
 static struct p11 p11;
 static struct key_ring ring;
 
-static int set_schema(const char *store, const uint8_t key[32], const char *number)
+static int print_row(void *arg, int n, char **column, char **name)
+{
+	(void)arg;
+	(void)name;
+	for (int i = 0; i < n; i++)
+		printf("%s%s", i > 0 ? "|" : "", column[i] != NULL ? column[i] : "");
+	putchar('\n');
+	return 0;
+}
+
+static int run_sql(const char *store, const uint8_t key[32], const char *statements)
 {
 	char sql[600], hex[65];
 	sqlite3 *db = NULL;
@@ -29,16 +40,25 @@ static int set_schema(const char *store, const uint8_t key[32], const char *numb
 	if (sqlite3_open_v2(sql, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
 		sodium_bin2hex(hex, sizeof hex, key, 32);
 		snprintf(sql, sizeof sql,
-		    "PRAGMA key = \"x'%s'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256; "
-		    "PRAGMA user_version = %ld; "
-		    "PRAGMA wal_checkpoint(TRUNCATE)",
-		    hex, strtol(number, NULL, 10));
+		    "PRAGMA key = \"x'%s'\"; PRAGMA cipher_hmac_algorithm = HMAC_SHA256", hex);
 		r = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	}
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, statements, print_row, NULL, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL);
 	if (r != SQLITE_OK)
 		fprintf(stderr, "store_tool: %s\n", sqlite3_errmsg(db));
 	sqlite3_close(db);
 	return r == SQLITE_OK ? 0 : 1;
+}
+
+static int set_schema(const char *store, const uint8_t key[32], const char *number)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof sql, "PRAGMA user_version = %ld", strtol(number, NULL, 10));
+	return run_sql(store, key, sql);
 }
 
 static int check(const char *store, const uint8_t key[32])
@@ -80,8 +100,12 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[5], "check") == 0)
 		r = check(argv[4], key);
+	else if (argc != 7)
+		r = 2;
+	else if (strcmp(argv[5], "sql") == 0)
+		r = run_sql(argv[4], key, argv[6]);
 	else
-		r = argc == 7 ? set_schema(argv[4], key, argv[6]) : 2;
+		r = set_schema(argv[4], key, argv[6]);
 	fflush(NULL);
 	_exit(r); /* SoftHSM crashes in exit handlers under OpenSSL 3 */
 }

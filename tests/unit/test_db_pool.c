@@ -134,11 +134,13 @@ static void test_wrapped_anew(void **state)
 		p = pool(i, i % 2 ? PAYOUT_EVM : PAYOUT_SOLANA);
 		env_ok(e, db_pool_create(e->d, &p));
 	}
-	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_1, 9, take_pool, &s));
+	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_1, 9, 0, take_pool, &s));
 	assert_int_equal(s.n, 0);
-	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_2, 2, take_pool, &s));
+	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_2, 2, 0, take_pool, &s));
 	assert_int_equal(s.n, 2);
-	env_ok(e, db_pool_old_keys(e->d, PAYOUT_SOLANA, SOLANA_2, 9, take_pool, &s));
+	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_2, 9, 3, take_pool, &s));
+	assert_int_equal(s.n, 2);
+	env_ok(e, db_pool_old_keys(e->d, PAYOUT_SOLANA, SOLANA_2, 9, 0, take_pool, &s));
 	assert_int_equal(s.n, 5);
 	env_ok(e, db_pool_count_keys(e->d, PAYOUT_SOLANA, SOLANA_1, &n));
 	assert_int_equal(n, 3);
@@ -149,13 +151,13 @@ static void test_wrapped_anew(void **state)
 	assert_int_equal(n, 1);
 	/* after a roll-back the newer version is the other one */
 	s = (struct seen){0};
-	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_1, 9, take_pool, &s));
+	env_ok(e, db_pool_old_keys(e->d, PAYOUT_EVM, EVM_1, 9, 0, take_pool, &s));
 	assert_int_equal(s.n, 1);
 	assert_int_equal(s.id[0], 3);
 	s = (struct seen){.stop_at = 1};
-	assert_int_equal(db_pool_old_keys(e->d, PAYOUT_EVM, EVM_2, 9, take_pool, &s), KE_FULL);
+	assert_int_equal(db_pool_old_keys(e->d, PAYOUT_EVM, EVM_2, 9, 0, take_pool, &s), KE_FULL);
 	assert_int_equal(
-	    db_pool_old_keys(e->d, (enum payout_kind)3, EVM_2, 9, take_pool, &s), KE_RANGE);
+	    db_pool_old_keys(e->d, (enum payout_kind)3, EVM_2, 9, 0, take_pool, &s), KE_RANGE);
 	assert_int_equal(db_pool_count_keys(e->d, (enum payout_kind)3, EVM_2, &n), KE_RANGE);
 }
 
