@@ -113,6 +113,23 @@ void canon_name(struct canon *io, char *word, size_t cap)
 	io->len += n;
 }
 
+void canon_visible(struct canon *io, char *word, size_t cap)
+{
+	size_t n = canon_reads(io) ? canon_word(io) : strlen(word);
+
+	if (n == 0 || n >= cap) {
+		canon_fail(io, KE_FORMAT);
+		return;
+	}
+	canon_raw(io, word, n);
+	if (io->err != KE_OK)
+		return;
+	word[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (word[i] <= ' ' || word[i] > '~' || word[i] == '+')
+			canon_fail(io, KE_FORMAT);
+}
+
 void canon_choice(struct canon *io, const char *const *words, unsigned n, unsigned *choice)
 {
 	size_t len;

@@ -41,6 +41,9 @@ size_t canon_word(const struct canon *io);
 
 /* A word of one to cap - 1 characters of a-z, 0-9 and "-._@", beginning with a letter or digit. */
 void canon_name(struct canon *io, char *word, size_t cap);
+/* A word of one to cap - 1 visible ASCII characters without a plus: a log's origin, a note's name.
+ */
+void canon_visible(struct canon *io, char *word, size_t cap);
 /* One of n words by its number. */
 void canon_choice(struct canon *io, const char *const *words, unsigned n, unsigned *choice);
 /* *n bytes, 1 to cap (at most CANON_B64_MAX) of them, as standard base64. */

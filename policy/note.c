@@ -59,7 +59,9 @@ static const uint8_t spki[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0
 
 size_t note_pub_len(enum note_type type)
 {
-	return type == NOTE_ED25519 ? 32 : type == NOTE_ECDSA ? P256_POINT : 0;
+	if (type == NOTE_ECDSA)
+		return P256_POINT;
+	return type == NOTE_ED25519 || type == NOTE_COSIGN ? 32 : 0;
 }
 
 /* What a verifier key encodes: type ‖ public key. */
@@ -94,7 +96,7 @@ static int decode_key(struct note_key *k, const uint8_t *key, size_t n)
 	memcpy(k->pub, key + n - len, len);
 	if (encode_key(again, k->type, k->pub) != n || memcmp(again, key, n) != 0)
 		return KE_FORMAT;
-	if (k->type == NOTE_ED25519)
+	if (k->type != NOTE_ECDSA)
 		return KE_OK;
 	point = p256_key(k->pub);
 	EVP_PKEY_free(point);
@@ -143,7 +145,7 @@ int note_vkey(const char *name, enum note_type type, const uint8_t *pub, char *o
 	return cap == 0 ? KE_FULL : join(out, cap, &len, piece, 5);
 }
 
-int note_vkey_parse(struct note_key *k, const char *s, size_t n)
+static int vkey_parse(struct note_key *k, const char *s, size_t n)
 {
 	const char *plus = memchr(s, '+', n), *end = s + n;
 	uint8_t key[KEY_MAX], id[4];
@@ -166,6 +168,20 @@ int note_vkey_parse(struct note_key *k, const char *s, size_t n)
 	k->name[name_len] = '\0';
 	note_key_id(k->id, k->name, k->type, k->pub);
 	return memcmp(k->id, id, 4) == 0 ? KE_OK : KE_FORMAT;
+}
+
+int note_vkey_parse(struct note_key *k, const char *s, size_t n)
+{
+	int r = vkey_parse(k, s, n);
+
+	return r == KE_OK && k->type == NOTE_COSIGN ? KE_VERSION : r;
+}
+
+int note_witness_parse(struct note_key *k, const char *s, size_t n)
+{
+	int r = vkey_parse(k, s, n);
+
+	return r == KE_OK && k->type != NOTE_COSIGN ? KE_VERSION : r;
 }
 
 bool note_key_same(const struct note_key *a, const struct note_key *b)

@@ -21,7 +21,11 @@
 #define NOTE_VKEY_MAX (NOTE_NAME_MAX + 160)
 
 /* The byte that begins what a verifier key encodes. */
-enum note_type { NOTE_ED25519 = 1, NOTE_ECDSA = 2 };
+enum note_type {
+	NOTE_ED25519 = 1,
+	NOTE_ECDSA = 2,
+	NOTE_COSIGN = 4 /* a witness's Ed25519 key: policy/tlog.h */
+};
 
 struct note_key {
 	char name[NOTE_NAME_MAX + 1];
@@ -40,8 +44,10 @@ void note_key_id(uint8_t id[4], const char *name, enum note_type type, const uin
 /* "<name>+<8 hex>+<base64(type ‖ public key)>"; KE_FULL. */
 int note_vkey(
     const char *name, enum note_type type, const uint8_t *pub, char *out, size_t cap) KE_CHECK;
-/* KE_FORMAT, KE_VERSION for a type that is none of ours. */
+/* KE_FORMAT, KE_VERSION for a type that signs no notes of ours. */
 int note_vkey_parse(struct note_key *k, const char *s, size_t n) KE_CHECK;
+/* The same for a witness's key, and for nothing else. */
+int note_witness_parse(struct note_key *k, const char *s, size_t n) KE_CHECK;
 /* Are these one key? */
 bool note_key_same(const struct note_key *a, const struct note_key *b);
 

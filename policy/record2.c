@@ -37,24 +37,6 @@ static void io_choice_line(
 	canon_lit(io, "\n");
 }
 
-/* Printable ASCII without a space: an origin is a log's name and goes into notes. */
-static void io_origin(struct canon *io, char *origin)
-{
-	size_t n = canon_reads(io) ? canon_word(io) : strlen(origin);
-
-	if (n == 0 || n > RECORD2_ORIGIN_MAX) {
-		canon_fail(io, KE_FORMAT);
-		return;
-	}
-	canon_raw(io, origin, n);
-	if (io->err != KE_OK)
-		return;
-	origin[n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if (origin[i] <= ' ' || origin[i] > '~' || origin[i] == '+')
-			canon_fail(io, KE_FORMAT);
-}
-
 static void io_leaf_line(struct canon *io, struct record2 *r)
 {
 	canon_lit(io, "open ");
@@ -167,7 +149,7 @@ static bool escrow_ok(const struct record2 *r)
 static void io_open(struct canon *io, struct record2 *r)
 {
 	canon_lit(io, "tickets-origin ");
-	io_origin(io, r->origin);
+	canon_visible(io, r->origin, sizeof(r->origin));
 	canon_lit(io, "\n");
 	canon_hex_line(io, "seed-commit kbkdf-hmac-sha256 ", r->seed_commit, 32);
 	canon_u64_line(io, "winners ", &r->winners);
