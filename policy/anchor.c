@@ -221,6 +221,13 @@ const struct anchor_key *anchor_key(const struct anchor *a, enum key_purpose p, 
 	return i < a->keys ? &a->key[i] : NULL;
 }
 
+bool anchor_wants(const struct anchor *a, enum key_purpose p, uint64_t version)
+{
+	const struct anchor_key *k = anchor_key(a, p, version);
+
+	return k != NULL && k->status != ANCHOR_DESTROYED;
+}
+
 /*
  * A clock that was set back must not leave a purpose without a key: when the time of none has
  * come, the first one serves.

@@ -92,6 +92,8 @@ int anchor_parse(struct anchor *a, const char *text, size_t n) KE_CHECK;
 
 /* NULL when the anchor does not know that version. */
 const struct anchor_key *anchor_key(const struct anchor *a, enum key_purpose p, uint64_t version);
+/* Does it know that version, and not as destroyed? */
+bool anchor_wants(const struct anchor *a, enum key_purpose p, uint64_t version);
 /* The version in use at now_s: of the live ones, the last whose time has come. NULL: none. */
 const struct anchor_key *anchor_active(const struct anchor *a, enum key_purpose p, uint64_t now_s);
 

@@ -14,7 +14,9 @@
 	X(KEY_MAC, "mac", "authenticates refresh tokens and makes holder salts")                   \
 	X(KEY_TOKEN, "token", "signs access tokens")                                               \
 	X(KEY_LOG, "log", "signs draw records and checkpoints")                                    \
-	X(KEY_TLS, "tls", "identifies this host to its clients")
+	X(KEY_TLS, "tls", "identifies this host to its clients")                                   \
+	X(KEY_DATA, "data", "seals credentials and personal data")                                 \
+	X(KEY_DEPOSIT25519, "deposit25519", "seals the Ed25519 keys of deposit addresses")
 
 enum key_purpose {
 #define X(name, word, does) name,

@@ -75,6 +75,7 @@ enum keyadm_action {
 	KEYADM_PROVISION_TLS = 2,
 	KEYADM_APPROVED = 3, /* what a proposal says, when enough officers have approved it */
 	KEYADM_ENROL = 4,    /* the first officers of a token that has none */
+	KEYADM_COMPLETE = 5, /* keys that an older program's setup did not make */
 };
 
 #define RCONF_KEYADM_TEXT      8192

@@ -58,6 +58,13 @@ static bool at_rest(struct parent *p, enum role role)
 	return spare != NULL && spare->state == CHILD_NONE;
 }
 
+static void start_keyadm(struct parent *p)
+{
+	p->act.busy = true;
+	p->act.made = false;
+	child_start(p, find(p, ROLE_KEYADM, true));
+}
+
 bool act_request(struct parent *p, const struct msg *m)
 {
 	char why[512];
@@ -76,10 +83,36 @@ bool act_request(struct parent *p, const struct msg *m)
 		answer(p, KE_IO, why);
 		return true;
 	}
-	p->act.busy = true;
-	p->act.made = false;
-	child_start(p, find(p, ROLE_KEYADM, true));
+	start_keyadm(p);
 	return true;
+}
+
+bool act_complete(struct parent *p)
+{
+	if (p->act.completing)
+		return true;
+	if (p->act.completed || p->act.busy || !at_rest(p, ROLE_KEYADM))
+		return false;
+	logs_say(p, LOGL_INFO, "keyadm completes the token");
+	p->act.completing = true;
+	p->act.completed = true;
+	p->act.tls = false;
+	start_keyadm(p);
+	return true;
+}
+
+/* hsm is started again, and knows better whether the token is whole now. */
+static void end_complete(struct parent *p, int result, const char *reason)
+{
+	p->act.busy = false;
+	p->act.completing = false;
+	if (result == KE_OK) {
+		logs_say(p, LOGL_INFO, "the token is complete");
+		return;
+	}
+	logs_say(p, LOGL_ERROR, "the token cannot be completed: %s", reason);
+	if (p->phase == PHASE_BOOT)
+		parent_stop(p, 1);
 }
 
 /* The one that knows what the token holds now: it gets its peers when it is ready. */
@@ -100,6 +133,10 @@ bool act_done(struct parent *p, const struct msg *m)
 	wire_in_init(&r, m->body, m->len);
 	if (rconf_get_keyadm_done(&r, &done) != KE_OK || !p->act.busy || p->act.made)
 		return false;
+	if (p->act.completing) {
+		end_complete(p, done.result, done.reason);
+		return true;
+	}
 	if (done.result != KE_OK) {
 		answer(p, done.result, done.reason);
 		return true;
@@ -162,7 +199,9 @@ void act_ready(struct parent *p, struct child *c)
 
 void act_ended(struct parent *p, struct child *c)
 {
-	if (c->role == ROLE_KEYADM && p->act.busy && !p->act.made)
+	if (c->role == ROLE_KEYADM && p->act.completing)
+		end_complete(p, KE_UNAVAIL, "keyadm ended without a word: see the log");
+	else if (c->role == ROLE_KEYADM && p->act.busy && !p->act.made)
 		answer(p, KE_UNAVAIL, "keyadm ended without a word: see the log");
 	if (!c->held)
 		return;

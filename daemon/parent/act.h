@@ -13,6 +13,12 @@
 /* MSG_ENGINE_ACT; false when it does not decode. One action at a time. */
 bool act_request(struct parent *p, const struct msg *m);
 
+/*
+ * hsm has found that its token was made by an older program: keyadm adds the first version of what
+ * it lacks, without anybody's approval, once in parent's life. False when it cannot be tried.
+ */
+bool act_complete(struct parent *p);
+
 /* MSG_KEYADM_DONE; false when it does not decode. */
 bool act_done(struct parent *p, const struct msg *m);
 

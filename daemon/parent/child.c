@@ -182,6 +182,7 @@ static int64_t backoff(const struct parent *p, enum role role, int64_t now)
 enum fate {
 	FATE_DIED,    /* counts against the budget */
 	FATE_PLANNED, /* worn out: a fresh one at once */
+	FATE_OLD,     /* its token is an older program's: keyadm completes it, then again */
 	FATE_LOST,    /* its device is away: again and again, later each time, no operator needed */
 	FATE_NEVER    /* its PIN was refused: the token would lock */
 };
@@ -197,6 +198,8 @@ static enum fate fate(const struct child *c, int status)
 		return c->state == CHILD_READY && parent_now() - c->since_ms >= PLANNED_MS
 			   ? FATE_PLANNED
 			   : FATE_DIED;
+	case HSM_EXIT_OLD:
+		return starting && c->role == ROLE_HSM ? FATE_OLD : FATE_DIED;
 	case HSM_EXIT_LOST:
 		return FATE_LOST;
 	case HSM_EXIT_PIN:
@@ -225,7 +228,7 @@ static void replace(struct parent *p, struct child *c, enum fate why)
 	c->next_ms = now;
 	if (why == FATE_PLANNED)
 		return;
-	if (why == FATE_LOST) {
+	if (why == FATE_LOST || why == FATE_OLD) {
 		lost(p, c);
 		return;
 	}
@@ -466,6 +469,8 @@ static void died(struct parent *p, struct child *c, int status)
 	act_ended(p, c);
 	if (c->idle)
 		return;
+	if (why == FATE_OLD && act_complete(p) && p->phase == PHASE_BOOT)
+		return; /* stages.c starts it again */
 	if (p->phase == PHASE_BOOT)
 		parent_stop(p, 1);
 	else if (p->phase == PHASE_RUNNING)

@@ -69,8 +69,10 @@ struct deaths {
 /* What officers have approved, while keyadm and fresh key holders are at it: daemon/parent/act.c */
 struct act {
 	bool busy;
-	bool tls;  /* it is about the TLS key */
-	bool made; /* keyadm is through, and this is what becomes of it: */
+	bool tls;        /* it is about the TLS key */
+	bool completing; /* nobody's approval: the token is an older program's (act_complete) */
+	bool completed;  /* that was done once since the start */
+	bool made;       /* keyadm is through, and this is what becomes of it: */
 	int result;
 	char reason[448];
 	char

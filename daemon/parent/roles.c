@@ -4,12 +4,15 @@
  */
 #include "daemon/parent/roles.h"
 
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/wire.h"
+#include "policy/text.h"
 
 /* Argon2id: 64 MiB, 3 passes (API.md) */
 #define KDF_MEMORY_KIB 65536
@@ -130,6 +133,26 @@ static int make_kdf(
 	return KE_OK;
 }
 
+/* For a token without an anchor: the line that setup has written beside the store. */
+static int get_appliance(const struct conf *c, uint8_t id[16], struct scratch *s)
+{
+	char path[RCONF_PATH + 16], text[10 + 32];
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/klero.keys", c->store);
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof text);
+		close(fd);
+	}
+	if (n == sizeof text && memcmp(text, "appliance ", 10) == 0 &&
+	    text_unhex(id, 16, text + 10, 32) == KE_OK)
+		return KE_OK;
+	snprintf(s->why, s->whylen, "%s: no appliance id", path);
+	return KE_FORMAT;
+}
+
 static int make_keyadm(const struct parent *p, struct scratch *s, struct wire_out *w)
 {
 	const struct conf *c = &p->conf;
@@ -138,16 +161,20 @@ static int make_keyadm(const struct parent *p, struct scratch *s, struct wire_ou
 
 	if (r == KE_OK && p->act.tls)
 		r = get_token(c, &c->tls, &k->tls, s);
+	if (r == KE_OK && p->act.completing)
+		r = get_appliance(c, k->appliance_id, s);
 	if (r != KE_OK)
 		return r;
 	k->id.root[0] = '\0'; /* it keeps the token folder, by Landlock */
-	k->action = KEYADM_APPROVED;
+	k->action = p->act.completing ? KEYADM_COMPLETE : KEYADM_APPROVED;
 	k->token_wait_s = c->token_publish;
 	memcpy(k->folder, c->module_folder, sizeof k->folder);
 	memcpy(k->host, c->host, sizeof k->host);
 	memcpy(k->names, c->tls_names, sizeof k->names);
-	memcpy(k->text, p->act.text, sizeof k->text);
-	memcpy(k->approvals, p->act.approvals, sizeof k->approvals);
+	if (!p->act.completing) {
+		memcpy(k->text, p->act.text, sizeof k->text);
+		memcpy(k->approvals, p->act.approvals, sizeof k->approvals);
+	}
 	rconf_put_keyadm(w, k);
 	return KE_OK;
 }

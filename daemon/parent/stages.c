@@ -43,6 +43,8 @@ static bool boot_stage(struct parent *p)
 {
 	bool ready = true;
 
+	if (p->act.completing)
+		return false; /* hsm comes when keyadm is through */
 	for (size_t i = 0; i < p->n && p->phase == PHASE_BOOT; i++) {
 		struct child *c = &p->children[i];
 

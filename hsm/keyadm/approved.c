@@ -12,8 +12,10 @@
 #include <time.h>
 
 #include "hsm/keyadm/cert.h"
+#include "hsm/keyadm/enrol.h"
 #include "hsm/keyadm/keyadm.h"
 #include "hsm/keyadm/sync.h"
+#include "hsm/p11/class.h"
 #include "hsm/p11/data.h"
 #include "hsm/p11/make.h"
 #include "hsm/p11/prove.h"
@@ -49,23 +51,15 @@ static int count(struct run *r)
 	return KE_OK;
 }
 
-/* Does the anchor want this key to be there? */
-static bool wanted(const struct anchor *a, const struct key *k)
-{
-	const struct anchor_key *known = anchor_key(a, k->purpose, k->version);
-
-	return known != NULL && known->status != ANCHOR_DESTROYED;
-}
-
 static int sweep(struct p11 *p, const struct anchor *a)
 {
 	struct key_ring ring;
 	int r = key_ring_find(p, &ring);
 
 	for (size_t i = 0; r == KE_OK && i < ring.n; i++)
-		if (!wanted(a, &ring.keys[i]))
+		if (!anchor_wants(a, ring.keys[i].purpose, ring.keys[i].version))
 			r = make_destroy(p, &ring.keys[i]);
-	return r;
+	return r == KE_OK ? class_sweep(p, a) : r;
 }
 
 /* A certificate of its own for a new TLS key; a CA's comes later, for the same key. */
@@ -77,6 +71,35 @@ static int certify(struct run *r, const struct key *k)
 	return result == KE_OK ? KE_OK : p11_fail(r->p, result, "%s", r->tls->why);
 }
 
+/* The keys of the token, each as live as the anchor says. */
+static int find_keys(struct run *r, struct key_ring *ring)
+{
+	int result = key_ring_find(r->p, ring);
+
+	return result == KE_OK ? key_ring_obey(r->p, ring, &r->anchor, 0) : result;
+}
+
+static int make_class(struct run *r, unsigned purpose, uint32_t version)
+{
+	struct key_ring ring;
+	int result = find_keys(r, &ring);
+
+	if (result == KE_OK)
+		result = class_make(r->p, &ring, r->anchor.appliance, purpose, version);
+	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+}
+
+/* A class key that only a master key opened which goes would go with it. */
+static int seal_classes(struct run *r)
+{
+	struct key_ring ring;
+	int result = find_keys(r, &ring);
+
+	if (result == KE_OK)
+		result = class_reseal(r->p, &ring, &r->anchor);
+	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+}
+
 static int make_version(struct run *r, unsigned purpose, uint64_t since_s)
 {
 	struct p11 *p = token_of(r, purpose);
@@ -86,6 +109,8 @@ static int make_version(struct run *r, unsigned purpose, uint64_t since_s)
 
 	if (result != KE_OK)
 		return p11_fail(r->p, result, "the token has no room for another version");
+	if (key_is_class(purpose))
+		return make_class(r, purpose, (uint32_t)version);
 	result = make_key(p, purpose, (uint32_t)version, &ring.keys[0]);
 	if (result != KE_OK)
 		return p == r->p ? result : p11_fail(r->p, result, "%s", p->why);
@@ -169,14 +194,23 @@ static int decide(struct run *r)
 
 static int write_anchor(struct run *r)
 {
+	int result = seal_classes(r);
+
+	if (result != KE_OK)
+		return result;
+	anchor_written(&r->anchor, r->now_s);
+	result = data_store(r->p, &r->anchor);
+	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+}
+
+static int use_nonce(struct run *r)
+{
 	int result =
 	    anchor_use_nonce(&r->anchor, r->proposal.nonce, r->proposal.expires_s, r->now_s);
 
 	if (result != KE_OK)
 		return p11_fail(r->p, result, "too many approvals are not expired yet");
-	anchor_written(&r->anchor, r->now_s);
-	result = data_store(r->p, &r->anchor);
-	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+	return KE_OK;
 }
 
 /* After the anchor is written nothing can fail any more but the sweeping, which is done again. */
@@ -188,6 +222,8 @@ static int carry_out(struct run *r)
 		result = sweep(r->tls, &r->anchor);
 	if (result == KE_OK)
 		result = decide(r);
+	if (result == KE_OK)
+		result = use_nonce(r);
 	if (result == KE_OK)
 		result = write_anchor(r);
 	if (result == KE_OK)
@@ -212,6 +248,55 @@ int keyadm_approved(
 		result = check_tls(r);
 	if (result == KE_OK)
 		result = carry_out(r);
+	free(r);
+	return result;
+}
+
+/* --- what an older program's setup did not make --- */
+
+static int load_or_begin(struct run *r)
+{
+	struct key_ring ring;
+	int result = data_load(r->p, &r->anchor);
+
+	if (result != KE_NOTFOUND)
+		return result;
+	result = key_ring_find(r->p, &ring);
+	if (result == KE_OK)
+		result = enrol_anchor(r->p, &ring, r->c);
+	return result == KE_OK ? data_load(r->p, &r->anchor) : result;
+}
+
+static int make_missing(struct run *r)
+{
+	int result = KE_OK;
+
+	for (unsigned i = 0; result == KE_OK && i < KEY_PURPOSES; i++)
+		if ((KEY_SET_HSM & (1u << i)) != 0 && anchor_key(&r->anchor, i, 1) == NULL)
+			result = make_version(r, i, r->now_s);
+	return result;
+}
+
+/*
+ * The first version of a purpose exposes nothing and replaces nothing, so no officer is asked; a
+ * purpose that had a version once is not missing, whatever became of it.
+ */
+int keyadm_complete(struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	struct run *r = calloc(1, sizeof *r);
+	int result;
+
+	if (r == NULL)
+		return p11_fail(p, KE_NOMEM, "out of memory");
+	*r = (struct run){.p = p, .c = c, .done = done};
+	result = load_or_begin(r);
+	r->now_s = anchor_now(&r->anchor, (uint64_t)time(NULL));
+	if (result == KE_OK)
+		result = sweep(p, &r->anchor);
+	if (result == KE_OK)
+		result = make_missing(r);
+	if (result == KE_OK)
+		result = write_anchor(r);
 	free(r);
 	return result;
 }

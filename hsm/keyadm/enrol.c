@@ -10,20 +10,44 @@
 
 #include "hsm/keyadm/keyadm.h"
 #include "hsm/keyadm/sync.h"
+#include "hsm/p11/class.h"
 #include "hsm/p11/data.h"
+
+/* Purposes that tokens of before anchors lack: keyadm_complete() makes them. */
+#define ENROL_LATER KEY_SET_CLASS
+
+static bool has_class(const struct class_objects *all, unsigned purpose, unsigned version)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->o[i].purpose == purpose && all->o[i].version == version)
+			return true;
+	return false;
+}
+
+static unsigned versions(
+    const struct key_ring *ring, const struct class_objects *all, unsigned purpose)
+{
+	unsigned n = 0;
+
+	if (purpose == KEY_TLS)
+		return 1; /* in the token of its own */
+	while (key_ring_get(ring, purpose, n + 1) != NULL || has_class(all, purpose, n + 1))
+		n++;
+	return n;
+}
 
 /* The keys that are there, each in use since ever: their versions without a gap, or none. */
 static int adopt(struct p11 *p, struct anchor *a, const struct key_ring *ring)
 {
+	struct class_objects all;
 	uint64_t version;
+	int r = class_list(p, &all);
 
-	for (unsigned i = 0; i < KEY_PURPOSES; i++) {
-		unsigned n = 0;
+	for (unsigned i = 0; r == KE_OK && i < KEY_PURPOSES; i++) {
+		unsigned n = versions(ring, &all, i);
 
-		while (key_ring_get(ring, i, n + 1) != NULL)
-			n++;
-		if (i == KEY_TLS)
-			n = 1; /* in the token of its own */
+		if (n == 0 && (ENROL_LATER & (1u << i)) != 0)
+			continue;
 		if (n == 0)
 			return p11_fail(p, KE_NOTFOUND, "token %s has no key %s of version 1",
 			    p->label, purpose_words[i]);
@@ -31,7 +55,7 @@ static int adopt(struct p11 *p, struct anchor *a, const struct key_ring *ring)
 			if (anchor_add(a, i, 0, &version) != KE_OK)
 				return p11_fail(p, KE_FULL, "token %s has too many keys", p->label);
 	}
-	return KE_OK;
+	return r;
 }
 
 static int take_officers(struct p11 *p, struct anchor *a, const char *text)

@@ -27,6 +27,13 @@ int keyadm_enrol(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
 
 /*
+ * Makes version 1 of every purpose of hsm's that the anchor has never known, for a token that an
+ * older program has made; an anchor for c->appliance_id when there is none. KE_UNAVAIL.
+ */
+int keyadm_complete(
+    struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
+
+/*
  * What the proposal c->text says, when the approvals count: the errors of proposal_count(),
  * KE_STATE when the keys are not in the state for it, KE_DAMAGED, KE_UNAVAIL. tls is the token of
  * the TLS key, open in the same way, or NULL when the proposal is not about it.

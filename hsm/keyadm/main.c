@@ -87,6 +87,8 @@ static int act(struct keyadm *a)
 		return keyadm_provision_tls(&a->p, a->conf, &a->done);
 	case KEYADM_APPROVED:
 		return keyadm_approved(&a->p, has_tls(a) ? &a->tls : NULL, a->conf, &a->done);
+	case KEYADM_COMPLETE:
+		return keyadm_complete(&a->p, a->conf, &a->done);
 	case KEYADM_ENROL:
 		return keyadm_enrol(&a->p, a->conf, &a->done);
 	default:

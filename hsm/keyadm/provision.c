@@ -9,7 +9,7 @@
 #include "hsm/keyadm/enrol.h"
 #include "hsm/keyadm/keyadm.h"
 #include "hsm/keyadm/sync.h"
-#include "hsm/p11/blob.h"
+#include "hsm/p11/class.h"
 #include "hsm/p11/make.h"
 #include "hsm/p11/prove.h"
 #include "policy/note.h"
@@ -49,10 +49,25 @@ static int make_all(struct p11 *p, unsigned purposes, struct key_ring *ring)
 	return r == KE_OK ? prove_keys(p, ring, purposes) : r;
 }
 
+/* Version 1 of each class key. */
+static int make_classes(struct p11 *p, const struct key_ring *ring, const uint8_t appliance[16])
+{
+	int r = KE_OK;
+
+	for (unsigned i = 0; r == KE_OK && i < KEY_PURPOSES; i++)
+		if (key_is_class(i))
+			r = class_make(p, ring, appliance, i, 1);
+	return r;
+}
+
 static void undo_all(struct p11 *p, const struct key_ring *ring)
 {
 	for (size_t i = 0; i < ring->n; i++)
 		make_undo(p, &ring->keys[i]);
+	/* without their master key they are nothing, and the next ones replace them */
+	for (unsigned i = 0; i < KEY_PURPOSES; i++)
+		if (key_is_class(i))
+			(void)!class_destroy(p, i, 1);
 }
 
 /* What an operator should know about a module that does not do everything. */
@@ -102,9 +117,12 @@ int keyadm_provision_keys(
 
 	if (r != KE_OK)
 		return r;
-	r = make_all(p, KEY_SET_HSM, &ring);
+	r = make_all(p, KEY_SET_TOKEN, &ring);
 	if (r == KE_OK)
-		r = blob_make_class_key(p, &ring, BLOB_DB, c->appliance_id, done->sealed_dbkey,
+		r = make_classes(p, &ring, c->appliance_id);
+	if (r == KE_OK)
+		r = blob_make_class_key(p, key_ring_get(&ring, KEY_MASTER, 0),
+		    &(struct blob_class){BLOB_DB, 0, c->appliance_id}, done->sealed_dbkey,
 		    sizeof done->sealed_dbkey);
 	if (r == KE_OK) {
 		r = vkey(&ring, c, done);

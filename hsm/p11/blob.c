@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "hsm/p11/op.h"
+#include "policy/be.h"
 #include "policy/text.h"
 
 #define VERSION_MAX 999999
+#define AAD_MAX     80
 
-/* Also the associated data of a sealed value, so there is one way to write it. */
-static int header(char out[BLOB_HEADER_MAX], const char *class, uint32_t version)
+int blob_header(char out[BLOB_HEADER_MAX], const char *class, uint32_t version)
 {
 	int n = snprintf(out, BLOB_HEADER_MAX, "klero:1:%s:v%06u", class, version);
 
@@ -25,7 +26,7 @@ static int header(char out[BLOB_HEADER_MAX], const char *class, uint32_t version
 int blob_put(char *out, size_t cap, const char *class, uint32_t version, const void *p, size_t n)
 {
 	char head[BLOB_HEADER_MAX];
-	int r = header(head, class, version);
+	int r = blob_header(head, class, version);
 	size_t len;
 
 	if (r != KE_OK)
@@ -56,7 +57,7 @@ int blob_get(const char *text, size_t n, const char *class, uint32_t *version, u
 {
 	char head[BLOB_HEADER_MAX];
 	size_t hl;
-	int r = header(head, class, VERSION_MAX);
+	int r = blob_header(head, class, VERSION_MAX);
 
 	if (r != KE_OK)
 		return r;
@@ -72,65 +73,69 @@ int blob_get(const char *text, size_t n, const char *class, uint32_t *version, u
 	return r == KE_OK ? KE_OK : KE_FORMAT;
 }
 
-/* "klero/1/sealed" 00 ‖ header ‖ u8 length ‖ appliance id: a value opens only where it belongs. */
+/*
+ * "klero/1/sealed" 00 ‖ header ‖ u8 length ‖ appliance id, and ‖ u32 version of the class key when
+ * it has versions: a value opens only where it belongs. The header's version is the master key's.
+ */
 static int associated(
-    uint8_t out[64], size_t *len, const char *class, uint32_t version, const uint8_t appliance[16])
+    uint8_t out[AAD_MAX], size_t *len, const struct blob_class *c, uint32_t version)
 {
 	static const char tag[] = "klero/1/sealed";
 	char head[BLOB_HEADER_MAX];
 	size_t n = sizeof tag, hl;
-	int r = header(head, class, version);
+	int r = blob_header(head, c->name, version);
 
 	if (r != KE_OK)
 		return r;
 	hl = strlen(head);
-	if (n + hl + 17 > 64)
+	if (n + hl + 21 > AAD_MAX)
 		return KE_FULL;
 	memcpy(out, tag, n);
 	memcpy(out + n, head, hl);
 	n += hl;
 	out[n++] = 16;
-	memcpy(out + n, appliance, 16);
-	*len = n + 16;
+	memcpy(out + n, c->appliance, 16);
+	n += 16;
+	if (c->version != 0) {
+		be_put32(out + n, c->version);
+		n += 4;
+	}
+	*len = n;
 	return KE_OK;
 }
 
-int blob_seal_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
-    const uint8_t appliance[16], const uint8_t plain[32], char *out, size_t cap)
+int blob_seal_class_key(struct p11 *p, const struct key *master, const struct blob_class *c,
+    const uint8_t plain[32], char *out, size_t cap)
 {
-	const struct key *master = key_ring_get(ring, KEY_MASTER, 0);
-	uint8_t sealed[32 + OP_SEAL_EXTRA], aad[64];
+	uint8_t sealed[32 + OP_SEAL_EXTRA], aad[AAD_MAX];
 	size_t aadlen;
-	int r;
+	int r = associated(aad, &aadlen, c, master->version);
 
-	if (master == NULL)
-		return p11_fail(p, KE_NOTFOUND, "no master key");
-	r = associated(aad, &aadlen, class, master->version, appliance);
 	if (r == KE_OK)
 		r = op_seal(p, master->handle, aad, aadlen, plain, 32, sealed);
-	return r == KE_OK ? blob_put(out, cap, class, master->version, sealed, sizeof sealed) : r;
+	return r == KE_OK ? blob_put(out, cap, c->name, master->version, sealed, sizeof sealed) : r;
 }
 
-int blob_make_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
-    const uint8_t appliance[16], char *out, size_t cap)
+int blob_make_class_key(
+    struct p11 *p, const struct key *master, const struct blob_class *c, char *out, size_t cap)
 {
 	uint8_t plain[32];
 	int r = op_random(p, plain, sizeof plain);
 
 	if (r == KE_OK)
-		r = blob_seal_class_key(p, ring, class, appliance, plain, out, cap);
+		r = blob_seal_class_key(p, master, c, plain, out, cap);
 	sodium_memzero(plain, sizeof plain);
 	return r;
 }
 
-int blob_open_class_key(struct p11 *p, const struct key_ring *ring, const char *class,
-    const uint8_t appliance[16], const char *text, size_t n, uint8_t out[32])
+int blob_open_class_key(struct p11 *p, const struct key_ring *ring, const struct blob_class *c,
+    const char *text, size_t n, uint8_t out[32])
 {
-	uint8_t sealed[BLOB_DATA_MAX], plain[32], aad[64];
+	uint8_t sealed[BLOB_DATA_MAX], plain[32], aad[AAD_MAX];
 	const struct key *master;
 	uint32_t version;
 	size_t len, got, aadlen;
-	int r = blob_get(text, n, class, &version, sealed, sizeof sealed, &len);
+	int r = blob_get(text, n, c->name, &version, sealed, sizeof sealed, &len);
 
 	if (r != KE_OK)
 		return r;
@@ -139,7 +144,7 @@ int blob_open_class_key(struct p11 *p, const struct key_ring *ring, const char *
 	master = key_ring_get(ring, KEY_MASTER, version);
 	if (master == NULL)
 		return KE_VERSION;
-	r = associated(aad, &aadlen, class, version, appliance);
+	r = associated(aad, &aadlen, c, version);
 	if (r == KE_OK)
 		r = op_open(p, master->handle, aad, aadlen, sealed, len, plain, &got);
 	if (r == KE_OK)

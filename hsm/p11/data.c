@@ -44,7 +44,7 @@ int data_load(struct p11 *p, struct anchor *a)
 	return r;
 }
 
-static int create(struct p11 *p, char *text, size_t n)
+int data_create(struct p11 *p, const char *label, const char *text, size_t n)
 {
 	CK_OBJECT_CLASS class = CKO_DATA;
 	CK_BBOOL yes = CK_TRUE;
@@ -52,9 +52,9 @@ static int create(struct p11 *p, char *text, size_t n)
 	    {CKA_CLASS, &class, sizeof class},
 	    {CKA_TOKEN, &yes, sizeof yes},
 	    {CKA_PRIVATE, &yes, sizeof yes},
-	    {CKA_LABEL, p11_in(LABEL), strlen(LABEL)},
+	    {CKA_LABEL, p11_in(label), strlen(label)},
 	    {CKA_APPLICATION, p11_in(APPLICATION), strlen(APPLICATION)},
-	    {CKA_VALUE, text, (CK_ULONG)n},
+	    {CKA_VALUE, p11_in(text), (CK_ULONG)n},
 	};
 	CK_OBJECT_HANDLE h;
 
@@ -92,7 +92,7 @@ int data_store(struct p11 *p, const struct anchor *a)
 	r = anchor_text(a, text, ANCHOR_TEXT_MAX, &n);
 	if (r != KE_OK)
 		goto out;
-	r = create(p, text, n);
+	r = data_create(p, LABEL, text, n);
 	if (r == KE_OK)
 		r = data_load(p, back);
 	if (r == KE_OK && back->serial != a->serial)

@@ -14,6 +14,9 @@
  */
 int data_load(struct p11 *p, struct anchor *a) KE_CHECK;
 
+/* A private data object of the token with that label. KE_UNAVAIL. */
+int data_create(struct p11 *p, const char *label, const char *text, size_t n) KE_CHECK;
+
 /* Writes it, reads it back, and only then removes the older ones. KE_DAMAGED, KE_UNAVAIL. */
 int data_store(struct p11 *p, const struct anchor *a) KE_CHECK;
 

@@ -75,6 +75,11 @@ int key_verify(const struct key *k, const void *text, size_t n, const uint8_t si
 	return p256_verify(k->pub, digest, sig);
 }
 
+bool key_is_class(unsigned purpose)
+{
+	return (KEY_SET_CLASS & (1u << purpose)) != 0;
+}
+
 void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version)
 {
 	snprintf(out, KEY_LABEL_MAX, PREFIX "%s/v%06u", purpose_words[purpose], version % 1000000);
@@ -91,7 +96,7 @@ static int parse_label(const char *label, enum key_purpose *purpose, uint32_t *v
 	if (sscanf(label, PREFIX "%15[a-z]/v%6u", word, &v) != 2 || v == 0)
 		return KE_FORMAT;
 	*purpose = purpose_of(word, strlen(word));
-	if (*purpose == KEY_PURPOSES)
+	if (*purpose == KEY_PURPOSES || key_is_class(*purpose))
 		return KE_FORMAT;
 	*version = v;
 	key_label(again, *purpose, v);
@@ -416,6 +421,8 @@ int key_ring_copy(struct p11 *p, struct key_ring *ring, bool *copied)
 
 	*copied = true;
 	for (size_t i = 0; i < copies.n; i++) {
+		if (copies.keys[i].secret != NULL)
+			continue;
 		r = key_copy(p, &copies.keys[i], copied);
 		if (r != KE_OK || !*copied)
 			return r;

@@ -17,12 +17,15 @@
 
 /* Which of them each role holds, as bits 1 << purpose: two tokens, no key in both. */
 #define KEY_SET_TLSKEY (1u << KEY_TLS)
-#define KEY_SET_HSM    ((1u << KEY_PURPOSES) - 1 - KEY_SET_TLSKEY)
+/* Class keys (hsm/p11/class.h): no keys of the token's, but sealed under its master key. */
+#define KEY_SET_CLASS ((1u << KEY_DATA) | (1u << KEY_DEPOSIT25519))
+#define KEY_SET_TOKEN ((1u << KEY_PURPOSES) - 1 - KEY_SET_TLSKEY - KEY_SET_CLASS)
+#define KEY_SET_HSM   (KEY_SET_TOKEN | KEY_SET_CLASS)
 
 #define KEY_PUB_MAX   65 /* P-256: 04 ‖ X ‖ Y; Ed25519: 32 bytes */
 #define KEY_LABEL_MAX 32
 #define KEY_ID_MAX    24
-#define KEY_RING_MAX  32
+#define KEY_RING_MAX  64
 
 /* Boolean attributes that say what a key may be used for. */
 enum key_use { KEY_ENCRYPT = 1, KEY_WRAP = 2, KEY_SIGN = 4 };
@@ -46,6 +49,7 @@ struct key {
 	bool compromised;         /* what it has signed or authenticated counts no more */
 	uint64_t since_s;         /* when a live one becomes active, by the anchor */
 	uint8_t pub[KEY_PUB_MAX]; /* of a pair */
+	const uint8_t *secret;    /* of a class key, which has no handle: 32 bytes, locked */
 };
 
 struct key_ring {
@@ -70,6 +74,9 @@ int key_verify(const struct key *k, const void *text, size_t n, const uint8_t si
 
 /* The log key as the type of its notes' signatures. */
 enum note_type key_note_type(const struct key *k);
+
+/* Is it a class key's purpose? */
+bool key_is_class(unsigned purpose);
 
 /* "klero/<purpose>/v000001" */
 void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version);

@@ -134,6 +134,26 @@ static int prove_pair(struct p11 *p, const struct key *k)
 	return r;
 }
 
+/* The very primitive of sealed values (hsm/role/sealed.c), both ways. */
+static int prove_class(struct p11 *p, const struct key *k)
+{
+	static const uint8_t nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES];
+	uint8_t sealed[32 + crypto_aead_xchacha20poly1305_ietf_ABYTES], plain[32];
+	unsigned long long n;
+
+	crypto_aead_xchacha20poly1305_ietf_encrypt(
+	    sealed, &n, sample, 32, (const uint8_t *)aad, sizeof aad, NULL, nonce, k->secret);
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed, n,
+		(const uint8_t *)aad, sizeof aad, nonce, k->secret) != 0 ||
+	    memcmp(plain, sample, 32) != 0)
+		return wrong(p, k->purpose, "XChaCha20-Poly1305 gives a wrong answer");
+	sealed[20] ^= 1;
+	if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, sealed, n,
+		(const uint8_t *)aad, sizeof aad, nonce, k->secret) == 0)
+		return wrong(p, k->purpose, "XChaCha20-Poly1305 opens a changed value");
+	return KE_OK;
+}
+
 int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes)
 {
 	static int (*const tests[KEY_PURPOSES])(struct p11 *, const struct key *) = {
@@ -143,6 +163,8 @@ int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes)
 	    [KEY_TOKEN] = prove_pair,
 	    [KEY_LOG] = prove_pair,
 	    [KEY_TLS] = prove_pair,
+	    [KEY_DATA] = prove_class,
+	    [KEY_DEPOSIT25519] = prove_class,
 	};
 	int r = key_ring_demand(p, ring, purposes);
 

@@ -28,7 +28,6 @@ struct hsm {
 	bool lost; /* the device is gone: this process ends after its answer */
 
 	/* hsm only */
-	bool anchored; /* false: a token of before anchors, where the highest version serves */
 	struct anchor anchor;
 	struct canary canary;
 	struct once once;
@@ -45,7 +44,9 @@ struct hsm {
  */
 void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide);
 
-/* The same up to a login that has happened: prepares the context for a ring of keys. For tests too.
+/*
+ * The same up to a login that has happened: prepares the context for a ring of keys. For tests too.
+ * KE_VERSION when the token is an older program's and keyadm_complete() makes it good.
  */
 int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide) KE_CHECK;
 

@@ -63,7 +63,7 @@ int hsm_answer_anchor(
 {
 	char text[ANCHOR_TEXT_MAX];
 	size_t n = 0;
-	int r = h->anchored ? anchor_text(&h->anchor, text, sizeof text, &n) : KE_NOTFOUND;
+	int r = anchor_text(&h->anchor, text, sizeof text, &n);
 
 	(void)peer;
 	(void)m; /* empty, by the table */
@@ -93,14 +93,15 @@ static int open_dbkey(struct hsm *h, const struct dbkey *d, uint8_t key[32])
 	unsigned tries = 0;
 	int r;
 
-	if (h->anchored && memcmp(d->appliance, h->anchor.appliance, 16) != 0) {
+	if (memcmp(d->appliance, h->anchor.appliance, 16) != 0) {
 		log_security("klero.keys belongs to another appliance than the token: restore both "
 			     "from one backup");
 		return KE_DENIED;
 	}
 	do {
-		r = blob_open_class_key(
-		    &h->p, &h->ring, BLOB_DB, d->appliance, (const char *)d->text, d->n, key);
+		r = blob_open_class_key(&h->p, &h->ring,
+		    &(struct blob_class){BLOB_DB, 0, d->appliance}, (const char *)d->text, d->n,
+		    key);
 		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
 	} while (r == KE_AGAIN);
 	return r;
@@ -128,7 +129,8 @@ static int reseal(struct hsm *h, const struct dbkey *d, char *text, size_t cap)
 	int r = open_twice(h, d, key);
 
 	if (r == KE_OK)
-		r = blob_seal_class_key(&h->p, &h->ring, BLOB_DB, d->appliance, key, text, cap);
+		r = blob_seal_class_key(&h->p, key_ring_get(&h->ring, KEY_MASTER, 0),
+		    &(struct blob_class){BLOB_DB, 0, d->appliance}, key, text, cap);
 	if (r == KE_OK) {
 		fresh.n = strlen(text);
 		r = open_dbkey(h, &fresh, back);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/msg/log.h"
+#include "hsm/p11/class.h"
 #include "hsm/p11/data.h"
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
@@ -32,6 +33,31 @@ static int prepare_hsm(struct hsm *h)
 	return KE_OK;
 }
 
+/* Class keys into memory of their own, which nothing writes again. */
+static int load_classes(struct hsm *h)
+{
+	struct class_room *room = sodium_malloc(sizeof *room);
+	int r;
+
+	if (room == NULL)
+		return p11_fail(&h->p, KE_NOMEM, "out of locked memory");
+	r = class_load(&h->p, &h->ring, h->anchor.appliance, room);
+	if (sodium_mprotect_readonly(room) != 0 && r == KE_OK)
+		r = p11_fail(&h->p, KE_NOMEM, "locked memory cannot be made read-only");
+	return r;
+}
+
+/* KE_VERSION when there is a purpose that the anchor has never heard of: see hsm_prepare(). */
+static int check_complete(struct hsm *h, unsigned purposes)
+{
+	for (unsigned i = 0; i < KEY_PURPOSES; i++)
+		if ((purposes & (1u << i)) != 0 && anchor_key(&h->anchor, i, 1) == NULL)
+			return p11_fail(&h->p, KE_VERSION,
+			    "token %s was made by an older klerod: it has no key %s yet",
+			    h->p.label, purpose_words[i]);
+	return KE_OK;
+}
+
 /* What the token itself says of versions; tlskey's token says nothing. */
 static int obey_anchor(struct hsm *h, unsigned purposes)
 {
@@ -40,13 +66,16 @@ static int obey_anchor(struct hsm *h, unsigned purposes)
 	if (h->self != ROLE_HSM)
 		return KE_OK;
 	r = data_load(&h->p, &h->anchor);
-	h->anchored = r == KE_OK;
-	if (r == KE_NOTFOUND) {
-		log_warn("token %s has no anchor: nobody can approve anything; kleroctl officer "
-			 "enrol makes one",
-		    h->p.label);
-		return KE_OK;
-	}
+	/* somebody else's token is not an old one of ours */
+	if (r == KE_NOTFOUND && key_ring_demand(&h->p, &h->ring, 1u << KEY_MASTER) != KE_OK)
+		return r;
+	if (r == KE_NOTFOUND)
+		return p11_fail(&h->p, KE_VERSION,
+		    "token %s was made by an older klerod: it has no anchor yet", h->p.label);
+	if (r == KE_OK)
+		r = check_complete(h, purposes);
+	if (r == KE_OK)
+		r = load_classes(h);
 	return r == KE_OK ? key_ring_obey(&h->p, &h->ring, &h->anchor, purposes) : r;
 }
 
@@ -114,6 +143,11 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 	sodium_memzero(c->token.pin, sizeof c->token.pin);
 	if (r == KE_OK)
 		r = hsm_prepare(h, self, c->host, wide);
+	if (r == KE_VERSION) {
+		log_warn("%s", h->p.why);
+		p11_close(&h->p);
+		_exit(HSM_EXIT_OLD);
+	}
 	if (r != KE_OK)
 		give_up(h, KE_INTERNAL);
 	if (*wide)

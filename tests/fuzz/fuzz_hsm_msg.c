@@ -12,10 +12,9 @@
 
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
-#include "hsm/p11/make.h"
 #include "hsm/role/hsm.h"
 #include "policy/hash.h"
-#include "tests/unit/hsm_fixture.h"
+#include "tests/unit/hsm_fill.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -189,7 +188,8 @@ static void make_dbkey(struct body *b)
 	struct wire_out w;
 	struct wire_in in;
 
-	must(blob_make_class_key(&hsm.p, &hsm.ring, BLOB_DB, (const uint8_t *)FX_APPLIANCE, text,
+	must(blob_make_class_key(&hsm.p, key_ring_get(&hsm.ring, KEY_MASTER, 0),
+		 &(struct blob_class){BLOB_DB, 0, (const uint8_t *)FX_APPLIANCE}, text,
 		 sizeof text) == KE_OK);
 	wire_out_init(&w, b->bytes, sizeof b->bytes);
 	wire_put_cstr(&w, text);
@@ -248,7 +248,6 @@ static void leave(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char *env[1];
-	struct key k;
 	bool wide;
 
 	(void)argc;
@@ -258,8 +257,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	env[0] = fx.env;
 	must(sodium_init() >= 0 && p11_load(&hsm.p, fx_module(), env, 1) == KE_OK);
 	must(p11_open(&hsm.p, FX_KEYS, true) == KE_OK && p11_login(&hsm.p, FX_PIN) == KE_OK);
-	for (unsigned i = 0; i < KEY_PURPOSES; i++)
-		must(make_key(&hsm.p, (enum key_purpose)i, 1, &k) == KE_OK);
+	must(fx_fill(&hsm.p, &hsm.ring) == KE_OK);
 	must(hsm_prepare(&hsm, ROLE_HSM, FX_HOST, &wide) == KE_OK);
 	tlskey = hsm;
 	tlskey.self = ROLE_TLSKEY;

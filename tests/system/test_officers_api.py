@@ -112,7 +112,8 @@ def test_keyring(appliance, admin, officers, person_with):
     ring = klero.want(admin.get(KEYS), 200).json
     assert ring["threshold"] == 2 and [o["name"] for o in ring["officers"]] == ["alice", "bob", "carol"]
     assert ring["officers"][0]["key"] == officers[0].print
-    assert {k["purpose"] for k in ring["keys"]} == {"master", "seed", "mac", "token", "log", "tls"}
+    assert {k["purpose"] for k in ring["keys"]} == {
+        "master", "seed", "mac", "token", "log", "tls", "data", "deposit25519"}
     auditor, user = person_with("auditor"), person_with()
     assert klero.want(auditor.get(KEYS), 200).json == ring
     klero.want(auditor.get(PROPOSALS), 200)

@@ -64,7 +64,8 @@ static int store_unseal(char **argv, struct p11 *p, struct key_ring *ring, uint8
 	if (r == KE_OK)
 		r = store_login(argv, p, ring);
 	return r == KE_OK
-		   ? blob_open_class_key(p, ring, BLOB_DB, appliance, sealed, strlen(sealed), key)
+		   ? blob_open_class_key(p, ring, &(struct blob_class){BLOB_DB, 0, appliance},
+			 sealed, strlen(sealed), key)
 		   : r;
 }
 

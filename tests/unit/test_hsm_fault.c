@@ -14,9 +14,8 @@
 
 #include "hsm/p11/blob.h"
 #include "hsm/p11/ckr.h"
-#include "hsm/p11/make.h"
 #include "hsm/role/hsm.h"
-#include "tests/unit/hsm_fixture.h"
+#include "tests/unit/hsm_fill.h"
 
 static struct fx fx;
 static char sealed[BLOB_TEXT_MAX];
@@ -501,12 +500,9 @@ static void test_memory_wears_out(void **state)
 
 static int setup(void **state)
 {
-	static const enum key_purpose purposes[] = {
-	    KEY_MASTER, KEY_SEED, KEY_MAC, KEY_TOKEN, KEY_LOG};
 	char *env[] = {fx.env};
 	struct p11 p = {.dl = NULL};
 	struct key_ring ring;
-	struct key k;
 
 	(void)state;
 	fx_start(&fx);
@@ -514,12 +510,10 @@ static int setup(void **state)
 	if (sodium_init() < 0 || p11_load(&p, fx_module(), env, 1) != KE_OK ||
 	    p11_open(&p, FX_KEYS, true) != KE_OK || p11_login(&p, FX_PIN) != KE_OK)
 		return 1;
-	for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++)
-		if (make_key(&p, purposes[i], 1, &k) != KE_OK)
-			return 1;
-	if (key_ring_find(&p, &ring) != KE_OK ||
-	    blob_make_class_key(
-		&p, &ring, BLOB_DB, (const uint8_t *)FX_APPLIANCE, sealed, sizeof sealed) != KE_OK)
+	if (fx_fill(&p, &ring) != KE_OK ||
+	    blob_make_class_key(&p, key_ring_get(&ring, KEY_MASTER, 0),
+		&(struct blob_class){BLOB_DB, 0, (const uint8_t *)FX_APPLIANCE}, sealed,
+		sizeof sealed) != KE_OK)
 		return 1;
 	p11_close(&p);
 	return 0;
