@@ -22,8 +22,8 @@ static const char *const texts[] = {
     [BY_IDEM] = SELECT " WHERE y.idem = $1",
     [PAGE] = SELECT " WHERE y.pool = $1 AND y.id < $2 ORDER BY y.id DESC LIMIT $3",
     [WAITING] = SELECT " WHERE y.state = 0 AND y.id > $1 ORDER BY y.id LIMIT $2",
-    [SIGN] = "UPDATE payouts SET state = 1, tx = $2, tx_hash = $3, settled_ms = $4"
-	     " WHERE id = $1 AND state = 0",
+    [SIGN] = ("UPDATE payouts SET state = 1, tx = $2, tx_hash = $3, settled_ms = $4"
+	      " WHERE id = $1 AND state = 0"),
     [REFUSE] = "UPDATE payouts SET state = 2, settled_ms = $2 WHERE id = $1 AND state = 0",
     [EXISTS] = "SELECT 1 FROM payouts WHERE id = $1",
     [ADD] = "UPDATE counts SET n = n + $2 WHERE name = $1",
