@@ -282,6 +282,50 @@ void text_time(char dst[25], int64_t unix_ms)
 	*d = '\0';
 }
 
+static int64_t leaps_before(int64_t year)
+{
+	int64_t last = year - 1;
+
+	return last / 4 - last / 100 + last / 400;
+}
+
+/* The number that n digits say; -1 when one is none. */
+static int64_t undigits(const char *s, size_t n)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return -1;
+		v = v * 10 + (uint64_t)(s[i] - '0');
+	}
+	return (int64_t)v;
+}
+
+int text_untime(int64_t *unix_ms, const char *s, size_t len)
+{
+	static const int16_t before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+	int64_t year, month, day, ms;
+	char again[25];
+
+	if (len != 24)
+		return KE_FORMAT;
+	year = undigits(s, 4);
+	month = undigits(s + 5, 2);
+	day = undigits(s + 8, 2);
+	if (year < 1970 || month < 1 || month > 12 || day < 1)
+		return KE_FORMAT;
+	day +=
+	    (year - 1970) * 365 + leaps_before(year) - leaps_before(1970) + before[month - 1] - 1;
+	day += month > 2 && leap(year);
+	ms = undigits(s + 11, 2) * 3600000 + undigits(s + 14, 2) * 60000 +
+	     undigits(s + 17, 2) * 1000 + undigits(s + 20, 3);
+	*unix_ms = day * 86400000 + ms;
+	/* one form per value: what would be written otherwise, or holds something else, is none */
+	text_time(again, *unix_ms);
+	return memcmp(again, s, 24) == 0 ? KE_OK : KE_FORMAT;
+}
+
 /* --- UTF-8 --- */
 
 static bool continues(uint8_t c)

@@ -39,6 +39,8 @@ void text_uuid7(uint8_t id[16], int64_t unix_ms, const uint8_t rnd[10]);
 /* "2026-11-21T09:00:00.123Z": 24 characters and a NUL. Years 1970-9999, times outside are clamped.
  */
 void text_time(char dst[25], int64_t unix_ms);
+/* What text_time() writes, back to Unix milliseconds; anything else is KE_FORMAT. */
+int text_untime(int64_t *unix_ms, const char *s, size_t len) KE_CHECK;
 
 /* RFC 3629; KE_FORMAT for anything else. */
 int text_utf8(const void *s, size_t n) KE_CHECK;

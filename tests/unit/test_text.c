@@ -129,6 +129,28 @@ static void test_time(void **state)
 	}
 }
 
+static void test_untime(void **state)
+{
+	static const char *const bad[] = {"", "2026-11-21T09:00:00Z", "2026-11-21T09:00:00.123",
+	    "2026-11-21T09:00:00.123z", "2026-11-21 09:00:00.123Z", "2026-02-29T00:00:00.000Z",
+	    "2026-13-01T00:00:00.000Z", "2026-00-01T00:00:00.000Z", "2026-01-00T00:00:00.000Z",
+	    "2026-01-32T00:00:00.000Z", "2026-01-01T24:00:00.000Z", "2026-01-01T00:60:00.000Z",
+	    "2026-01-01T00:00:60.000Z", "1969-12-31T23:59:59.999Z", "2026-01-01T00:00:00.-01Z",
+	    "2026-01-01T00:00:00.000ZZ", "2026-01-01T0x:00:00.000Z", "2100-02-29T00:00:00.000Z"};
+	char s[25];
+	int64_t ms;
+
+	(void)state;
+	/* a step of some 11 days and an odd part of a day, over all the years */
+	for (int64_t t = 0; t < 253402300799999; t += 999999937) {
+		text_time(s, t);
+		assert_int_equal(text_untime(&ms, s, 24), KE_OK);
+		assert_true(ms == t);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(text_untime(&ms, bad[i], strlen(bad[i])), KE_FORMAT);
+}
+
 static void test_utf8(void **state)
 {
 	static const char *const good[] = {"", "plain", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
@@ -173,6 +195,7 @@ int main(void)
 	    cmocka_unit_test(test_base64_refused),
 	    cmocka_unit_test(test_uuid),
 	    cmocka_unit_test(test_time),
+	    cmocka_unit_test(test_untime),
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_decimal),
 	};
