@@ -81,6 +81,7 @@ LIB_API     := $(B)/libapi.a
 LIB_SANDBOX := $(B)/libsandbox.a
 LIB_CONF    := $(B)/libconf.a
 LIB_P11     := $(B)/libp11klero.a
+LIB_ONCE    := $(B)/libonce.a
 LIB_SETUP   := $(B)/libsetup.a
 LIB_DB      := $(B)/libdb.a
 LIB_NET     := $(B)/libnet.a
@@ -96,6 +97,7 @@ $(LIB_API):     $(call objs,daemon/api/*.c)
 $(LIB_SANDBOX): $(call objs,sandbox/*.c)
 $(LIB_CONF):    $(call objs,daemon/conf/*.c)
 $(LIB_P11):     $(call objs,hsm/p11/*.c)
+$(LIB_ONCE):    $(call objs,hsm/once/*.c)
 $(LIB_SETUP):   $(call objs,hsm/setup/*.c)
 $(LIB_DB):      $(call objs,db/*.c)
 $(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
@@ -129,9 +131,9 @@ $(BIN_DIR)/klerod-net: $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $
 	$(link) $(L_SSL) $(L_EVENT) $(L_CHILD)
 $(BIN_DIR)/klerod-engine: $(B)/daemon/engine/engine.o $(LIB_ENGINE) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_CHILD)
 	$(link) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CRYPTO) $(L_CHILD)
-$(BIN_DIR)/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_P11) $(LIB_CHILD)
+$(BIN_DIR)/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_ONCE) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
-$(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_P11) $(LIB_CHILD)
+$(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_ONCE) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
@@ -161,7 +163,7 @@ captured: all
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-LIB_ALL := $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+LIB_ALL := $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) $(L_GMP) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)

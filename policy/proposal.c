@@ -49,6 +49,12 @@ static void sentence(const struct proposal *p, char out[WORDS_MAX])
 		    "destroy version %lu of the key '%s', which %s; nothing brings it back", v,
 		    word, does);
 		break;
+	case PROPOSE_ABANDON:
+		snprintf(out, WORDS_MAX,
+		    "destroy version %lu of the key '%s', which %s, and give up whatever still "
+		    "stands under it; nothing brings either back",
+		    v, word, does);
+		break;
 	case PROPOSE_COMPROMISE:
 		snprintf(out, WORDS_MAX,
 		    "mark version %lu of the key '%s', which %s, as compromised for ever, and "

@@ -12,7 +12,7 @@
  *	expires <unix s>
  *	action <word>
  *	purpose <word>                 all but officers
- *	version <n>                    roll-back, destroy, compromise
+ *	version <n>                    roll-back, destroy, compromise, abandon
  *	threshold <m>, officer …       officers: the lines of the anchor
  *	means <the action in words>
  */
@@ -35,7 +35,8 @@
 	X(PROPOSE_ROLL_BACK, "roll-back", 1, 1, 0)                                                 \
 	X(PROPOSE_DESTROY, "destroy", 1, 1, 0)                                                     \
 	X(PROPOSE_COMPROMISE, "compromise", 1, 1, 0)                                               \
-	X(PROPOSE_OFFICERS, "officers", 0, 0, 1)
+	X(PROPOSE_OFFICERS, "officers", 0, 0, 1)                                                   \
+	X(PROPOSE_ABANDON, "abandon", 1, 1, 0)
 
 enum proposal_action {
 #define X(name, word, purpose, version, officers) name,

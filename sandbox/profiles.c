@@ -75,7 +75,8 @@ static const struct profile_call calls[] = {
     /* the channels to parent and to the peers, the log line, the end */
     {"recvmsg", LOOP | SERVE | KDF, &always, "a message, with its descriptor"},
     {"sendmsg", ALL, &always, "a message, with its descriptor"},
-    {"write", ALL, &always, "a log line; TLS records in net; files in engine and keyadm"},
+    {"write", ALL, &always,
+	"a log line; TLS records in net; files in engine and keyadm; hsm's journal"},
     {"close", ALL, &always, "a stale channel, a connection, a file"},
     {"exit_group", ALL, &always, "the end"},
 
@@ -101,12 +102,13 @@ static const struct profile_call calls[] = {
     {"fcntl", NET, &chan_flags, "non-blocking channels, a descriptor kept in a queue"},
     {"read", LOOP | TOKEN, &always, "TLS records; files"},
     {"pread64", LOOP, &always, "a piece of a large answer; a page of the store"},
+    {"pread64", HSM | TOKEN, &always, "what another hsm has added to the journal"},
 
     /* engine: the store, within the folder that Landlock leaves open */
     {"openat", ENGINE, &always, "database, journal, proofs"},
     {"fcntl", ENGINE, &store_flags, "as in net; SQLite's locks; a large answer is sealed"},
     {"pwrite64", ENGINE, &always, "a page of the store"},
-    {"fdatasync", ENGINE, &always, "durable"},
+    {"fdatasync", ENGINE | HSM | TOKEN, &always, "durable"},
     {"fsync", ENGINE | KEYADM, &always, "durable"},
     {"ftruncate", ENGINE | KEYADM, &always, "journal, shared index; token objects"},
     {"newfstatat", ENGINE | KEYADM, &always, "is the journal there?"},
@@ -133,15 +135,18 @@ static const struct profile_call calls[] = {
     {"socket", HSM | TOKEN, &refused, "syslog, after a bad ciphertext"},
 };
 
+/* hsm's journal holds a million records of 128 bytes, and some that were not finished */
+#define JOURNAL_BYTES ((rlim_t)160 << 20)
+
 static const struct profile_limits limits[SANDBOX_PROFILES] = {
-    [SANDBOX_NET] = {"net", 65536, false, false, false, RLIM_INFINITY},
-    [SANDBOX_TLSKEY] = {"tlskey", 64, false, false, false, RLIM_INFINITY},
-    [SANDBOX_ENGINE] = {"engine", 1024, true, false, false, RLIM_INFINITY},
-    [SANDBOX_HSM] = {"hsm", 64, false, false, false, RLIM_INFINITY},
+    [SANDBOX_NET] = {"net", 65536, 0, false, false, RLIM_INFINITY},
+    [SANDBOX_TLSKEY] = {"tlskey", 64, 0, false, false, RLIM_INFINITY},
+    [SANDBOX_ENGINE] = {"engine", 1024, RLIM_INFINITY, false, false, RLIM_INFINITY},
+    [SANDBOX_HSM] = {"hsm", 64, JOURNAL_BYTES, false, false, RLIM_INFINITY},
     /* the token's files are keyadm's; they may lie where only root passes through, as in /root */
-    [SANDBOX_HSM_WIDE] = {"hsm-wide", 256, false, true, true, RLIM_INFINITY},
-    [SANDBOX_KEYADM] = {"keyadm", 256, true, true, true, RLIM_INFINITY},
-    [SANDBOX_KDF] = {"kdf", 32, false, false, false, (rlim_t)512 << 20},
+    [SANDBOX_HSM_WIDE] = {"hsm-wide", 256, JOURNAL_BYTES, true, true, RLIM_INFINITY},
+    [SANDBOX_KEYADM] = {"keyadm", 256, RLIM_INFINITY, true, true, RLIM_INFINITY},
+    [SANDBOX_KDF] = {"kdf", 32, 0, false, false, (rlim_t)512 << 20},
 };
 
 const struct profile_call *profile_calls(size_t *n)

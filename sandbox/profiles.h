@@ -47,11 +47,11 @@ struct profile_call {
 /* What the steps before seccomp leave. */
 struct profile_limits {
 	const char *name;
-	rlim_t files;     /* RLIMIT_NOFILE, or less where the hard limit is lower */
-	bool writes_file; /* otherwise RLIMIT_FSIZE is 0 */
-	bool keeps_root;  /* needs paths that start at the real root: no chroot */
-	bool searches;    /* keeps CAP_DAC_READ_SEARCH, if Landlock is there to bound it */
-	rlim_t memory;    /* RLIMIT_AS in bytes, RLIM_INFINITY for none */
+	rlim_t files;    /* RLIMIT_NOFILE, or less where the hard limit is lower */
+	rlim_t size;     /* RLIMIT_FSIZE in bytes: 0 for who writes no file */
+	bool keeps_root; /* needs paths that start at the real root: no chroot */
+	bool searches;   /* keeps CAP_DAC_READ_SEARCH, if Landlock is there to bound it */
+	rlim_t memory;   /* RLIMIT_AS in bytes, RLIM_INFINITY for none */
 };
 
 /* All rows; *n is their number. A call has at most one row per profile. */

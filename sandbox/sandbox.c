@@ -90,7 +90,7 @@ static int set_limits(const struct profile_limits *l, const struct words *w)
 		return failed(w, "rlimit");
 	if (limit(RLIMIT_NOFILE, l->files) != KE_OK)
 		return failed(w, "rlimit of descriptors");
-	if (!l->writes_file && limit(RLIMIT_FSIZE, 0) != KE_OK)
+	if (limit(RLIMIT_FSIZE, l->size) != KE_OK)
 		return failed(w, "rlimit of file size");
 #ifndef KLERO_SANITIZE /* its shadow memory is terabytes of addresses */
 	if (limit(RLIMIT_AS, l->memory) != KE_OK)

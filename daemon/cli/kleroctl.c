@@ -29,6 +29,7 @@ static const struct command {
     {"key", "rotate", 1, ctl_key_rotate, "key rotate PURPOSE"},
     {"key", "roll-back", 2, ctl_key_roll_back, "key roll-back PURPOSE VERSION"},
     {"key", "destroy", 2, ctl_key_destroy, "key destroy PURPOSE VERSION"},
+    {"key", "abandon", 2, ctl_key_abandon, "key abandon PURPOSE VERSION"},
     {"key", "compromise", 2, ctl_key_compromise, "key compromise PURPOSE VERSION"},
     {"officer", "list", 0, ctl_key_list, "officer list"},
     {"officer", "enrol", 2, ctl_officer_enrol, "officer enrol THRESHOLD FILE"},

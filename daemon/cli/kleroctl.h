@@ -32,6 +32,7 @@ int ctl_key_list(struct ctl *ctl, int argc, char **argv);
 int ctl_key_rotate(struct ctl *ctl, int argc, char **argv);
 int ctl_key_roll_back(struct ctl *ctl, int argc, char **argv);
 int ctl_key_destroy(struct ctl *ctl, int argc, char **argv);
+int ctl_key_abandon(struct ctl *ctl, int argc, char **argv);
 int ctl_key_compromise(struct ctl *ctl, int argc, char **argv);
 int ctl_officer_enrol(struct ctl *ctl, int argc, char **argv);
 int ctl_officer_propose(struct ctl *ctl, int argc, char **argv);

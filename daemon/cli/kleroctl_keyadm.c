@@ -46,7 +46,7 @@ static int talk(
 	rconf_put_keyadm(&w, k);
 	r = w.err;
 	if (r == KE_OK)
-		r = msg_send(ctl, MSG_KEYADM_CONF, 0, b->out, w.len, -1);
+		r = msg_send(ctl, MSG_KEYADM_CONF, 0, b->out, w.len, k->journal);
 	if (r == KE_OK)
 		r = wait_readable(ctl);
 	if (r == KE_OK)
@@ -111,7 +111,11 @@ int keyadm_act(const struct ctl *ctl, enum keyadm_action action, const struct co
 	if (r == KE_OK)
 		r = conf_pin(which->pin_file, k->token.pin, why, whylen);
 	if (r == KE_OK)
+		r = k->journal = conf_journal(c, why, whylen);
+	if (r >= 0) {
 		r = run(ctl, k, done, why, whylen);
+		close(k->journal);
+	}
 	sodium_free(k); /* wipes */
 	return r;
 }

@@ -94,6 +94,11 @@ int ctl_key_destroy(struct ctl *ctl, int argc, char **argv)
 	return propose_key(ctl, PROPOSE_DESTROY, argc, argv);
 }
 
+int ctl_key_abandon(struct ctl *ctl, int argc, char **argv)
+{
+	return propose_key(ctl, PROPOSE_ABANDON, argc, argv);
+}
+
 int ctl_key_compromise(struct ctl *ctl, int argc, char **argv)
 {
 	return propose_key(ctl, PROPOSE_COMPROMISE, argc, argv);

@@ -11,7 +11,7 @@
 #include "daemon/msg/rconf.h"
 #include "policy/ke.h"
 
-#define MADE_PATH (RCONF_PATH + 16)
+#define MADE_PATH (RCONF_PATH + 32)
 #define MADE_MAX  16
 
 struct made {

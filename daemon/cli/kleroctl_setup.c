@@ -43,6 +43,14 @@ static void in_store(const struct setup *s, const char *name, char *path, size_t
 	snprintf(path, len, "%s/%s", s->conf->store, name);
 }
 
+static void in_journal(const struct setup *s, char *path, size_t len)
+{
+	char folder[RCONF_PATH + 16];
+
+	conf_journal_folder(s->conf, folder);
+	snprintf(path, len, "%s/" CONF_JOURNAL, folder);
+}
+
 static int refuse_existing(struct setup *s)
 {
 	static const char *const names[] = {"klero.keys", "klero.db", "klero.new"};
@@ -56,6 +64,9 @@ static int refuse_existing(struct setup *s)
 	if (access(s->conf->tls_certificate, F_OK) == 0)
 		return say(s, KE_EXISTS, s->conf->tls_certificate,
 		    "is there already: nothing was changed");
+	in_journal(s, path, sizeof path);
+	if (access(path, F_OK) == 0)
+		return say(s, KE_EXISTS, path, "is there already: nothing was changed");
 	return KE_OK;
 }
 
@@ -68,6 +79,18 @@ static int find_users(struct setup *s)
 	return r;
 }
 
+/* What hsm must not forget, in a folder that engine has no way to. */
+static int make_journal(struct setup *s)
+{
+	char folder[RCONF_PATH + 16], path[MADE_PATH];
+	int r;
+
+	conf_journal_folder(s->conf, folder);
+	in_journal(s, path, sizeof path);
+	r = made_folder(&s->made, folder, 0700, NULL, s->why, sizeof s->why);
+	return r == KE_OK ? made_file(&s->made, path, 0600, NULL, "", 0, s->why, sizeof s->why) : r;
+}
+
 static int make_folders(struct setup *s)
 {
 	const struct rconf_identity self = {.uid = geteuid(), .gid = getegid()};
@@ -75,7 +98,7 @@ static int make_folders(struct setup *s)
 
 	if (r == KE_OK)
 		r = made_folder(&s->made, s->conf->run_dir, 0755, &self, s->why, sizeof s->why);
-	return r;
+	return r == KE_OK ? make_journal(s) : r;
 }
 
 /* A private SoftHSM: its token folder is keyadm's, and its configuration file is ours. */

@@ -67,6 +67,18 @@ int conf_file(const char *path, bool secret, void *buf, size_t cap, size_t *n, c
     size_t whylen) KE_CHECK;
 
 /*
+ * hsm's journal (hsm/once/once.h): in a folder beside the store, with "-hsm" behind its name, which
+ * is root's or the caller's and nobody else's, so that engine cannot reach it.
+ */
+#define CONF_JOURNAL "journal"
+void conf_journal_folder(const struct conf *c, char path[RCONF_PATH + 16]);
+/*
+ * Opens it for reading and adding; makes an empty one where there is none, in a folder that is
+ * there or can be made. A descriptor, or KE_DENIED, KE_IO with why.
+ */
+int conf_journal(const struct conf *c, char *why, size_t whylen) KE_CHECK;
+
+/*
  * A PIN: the first line of a secret file, 4 to CONF_PIN_MAX printable characters. pin holds
  * CONF_PIN_MAX + 1 bytes and is the caller's to wipe, whatever is returned.
  */

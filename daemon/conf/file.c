@@ -75,6 +75,55 @@ out:
 	return r;
 }
 
+void conf_journal_folder(const struct conf *c, char path[RCONF_PATH + 16])
+{
+	snprintf(path, RCONF_PATH + 16, "%s-hsm", c->store);
+}
+
+/* An empty file in an own folder, both of which outlive a power cut. */
+static int make_journal(const char *folder, const char *path)
+{
+	int fd, dir;
+
+	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+		return -1;
+	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && (dir < 0 || fsync(fd) != 0 || fsync(dir) != 0)) {
+		close(fd);
+		fd = -1;
+	}
+	if (dir >= 0)
+		close(dir);
+	return fd;
+}
+
+int conf_journal(const struct conf *c, char *why, size_t whylen)
+{
+	char folder[RCONF_PATH + 16], path[RCONF_PATH + 32];
+	const char *wrong;
+	struct stat st;
+	int fd;
+
+	conf_journal_folder(c, folder);
+	snprintf(path, sizeof path, "%s/" CONF_JOURNAL, folder);
+	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno == ENOENT)
+		fd = make_journal(folder, path);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		snprintf(why, whylen, "%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return KE_IO;
+	}
+	wrong = flaw(&st, true);
+	if (wrong == NULL)
+		return fd;
+	snprintf(why, whylen, "%s %s", path, wrong);
+	close(fd);
+	return KE_DENIED;
+}
+
 int conf_read(struct conf *c, const char *path, char *why, size_t whylen)
 {
 	char text[CONF_FILE_MAX];

@@ -94,6 +94,7 @@ struct rconf_keyadm {
 	char text[RCONF_KEYADM_TEXT]; /* APPROVED: the proposal; PROVISION_KEYS, ENROL: officers */
 	char
 	    approvals[RCONF_KEYADM_APPROVALS]; /* APPROVED: armored signatures, one after another */
+	int journal; /* hsm's: the descriptor that came with all this, -1 for none */
 };
 
 struct rconf_keyadm_done {

@@ -91,8 +91,8 @@ struct parent {
 	struct conf conf;
 	const char *conf_path;
 	char libexec[RCONF_PATH];
-	char empty[RCONF_PATH];                      /* the folder that the roles chroot into */
-	int null, signals, listen, ctl, limits, log; /* descriptors */
+	char empty[RCONF_PATH]; /* the folder that the roles chroot into */
+	int null, signals, listen, ctl, limits, log, journal; /* descriptors */
 	struct child children[PARENT_CHILDREN];
 	size_t n;
 	struct deaths deaths[ROLE_COUNT];

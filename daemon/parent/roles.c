@@ -222,7 +222,8 @@ int roles_configure(struct parent *p, struct child *c, char *why, size_t whylen)
 		r = w.err;
 	}
 	if (r == KE_OK)
-		r = msg_send(c->ctl, msg_of_role(c->role)->conf, 0, s->body, w.len, -1);
+		r = msg_send(c->ctl, msg_of_role(c->role)->conf, 0, s->body, w.len,
+		    c->role == ROLE_HSM || c->role == ROLE_KEYADM ? p->journal : -1);
 	sodium_free(s); /* wipes */
 	if (r != KE_OK || c->role != ROLE_NET)
 		return r;

@@ -224,6 +224,13 @@ static int open_limits(struct parent *p, const struct words *w)
 	return KE_OK;
 }
 
+/* Once, before the capabilities go: every hsm and every keyadm gets this one. */
+static int open_journal(struct parent *p, const struct words *w)
+{
+	p->journal = conf_journal(&p->conf, w->why, w->len);
+	return p->journal < 0 ? p->journal : KE_OK;
+}
+
 static int open_signals(struct parent *p, const struct words *w)
 {
 	sigset_t set;
@@ -253,8 +260,8 @@ static int open_deaths(struct parent *p, const struct words *w)
 
 int setup_open(struct parent *p, char *why, size_t whylen)
 {
-	static int (*const steps[])(struct parent *, const struct words *) = {
-	    open_log, make_run_folder, open_listen, open_limits, open_signals, open_deaths};
+	static int (*const steps[])(struct parent *, const struct words *) = {open_log,
+	    make_run_folder, open_listen, open_limits, open_journal, open_signals, open_deaths};
 	struct rlimit files = {FILES, FILES};
 	struct words w = {why, whylen};
 	int r = KE_OK;

@@ -15,6 +15,7 @@
 #include "hsm/keyadm/enrol.h"
 #include "hsm/keyadm/keyadm.h"
 #include "hsm/keyadm/sync.h"
+#include "hsm/once/once.h"
 #include "hsm/p11/class.h"
 #include "hsm/p11/data.h"
 #include "hsm/p11/make.h"
@@ -28,6 +29,7 @@ struct run {
 	struct rconf_keyadm_done *done;
 	struct anchor anchor;
 	struct proposal proposal;
+	struct once memory; /* hsm's, of which it takes the counts */
 	uint64_t now_s;
 };
 
@@ -100,6 +102,17 @@ static int seal_classes(struct run *r)
 	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
 }
 
+static int remember(struct run *r, int result)
+{
+	return result == KE_OK ? result
+			       : p11_fail(r->p, result, "hsm's journal: %s", ke_words(result));
+}
+
+static int recall(struct run *r)
+{
+	return remember(r, once_init(&r->memory, r->c->journal, r->anchor.appliance));
+}
+
 static int make_version(struct run *r, unsigned purpose, uint64_t since_s)
 {
 	struct p11 *p = token_of(r, purpose);
@@ -117,6 +130,8 @@ static int make_version(struct run *r, unsigned purpose, uint64_t since_s)
 	result = prove_keys(p, &ring, 1u << purpose);
 	if (result == KE_OK && purpose == KEY_TLS)
 		result = certify(r, &ring.keys[0]);
+	if (result == KE_OK && once_counts(purpose))
+		result = remember(r, once_begin(&r->memory, purpose, (uint32_t)version));
 	if (result == KE_OK)
 		result = sync_folder(r->p, r->c->folder);
 	if (result != KE_OK)
@@ -160,7 +175,8 @@ static int check_tls(struct run *r)
 		return KE_OK;
 	if (r->tls == NULL)
 		return p11_fail(r->p, KE_FORMAT, "the token of the TLS key was not named");
-	if (p->action == PROPOSE_ROLL_BACK || p->action == PROPOSE_DESTROY)
+	if (p->action == PROPOSE_ROLL_BACK || p->action == PROPOSE_DESTROY ||
+	    p->action == PROPOSE_ABANDON)
 		return p11_fail(r->p, KE_STATE,
 		    "a TLS key serves as long as its certificate, which only the operator knows: "
 		    "%s is not for it; rotate it",
@@ -168,10 +184,53 @@ static int check_tls(struct run *r)
 	return KE_OK;
 }
 
+/*
+ * Nobody is asked how much stands under a version: hsm has written down what it made, wrapped anew
+ * and revealed, where engine cannot reach it.
+ */
+static int check_empty(struct run *r)
+{
+	const struct proposal *p = &r->proposal;
+	const char *word = purpose_words[p->purpose];
+	unsigned version = (unsigned)p->version;
+	uint32_t live;
+	int result;
+
+	if (!once_counts(p->purpose))
+		return KE_OK;
+	result = once_count(&r->memory, p->purpose, (uint32_t)p->version, &live);
+	if (result == KE_NOTFOUND)
+		return p11_fail(r->p, KE_STATE,
+		    "hsm has not counted from the beginning what stands under version %u of '%s'; "
+		    "abandon destroys it all the same",
+		    version, word);
+	if (result != KE_OK)
+		return remember(r, result);
+	if (live > 0)
+		return p11_fail(r->p, KE_STATE,
+		    "hsm counts %u that stand under version %u of '%s'; abandon destroys it with "
+		    "them",
+		    (unsigned)live, version, word);
+	return KE_OK;
+}
+
+static int by_state(struct run *r, int result)
+{
+	return result == KE_OK ? result
+			       : p11_fail(r->p, result, "the state of the key does not allow it");
+}
+
+static int destroy(struct run *r)
+{
+	const struct proposal *p = &r->proposal;
+	int result = by_state(r, anchor_destroy(&r->anchor, p->purpose, p->version, r->now_s));
+
+	return result == KE_OK && p->action == PROPOSE_DESTROY ? check_empty(r) : result;
+}
+
 static int decide(struct run *r)
 {
 	const struct proposal *p = &r->proposal;
-	int result = KE_OK;
 
 	switch (p->action) {
 	case PROPOSE_ROTATE:
@@ -179,17 +238,13 @@ static int decide(struct run *r)
 	case PROPOSE_COMPROMISE:
 		return compromise(r);
 	case PROPOSE_ROLL_BACK:
-		result = anchor_roll_back(&r->anchor, p->purpose, p->version);
-		break;
+		return by_state(r, anchor_roll_back(&r->anchor, p->purpose, p->version));
 	case PROPOSE_DESTROY:
-		result = anchor_destroy(&r->anchor, p->purpose, p->version, r->now_s);
-		break;
+	case PROPOSE_ABANDON:
+		return destroy(r);
 	default:
-		result = anchor_set_officers(&r->anchor, &p->officers);
+		return by_state(r, anchor_set_officers(&r->anchor, &p->officers));
 	}
-	if (result != KE_OK)
-		return p11_fail(r->p, result, "the state of the key does not allow it");
-	return KE_OK;
 }
 
 static int write_anchor(struct run *r)
@@ -245,6 +300,8 @@ int keyadm_approved(
 		result = count(r);
 	r->now_s = anchor_now(&r->anchor, (uint64_t)time(NULL));
 	if (result == KE_OK)
+		result = recall(r);
+	if (result == KE_OK)
 		result = check_tls(r);
 	if (result == KE_OK)
 		result = carry_out(r);
@@ -291,6 +348,8 @@ int keyadm_complete(struct p11 *p, const struct rconf_keyadm *c, struct rconf_ke
 	*r = (struct run){.p = p, .c = c, .done = done};
 	result = load_or_begin(r);
 	r->now_s = anchor_now(&r->anchor, (uint64_t)time(NULL));
+	if (result == KE_OK)
+		result = recall(r);
 	if (result == KE_OK)
 		result = sweep(p, &r->anchor);
 	if (result == KE_OK)

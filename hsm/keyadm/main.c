@@ -127,6 +127,7 @@ static void configure(struct keyadm *a, uint8_t *buf)
 	wire_in_init(&r, m.body, m.len);
 	if (rconf_get_keyadm(&r, a->conf) != KE_OK)
 		fatal("configuration");
+	a->conf->journal = m.fd;
 	sodium_memzero(buf, MSG_MAX);
 }
 

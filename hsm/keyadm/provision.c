@@ -9,6 +9,7 @@
 #include "hsm/keyadm/enrol.h"
 #include "hsm/keyadm/keyadm.h"
 #include "hsm/keyadm/sync.h"
+#include "hsm/once/once.h"
 #include "hsm/p11/class.h"
 #include "hsm/p11/make.h"
 #include "hsm/p11/prove.h"
@@ -109,6 +110,20 @@ static int vkey(
 	return note_vkey(name, key_note_type(log), log->pub, done->log_vkey, sizeof done->log_vkey);
 }
 
+/* From the first value on hsm counts what stands under each of these keys. */
+static int begin_counts(struct p11 *p, const struct key_ring *ring, const struct rconf_keyadm *c)
+{
+	static struct once o;
+	int r = once_init(&o, c->journal, c->appliance_id);
+
+	for (size_t i = 0; r == KE_OK && i < ring->n; i++)
+		if (once_counts(ring->keys[i].purpose))
+			r = once_begin(&o, ring->keys[i].purpose, ring->keys[i].version);
+	if (r == KE_OK)
+		r = once_stand(&o, KEY_MASTER, BLOB_DB, strlen(BLOB_DB), 1);
+	return r == KE_OK ? r : p11_fail(p, r, "the journal cannot be written: %s", ke_words(r));
+}
+
 int keyadm_provision_keys(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
 {
@@ -129,6 +144,8 @@ int keyadm_provision_keys(
 		if (r != KE_OK)
 			(void)p11_fail(p, r, "host %.100s is too long for a log name", c->host);
 	}
+	if (r == KE_OK)
+		r = begin_counts(p, &ring, c);
 	if (r == KE_OK)
 		r = enrol_anchor(p, &ring, c);
 	return settle(p, &ring, c, done, r);

@@ -56,7 +56,7 @@ bool hsm_result(struct hsm *h, struct wire_out *w, int r)
 
 static bool worn_out(const struct hsm *h)
 {
-	return h->p.made >= P11_OBJECTS_MAX || (h->self == ROLE_HSM && once_nearly_full(&h->once));
+	return h->p.made >= P11_OBJECTS_MAX;
 }
 
 int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w)

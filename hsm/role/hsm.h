@@ -9,9 +9,9 @@
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/role.h"
 #include "daemon/msg/serve.h"
+#include "hsm/once/once.h"
 #include "hsm/p11/key.h"
 #include "hsm/p11/prove.h"
-#include "hsm/role/once.h"
 #include "policy/note.h"
 #include "policy/record.h"
 
@@ -30,6 +30,7 @@ struct hsm {
 	/* hsm only */
 	struct anchor anchor;
 	struct canary canary;
+	int journal; /* of the once-only memory; -1 for none */
 	struct once once;
 	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
 	uint8_t log_id[4];

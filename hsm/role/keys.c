@@ -139,7 +139,10 @@ static int reseal(struct hsm *h, const struct dbkey *d, char *text, size_t cap)
 	}
 	sodium_memzero(key, sizeof key);
 	sodium_memzero(back, sizeof back);
-	return r;
+	if (r != KE_OK)
+		return r;
+	return once_stand(&h->once, KEY_MASTER, BLOB_DB, strlen(BLOB_DB),
+	    key_ring_get(&h->ring, KEY_MASTER, 0)->version);
 }
 
 int hsm_answer_open_dbkey(

@@ -23,8 +23,9 @@ static enum role role_of(int argc, char **argv)
 	fatal("started by hand? the first argument is hsm or tlskey");
 }
 
-/* The configuration holds the PIN: locked memory, and the message's buffer wiped. */
-static struct rconf_hsm *configure(enum role self, uint8_t *buf)
+/* The configuration holds the PIN: locked memory, and the message's buffer wiped. The journal's
+ * descriptor comes with it. */
+static struct rconf_hsm *configure(struct hsm *h, enum role self, uint8_t *buf)
 {
 	struct rconf_hsm *c = sodium_malloc(sizeof *c);
 	struct wire_in r;
@@ -33,6 +34,7 @@ static struct rconf_hsm *configure(enum role self, uint8_t *buf)
 	if (c == NULL)
 		fatal("out of memory");
 	start_receive(self, self == ROLE_HSM ? MSG_HSM_CONF : MSG_TLSKEY_CONF, buf, &m);
+	h->journal = m.fd;
 	wire_in_init(&r, m.body, m.len);
 	if (rconf_get_hsm(&r, c) != KE_OK)
 		fatal("configuration");
@@ -64,7 +66,7 @@ int main(int argc, char **argv)
 		fatal("libsodium does not start");
 	if (sodium_mlock(buf, sizeof buf) != 0)
 		log_warn("the configuration's buffer cannot be locked into memory");
-	c = configure(self, buf);
+	c = configure(&h, self, buf);
 	/*
 	 * SoftHSM writes its token's file anew at every login, and a kill in that moment leaves a
 	 * token without its keys. Where the token is a folder, hsm reads it and cannot change it.

@@ -8,8 +8,9 @@
  * - a seed made by this process for one raffle is not revealed for another;
  * - a raffle whose seed is revealed gets no new one;
  * - what comes out is what the commitment names.
- * These facts are remembered for the life of the process (once.h). hsm cannot know that sales are
- * closed: in v1 that word is engine's.
+ * These facts outlive the process (hsm/once/once.h). hsm cannot know that sales are closed: in v1
+ * that word is engine's. It counts the seeds under each version of its key: made, wrapped anew,
+ * revealed.
  */
 #include <sodium.h>
 #include <string.h>
@@ -105,7 +106,8 @@ static int make_seed(
 	if (r != KE_OK)
 		return r;
 	as_value(value, raffle);
-	return once_tell(&h->once, ONCE_SEED, f->commit1, 32, value);
+	r = once_tell(&h->once, ONCE_SEED, f->commit1, 32, value);
+	return r == KE_OK ? once_stand(&h->once, KEY_SEED, f->commit1, 32, k->version) : r;
 }
 
 int hsm_answer_new_seed(
@@ -209,7 +211,7 @@ static int reveal(
 	r = once_tell(&h->once, ONCE_SEED, d->commit, 32, value);
 	if (r == KE_OK)
 		r = once_tell(&h->once, ONCE_DRAW, d->raffle, 16, draw);
-	return r;
+	return r == KE_OK ? once_stand(&h->once, KEY_SEED, d->commit, 32, 0) : r;
 }
 
 int hsm_answer_reveal_seed(
@@ -250,7 +252,9 @@ static int wrap_again(
 		return KE_CRYPTO;
 	if (r == KE_OK)
 		r = wrap(h, k, object, commit, blob);
-	return r == KE_OK ? blob_put(out, cap, BLOB_SEED, k->version, blob, sizeof blob) : r;
+	if (r == KE_OK)
+		r = blob_put(out, cap, BLOB_SEED, k->version, blob, sizeof blob);
+	return r == KE_OK ? once_stand(&h->once, KEY_SEED, commit, 32, k->version) : r;
 }
 
 static int rewrap(struct hsm *h, const uint8_t raffle[16], const uint8_t commit[32],

@@ -27,9 +27,17 @@ static int prepare_hsm(struct hsm *h)
 	note_key_id(h->log_id, h->log_name, key_note_type(log), log->pub);
 	h->picks = calloc(RECORD1_PICKS_MAX, sizeof *h->picks);
 	h->text = malloc(RECORD1_TEXT_MAX);
-	r = once_init(&h->once);
-	if (r != KE_OK || h->picks == NULL || h->text == NULL)
+	if (h->picks == NULL || h->text == NULL)
 		return p11_fail(&h->p, KE_NOMEM, "out of memory");
+	r = once_init(&h->once, h->journal, h->anchor.appliance);
+	if (r != KE_OK)
+		return p11_fail(&h->p, r, "the journal cannot be read: %s", ke_words(r));
+	if (h->journal < 0)
+		log_warn("no journal: what was revealed and signed is forgotten with this process");
+	if (h->once.damaged > 0)
+		log_security("the journal holds %u records that are not what they were: no key "
+			     "version counts as empty any more",
+		    h->once.damaged);
 	return KE_OK;
 }
 

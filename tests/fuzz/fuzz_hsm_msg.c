@@ -82,8 +82,7 @@ static void must(int ok)
 static void renew(void)
 {
 	hsm.p.made = 0;
-	hsm.once.n = 0;
-	memset(hsm.once.slots, 0, ONCE_SLOTS * sizeof *hsm.once.slots);
+	must(once_load(&hsm.once, -1) == KE_OK);
 }
 
 static int run(size_t which, const uint8_t *body, size_t n, struct wire_in *in)
@@ -258,6 +257,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	must(sodium_init() >= 0 && p11_load(&hsm.p, fx_module(), env, 1) == KE_OK);
 	must(p11_open(&hsm.p, FX_KEYS, true) == KE_OK && p11_login(&hsm.p, FX_PIN) == KE_OK);
 	must(fx_fill(&hsm.p, &hsm.ring) == KE_OK);
+	hsm.journal = -1;
 	must(hsm_prepare(&hsm, ROLE_HSM, FX_HOST, &wide) == KE_OK);
 	tlskey = hsm;
 	tlskey.self = ROLE_TLSKEY;

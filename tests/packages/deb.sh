@@ -250,7 +250,7 @@ install_packages() {
 
 # Everything that is the operator's, for before and after.
 sums() {
-	inside sh -c 'cd / && find etc/kleroterion var/lib/kleroterion var/lib/kleroterion-tokens -type f | sort | xargs sha256sum'
+	inside sh -c 'cd / && find etc/kleroterion var/lib/kleroterion var/lib/kleroterion-hsm var/lib/kleroterion-tokens -type f | sort | xargs sha256sum'
 }
 
 kept() {

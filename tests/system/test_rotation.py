@@ -182,7 +182,7 @@ def test_what_does_not_count(guarded, officers):
     guarded.ctl("proposal", "reject", number)
     text = guarded.ctl("proposal", "show", number).stdout
     refused(alice.sign(text), "not open any more")
-    for words in (("destroy", "log", "1"), ("roll-back", "log", "1")):
+    for words in (("destroy", "log", "1"), ("roll-back", "log", "1"), ("abandon", "log", "1")):
         number = guarded.ctl("key", *words).stdout.strip()
         approve(guarded, number, alice, carol)
         assert settle(guarded, number)["state"] == "failed"

@@ -74,6 +74,7 @@ static void order_keyadm(uint8_t action)
 
 static void open_sockets(void)
 {
+	char why[512];
 	struct sockaddr_in in = {.sin_family = AF_INET};
 
 	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -83,6 +84,9 @@ static void open_sockets(void)
 	    listen(parent.listen, 64) != 0 || parent.limits < 0 ||
 	    ftruncate(parent.limits, LIMIT_BYTES) != 0)
 		die("no sockets");
+	parent.journal = conf_journal(&parent.conf, why, sizeof why);
+	if (parent.journal < 0)
+		die(why);
 }
 
 int main(int argc, char **argv)

@@ -34,7 +34,8 @@
 
 struct fx {
 	char dir[64], conf[96], tokens[96], env[128];
-	int log[2]; /* what the children say: a pipe, as parent's, for they may write no file */
+	int log[2];  /* what the children say: a pipe, as parent's, for they may write no file */
+	int journal; /* hsm's and keyadm's */
 	char said[65536];
 	size_t nsaid;
 };
@@ -56,7 +57,7 @@ __attribute__((unused)) static const char *fx_module(void)
 /* A folder and SoftHSM's configuration; every failure ends the test. */
 __attribute__((unused)) static void fx_start(struct fx *f)
 {
-	char why[256];
+	char why[256], journal[96];
 
 	/* a fuzz target cannot clean up: its caller gives it a folder to remove */
 	snprintf(f->dir, sizeof f->dir, "%s/klero-hsm-test-XXXXXX",
@@ -66,7 +67,9 @@ __attribute__((unused)) static void fx_start(struct fx *f)
 	snprintf(f->conf, sizeof f->conf, "%s/softhsm2.conf", f->dir);
 	snprintf(f->tokens, sizeof f->tokens, "%s/tokens", f->dir);
 	snprintf(f->env, sizeof f->env, "SOFTHSM2_CONF=%s", f->conf);
-	if (mkdir(f->tokens, 0700) != 0 ||
+	snprintf(journal, sizeof journal, "%s/journal", f->dir);
+	f->journal = open(journal, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	if (f->journal < 0 || mkdir(f->tokens, 0700) != 0 ||
 	    setup_softhsm_conf(f->conf, f->tokens, why, sizeof why) != KE_OK ||
 	    pipe2(f->log, O_CLOEXEC | O_NONBLOCK) != 0)
 		abort();
@@ -202,7 +205,7 @@ __attribute__((unused)) static int fx_keyadm(
 	fx_spawn(f, &c, "klerod-keyadm", "keyadm");
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	rconf_put_keyadm(&w, conf);
-	if (w.err != KE_OK || msg_send(c.ctl, MSG_KEYADM_CONF, 0, buf, w.len, -1) != KE_OK)
+	if (w.err != KE_OK || msg_send(c.ctl, MSG_KEYADM_CONF, 0, buf, w.len, f->journal) != KE_OK)
 		abort();
 	r = msg_recv(c.ctl, ROLE_PARENT, ROLE_KEYADM, RUN, buf, &m);
 	if (r == KE_OK) {

@@ -88,7 +88,7 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 	rconf_put_hsm(&w, &c);
 	assert_int_equal(w.err, KE_OK);
 	assert_int_equal(msg_send(p->c.ctl, p->self == ROLE_HSM ? MSG_HSM_CONF : MSG_TLSKEY_CONF, 0,
-			     buf, w.len, -1),
+			     buf, w.len, p->self == ROLE_HSM ? ctx.f.journal : -1),
 	    KE_OK);
 }
 

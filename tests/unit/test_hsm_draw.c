@@ -55,9 +55,11 @@ static int reveal(struct peer *p, struct raffle *r)
 	return e;
 }
 
-static void make_raffle(struct peer *p, struct raffle *r, uint8_t n)
+/* One that no hsm has heard of. */
+static void make_raffle(struct peer *p, struct raffle *r)
 {
-	*r = (struct raffle){.id = {n, 0xaf}, .tickets = 1000, .root = {5}, .aggregate = {6}};
+	*r = (struct raffle){.tickets = 1000, .root = {5}, .aggregate = {6}};
+	randombytes_buf(r->id, sizeof r->id);
 	snprintf(r->entropy, sizeof r->entropy, "the weather of tomorrow");
 	assert_int_equal(new_seed(p, r), KE_OK);
 }
@@ -70,7 +72,7 @@ static void test_seed(void **state)
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
+	make_raffle(&p, &r);
 	assert_int_equal(strncmp(r.blob, "klero:1:seed:v000001:", 21), 0);
 	assert_int_equal(reveal(&p, &r), KE_OK);
 	hash_sha256(want, r.seed, 32);
@@ -92,8 +94,8 @@ static void test_reveal_once(void **state)
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
-	make_raffle(&p, &other, 2);
+	make_raffle(&p, &r);
+	make_raffle(&p, &other);
 	/* before anything is revealed: a seed of this process for another raffle */
 	x = r;
 	memcpy(x.id, other.id, 16);
@@ -140,8 +142,8 @@ static void test_reveal_bad_rows(void **state)
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
-	make_raffle(&p, &other, 2);
+	make_raffle(&p, &r);
+	make_raffle(&p, &other);
 	x = r;
 	x.blob[25] = x.blob[25] == 'A' ? 'B' : 'A';
 	assert_int_equal(
@@ -231,7 +233,7 @@ static void test_sign_draw(void **state)
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
+	make_raffle(&p, &r);
 	assert_int_equal(reveal(&p, &r), KE_OK);
 	make_record(&r, 3, 2, &rec);
 	assert_int_equal(sign_draw(&p, LOG_NAME, &rec), KE_OK);
@@ -241,7 +243,7 @@ static void test_sign_draw(void **state)
 	assert_int_equal(sign_draw(&p, LOG_NAME, &rec), KE_OK);
 	expect_note(&p, &rec);
 	/* a thousand and a thousand is the most */
-	make_raffle(&p, &r, 2);
+	make_raffle(&p, &r);
 	r.tickets = 100000000;
 	assert_int_equal(reveal(&p, &r), KE_OK);
 	make_record(&r, 1000, 1000, &rec);
@@ -258,7 +260,7 @@ static void test_sign_draw_refusals(void **state)
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
+	make_raffle(&p, &r);
 	assert_int_equal(reveal(&p, &r), KE_OK);
 	make_record(&r, 3, 2, &rec);
 	assert_int_equal(sign_draw(&p, "other.example/klero/log", &rec), KE_DENIED);
@@ -294,24 +296,39 @@ static void test_sign_draw_refusals(void **state)
 	stop_role(&p);
 }
 
-/* A fresh hsm knows nothing of a reveal: it wants it repeated, then signs. */
-static void test_sign_after_restart(void **state)
+/* A fresh hsm knows what the one before it has revealed and signed, and what it has not. */
+static void test_after_restart(void **state)
 {
 	static struct peer p;
-	struct raffle r;
+	struct raffle r, x, unseen;
 	struct record1 rec;
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
+	make_raffle(&p, &r);
 	assert_int_equal(reveal(&p, &r), KE_OK);
 	make_record(&r, 3, 2, &rec);
-	stop_role(&p);
+	make_raffle(&p, &unseen);
+	/* however it ends */
+	assert_int_equal(kill(p.c.pid, SIGKILL), 0);
+	assert_int_equal(fx_wait(&p.c), 1000 + SIGKILL);
+	close(p.fd);
 	start_role(&p, ROLE_HSM);
-	assert_int_equal(sign_draw(&p, LOG_NAME, &rec), KE_DENIED);
-	assert_int_equal(reveal(&p, &r), KE_OK);
+	x = r;
+	x.entropy[0] ^= 1;
+	assert_int_equal(reveal(&p, &x), KE_DENIED);
+	assert_int_equal(new_seed(&p, &x), KE_DENIED);
+	x = unseen;
+	memcpy(x.id, r.id, 16);
+	assert_int_equal(reveal(&p, &x), KE_DENIED);
 	assert_int_equal(sign_draw(&p, LOG_NAME, &rec), KE_OK);
 	expect_note(&p, &rec);
+	stop_role(&p);
+	start_role(&p, ROLE_HSM);
+	picks[0].ticket[0] ^= 1;
+	assert_int_equal(sign_draw(&p, LOG_NAME, &rec), KE_DENIED);
+	assert_int_equal(reveal(&p, &r), KE_OK);
+	assert_int_equal(reveal(&p, &unseen), KE_OK);
 	stop_role(&p);
 }
 
@@ -326,7 +343,7 @@ static void test_malformed_record(void **state)
 
 	(void)state;
 	start_role(&p, ROLE_HSM);
-	make_raffle(&p, &r, 1);
+	make_raffle(&p, &r);
 	assert_int_equal(reveal(&p, &r), KE_OK);
 	make_record(&r, 3, 2, &rec);
 	assert_int_equal(record1_wire(&rec, body + 5, sizeof body - 5, &n), KE_OK);
@@ -346,7 +363,7 @@ int main(void)
 	    cmocka_unit_test(test_reveal_bad_rows),
 	    cmocka_unit_test(test_sign_draw),
 	    cmocka_unit_test(test_sign_draw_refusals),
-	    cmocka_unit_test(test_sign_after_restart),
+	    cmocka_unit_test(test_after_restart),
 	    cmocka_unit_test(test_malformed_record),
 	};
 

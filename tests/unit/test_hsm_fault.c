@@ -119,7 +119,7 @@ static void start(struct hsm *h)
 	char *env[] = {fx.env};
 	bool wide;
 
-	*h = (struct hsm){.lost = false};
+	*h = (struct hsm){.journal = -1};
 	countdown = 0;
 	assert_int_equal(p11_load(&h->p, fx_module(), env, 1), KE_OK);
 	assert_int_equal(p11_open(&h->p, FX_KEYS, false), KE_OK);
@@ -448,54 +448,6 @@ static void test_objects_wear_out(void **state)
 	end(&h);
 }
 
-static void test_memory(void **state)
-{
-	struct once o;
-	uint8_t id[16] = {0}, a[32] = {1}, b[32] = {2};
-
-	(void)state;
-	assert_int_equal(once_init(&o), KE_OK);
-	assert_int_equal(once_ask(&o, ONCE_DRAW, id, 16, a), KE_NOTFOUND);
-	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, a), KE_OK);
-	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, a), KE_OK);
-	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_DENIED);
-	assert_int_equal(once_ask(&o, ONCE_DRAW, id, 16, a), KE_OK);
-	assert_int_equal(once_ask(&o, ONCE_DRAW, id, 16, b), KE_DENIED);
-	assert_int_equal(once_ask(&o, ONCE_NOTE, id, 16, b), KE_NOTFOUND);
-	for (uint32_t i = 1; i < ONCE_MAX; i++) {
-		memcpy(id, &i, sizeof i);
-		assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_OK);
-		if (i == ONCE_MAX / 2)
-			assert_false(once_nearly_full(&o));
-	}
-	assert_true(once_nearly_full(&o));
-	/* full: nothing new, nothing forgotten */
-	memset(id, 0xff, sizeof id);
-	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_FULL);
-	memset(id, 0, sizeof id);
-	assert_int_equal(once_tell(&o, ONCE_DRAW, id, 16, b), KE_DENIED);
-	free(o.slots);
-	free(o.facts);
-}
-
-static void test_memory_wears_out(void **state)
-{
-	static struct hsm h;
-	struct request q;
-	size_t len;
-	int r;
-
-	(void)state;
-	start(&h);
-	for (uint32_t i = 0; h.once.n < ONCE_MAX - 8; i++)
-		assert_int_equal(
-		    once_tell(&h.once, ONCE_NOTE, (uint8_t *)&i, sizeof i, answer), KE_OK);
-	plain(&q, MSG_HSM_NEW_SEED, 16);
-	assert_int_equal(handle(&h, &q, &r, &len), KE_CLOSED);
-	assert_int_equal(r, KE_OK);
-	end(&h);
-}
-
 /* --- */
 
 static int setup(void **state)
@@ -532,8 +484,6 @@ int main(void)
 	    cmocka_unit_test(test_every_call_fails),
 	    cmocka_unit_test(test_lies),
 	    cmocka_unit_test(test_objects_wear_out),
-	    cmocka_unit_test(test_memory),
-	    cmocka_unit_test(test_memory_wears_out),
 	};
 	int failed = cmocka_run_group_tests(tests, setup, teardown);
 

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/officers.h"
 
+#include <sys/mman.h>
+
 #include "hsm/p11/blob.h"
 #include "policy/hash.h"
 #include "policy/roles.h"
@@ -194,9 +196,81 @@ static void test_destroyed_seed_key(void **state)
 	(void)state;
 	new_seed(&s);
 	decide(PROPOSE_ROTATE, KEY_SEED, 0);
-	decide(PROPOSE_DESTROY, KEY_SEED, 2);
+	decide(PROPOSE_ABANDON, KEY_SEED, 2);
 	assert_int_equal(reveal(&s, value), KE_VERSION);
 	assert_int_equal(rewrap(&s), KE_VERSION);
+}
+
+static void not_destroyed(enum key_purpose purpose, uint64_t version, const char *why)
+{
+	struct rconf_keyadm_done done;
+
+	assert_int_equal(act(PROPOSE_DESTROY, purpose, version, 3, &done), KE_STATE);
+	assert_non_null(strstr(done.reason, why));
+}
+
+/*
+ * What stands under a version keeps it, whatever engine says and however often hsm has been started
+ * anew in between: hsm alone has counted.
+ */
+static void test_counted(void **state)
+{
+	struct seed s[3];
+	uint8_t value[32];
+	uint64_t version;
+	struct seen seen;
+
+	(void)state;
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	look(FX_KEYS, &seen);
+	version = anchor_active(&seen.anchor, KEY_SEED, (uint64_t)time(NULL))->version;
+	for (int i = 0; i < 3; i++)
+		new_seed(&s[i]);
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	not_destroyed(KEY_SEED, version, "hsm counts 3 that stand under version");
+	/* the same one again and again is one */
+	for (int i = 0; i < 5; i++) {
+		struct seed again = s[0];
+
+		assert_int_equal(rewrap(&again), KE_OK);
+	}
+	not_destroyed(KEY_SEED, version, "hsm counts 2 ");
+	assert_int_equal(reveal(&s[1], value), KE_OK);
+	assert_int_equal(reveal(&s[1], value), KE_OK);
+	not_destroyed(KEY_SEED, version, "hsm counts 1 ");
+	/* neither a seed of another key nor one that is refused ends the last */
+	assert_int_equal(rewrap(&s[0]), KE_OK);
+	memcpy(s[0].commit, s[2].commit, 32);
+	assert_int_not_equal(rewrap(&s[0]), KE_OK);
+	not_destroyed(KEY_SEED, version, "hsm counts 1 ");
+	assert_int_equal(rewrap(&s[2]), KE_OK);
+	decide(PROPOSE_DESTROY, KEY_SEED, version);
+	/* and the new one holds two: the first is revealed by its old blob no more */
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	not_destroyed(KEY_SEED, version + 1, "hsm counts ");
+}
+
+/* What no journal tells from the beginning is not known to be empty. */
+static void test_not_counted(void **state)
+{
+	struct rconf_keyadm_done done;
+	int had = ctx.f.journal;
+	struct seen seen;
+	uint64_t version;
+
+	(void)state;
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	look(FX_KEYS, &seen);
+	version = anchor_active(&seen.anchor, KEY_SEED, (uint64_t)time(NULL))->version;
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	ctx.f.journal = -1;
+	not_destroyed(KEY_SEED, version, "has not counted from the beginning");
+	ctx.f.journal = memfd_create("lost", MFD_CLOEXEC);
+	assert_int_equal(fcntl(ctx.f.journal, F_SETFL, O_APPEND), 0);
+	not_destroyed(KEY_SEED, version, "has not counted from the beginning");
+	close(ctx.f.journal);
+	ctx.f.journal = had;
+	assert_int_equal(act(PROPOSE_DESTROY, KEY_SEED, version, 3, &done), KE_OK);
 }
 
 static void test_dbkey(void **state)
@@ -208,10 +282,12 @@ static void test_dbkey(void **state)
 	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, ctx.keys.sealed_dbkey), KE_OK);
 	wire_get_raw(&hsm.in, first, 32);
 	decide(PROPOSE_ROTATE, KEY_MASTER, 0);
+	not_destroyed(KEY_MASTER, 1, "hsm counts 1 ");
 	assert_int_equal(dbkey(MSG_HSM_RESEAL_DBKEY, ctx.keys.sealed_dbkey), KE_OK);
 	wire_get_cstr(&hsm.in, text, sizeof(text));
 	assert_int_equal(strncmp(text, "klero:1:db:v000002:", 19), 0);
 	decide(PROPOSE_DESTROY, KEY_MASTER, 1);
+	not_destroyed(KEY_MASTER, 2, "state of the key");
 	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, text), KE_OK);
 	wire_get_raw(&hsm.in, again, 32);
 	assert_memory_equal(first, again, 32);
@@ -284,6 +360,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_seed),
 	    cmocka_unit_test(test_destroyed_seed_key),
+	    cmocka_unit_test(test_counted),
+	    cmocka_unit_test(test_not_counted),
 	    cmocka_unit_test(test_dbkey),
 	    cmocka_unit_test(test_tokens),
 	    cmocka_unit_test(test_log),

@@ -1,0 +1,142 @@
+/*
+ * The journal: see journal.h. Runs in hsm and keyadm.
+ */
+#include "hsm/once/journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "policy/be.h"
+#include "policy/hash.h"
+
+#define SUMMED 96  /* bytes before the checksum */
+#define BLOCK  256 /* records read at once */
+#define FILLER 0xff
+
+static const uint8_t magic[8] = {'k', 'l', 'o', 'n', 'c', 'e', '0', '1'};
+
+void journal_encode(uint8_t out[JOURNAL_RECORD], const struct journal_record *r)
+{
+	memset(out, 0, JOURNAL_RECORD);
+	memcpy(out, magic, sizeof magic);
+	out[8] = r->kind;
+	be_put32(out + 12, r->version);
+	memcpy(out + 16, r->name, 32);
+	memcpy(out + 48, r->value, 32);
+	memcpy(out + 80, r->purpose, sizeof r->purpose);
+	hash_sha256(out + SUMMED, out, SUMMED);
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	while (n > 0 && p[n - 1] == 0)
+		n--;
+	return n == 0;
+}
+
+int journal_decode(struct journal_record *r, const uint8_t in[JOURNAL_RECORD])
+{
+	uint8_t again[JOURNAL_RECORD];
+
+	r->kind = in[8];
+	r->version = be_get32(in + 12);
+	memcpy(r->name, in + 16, 32);
+	memcpy(r->value, in + 48, 32);
+	memcpy(r->purpose, in + 80, sizeof r->purpose);
+	journal_encode(again, r);
+	if (memcmp(again, in, JOURNAL_RECORD) == 0)
+		return KE_OK;
+	/*
+	 * A length that reached the disk before its bytes did, or what journal_add() has filled up.
+	 * Of 256 records one ends as those do, and its damage would be taken for a power cut.
+	 */
+	if (is_zero(in, JOURNAL_RECORD) || in[JOURNAL_RECORD - 1] == FILLER)
+		return KE_NOTFOUND;
+	return KE_DAMAGED;
+}
+
+/* As much as there is, up to n bytes. */
+static ssize_t read_at(int fd, uint8_t *p, size_t n, uint64_t at)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t r = pread(fd, p + got, n - got, (off_t)(at + got));
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			break;
+		got += (size_t)r;
+	}
+	return (ssize_t)got;
+}
+
+static void give(const uint8_t *p, journal_take *take, void *arg)
+{
+	struct journal_record r;
+	int e = journal_decode(&r, p);
+
+	if (e != KE_NOTFOUND)
+		take(arg, e == KE_OK ? &r : NULL);
+}
+
+int journal_read(struct journal *j, journal_take *take, void *arg)
+{
+	uint8_t block[BLOCK * JOURNAL_RECORD];
+	ssize_t n;
+
+	if (j->fd < 0)
+		return KE_OK;
+	do {
+		size_t i = 0;
+
+		n = read_at(j->fd, block, sizeof block, j->at);
+		if (n < 0)
+			return KE_IO;
+		for (; i + JOURNAL_RECORD <= (size_t)n; i += JOURNAL_RECORD)
+			give(block + i, take, arg);
+		j->at += i;
+		j->torn = (size_t)n - i;
+	} while (n == (ssize_t)sizeof block);
+	return KE_OK;
+}
+
+static int append(struct journal *j, const uint8_t *p, size_t n)
+{
+	ssize_t r;
+
+	do
+		r = write(j->fd, p, n);
+	while (r < 0 && errno == EINTR);
+	return r == (ssize_t)n ? KE_OK : KE_IO;
+}
+
+int journal_add(struct journal *j, const struct journal_record *r)
+{
+	uint8_t out[JOURNAL_RECORD];
+	int e = KE_OK;
+
+	if (j->fd < 0)
+		return KE_OK;
+	if (j->broken)
+		return KE_IO;
+	if (j->torn > 0) { /* a full disk or a power cut has left half of one */
+		memset(out, FILLER, sizeof out);
+		e = append(j, out, JOURNAL_RECORD - j->torn);
+		if (e == KE_OK)
+			j->torn = 0;
+	}
+	journal_encode(out, r);
+	if (e == KE_OK)
+		e = append(j, out, sizeof out);
+	if (e == KE_OK && fdatasync(j->fd) != 0) {
+		/* the kernel says so once, and may have thrown the pages away */
+		j->broken = true;
+		e = KE_IO;
+	}
+	return e;
+}
