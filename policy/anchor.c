@@ -53,26 +53,12 @@ static void officer_key(struct canon *io, struct ssh_key *k)
 		canon_fail(io, KE_FORMAT);
 }
 
-/* Are there more of them: as many as *n when writing, as lines begin so when reading? */
-static bool more(struct canon *io, const char *name, size_t i, size_t n, size_t max)
-{
-	if (io->err != KE_OK)
-		return false;
-	if (!canon_reads(io))
-		return i < n;
-	if (!canon_at(io, name))
-		return false;
-	if (i == max)
-		canon_fail(io, KE_FORMAT);
-	return i < max;
-}
-
 void officers_lines(struct canon *io, struct officers *o)
 {
 	size_t i = 0;
 
 	canon_u64_line(io, "threshold ", &o->threshold);
-	for (; more(io, "officer ", i, o->n, ANCHOR_OFFICERS_MAX); i++) {
+	for (; canon_more(io, "officer ", i, o->n, ANCHOR_OFFICERS_MAX); i++) {
 		canon_lit(io, "officer ");
 		canon_name(io, o->officer[i].name, sizeof o->officer[i].name);
 		canon_lit(io, " ");
@@ -108,7 +94,7 @@ static void key_lines(struct canon *io, struct anchor *a)
 {
 	size_t i = 0;
 
-	for (; more(io, "key ", i, a->keys, ANCHOR_KEYS_MAX); i++) {
+	for (; canon_more(io, "key ", i, a->keys, ANCHOR_KEYS_MAX); i++) {
 		struct anchor_key *k = &a->key[i];
 
 		canon_lit(io, "key ");
@@ -130,7 +116,7 @@ static void nonce_lines(struct canon *io, struct anchor *a)
 {
 	size_t i = 0;
 
-	for (; more(io, "nonce ", i, a->nonces, ANCHOR_NONCES_MAX); i++) {
+	for (; canon_more(io, "nonce ", i, a->nonces, ANCHOR_NONCES_MAX); i++) {
 		canon_lit(io, "nonce ");
 		canon_hex(io, a->nonce[i].nonce, 16);
 		canon_lit(io, " ");

@@ -68,6 +68,19 @@ void canon_lit(struct canon *io, const char *s)
 	io->len += n;
 }
 
+bool canon_more(struct canon *io, const char *name, size_t i, size_t n, size_t max)
+{
+	if (io->err != KE_OK)
+		return false;
+	if (!canon_reads(io))
+		return i < n;
+	if (!canon_at(io, name))
+		return false;
+	if (i == max)
+		canon_fail(io, KE_FORMAT);
+	return i < max;
+}
+
 /* How many characters there are up to the next space or LF. */
 size_t canon_word(const struct canon *io)
 {

@@ -36,6 +36,11 @@ void canon_uint(struct canon *io, uint64_t *v, size_t size);
 void canon_lit(struct canon *io, const char *s);
 /* Reading: do these characters come next? */
 bool canon_at(const struct canon *io, const char *s);
+/*
+ * Is there another of up to max lines that begin so: as many as n when writing, as stand there when
+ * reading? i is its number.
+ */
+bool canon_more(struct canon *io, const char *name, size_t i, size_t n, size_t max);
 /* Reading: how many characters there are up to the next space or LF. */
 size_t canon_word(const struct canon *io);
 
