@@ -77,6 +77,17 @@ int db_rollback_to(struct db *d) KE_CHECK; /* undone and released */
  * a turn. KE_DAMAGED with words in db_why().
  */
 int db_scan(struct db *d) KE_CHECK;
+/*
+ * For a backup: from now on klero.db stays as it is, and what is committed goes to the log alone,
+ * until it is let go. Both files together, the log up to db_held_log() bytes, are the store as it
+ * stood when that was asked. Outside a turn; KE_STATE when it is held already. db_held() turns
+ * false by itself when the log has grown by `most` bytes: then it is written back, and what was
+ * copied is worth nothing.
+ */
+int db_hold(struct db *d, int64_t most) KE_CHECK;
+bool db_held(const struct db *d);
+int64_t db_held_log(const struct db *d);
+void db_let_go(struct db *d);
 /* Writes the log back into klero.db now; happens by itself every 16,000 pages and at db_close(). */
 int db_checkpoint(struct db *d) KE_CHECK;
 

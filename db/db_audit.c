@@ -9,12 +9,13 @@
 #include "policy/hash.h"
 #include "policy/text.h"
 
-enum { APPEND, PAGE, ALL };
+enum { APPEND, PAGE, ALL, HASH };
 static const char *const texts[] = {
     [APPEND] = "INSERT INTO audit (seq, at_ms, actor, action, subject, detail, hash)"
 	       " VALUES ($1, $2, $3, $4, $5, $6, $7)",
     [PAGE] = "SELECT seq, at_ms, actor, action, subject, detail, hash FROM audit"
 	     " WHERE seq < $1 ORDER BY seq DESC LIMIT $2",
+    [HASH] = "SELECT hash FROM audit WHERE seq = $1",
     [ALL] = "SELECT seq, at_ms, actor, action, subject, detail, hash FROM audit ORDER BY seq",
 };
 DB_SQL_LIST(audit, texts);
@@ -137,6 +138,18 @@ int db_audit_head(struct db *d, int64_t *seq, uint8_t hash[32])
 	*seq = h->audit;
 	memcpy(hash, h->audit_hash, 32);
 	return KE_OK;
+}
+
+int db_audit_hash(struct db *d, int64_t seq, uint8_t hash[32])
+{
+	struct db_st *st = db_sql(d, DB_NOUN_audit, HASH);
+
+	db_in_int(st, seq);
+	int r = db_step(st);
+	if (r)
+		return r;
+	db_out_blob(st, hash, 32);
+	return db_end(st);
 }
 
 struct walk {

@@ -32,6 +32,8 @@ int db_audit_page(struct db *d, int64_t before, int64_t limit,
     int (*each)(void *arg, const struct db_audit *a), void *arg) KE_CHECK;
 /* The newest line's seq and hash; seq 0 and zeroes when there is none. */
 int db_audit_head(struct db *d, int64_t *seq, uint8_t hash[32]) KE_CHECK;
+/* The hash of line seq; KE_NOTFOUND. */
+int db_audit_hash(struct db *d, int64_t seq, uint8_t hash[32]) KE_CHECK;
 /* Recomputes the whole chain; KE_DAMAGED, *bad (may be NULL) is the first line that does not fit.
  */
 int db_audit_check(struct db *d, int64_t *lines, int64_t *bad) KE_CHECK;

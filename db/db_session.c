@@ -4,7 +4,7 @@
 #include "db/db_session.h"
 #include "db/db_sql.h"
 
-enum { CREATE, GET, ROTATE, REVOKE, REVOKE_ALL, PURGE, EXISTS };
+enum { CREATE, GET, ROTATE, REVOKE, REVOKE_ALL, REVOKE_EVERYBODY, PURGE, EXISTS };
 static const char *const texts[] = {
     [CREATE] = "INSERT INTO sessions (id, user_id, created_ms, rotated_ms, expires_ms, generation)"
 	       " VALUES ($1, $2, $3, $3, $4, 1)",
@@ -14,6 +14,7 @@ static const char *const texts[] = {
 	       " WHERE id = $1 AND generation = $2 AND revoked_ms = 0",
     [REVOKE] = "UPDATE sessions SET revoked_ms = $2 WHERE id = $1 AND revoked_ms = 0",
     [REVOKE_ALL] = "UPDATE sessions SET revoked_ms = $2 WHERE user_id = $1 AND revoked_ms = 0",
+    [REVOKE_EVERYBODY] = "UPDATE sessions SET revoked_ms = $1 WHERE revoked_ms = 0",
     [PURGE] = "DELETE FROM sessions WHERE id IN"
 	      " (SELECT id FROM sessions WHERE expires_ms < $1 ORDER BY expires_ms LIMIT $2)",
     [EXISTS] = "SELECT 1 FROM sessions WHERE id = $1",
@@ -84,6 +85,14 @@ int db_session_revoke_all(struct db *d, const uint8_t user[16], int64_t now_ms, 
 	struct db_st *st = db_sql(d, DB_NOUN_session, REVOKE_ALL);
 
 	db_in_id(st, user);
+	db_in_int(st, now_ms);
+	return db_exec_many(st, n);
+}
+
+int db_session_revoke_everybody(struct db *d, int64_t now_ms, int64_t *n)
+{
+	struct db_st *st = db_sql(d, DB_NOUN_session, REVOKE_EVERYBODY);
+
 	db_in_int(st, now_ms);
 	return db_exec_many(st, n);
 }

@@ -29,6 +29,8 @@ int db_session_revoke(struct db *d, const uint8_t id[16], int64_t now_ms) KE_CHE
 /* *n (may be NULL) is how many were live. */
 int db_session_revoke_all(
     struct db *d, const uint8_t user[16], int64_t now_ms, int64_t *n) KE_CHECK;
+/* All of all users; after a restore no token of before may count. */
+int db_session_revoke_everybody(struct db *d, int64_t now_ms, int64_t *n) KE_CHECK;
 /* Deletes at most `most` that expired before `before_ms`. */
 int db_session_purge_expired(struct db *d, int64_t before_ms, int64_t most, int64_t *n) KE_CHECK;
 

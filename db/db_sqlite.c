@@ -238,6 +238,36 @@ static void guards(struct db *d)
 	sqlite3_extended_result_codes(d->sq, 1);
 }
 
+/* The log's file: a header, and each page with one of its own. */
+#define PAGE     4096
+#define LOG_HEAD 32
+#define PAGE_LOG (24 + PAGE)
+/*
+ * Sales of a large store leave a page or two each that hardly another sale changes; the longer the
+ * log, the fewer of them are written twice. 16,000 pages are 66 MB, read and checked within a tenth
+ * of a second after a crash.
+ */
+#define LOG_PAGES 16000
+
+int64_t db_held_log(const struct db *d)
+{
+	return d->log_pages > 0 ? LOG_HEAD + (int64_t)d->log_pages * PAGE_LOG : 0;
+}
+
+/* In the place of SQLite's own automatic checkpoint, which knows no backup. */
+static int committed(void *arg, sqlite3 *sq, const char *name, int pages)
+{
+	struct db *d = arg;
+
+	d->log_pages = pages;
+	if (d->held && db_held_log(d) > d->held_most)
+		d->held = false;
+	/* what cannot be written back now is written back later */
+	if (!d->held && pages >= LOG_PAGES)
+		(void)sqlite3_wal_checkpoint_v2(sq, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
 /* Log mode needs the first read, so the key has shown itself right or wrong by then. */
 static int journal(struct db *d)
 {
@@ -251,13 +281,7 @@ static int journal(struct db *d)
 		    d, KE_IO, "the file system of the store cannot keep a write-ahead log");
 	if (!r)
 		r = exec(d, "PRAGMA synchronous = FULL");
-	/*
-	 * Sales of a large store leave a page or two each that hardly another sale changes; the
-	 * longer the log, the fewer of them are written twice. 16,000 pages are 66 MB, read and
-	 * checked within a tenth of a second after a crash.
-	 */
-	if (!r)
-		r = exec(d, "PRAGMA wal_autocheckpoint = 16000");
+	sqlite3_wal_hook(d->sq, committed, d);
 	/* After one large turn the log does not stay larger for ever. */
 	if (!r)
 		r = exec(d, "PRAGMA journal_size_limit = 67108864");
@@ -401,22 +425,46 @@ int db_sqlite_prepare(struct db *d)
 int db_sqlite_fold(struct db *d)
 {
 	int rc = sqlite3_wal_checkpoint_v2(d->sq, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	return rc == SQLITE_OK ? KE_OK : db_sqlite_error(d, rc, "writing the log back");
+	if (rc != SQLITE_OK)
+		return db_sqlite_error(d, rc, "writing the log back");
+	d->log_pages = 0;
+	return KE_OK;
 }
 
 int db_checkpoint(struct db *d)
 {
-	if (d->turn)
-		return db_fail(d, KE_STATE, "not within a turn");
+	if (d->turn || d->held)
+		return db_fail(d, KE_STATE, "not within a turn, nor while a backup is made");
 	return db_sqlite_fold(d);
+}
+
+int db_hold(struct db *d, int64_t most)
+{
+	int r = db_checkpoint(d);
+
+	if (r)
+		return r;
+	d->held = true;
+	d->held_most = most;
+	return KE_OK;
+}
+
+bool db_held(const struct db *d)
+{
+	return d->held;
+}
+
+void db_let_go(struct db *d)
+{
+	d->held = false;
 }
 
 int db_scan(struct db *d)
 {
 	char words[DB_WHY_MAX];
 
-	if (d->turn)
-		return db_fail(d, KE_STATE, "not within a turn");
+	if (d->turn || d->held)
+		return db_fail(d, KE_STATE, "not within a turn, nor while a backup is made");
 	d->shut = false;
 	/* The page MACs are those of the file: what is still in the log has to be there first. */
 	int r = db_sqlite_fold(d);

@@ -32,6 +32,9 @@ struct db {
 	bool shut; /* the authorizer lets only data statements through */
 	bool turn, saved, lost;
 	struct db_head head, head_turn, head_saved;
+	int log_pages;     /* in the log after the last commit */
+	bool held;         /* the log is not written back: a backup reads klero.db */
+	int64_t held_most; /* bytes of log at which it is all the same */
 	int schema;
 	char why[DB_WHY_MAX];
 };

@@ -23,6 +23,8 @@ static const struct exception {
 	"the first $3 rows"},
     {"SELECT seq, at_ms, actor, action, subject, detail, hash FROM audit ORDER BY seq",
 	"db_audit_check: the whole chain, and no request asks for it"},
+    {"UPDATE sessions SET revoked_ms = $1 WHERE revoked_ms = 0",
+	"all of them, once, when a store is restored"},
     {"SELECT id, kind, subject, priority, run_at_ms, attempts, state, last_error, updated_ms FROM"
      " jobs WHERE state = 0 AND run_at_ms <= $1 ORDER BY priority DESC, run_at_ms, id LIMIT 1",
 	"sorts the jobs that are due, which wait for no more than each other"},
