@@ -38,6 +38,8 @@ static const struct command {
     {"proposal", "show", 1, ctl_proposal_show, "proposal show ID"},
     {"proposal", "approve", -1, ctl_proposal_approve, "proposal approve ID [FILE]"},
     {"proposal", "reject", 1, ctl_proposal_reject, "proposal reject ID"},
+    {"backup", NULL, -1, ctl_backup, "backup [--with-token] [--json] FILE"},
+    {"restore", NULL, -1, ctl_restore, "restore [--check] [--replace] [--unsigned] [--json] FILE"},
     {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
 };
 

@@ -10,9 +10,10 @@
 /* Exit statuses; stable. */
 enum ctl_status {
 	CTL_OK,
-	CTL_REFUSED,    /* the appliance, or setup, said no */
-	CTL_USAGE,      /* the command or the configuration is wrong */
-	CTL_UNREACHABLE /* no klerod answers */
+	CTL_REFUSED,     /* the appliance, or setup, said no */
+	CTL_USAGE,       /* the command or the configuration is wrong */
+	CTL_UNREACHABLE, /* no klerod answers */
+	CTL_DAMAGED      /* the backup is damaged, cut or altered */
 };
 
 /* What every command gets. */
@@ -40,6 +41,8 @@ int ctl_proposal_list(struct ctl *ctl, int argc, char **argv);
 int ctl_proposal_show(struct ctl *ctl, int argc, char **argv);
 int ctl_proposal_approve(struct ctl *ctl, int argc, char **argv);
 int ctl_proposal_reject(struct ctl *ctl, int argc, char **argv);
+int ctl_backup(struct ctl *ctl, int argc, char **argv);
+int ctl_restore(struct ctl *ctl, int argc, char **argv);
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv);
 
 /* "kleroctl: ..." on standard error; returns status. */

@@ -78,6 +78,19 @@ static int show(const struct msg *m)
 				   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
 }
 
+int live_nobody(const struct ctl *ctl)
+{
+	return ctl_fail(
+	    CTL_UNREACHABLE, "no klerod at %s/ctl.sock: %s", ctl->conf.run_dir, strerror(errno));
+}
+
+int live_talk(int fd, uint16_t type, struct exchange *x, struct msg *m)
+{
+	int r = msg_send(fd, type, 1, x->body, x->w.len, -1);
+
+	return r == KE_OK ? receive(fd, type, x, m) : r;
+}
+
 int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
 {
 	struct msg m;
@@ -87,11 +100,8 @@ int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
 		return ctl_fail(CTL_USAGE, "the words are too long");
 	fd = live_reach(ctl);
 	if (fd < 0)
-		return ctl_fail(CTL_UNREACHABLE, "no klerod at %s/ctl.sock: %s", ctl->conf.run_dir,
-		    strerror(errno));
-	r = msg_send(fd, type, 1, x->body, x->w.len, -1);
-	if (r == KE_OK)
-		r = receive(fd, type, x, &m);
+		return live_nobody(ctl);
+	r = live_talk(fd, type, x, &m);
 	close(fd);
 	if (r == KE_OK)
 		return show(&m);

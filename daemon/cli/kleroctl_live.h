@@ -20,6 +20,13 @@ struct exchange *exchange_new(void);
 /* The control socket, or -1 with errno. */
 int live_reach(const struct ctl *ctl);
 
+/* Says that nobody is there, by errno; CTL_UNREACHABLE. */
+int live_nobody(const struct ctl *ctl);
+
+/* Sends what stands in x->w over a reached socket, and waits for the answer, which is in x->answer.
+ * KE_TIMEOUT, KE_CLOSED, KE_PEER. */
+int live_talk(int fd, uint16_t type, struct exchange *x, struct msg *m) KE_CHECK;
+
 /* Sends what stands in x->w and prints the answer; an enum ctl_status. */
 int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x);
 

@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,23 +24,18 @@
 #define STATUS_MAX      60000
 #define PROPOSALS_SHOWN 20
 
-static struct ctl_client *client_of(struct job *j)
+struct ctl_client *ctl_client_of(struct job *j)
 {
 	return (struct ctl_client *)(void *)j; /* its first member */
 }
 
-static void answer(
-    struct engine *e, struct ctl_client *c, uint16_t type, int result, const char *words)
+void ctl_send(struct engine *e, struct ctl_client *c, uint16_t type, const struct wire_out *w)
 {
-	struct turn_out *o = turn_out_new(TURN_CTL, strlen(words) + 8);
-	struct wire_out w;
+	struct turn_out *o = turn_out_new(TURN_CTL, w->len);
 
-	wire_out_init(&w, o->body, o->len);
-	wire_put_i32(&w, result);
-	wire_put_cstr(&w, words);
-	if (w.err != KE_OK)
+	if (w->err != KE_OK)
 		fatal("words do not fit their message");
-	o->len = w.len;
+	memcpy(o->body, w->buf, w->len);
 	o->index = (uint8_t)(c - e->ctl.client);
 	o->chan = c->serial;
 	o->type = type;
@@ -47,12 +43,28 @@ static void answer(
 	turn_send(e, o);
 }
 
+void ctl_answer(
+    struct engine *e, struct ctl_client *c, uint16_t type, int result, const char *words)
+{
+	uint8_t *body = malloc(strlen(words) + 8);
+	struct wire_out w;
+
+	if (body == NULL)
+		fatal("out of memory");
+	wire_out_init(&w, body, strlen(words) + 8);
+	wire_put_i32(&w, result);
+	wire_put_cstr(&w, words);
+	ctl_send(e, c, type, &w);
+	sodium_memzero(body, w.len);
+	free(body);
+}
+
 void ctl_replace(struct engine *e, const struct turn_out *o)
 {
 	struct ctl_client *c = &e->ctl.client[o->index];
 
 	if (c->serial == o->chan)
-		answer(e, c, o->type, KE_IO, "the store does not answer; nothing was changed");
+		ctl_answer(e, c, o->type, KE_IO, "the store does not answer; nothing was changed");
 }
 
 void ctl_deliver(struct engine *e, const struct turn_out *o)
@@ -88,8 +100,7 @@ static int create_admin(struct engine *e, const char *email, const char *phc)
 	return r == KE_OK ? audit(e, "admin-create", u.id, u.roles) : r;
 }
 
-/* A change in a savepoint, so that a refusal leaves nothing. */
-static int guarded(struct engine *e, int (*change)(struct engine *, void *), void *arg)
+int ctl_guarded(struct engine *e, int (*change)(struct engine *, void *), void *arg)
 {
 	int r = turn_begin(e), end;
 
@@ -120,25 +131,26 @@ static int in_savepoint(struct engine *e,
 {
 	struct two t = {change, a, b};
 
-	return guarded(e, do_two, &t);
+	return ctl_guarded(e, do_two, &t);
 }
 
 static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
-	struct ctl_client *c = client_of(j);
+	struct ctl_client *c = ctl_client_of(j);
 	char phc[KDF_PHC_MAX + 1];
 
 	if (in == NULL || r != KE_OK) {
-		answer(e, c, MSG_CTL_ADMIN_ANS, r, "the password could not be hashed; try again");
+		ctl_answer(
+		    e, c, MSG_CTL_ADMIN_ANS, r, "the password could not be hashed; try again");
 		return KE_OK;
 	}
 	if (kdf_phc(in, phc) != KE_OK) {
-		answer(e, c, MSG_CTL_ADMIN_ANS, KE_INTERNAL, "kdf answered nonsense");
+		ctl_answer(e, c, MSG_CTL_ADMIN_ANS, KE_INTERNAL, "kdf answered nonsense");
 		return KE_PEER;
 	}
 	r = in_savepoint(e, create_admin, c->email, phc);
 	sodium_memzero(phc, sizeof phc);
-	answer(e, c, MSG_CTL_ADMIN_ANS, r,
+	ctl_answer(e, c, MSG_CTL_ADMIN_ANS, r,
 	    r == KE_OK       ? "the admin is created"
 	    : r == KE_EXISTS ? "this address has an account already; give it the role with "
 			       "'kleroctl user roles'"
@@ -157,7 +169,7 @@ static int on_admin(struct engine *e, struct ctl_client *c, struct wire_in *in)
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
 	if (!api_value_ok(&fields[0], &email) || !api_value_ok(&fields[1], &password)) {
-		answer(e, c, MSG_CTL_ADMIN_ANS, KE_RANGE,
+		ctl_answer(e, c, MSG_CTL_ADMIN_ANS, KE_RANGE,
 		    "an address in lower case and a password of 12 to 512 bytes are needed");
 		return KE_OK;
 	}
@@ -165,7 +177,7 @@ static int on_admin(struct engine *e, struct ctl_client *c, struct wire_in *in)
 	c->email[email.n] = '\0';
 	r = eng_kdf_hash(e, &c->job, "admin_hashed", admin_hashed, password.p, password.n);
 	if (r != KE_OK)
-		answer(e, c, MSG_CTL_ADMIN_ANS, r, "too many passwords are waiting; try again");
+		ctl_answer(e, c, MSG_CTL_ADMIN_ANS, r, "too many passwords are waiting; try again");
 	return KE_OK;
 }
 
@@ -197,7 +209,7 @@ static int on_roles(struct engine *e, struct ctl_client *c, struct wire_in *in)
 	if (wire_end(in) != KE_OK || (roles[0] & ~ROLES_ALL) != 0)
 		return KE_PEER;
 	r = in_savepoint(e, change_roles, c->email, roles);
-	answer(e, c, MSG_CTL_ROLES_ANS, r,
+	ctl_answer(e, c, MSG_CTL_ROLES_ANS, r,
 	    r == KE_OK                           ? "the roles are set"
 	    : r == KE_NOTFOUND || r == KE_FORMAT ? "no account has this address"
 						 : ke_words(r));
@@ -211,7 +223,7 @@ static int on_roles(struct engine *e, struct ctl_client *c, struct wire_in *in)
 /* As answer(), with engine's words where the change has none of its own. */
 static int tell(struct engine *e, struct ctl_client *c, uint16_t type, int r, const char *why)
 {
-	answer(e, c, type, r, why != NULL ? why : ke_words(r));
+	ctl_answer(e, c, type, r, why != NULL ? why : ke_words(r));
 	return KE_OK;
 }
 
@@ -261,7 +273,7 @@ static int on_propose(struct engine *e, struct ctl_client *c, struct wire_in *in
 		return KE_PEER;
 	if (n > 0 && officers_parse(&w.p.officers, (const char *)officers, n) != KE_OK)
 		return tell(e, c, MSG_CTL_PROPOSE_ANS, KE_FORMAT, "the officers are malformed");
-	r = guarded(e, do_propose, &w);
+	r = ctl_guarded(e, do_propose, &w);
 	if (r != KE_OK)
 		return tell(e, c, MSG_CTL_PROPOSE_ANS, r, w.why);
 	text_uuid(id, w.p.nonce);
@@ -277,14 +289,14 @@ static int on_approve(struct engine *e, struct ctl_client *c, struct wire_in *in
 	w.armor = wire_get_str(in, SSH_ARMOR_MAX, &w.n);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
-	r = guarded(e, do_approve, &w);
+	r = ctl_guarded(e, do_approve, &w);
 	return tell(e, c, MSG_CTL_APPROVE_ANS, r, r == KE_OK ? "the approval is taken" : w.why);
 }
 
 static int on_reject(struct engine *e, struct ctl_client *c, const struct msg *m)
 {
 	struct wish w = {.id = m->body};
-	int r = guarded(e, do_reject, &w);
+	int r = ctl_guarded(e, do_reject, &w);
 
 	return tell(e, c, MSG_CTL_REJECT_ANS, r, r == KE_OK ? "the proposal is rejected" : w.why);
 }
@@ -371,6 +383,10 @@ static int on_message(void *arg, struct chan *chan, const struct msg *m)
 		return on_approve(e, c, &in);
 	case MSG_CTL_REJECT:
 		return on_reject(e, c, m);
+	case MSG_CTL_BACKUP:
+	case MSG_CTL_BACKUP_CUT:
+	case MSG_CTL_BACKUP_SIGN:
+		return backup_message(e, c, m);
 	default:
 		return show(e, c, MSG_CTL_STATUS_ANS, put_status);
 	}
@@ -382,6 +398,7 @@ static void on_closed(void *arg, struct chan *chan)
 	struct ctl_client *c = &e->ctl.client[chan_peer(chan)->index];
 
 	job_cancel(e, &c->job);
+	backup_gone(e, c->serial);
 	c->chan = NULL;
 	c->serial = 0;
 }

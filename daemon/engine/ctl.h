@@ -30,6 +30,15 @@ struct ctl {
 	struct ctl_client client[CTL_CLIENTS];
 };
 
+/* The client that waits by this job. */
+struct ctl_client *ctl_client_of(struct job *j);
+/* An answer to its present request; it leaves with the turn. */
+void ctl_send(struct engine *e, struct ctl_client *c, uint16_t type, const struct wire_out *w);
+/* The usual one: i32 result, str words. */
+void ctl_answer(
+    struct engine *e, struct ctl_client *c, uint16_t type, int result, const char *words);
+/* A change in a savepoint, so that a refusal leaves nothing. */
+int ctl_guarded(struct engine *e, int (*change)(struct engine *, void *), void *arg) KE_CHECK;
 /* A new client; owns fd. */
 void ctl_attach(struct engine *e, int fd);
 /* Closes those that have been there too long. */

@@ -11,6 +11,7 @@
 
 #include "daemon/engine/boot.h"
 #include "daemon/engine/proof.h"
+#include "daemon/engine/restore.h"
 #include "daemon/loop/control.h"
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
@@ -98,6 +99,8 @@ int main(void)
 	turn_init(&e);
 	kdf_init(&e);
 	boot_enter(&e);
+	if (e.conf.restore != 0)
+		return restore_run(&e, hsm);
 	boot_open(&e, hsm);
 	proof_start(&e, e.conf.store);
 	start_loop(&e, &early);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/engine/backup.h"
 #include "daemon/engine/clock.h"
 #include "daemon/engine/ctl.h"
 #include "daemon/engine/delay.h"
@@ -55,6 +56,7 @@ struct engine {
 	struct kdf kdf;
 	struct maint maint;
 	struct ctl ctl;
+	struct backup backup;
 	struct metrics metrics;
 	struct tokcache *tokens;
 	struct userlimit *limits;

@@ -93,8 +93,7 @@ static int take_keys(struct engine *e, struct wire_in *in)
 	return KE_OK;
 }
 
-/* One question over the blocking channel, answered or fatal. */
-static void ask_blocking(
+void hsm_ask_blocking(
     int fd, uint16_t type, const struct wire_out *w, uint8_t *buf, struct wire_in *in)
 {
 	struct msg m;
@@ -121,7 +120,7 @@ void hsm_start(
 	if (buf == NULL)
 		fatal("out of memory");
 	wire_out_init(&w, question, sizeof question);
-	ask_blocking(fd, MSG_HSM_KEYS, &w, buf, &in);
+	hsm_ask_blocking(fd, MSG_HSM_KEYS, &w, buf, &in);
 	r = wire_get_i32(&in);
 	if (r != KE_OK)
 		fatal("hsm has no public keys: %s", ke_words(r));
@@ -129,7 +128,7 @@ void hsm_start(
 		fatal("hsm's public keys do not fit");
 	wire_put_cstr(&w, sealed);
 	wire_put_raw(&w, appliance, 16);
-	ask_blocking(fd, MSG_HSM_OPEN_DBKEY, &w, buf, &in);
+	hsm_ask_blocking(fd, MSG_HSM_OPEN_DBKEY, &w, buf, &in);
 	r = wire_get_i32(&in);
 	if (r != KE_OK)
 		fatal("the database key in klero.keys does not open (%s): it belongs to another "
@@ -350,4 +349,14 @@ int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
 	wire_put_cstr(&w, e->sealed);
 	wire_put_raw(&w, e->appliance, 16);
 	return ask_own(e, j, "reseal_dbkey", step, MSG_HSM_RESEAL_DBKEY, &w);
+}
+
+int eng_hsm_sign_backup(struct engine *e, struct job *j, job_step *step, const void *text, size_t n)
+{
+	uint8_t buf[BACKUP_TEXT_MAX + 2];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_str(&w, text, n);
+	return ask_own(e, j, "sign_backup", step, MSG_HSM_SIGN_BACKUP, &w);
 }

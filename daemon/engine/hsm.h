@@ -37,6 +37,10 @@ struct hsm {
 void hsm_start(
     struct engine *e, int fd, const char *sealed, const uint8_t appliance[16], uint8_t dbkey[32]);
 
+/* One question over the blocking channel, answered (in buf, of MSG_MAX bytes) or fatal. */
+void hsm_ask_blocking(
+    int fd, uint16_t type, const struct wire_out *w, uint8_t *buf, struct wire_in *in);
+
 /* Asks a fresh hsm for its public keys, until it has told them. */
 void hsm_tick(struct engine *e);
 /* The channel of this serial number is closed: what waits for its answers waits in vain. */
@@ -64,6 +68,9 @@ struct db_seed;
 int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 int eng_hsm_rewrap_seed(
     struct engine *e, struct job *j, job_step *step, const struct db_seed *s) KE_CHECK;
+/* text: n characters of a backup's manifest. */
+int eng_hsm_sign_backup(
+    struct engine *e, struct job *j, job_step *step, const void *text, size_t n) KE_CHECK;
 int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 
 #endif

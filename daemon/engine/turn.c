@@ -187,6 +187,7 @@ void turn_end(struct engine *e)
 	flush(e);
 	kdf_pump(e);
 	peers_resume(e);
+	backup_between(e);
 	/* a question that could not be delivered has left a 503 behind */
 	if (!STAILQ_EMPTY(&e->turn.queue))
 		flush(e);

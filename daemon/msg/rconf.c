@@ -110,6 +110,7 @@ void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c)
 	wire_put_u32(w, c->kdf_queue);
 	put_limit(w, &c->user);
 	wire_put_cstr(w, c->currencies);
+	wire_put_u8(w, c->restore);
 }
 
 int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
@@ -122,6 +123,7 @@ int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
 	c->kdf_queue = wire_get_u32(r);
 	get_limit(r, &c->user);
 	wire_get_cstr(r, c->currencies, sizeof c->currencies);
+	c->restore = wire_get_u8(r);
 	return wire_end(r);
 }
 

@@ -40,6 +40,11 @@ struct rconf_net {
 	struct rconf_limit anonymous, auth; /* per address */
 };
 
+/* What an engine that kleroctl restore has started is to do with the store in its folder. */
+#define RCONF_CHECK    1u /* look at all of it, and end */
+#define RCONF_RESTORE  2u /* and make it fit to serve */
+#define RCONF_UNSIGNED 4u /* take it though its log key is gone */
+
 struct rconf_engine {
 	struct rconf_identity id;
 	char store[RCONF_PATH]; /* the database folder */
@@ -48,6 +53,7 @@ struct rconf_engine {
 	uint32_t kdf_queue;      /* waiting passwords before 503 */
 	struct rconf_limit user; /* per user */
 	char currencies[128];    /* space separated codes in which wallets may be held */
+	uint8_t restore;         /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
 };
 
 struct rconf_token {

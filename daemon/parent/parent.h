@@ -98,6 +98,7 @@ struct parent {
 	struct deaths deaths[ROLE_COUNT];
 	enum parent_phase phase;
 	struct act act;
+	uint8_t restore; /* of engine's configuration: kleroctl restore alone sets it */
 	bool
 	    told; /* why the start fails stands on standard error: one line, the log has the rest */
 	int stage; /* of boot upwards, of the stop downwards: roles_stage() */

@@ -192,6 +192,7 @@ static int make(struct parent *p, const struct child *c, struct scratch *s, stru
 	case ROLE_NET:
 		return make_net(&p->conf, c, s, w);
 	case ROLE_ENGINE:
+		s->conf.engine.restore = p->restore;
 		return make_engine(&p->conf, c, s, w);
 	case ROLE_HSM:
 	case ROLE_TLSKEY:

@@ -28,6 +28,8 @@ static const struct row rows[] = {
     {MSG_HSM_IMPORT_KEY, hsm_answer_import_key},
     {MSG_HSM_IMPORT_DEPOSIT, hsm_answer_import_deposit},
     {MSG_HSM_REWRAP_DEPOSIT, hsm_answer_rewrap_deposit},
+    {MSG_HSM_SIGN_BACKUP, hsm_answer_sign_backup},
+    {MSG_HSM_CHECK_BACKUP, hsm_answer_check_backup},
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 

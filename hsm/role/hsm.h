@@ -66,6 +66,9 @@ bool hsm_result(struct hsm *h, struct wire_out *w, int r);
  */
 int hsm_lied(struct hsm *h, int r, const char *what) KE_CHECK;
 
+/* A captured engine cannot have tokens of next year in store: hsm looks at its own clock. */
+bool hsm_is_now(uint64_t now_s);
+
 /* One per message of daemon/msg.def. KE_OK, or KE_PEER for a body that cannot be read. */
 int hsm_answer_keys(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_open_dbkey(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
@@ -89,6 +92,10 @@ int hsm_answer_import_key(struct hsm *, struct serve_peer *, const struct msg *,
 int hsm_answer_import_deposit(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_rewrap_deposit(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_sign_backup(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_check_backup(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 

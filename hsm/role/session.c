@@ -147,8 +147,7 @@ static int make_refresh(struct hsm *h, const struct session *s, char text[REFRES
 	return r;
 }
 
-/* A captured engine cannot have tokens of next year in store: hsm looks at its own clock. */
-static bool is_now(uint64_t now_s)
+bool hsm_is_now(uint64_t now_s)
 {
 	struct timespec ts;
 	uint64_t own;
@@ -177,7 +176,7 @@ int hsm_answer_session(
 	s.now_s = wire_get_u64(&in);
 	if (wire_end(&in) != KE_OK)
 		return KE_PEER;
-	if ((s.roles & ~ROLES_ALL) == 0 && is_now(s.now_s)) {
+	if ((s.roles & ~ROLES_ALL) == 0 && hsm_is_now(s.now_s)) {
 		r = make_access(h, &s, access, sizeof access, &len);
 		if (r == KE_OK)
 			r = make_refresh(h, &s, refresh);

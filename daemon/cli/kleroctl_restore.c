@@ -1,0 +1,295 @@
+/*
+ * kleroctl restore: from a backup to a store that can serve, or a reason why not. The file is
+ * unpacked beside its place and compared with its manifest; hsm and engine look at it there (is it
+ * this token's, is it signed, does all of it agree); a proof is verified here by klero-verify's
+ * code; then it takes its place. Runs in kleroctl, as root or as the user who starts klerod; trusts
+ * the configuration and the token, and nothing in the file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/cli/kleroctl.h"
+#include "daemon/cli/kleroctl_check.h"
+#include "daemon/cli/kleroctl_live.h"
+#include "daemon/cli/kleroctl_stage.h"
+#include "policy/bundle.h"
+#include "policy/jsonw.h"
+#include "policy/text.h"
+
+struct restoring {
+	const struct ctl *ctl;
+	bool json, check, replace, any_signer;
+	const char *path;
+	struct stage stage;
+	struct jsonw w;
+	char report[65536];
+	char why[640];
+};
+
+static int say(struct restoring *t, int status, const char *what, const char *how)
+{
+	snprintf(t->why, sizeof t->why, "%s: %s", what, how);
+	return status;
+}
+
+/* --- findings --- */
+
+static void report(struct restoring *t, int r, const char *what, const char *words)
+{
+	if (!t->json) {
+		printf("%-4s %-11s %s\n", r == KE_OK ? "ok" : "FAIL", what, words);
+		fflush(stdout);
+		return;
+	}
+	jsonw_object(&t->w);
+	jsonw_kcstr(&t->w, "what", what);
+	jsonw_kbool(&t->w, "ok", r == KE_OK);
+	jsonw_kcstr(&t->w, "words", words);
+	jsonw_object_end(&t->w);
+}
+
+static char *slurp(const char *path, size_t *n)
+{
+	struct stat st;
+	FILE *f = fopen(path, "re");
+	char *p = NULL;
+
+	if (f != NULL && fstat(fileno(f), &st) == 0 && st.st_size > 0 &&
+	    (uint64_t)st.st_size <= BUNDLE_MAX)
+		p = malloc((size_t)st.st_size);
+	*n = p != NULL ? fread(p, 1, (size_t)st.st_size, f) : 0;
+	if (f != NULL)
+		fclose(f);
+	return p;
+}
+
+/* engine has written it; what it says is checked as an auditor would, and not by engine. */
+static int verify(struct restoring *t, const char *raffle)
+{
+	char path[2 * MADE_PATH], words[512];
+	struct bundle_result res;
+	size_t n;
+	char *text;
+	int r = KE_IO;
+
+	snprintf(path, sizeof path, "%s/proofs/%s.json", t->stage.folder, raffle);
+	text = slurp(path, &n);
+	if (text != NULL)
+		r = bundle_check(text, n, NULL, NULL, &res);
+	free(text);
+	if (r == KE_OK)
+		snprintf(words, sizeof words, "raffle %s: verified, %llu tickets, signed by %.120s",
+		    raffle, (unsigned long long)res.tickets, res.vkey);
+	else
+		snprintf(words, sizeof words, "raffle %s: not verified: %.200s", raffle,
+		    r != KE_IO ? res.why : "it cannot be read");
+	report(t, r, "proof", words);
+	return r;
+}
+
+static int each(void *arg, int r, const char *what, const char *words)
+{
+	struct restoring *t = arg;
+
+	if (r == KE_OK && strcmp(what, "proof of") == 0)
+		return verify(t, words);
+	report(t, r, what, words);
+	if (r != KE_OK)
+		say(t, r, what, words);
+	return r;
+}
+
+/* --- the steps --- */
+
+static int status_of(int r)
+{
+	switch (r) {
+	case KE_OK:
+		return CTL_OK;
+	case KE_FORMAT:
+	case KE_SHORT:
+	case KE_CRYPTO:
+	case KE_DAMAGED:
+		return CTL_DAMAGED;
+	default:
+		return CTL_REFUSED;
+	}
+}
+
+static int unpack(struct restoring *t)
+{
+	bool pipe = strcmp(t->path, "-") == 0;
+	int fd = pipe ? STDIN_FILENO : open(t->path, O_RDONLY | O_CLOEXEC), r;
+	char made[25], words[128];
+
+	if (fd < 0)
+		return say(t, CTL_USAGE, t->path, strerror(errno));
+	r = stage_read(&t->stage, fd);
+	if (!pipe)
+		close(fd);
+	if (r != KE_OK) {
+		snprintf(t->why, sizeof t->why, "%s", t->stage.why);
+		return status_of(r);
+	}
+	text_time(made, (int64_t)t->stage.m.made_s * 1000);
+	snprintf(words, sizeof words, "whole: the store as of %s, %zu sections as in its manifest",
+	    made, t->stage.m.sections);
+	report(t, KE_OK, "file", words);
+	return CTL_OK;
+}
+
+static int look(struct restoring *t)
+{
+	uint8_t orders = RCONF_CHECK;
+	char why[512];
+	int r;
+
+	if (!t->check)
+		orders |= RCONF_RESTORE;
+	if (t->any_signer)
+		orders |= RCONF_UNSIGNED;
+	r = check_store(t->ctl, t->stage.folder, orders, each, t, why, sizeof why);
+	if (r != KE_OK && why[0] != '\0')
+		snprintf(t->why, sizeof t->why, "%s", why);
+	return status_of(r);
+}
+
+/* A machine that has one keeps it: it may be newer. */
+static int place_certificate(struct restoring *t)
+{
+	const char *path = t->ctl->conf.tls_certificate;
+	struct made made = {.n = 0};
+	char why[512];
+
+	if (t->stage.cert == NULL || access(path, F_OK) == 0)
+		return CTL_OK;
+	if (made_file(&made, path, 0644, NULL, t->stage.cert, t->stage.cert_len, why, sizeof why) !=
+	    KE_OK)
+		return say(t, CTL_REFUSED, "certificate", why);
+	report(t, KE_OK, "certificate", path);
+	return CTL_OK;
+}
+
+static int settle(struct restoring *t)
+{
+	char aside[MADE_PATH], words[MADE_PATH + 32];
+
+	if (stage_settle(&t->stage, aside) != KE_OK) {
+		snprintf(t->why, sizeof t->why, "%s", t->stage.why);
+		return CTL_REFUSED;
+	}
+	if (aside[0] != '\0') {
+		snprintf(words, sizeof words, "what was there is in %s", aside);
+		report(t, KE_OK, "replaced", words);
+	}
+	report(t, KE_OK, "restored", "start klerod");
+	return CTL_OK;
+}
+
+/* Before anything is read: is there room for it here? */
+static int refuse(struct restoring *t)
+{
+	int fd = t->check ? -1 : live_reach(t->ctl);
+
+	if (fd >= 0) {
+		close(fd);
+		return say(t, CTL_REFUSED, "klerod", "it runs: stop it first");
+	}
+	if (!t->check && !t->replace && stage_occupied(&t->stage))
+		return say(t, CTL_REFUSED, t->stage.store,
+		    "a store is there: --replace puts it aside; nothing was changed");
+	return CTL_OK;
+}
+
+static int run(struct restoring *t)
+{
+	int status = CTL_REFUSED;
+
+	memcpy(t->stage.store, t->ctl->conf.store, sizeof t->stage.store);
+	status = refuse(t);
+	if (status != CTL_OK)
+		return status;
+	if (stage_open(&t->stage, &t->ctl->conf) != KE_OK) {
+		snprintf(t->why, sizeof t->why, "%s", t->stage.why);
+		status = CTL_REFUSED;
+	}
+	if (status == CTL_OK)
+		status = unpack(t);
+	if (status == CTL_OK)
+		status = look(t);
+	if (status == CTL_OK && !t->check)
+		status = place_certificate(t);
+	if (status == CTL_OK && !t->check)
+		status = settle(t);
+	if (status != CTL_OK || t->check)
+		stage_undo(&t->stage);
+	return status;
+}
+
+static int options(struct restoring *t, int argc, char **argv)
+{
+	const struct {
+		const char *word;
+		bool *flag;
+	} known[] = {{"--json", &t->json}, {"--check", &t->check}, {"--replace", &t->replace},
+	    {"--unsigned", &t->any_signer}};
+
+	for (int i = 0; i < argc; i++) {
+		size_t k = 0;
+
+		while (k < sizeof known / sizeof known[0] && strcmp(argv[i], known[k].word) != 0)
+			k++;
+		if (k < sizeof known / sizeof known[0])
+			*known[k].flag = true;
+		else if (t->path == NULL && (argv[i][0] != '-' || argv[i][1] == '\0'))
+			t->path = argv[i];
+		else
+			return CTL_USAGE;
+	}
+	return t->path != NULL ? CTL_OK : CTL_USAGE;
+}
+
+static void begin_json(struct restoring *t)
+{
+	jsonw_init(&t->w, t->report, sizeof t->report);
+	jsonw_object(&t->w);
+	jsonw_key(&t->w, "findings");
+	jsonw_array(&t->w);
+}
+
+static void end_json(struct restoring *t, int status)
+{
+	jsonw_array_end(&t->w);
+	jsonw_kbool(&t->w, "ok", status == CTL_OK);
+	if (status != CTL_OK)
+		jsonw_kcstr(&t->w, "why", t->why);
+	jsonw_object_end(&t->w);
+	if (jsonw_end(&t->w) == KE_OK)
+		printf("%.*s\n", (int)t->w.len, t->report);
+}
+
+int ctl_restore(struct ctl *ctl, int argc, char **argv)
+{
+	static struct restoring t;
+	int status;
+
+	t = (struct restoring){.ctl = ctl};
+	if (options(&t, argc, argv) != CTL_OK)
+		return ctl_fail(
+		    CTL_USAGE, "restore [--check] [--replace] [--unsigned] [--json] FILE");
+	umask(077);
+	begin_json(&t);
+	status = run(&t);
+	if (t.json)
+		end_json(&t, status);
+	if (status != CTL_OK)
+		return ctl_fail(status, "%s", t.why);
+	if (t.check && !t.json)
+		printf("the backup is good\n");
+	return fflush(stdout) == 0 ? CTL_OK : CTL_REFUSED;
+}
