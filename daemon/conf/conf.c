@@ -91,6 +91,8 @@ static const struct keyword keywords[] = {
 	false},
     {"token-publish", set_number, FIELD(token_publish), "300", "seconds from 1 to 86400", 1, DAY,
 	false},
+    {"hsm-objects", set_number, FIELD(hsm_objects), "100000", "a number from 100 to 10000000", 100,
+	10000000, false},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
 

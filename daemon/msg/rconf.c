@@ -133,6 +133,7 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	put_token(w, &c->token);
 	wire_put_cstr(w, c->folder);
 	wire_put_cstr(w, c->host);
+	wire_put_u32(w, c->objects);
 }
 
 int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
@@ -141,6 +142,7 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	get_token(r, &c->token);
 	wire_get_cstr(r, c->folder, sizeof c->folder);
 	wire_get_cstr(r, c->host, sizeof c->host);
+	c->objects = wire_get_u32(r);
 	return wire_end(r);
 }
 

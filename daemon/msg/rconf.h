@@ -69,6 +69,7 @@ struct rconf_hsm { /* hsm and tlskey */
 	struct rconf_token token;
 	char folder[RCONF_PATH]; /* token folder for the wider profile, "" when unknown */
 	char host[RCONF_PATH];
+	uint32_t objects; /* session objects after which a fresh one is wanted */
 };
 
 struct rconf_kdf {

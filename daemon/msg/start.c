@@ -90,6 +90,11 @@ void start_ready(enum role self)
 	to_parent(msg_of_role(self)->ready, NULL, 0);
 }
 
+void start_worn(void)
+{
+	to_parent(MSG_HSM_WORN, NULL, 0);
+}
+
 void start_put_peer(struct wire_out *w, const struct start_peer *p)
 {
 	wire_put_u8(w, (uint8_t)p->role);

@@ -46,6 +46,9 @@ void start_sandbox(enum role self, const struct rconf_identity *id,
 /* Sends the role's READY message. */
 void start_ready(enum role self);
 
+/* Tells parent that a fresh hsm is wanted in this one's place. */
+void start_worn(void);
+
 /*
  * The control messages that every role answers alike: PING is answered by PONG, a PEER message
  * yields the peer (the descriptor stays in m->fd), STOP is reported.

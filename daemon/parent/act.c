@@ -11,6 +11,9 @@
 #include "daemon/parent/child.h"
 #include "daemon/parent/logs.h"
 
+/* Between two fresh hsms for worn ones: one that is worn at once must not keep all others busy. */
+#define RENEW_MS 1000
+
 static struct child *find(struct parent *p, enum role role, bool idle)
 {
 	for (size_t i = 0; i < p->n; i++)
@@ -151,6 +154,21 @@ bool act_done(struct parent *p, const struct msg *m)
 	return true;
 }
 
+int64_t act_tick(struct parent *p, int64_t now)
+{
+	struct child *blue = find(p, ROLE_HSM, false);
+
+	if (blue == NULL || !blue->worn || blue->state != CHILD_READY || p->act.busy ||
+	    p->phase != PHASE_RUNNING || !at_rest(p, ROLE_HSM))
+		return INT64_MAX;
+	if (now < p->act.renew_ms)
+		return p->act.renew_ms;
+	p->act.renew_ms = now + RENEW_MS;
+	logs_say(p, LOGL_INFO, "hsm.%u is worn: a fresh one is started", blue->index);
+	start_green(p, ROLE_HSM);
+	return INT64_MAX;
+}
+
 /* Blue finishes what it was asked, and is not replaced. */
 static void retire(struct parent *p, struct child *blue)
 {
@@ -167,7 +185,8 @@ static void finish(struct parent *p)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->children[i].held)
 			return;
-	answer(p, p->act.result, p->act.reason);
+	if (p->act.busy)
+		answer(p, p->act.result, p->act.reason);
 }
 
 /*
@@ -192,6 +211,8 @@ void act_ready(struct parent *p, struct child *c)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->children[i].role == c->role && &p->children[i] != c)
 			retire(p, &p->children[i]);
+	if (c->role == ROLE_HSM && p->act.renew_ms == INT64_MAX)
+		p->act.renew_ms = 0;
 	if (c->role == ROLE_TLSKEY)
 		use_certificate(p);
 	finish(p);
@@ -208,6 +229,8 @@ void act_ended(struct parent *p, struct child *c)
 	/* the action is done; the old one serves on, and whoever comes after it knows more */
 	c->idle = true;
 	c->held = false;
+	if (!p->act.busy)
+		p->act.renew_ms = INT64_MAX; /* a refused PIN is not tried again and again */
 	p->act.result = KE_UNAVAIL;
 	snprintf(p->act.reason, sizeof p->act.reason,
 	    "it was carried out, but a fresh %s does not start: see the log; the old one serves",

@@ -22,6 +22,9 @@ bool act_complete(struct parent *p);
 /* MSG_KEYADM_DONE; false when it does not decode. */
 bool act_done(struct parent *p, const struct msg *m);
 
+/* A fresh hsm for one that is worn, when nothing else goes on. The time to look again. */
+int64_t act_tick(struct parent *p, int64_t now);
+
 /* A child that was started for an action is ready, */
 void act_ready(struct parent *p, struct child *c);
 /* or has ended. */

@@ -100,6 +100,7 @@ static int spawn(struct parent *p, struct child *c)
 	c->life++;
 	c->log = log[0];
 	c->stale = 0;
+	c->worn = false;
 	c->spoke = false;
 	logs_begin(c);
 	return KE_OK;
@@ -370,6 +371,12 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 	}
 	if (m->type == MSG_ENGINE_ACT)
 		return act_request(p, m);
+	if (m->type == MSG_HSM_WORN) {
+		bool again = c->worn;
+
+		c->worn = true; /* seen to with the next tick */
+		return !again;
+	}
 	return blame(p, c, m);
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/conf/spawn.h"
+#include "daemon/parent/act.h"
 #include "daemon/parent/cert.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/ctl.h"
@@ -79,6 +80,10 @@ static int tick(struct parent *p)
 		if (t < next)
 			next = t;
 	}
+	int64_t t = act_tick(p, now);
+
+	if (t < next)
+		next = t;
 	return next > now ? (int)(next - now) : 0;
 }
 

@@ -51,6 +51,7 @@ struct child {
 	int64_t deadline_ms; /* until it is killed: start, PONG or stop; 0: none */
 	int64_t next_ms;     /* next PING, or next start */
 	uint32_t lost;       /* starts without its device, one after the other */
+	bool worn;           /* it has asked for a fresh one in its place */
 	bool spoke;          /* an error line of it has reached standard error */
 	uint32_t stale;      /* blames of processes that were gone already */
 	char line[1200];     /* of its log, unfinished */
@@ -68,6 +69,7 @@ struct deaths {
 
 /* What officers have approved, while keyadm and fresh key holders are at it: daemon/parent/act.c */
 struct act {
+	int64_t renew_ms; /* no fresh hsm for a worn one before */
 	bool busy;
 	bool tls;        /* it is about the TLS key */
 	bool completing; /* nobody's approval: the token is an older program's (act_complete) */

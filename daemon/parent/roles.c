@@ -118,6 +118,7 @@ static int make_hsm(
 		return r;
 	memcpy(hsm->folder, c->module_folder, sizeof hsm->folder);
 	memcpy(hsm->host, c->host, sizeof hsm->host);
+	hsm->objects = c->hsm_objects;
 	rconf_put_hsm(w, hsm);
 	return KE_OK;
 }

@@ -17,9 +17,6 @@
 
 #define P11_LABEL_MAX 32 /* of a token: CK_TOKEN_INFO has no room for more */
 
-/* After so many session objects a process is worn out: SoftHSM leaks 245 bytes with each. */
-#define P11_OBJECTS_MAX 100000
-
 struct p11 {
 	const char *params; /* for C_Initialize, NULL or "" for none; set before p11_load */
 	void *dl;

@@ -56,9 +56,14 @@ bool hsm_result(struct hsm *h, struct wire_out *w, int r)
 	return r == KE_OK;
 }
 
-static bool worn_out(const struct hsm *h)
+/* Where no fresh one comes in time, this one goes as it must. */
+static bool worn_out(struct hsm *h)
 {
-	return h->p.made >= P11_OBJECTS_MAX;
+	h->worn = h->p.made >= h->objects;
+	if (!h->worn || h->p.made - h->objects < HSM_WEAR_MORE)
+		return false;
+	log_warn("worn out after %u session objects, and not replaced", h->p.made);
+	return true;
 }
 
 int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
@@ -73,9 +78,7 @@ int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct w
 		r = rows[i].answer(h, peer, m, w);
 		if (r != KE_OK)
 			return r;
-		if (worn_out(h))
-			log_info("worn out after %u session objects: to be replaced", h->p.made);
-		return h->lost || worn_out(h) ? KE_CLOSED : KE_OK;
+		return worn_out(h) || h->lost ? KE_CLOSED : KE_OK;
 	}
 	return KE_INTERNAL;
 }

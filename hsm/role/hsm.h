@@ -15,7 +15,8 @@
 #include "policy/note.h"
 #include "policy/record.h"
 
-#define HSM_HOST_MAX 200
+#define HSM_HOST_MAX  200
+#define HSM_WEAR_MORE 100000
 /* How far engine's idea of now may lie from hsm's own clock. */
 #define HSM_CLOCK_SLACK_S 300
 #define HSM_TOKEN_LIFE_S  900
@@ -25,7 +26,9 @@ struct hsm {
 	struct p11 p;
 	struct key_ring ring;
 	char host[HSM_HOST_MAX + 1];
-	bool lost; /* the device is gone: this process ends after its answer */
+	bool lost;        /* the device is gone: this process ends after its answer */
+	uint32_t objects; /* session objects after which it is worn: SoftHSM leaks 245 bytes each */
+	bool worn;        /* a fresh one is wanted; HSM_WEAR_MORE later this one ends */
 
 	/* hsm only */
 	struct anchor anchor;

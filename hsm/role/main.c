@@ -53,6 +53,20 @@ static void enter_sandbox(enum role self, struct rconf_hsm *c, bool wide)
 	start_sandbox(self, &c->id, &folder, wide && c->folder[0] != '\0' ? 1 : 0, wide);
 }
 
+/* serve_handler: and parent hears, once, that a fresh one should take over. */
+static int handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	struct hsm *h = ctx;
+	bool before = h->worn;
+	int r = hsm_handle(h, peer, m, w);
+
+	if (h->worn && !before && h->self == ROLE_HSM) {
+		log_info("worn after %u session objects: to be replaced", h->p.made);
+		start_worn();
+	}
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	static struct hsm h;
@@ -67,6 +81,7 @@ int main(int argc, char **argv)
 	if (sodium_mlock(buf, sizeof buf) != 0)
 		log_warn("the configuration's buffer cannot be locked into memory");
 	c = configure(&h, self, buf);
+	h.objects = c->objects;
 	/*
 	 * SoftHSM writes its token's file anew at every login, and a kill in that moment leaves a
 	 * token without its keys. Where the token is a folder, hsm reads it and cannot change it.
@@ -76,7 +91,7 @@ int main(int argc, char **argv)
 	hsm_warm_up(&h, self, c, &wide);
 	enter_sandbox(self, c, wide);
 	start_ready(self);
-	serve(self, hsm_handle, &h);
+	serve(self, handle, &h);
 	/* a lost device may hang in C_Finalize; what it held is gone with the process anyway */
 	if (h.lost)
 		_exit(HSM_EXIT_LOST);

@@ -258,6 +258,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	must(p11_open(&hsm.p, FX_KEYS, true) == KE_OK && p11_login(&hsm.p, FX_PIN) == KE_OK);
 	must(fx_fill(&hsm.p, &hsm.ring) == KE_OK);
 	hsm.journal = -1;
+	hsm.objects = tlskey.objects = 100000;
 	must(hsm_prepare(&hsm, ROLE_HSM, FX_HOST, &wide) == KE_OK);
 	tlskey = hsm;
 	tlskey.self = ROLE_TLSKEY;

@@ -56,6 +56,38 @@ def test_seeds_outlive_hsm(fresh):
     klero.want(admin.step(raffle, "draw"), 200)
 
 
+def test_a_worn_hsm_is_replaced_without_a_lost_request(lab):
+    """Each opening makes objects in the session; after so many a fresh hsm takes over, while others
+    ask, and nobody notices. What the one before has made is known to the next."""
+    fresh = lab.make("hsm-objects 100").start()
+    fresh.wait_ready()
+    admins = [fresh.admin(f"admin{i}@example.org") for i in range(3)]
+    admin, first, raffles = admins[0], set(fresh.roles()["hsm"]), []
+
+    def replaced():
+        return fresh.log().count("is worn: a fresh one is started")
+
+    def open_and_refresh(one):
+        for _ in range(1000):
+            if replaced() >= 2:
+                return
+            raffles.append((raffle := one.create(capacity=20)["id"]))
+            klero.want(one.step(raffle, "open"), 200)
+            one.take(klero.want(one.post("/api/v1/auth/refresh", {"refresh_token": one.refresh_token}, token=None), 200).json)
+
+    klero.in_parallel(open_and_refresh, admins)
+    assert replaced() >= 2
+    _wait_for(lambda: not first & set(fresh.roles()["hsm"]))
+    assert "hsm-unavailable" not in fresh.log() and "ended with status" not in fresh.log()
+    # those of the first process are the last one's too
+    person = fresh.person()
+    admin.confirm(person.deposit(100_000)["id"])
+    klero.want(person.buy(raffles[0], 1, "mine"), 201)
+    for step, body in (("close", None), ("entropy", {"entropy": "00ff"}), ("draw", None)):
+        klero.want(admin.step(raffles[0], step, body), 200)
+    fresh.stop()
+
+
 def test_a_start_leaves_the_token_as_it_is(fresh):
     """SoftHSM writes its token's file at every login; a kill in that moment would cost all keys."""
     files = sorted(p for p in (fresh.dir / "tokens").rglob("*") if p.is_file())

@@ -80,7 +80,7 @@ __attribute__((unused)) static void env_deadline(int fd)
 
 __attribute__((unused)) static void env_start_hsm(struct env *e)
 {
-	struct rconf_hsm c = {.token = fx_token(&e->f, FX_KEYS)};
+	struct rconf_hsm c = {.token = fx_token(&e->f, FX_KEYS), .objects = 100000};
 	struct wire_out w;
 
 	fx_spawn(&e->f, &e->hsm, "klerod-hsm", "hsm");

@@ -78,7 +78,7 @@ U static int peer_teardown(void **state)
 U static void configure(struct peer *p, const char *label, const char *pin)
 {
 	static uint8_t buf[MSG_MAX];
-	struct rconf_hsm c = {.token = fx_token(&ctx.f, label)};
+	struct rconf_hsm c = {.token = fx_token(&ctx.f, label), .objects = 100000};
 	struct wire_out w;
 
 	snprintf(c.token.pin, sizeof c.token.pin, "%s", pin);

@@ -119,7 +119,7 @@ static void start(struct hsm *h)
 	char *env[] = {fx.env};
 	bool wide;
 
-	*h = (struct hsm){.journal = -1};
+	*h = (struct hsm){.journal = -1, .objects = 100000};
 	countdown = 0;
 	assert_int_equal(p11_load(&h->p, fx_module(), env, 1), KE_OK);
 	assert_int_equal(p11_open(&h->p, FX_KEYS, false), KE_OK);
@@ -437,7 +437,14 @@ static void test_objects_wear_out(void **state)
 	(void)state;
 	start(&h);
 	plain(&q, MSG_HSM_NEW_SEED, 16);
-	h.p.made = P11_OBJECTS_MAX - 4; /* each seed is made, and unwrapped once */
+	h.objects = 1000;
+	h.p.made = 1000 - 4; /* each seed is made, and unwrapped once */
+	assert_int_equal(handle(&h, &q, &r, &len), KE_OK);
+	assert_false(h.worn);
+	assert_int_equal(handle(&h, &q, &r, &len), KE_OK);
+	assert_true(h.worn);
+	/* it serves on, until it must go */
+	h.p.made = 1000 + HSM_WEAR_MORE - 4;
 	assert_int_equal(handle(&h, &q, &r, &len), KE_OK);
 	assert_int_equal(r, KE_OK);
 	/* the last one is answered, then the process goes, as planned */

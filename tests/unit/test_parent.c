@@ -126,6 +126,17 @@ static void test_pong_after_ping(void **state)
 	assert_int_equal(killed, PID);
 }
 
+/* Worn is said once. */
+static void test_worn_twice(void **state)
+{
+	(void)state;
+	hear(MSG_HSM_WORN, NULL, 0);
+	assert_int_equal(killed, 0);
+	assert_true(hsm->worn);
+	hear(MSG_HSM_WORN, NULL, 0);
+	assert_int_equal(killed, PID);
+}
+
 static void test_blames_of_the_gone(void **state)
 {
 	const uint8_t second[START_PEER_BYTES] = {ROLE_ENGINE, 0, 2};
@@ -202,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    WITH(test_pong_without_ping),
 	    WITH(test_pong_after_ping),
+	    WITH(test_worn_twice),
 	    WITH(test_blames_of_the_gone),
 	    WITH(test_log_without_end),
 	    WITH(test_log_lines_are_lines),
