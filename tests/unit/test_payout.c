@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "policy/paylimit.h"
 #include "policy/payout.h"
 
 static struct payout evm(void)
@@ -126,12 +127,77 @@ static void test_cost(void **state)
 	assert_int_equal(payout_cost(&p, &cost), KE_RANGE);
 }
 
+static void test_limit_text(void **state)
+{
+	static const char *const bad[] = {"", "evm:1", "evm:1 1", "evm:1 1 2", "evm:1 1 2/",
+	    "evm:1 1 2/0", "evm:1 1 2/31622401", "evm:1 1 2/60 ", " evm:1 1 2/60", "evm:1  1 2/60",
+	    "evm: 1 2/60", "evm:0 1 2/60", "evm:01 1 2/60", "evm:1 1e18 2/60", "evm:1 -1 2/60",
+	    "evm:18446744073709551616 1 2/60", "solana:1 1 2/60", "Solana 1 2/60", "evm:1/1 2/60",
+	    "evm:1 115792089237316195423570985008687907853269984665640564039457584007913129639936 "
+	    "1/2"};
+	struct paylimit l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_int_equal(paylimit_parse(&l, bad[i]), KE_FORMAT);
+	assert_int_equal(paylimit_parse(&l, "evm:1 3 2/60"), KE_RANGE);
+	assert_int_equal(paylimit_parse(&l, "evm:1 0 0/60"), KE_RANGE);
+	assert_int_equal(paylimit_parse(&l, "evm:18446744073709551615 2 2/31622400"), KE_OK);
+	assert_true(l.kind == PAYOUT_EVM && l.chain_id == UINT64_MAX && l.window_s == 31622400);
+	assert_int_equal(paylimit_parse(&l, "solana 0 2/1"), KE_OK);
+	assert_true(l.kind == PAYOUT_SOLANA && l.window_s == 1);
+}
+
+static void test_limit_spend(void **state)
+{
+	struct paylimit_spent spent = {.start_s = 0};
+	struct u256 four = u256_of(4), five = u256_of(5), six = u256_of(6), one = u256_of(1), most;
+	struct paylimit l;
+
+	(void)state;
+	assert_int_equal(paylimit_parse(&l, "evm:1 5 9/60"), KE_OK);
+	assert_int_equal(paylimit_spend(&l, &spent, &six, 600), KE_LIMIT);
+	assert_int_equal(paylimit_spend(&l, &spent, &five, 600), KE_OK);
+	assert_int_equal(paylimit_spend(&l, &spent, &five, 659), KE_LIMIT);
+	assert_int_equal(paylimit_spend(&l, &spent, &four, 659), KE_OK);
+	assert_int_equal(paylimit_spend(&l, &spent, &one, 659), KE_LIMIT);
+	/* a clock set back gives nothing back */
+	assert_int_equal(paylimit_spend(&l, &spent, &one, 1), KE_LIMIT);
+	assert_int_equal(paylimit_spend(&l, &spent, &five, 660), KE_OK);
+	assert_true(spent.start_s == 660);
+	/* sums do not wrap */
+	memset(most.be, 0xff, 32);
+	l.each = l.total = most;
+	assert_int_equal(paylimit_spend(&l, &spent, &most, 661), KE_LIMIT);
+	assert_int_equal(paylimit_spend(&l, &spent, &most, 720), KE_OK);
+	assert_int_equal(paylimit_spend(&l, &spent, &one, 721), KE_LIMIT);
+}
+
+static void test_limit_find(void **state)
+{
+	struct paylimit l[3];
+	struct payout p = evm(), s = solana();
+
+	(void)state;
+	assert_int_equal(paylimit_parse(&l[0], "evm:1 1 1/60"), KE_OK);
+	assert_int_equal(paylimit_parse(&l[1], "solana 1 1/60"), KE_OK);
+	assert_int_equal(paylimit_parse(&l[2], "evm:11155111 1 1/60"), KE_OK);
+	assert_ptr_equal(paylimit_find(l, 3, &p), &l[2]);
+	assert_ptr_equal(paylimit_find(l, 3, &s), &l[1]);
+	assert_null(paylimit_find(l, 2, &p));
+	assert_null(paylimit_find(l, 1, &s));
+	assert_null(paylimit_find(l, 0, &p));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wire),
 	    cmocka_unit_test(test_check),
 	    cmocka_unit_test(test_cost),
+	    cmocka_unit_test(test_limit_text),
+	    cmocka_unit_test(test_limit_spend),
+	    cmocka_unit_test(test_limit_find),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
