@@ -16,7 +16,8 @@
 	X(KEY_LOG, "log", "signs draw records and checkpoints")                                    \
 	X(KEY_TLS, "tls", "identifies this host to its clients")                                   \
 	X(KEY_DATA, "data", "seals credentials and personal data")                                 \
-	X(KEY_DEPOSIT25519, "deposit25519", "seals the Ed25519 keys of deposit addresses")
+	X(KEY_DEPOSIT25519, "deposit25519", "seals the Ed25519 keys of deposit addresses")         \
+	X(KEY_DEPOSIT, "deposit", "wraps the secp256k1 keys of deposit addresses")
 
 enum key_purpose {
 #define X(name, word, does) name,

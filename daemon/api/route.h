@@ -40,7 +40,7 @@ enum field_type {
 	FIELD_CURSOR  /* opaque base64url, up to 128 bytes of text */
 };
 
-#define FIELD_WORDS    8
+#define FIELD_WORDS    12
 #define ROUTE_FIELDS   10
 #define ROUTE_PROBLEMS 6
 #define MONEY_MAX      INT64_C(9007199254740991) /* 2^53 - 1 */

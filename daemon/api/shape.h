@@ -33,7 +33,7 @@ enum member_type {
 	MEMBER_ANY    /* any JSON */
 };
 
-#define MEMBER_WORDS  6
+#define MEMBER_WORDS  10
 #define SHAPE_MEMBERS 26
 
 struct member {

@@ -71,8 +71,10 @@ static int propose_key(struct ctl *ctl, unsigned action, int argc, char **argv)
 	uint64_t version = 0;
 
 	if (purpose == KEY_PURPOSES)
-		return ctl_fail(
-		    CTL_USAGE, "%s: the keys are master, seed, mac, token, log and tls", argv[0]);
+		return ctl_fail(CTL_USAGE,
+		    "%s: the keys are master, seed, mac, token, log, tls, data, deposit25519 and "
+		    "deposit",
+		    argv[0]);
 	if (argc > 1 && (text_unu64(&version, argv[1], strlen(argv[1])) != KE_OK || version == 0 ||
 			    version > UINT32_MAX))
 		return ctl_fail(CTL_USAGE, "%s: a version is a number from 1", argv[1]);

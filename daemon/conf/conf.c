@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/paylimit.h"
+
 #define LINE_MAX_BYTES 1024
 #define WORDS          16
 
@@ -25,7 +27,7 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_text, set_currencies;
+    set_origin, set_env, set_text, set_currencies, set_payout_limit;
 
 struct keyword {
 	const char *word;
@@ -93,6 +95,10 @@ static const struct keyword keywords[] = {
 	false},
     {"hsm-objects", set_number, FIELD(hsm_objects), "100000", "a number from 100 to 10000000", 100,
 	10000000, false},
+    {"payout-limit", set_payout_limit, FIELD(payout_limits), "",
+	"evm:<chain id> or solana, the most of one payout, the most of all/seconds, at most 8 "
+	"chains",
+	0, 0, true},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
 
@@ -281,6 +287,24 @@ static bool set_text(const struct keyword *k, void *field, const struct value *v
 		n += (size_t)more;
 	}
 	return n > 0;
+}
+
+/* One line for each chain. */
+static bool set_payout_limit(const struct keyword *k, void *field, const struct value *v)
+{
+	char(*list)[RCONF_PATH] = field, text[PAYLIMIT_TEXT_MAX];
+	struct paylimit l;
+	int n;
+
+	if (v->n != 3)
+		return false;
+	n = snprintf(text, sizeof text, "%s %s %s", v->word[0], v->word[1], v->word[2]);
+	if (n < 0 || n >= (int)sizeof text || paylimit_parse(&l, text) != KE_OK)
+		return false;
+	for (size_t i = 0; i < RCONF_PAYLIMITS; i++)
+		if (strncmp(list[i], text, strlen(v->word[0]) + 1) == 0)
+			return false;
+	return append(k, field, text);
 }
 
 static bool set_currencies(const struct keyword *k, void *field, const struct value *v)

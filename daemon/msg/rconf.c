@@ -134,6 +134,7 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	wire_put_cstr(w, c->folder);
 	wire_put_cstr(w, c->host);
 	wire_put_u32(w, c->objects);
+	put_strings(w, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
 }
 
 int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
@@ -143,6 +144,7 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	wire_get_cstr(r, c->folder, sizeof c->folder);
 	wire_get_cstr(r, c->host, sizeof c->host);
 	c->objects = wire_get_u32(r);
+	get_strings(r, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
 	return wire_end(r);
 }
 

@@ -12,10 +12,11 @@
 
 #include "daemon/msg/wire.h"
 
-#define RCONF_PATH    256
-#define RCONF_ORIGINS 16
-#define RCONF_ENVS    4
-#define RCONF_PARAMS  512
+#define RCONF_PATH      256
+#define RCONF_ORIGINS   16
+#define RCONF_ENVS      4
+#define RCONF_PARAMS    512
+#define RCONF_PAYLIMITS 8
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
 struct rconf_identity {
@@ -70,6 +71,8 @@ struct rconf_hsm { /* hsm and tlskey */
 	char folder[RCONF_PATH]; /* token folder for the wider profile, "" when unknown */
 	char host[RCONF_PATH];
 	uint32_t objects; /* session objects after which a fresh one is wanted */
+	char payout_limits[RCONF_PAYLIMITS]
+			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
 };
 
 struct rconf_kdf {

@@ -324,13 +324,25 @@ static int load_or_begin(struct run *r)
 	return result == KE_OK ? data_load(r->p, &r->anchor) : result;
 }
 
+/* What the module lacks for an optional purpose, it lacks for ever: the appliance does without. */
+static int make_first(struct run *r, unsigned purpose)
+{
+	size_t before = r->anchor.keys;
+	int result = make_version(r, purpose, r->now_s);
+
+	if (result != KE_NOTFOUND || (KEY_SET_OPTIONAL & (1u << purpose)) == 0)
+		return result;
+	r->anchor.keys = before;
+	return KE_OK;
+}
+
 static int make_missing(struct run *r)
 {
 	int result = KE_OK;
 
 	for (unsigned i = 0; result == KE_OK && i < KEY_PURPOSES; i++)
 		if ((KEY_SET_HSM & (1u << i)) != 0 && anchor_key(&r->anchor, i, 1) == NULL)
-			result = make_version(r, i, r->now_s);
+			result = make_first(r, i);
 	return result;
 }
 

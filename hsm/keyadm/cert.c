@@ -199,7 +199,7 @@ static int sign(struct p11 *p, const struct key *k, X509 *x, uint8_t out[CERT_MA
 	if (n <= 0)
 		return KE_NOMEM;
 	hash_sha256(digest, tbs, (size_t)n);
-	r = op_sign_p256(p, k->handle, digest, sig);
+	r = op_sign_ecdsa(p, k->handle, digest, sig);
 	if (r == KE_OK)
 		r = assemble(out, len, tbs, (size_t)n, sig);
 	OPENSSL_free(tbs);

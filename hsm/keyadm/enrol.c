@@ -14,7 +14,7 @@
 #include "hsm/p11/data.h"
 
 /* Purposes that tokens of before anchors lack: keyadm_complete() makes them. */
-#define ENROL_LATER KEY_SET_CLASS
+#define ENROL_LATER (KEY_SET_CLASS | KEY_SET_OPTIONAL)
 
 static bool has_class(const struct class_objects *all, unsigned purpose, unsigned version)
 {

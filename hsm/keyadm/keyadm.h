@@ -13,8 +13,8 @@
  * failure p->why says what and why, and every key that the action had made is removed again.
  */
 
-/* master, seed, mac, token and log keys, and the sealed database key. KE_EXISTS when there is a
- * key. */
+/* master, seed, mac, token, log and deposit keys, and the sealed database key. KE_EXISTS when there
+ * is a key. */
 int keyadm_provision_keys(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
 

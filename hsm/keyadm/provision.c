@@ -31,15 +31,11 @@ static int refuse_if_used(struct p11 *p)
 	    label);
 }
 
-/*
- * Makes version 1 of each purpose in the set and tries them; ring holds what there is, also after
- * a failure.
- */
-static int make_all(struct p11 *p, unsigned purposes, struct key_ring *ring)
+/* Makes version 1 of each purpose in the set; ring holds what there is, also after a failure. */
+static int make_each(struct p11 *p, unsigned purposes, struct key_ring *ring)
 {
 	int r = KE_OK;
 
-	ring->n = 0;
 	for (unsigned i = 0; r == KE_OK && i < KEY_PURPOSES; i++) {
 		if ((purposes & (1u << i)) == 0)
 			continue;
@@ -61,6 +57,25 @@ static int make_classes(struct p11 *p, const struct key_ring *ring, const uint8_
 	return r;
 }
 
+/* What the module lacks for an optional purpose is remarked on, and the appliance does without. */
+static int make_all(struct p11 *p, unsigned purposes, struct key_ring *ring)
+{
+	size_t made;
+	int r;
+
+	ring->n = 0;
+	r = make_each(p, purposes & ~KEY_SET_OPTIONAL, ring);
+	made = ring->n;
+	if (r != KE_OK)
+		return r;
+	r = make_each(p, purposes & KEY_SET_OPTIONAL, ring);
+	if (r != KE_NOTFOUND)
+		return r;
+	while (ring->n > made)
+		make_undo(p, &ring->keys[--ring->n]);
+	return KE_OK;
+}
+
 static void undo_all(struct p11 *p, const struct key_ring *ring)
 {
 	for (size_t i = 0; i < ring->n; i++)
@@ -80,6 +95,9 @@ static void remark(const struct p11 *p, const struct key_ring *ring, char *out, 
 	if (!p->has_digest_key)
 		n = snprintf(
 		    out, cap, "the module lacks C_DigestKey: v1 raffles cannot be offered; ");
+	if (n >= 0 && (size_t)n < cap && key_ring_get(ring, KEY_LOG, 1) != NULL &&
+	    key_ring_get(ring, KEY_DEPOSIT, 1) == NULL)
+		n += snprintf(out + n, cap - (size_t)n, "no deposit keys: %s; ", p->why);
 	if (n >= 0 && (size_t)n < cap && ring->n > 0 && ring->keys[0].modifiable)
 		snprintf(out + n, cap - (size_t)n,
 		    "the module copies only keys that are CKA_MODIFIABLE: ours are");

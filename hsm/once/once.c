@@ -108,6 +108,37 @@ static void take_begin(struct once *o, const struct journal_record *r, enum key_
 		c->begun = true;
 }
 
+/* The chain's place, or the one that rested longest. */
+static struct once_spent *spent_of(struct once *o, unsigned kind, uint64_t chain_id)
+{
+	struct once_spent *oldest = &o->spent[0];
+
+	for (size_t i = 0; i < ONCE_CHAINS; i++) {
+		struct once_spent *s = &o->spent[i];
+
+		if (s->kind == kind && s->chain_id == chain_id)
+			return s;
+		if (s->spent.start_s < oldest->spent.start_s)
+			oldest = s;
+	}
+	*oldest = (struct once_spent){.kind = kind, .chain_id = chain_id};
+	return oldest;
+}
+
+/* A span that is over does not come back; a sum that no number holds is the highest one. */
+static void take_spent(struct once *o, const struct journal_record *r)
+{
+	struct once_spent *s = spent_of(o, r->name[0], be_get64(r->name + 1));
+	uint64_t start_s = be_get64(r->name + 9);
+	struct u256 cost;
+
+	memcpy(cost.be, r->value, sizeof cost.be);
+	if (start_s > s->spent.start_s)
+		s->spent = (struct paylimit_spent){.start_s = start_s};
+	if (start_s == s->spent.start_s && u256_add(&s->spent.sum, &s->spent.sum, &cost) != KE_OK)
+		memset(s->spent.sum.be, 0xff, sizeof s->spent.sum.be);
+}
+
 static void take(void *arg, const struct journal_record *r)
 {
 	struct once *o = arg;
@@ -121,6 +152,8 @@ static void take(void *arg, const struct journal_record *r)
 		take_stand(o, r, p);
 	else if (r != NULL && r->kind == ONCE_BEGIN && p < KEY_PURPOSES)
 		take_begin(o, r, p);
+	else if (r != NULL && r->kind == ONCE_SPENT)
+		take_spent(o, r);
 	else
 		o->damaged++; /* of a later version of this program */
 }
@@ -155,6 +188,7 @@ int once_load(struct once *o, int fd)
 	o->journal = (struct journal){.fd = fd};
 	o->n = 0;
 	o->counts = 0;
+	memset(o->spent, 0, sizeof o->spent);
 	o->damaged = 0;
 	o->lossy = false;
 	return refresh(o);
@@ -228,7 +262,7 @@ int once_tell(
 
 bool once_counts(enum key_purpose purpose)
 {
-	return purpose == KEY_MASTER || purpose == KEY_SEED;
+	return purpose == KEY_MASTER || purpose == KEY_SEED || purpose == KEY_DEPOSIT;
 }
 
 int once_stand(struct once *o, enum key_purpose purpose, const void *id, size_t n, uint32_t version)
@@ -270,4 +304,25 @@ int once_count(struct once *o, enum key_purpose purpose, uint32_t version, uint3
 		return KE_OK;
 	}
 	return KE_NOTFOUND;
+}
+
+/* --- payouts --- */
+
+int once_spent(struct once *o, const struct payout *p, struct paylimit_spent *spent)
+{
+	int r = refresh(o);
+
+	*spent = spent_of(o, p->kind, p->chain_id)->spent;
+	return r;
+}
+
+int once_spend(struct once *o, const struct payout *p, uint64_t start_s, const struct u256 *cost)
+{
+	struct journal_record rec = {.kind = ONCE_SPENT};
+
+	rec.name[0] = p->kind;
+	be_put64(rec.name + 1, p->chain_id);
+	be_put64(rec.name + 9, start_s);
+	memcpy(rec.value, cost->be, sizeof cost->be);
+	return add(o, &rec);
 }

@@ -22,6 +22,7 @@
 
 #include "hsm/once/journal.h"
 #include "policy/anchor.h"
+#include "policy/paylimit.h"
 
 #define ONCE_MAX   (1u << 20)
 #define ONCE_SLOTS (2 * ONCE_MAX)
@@ -31,9 +32,11 @@ enum once_kind {
 	ONCE_SEED = 1,    /* a seed's v1 commitment → the raffle it was made or revealed for */
 	ONCE_DRAW = 2,    /* a raffle → what its seed was revealed for */
 	ONCE_NOTE = 3,    /* a raffle → the record that was signed */
+	ONCE_PAYOUT = 4,  /* a payout's id → the address and the transaction that were signed */
 	ONCE_FACTS,       /* one more than the last fact */
 	ONCE_STAND = 100, /* a value of a purpose → the version it stands under, 0 for none */
 	ONCE_BEGIN, /* a version of an appliance's key was made: counted from its first value on */
+	ONCE_SPENT, /* what a payout may cost, and the span of time that it counts in */
 };
 
 struct once_fact {
@@ -47,6 +50,17 @@ struct once_count {
 	uint32_t live;
 };
 
+/* What has gone out of one chain in the last span of time that something did. */
+struct once_spent {
+	unsigned kind; /* enum payout_kind */
+	uint64_t chain_id;
+	struct paylimit_spent spent;
+};
+
+#define ONCE_CHAINS                                                                                \
+	(4 * PAYLIMITS_MAX) /* ever; beyond, those are forgotten that rested longest               \
+			     */
+
 struct once {
 	uint8_t salt[16];
 	uint32_t *slots; /* index + 1 into facts, 0 for none */
@@ -56,6 +70,7 @@ struct once {
 	uint8_t appliance[16];
 	struct once_count count[ANCHOR_KEYS_MAX];
 	size_t counts;
+	struct once_spent spent[ONCE_CHAINS];
 	uint32_t damaged; /* records that were finished and do not read any more */
 	bool lossy;       /* more than there is room for: no count is whole */
 };
@@ -81,6 +96,12 @@ int once_tell(struct once *o, enum once_kind kind, const uint8_t *id, size_t n,
  * Durable. KE_FULL, KE_IO. */
 int once_stand(
     struct once *o, enum key_purpose purpose, const void *id, size_t n, uint32_t version) KE_CHECK;
+
+/* What has gone out of the payout's chain so far; KE_IO. */
+int once_spent(struct once *o, const struct payout *p, struct paylimit_spent *spent) KE_CHECK;
+/* Adds a cost to the span that began at start_s. Durable. KE_FULL, KE_IO. */
+int once_spend(
+    struct once *o, const struct payout *p, uint64_t start_s, const struct u256 *cost) KE_CHECK;
 
 /* keyadm has made this version: everything under it will be counted. Durable. KE_IO. */
 int once_begin(struct once *o, enum key_purpose purpose, uint32_t version) KE_CHECK;

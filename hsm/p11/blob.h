@@ -15,8 +15,9 @@
 #define BLOB_TEXT_MAX   512
 #define BLOB_DATA_MAX   256
 
-#define BLOB_DB   "db"
-#define BLOB_SEED "seed"
+#define BLOB_DB      "db"
+#define BLOB_SEED    "seed"
+#define BLOB_DEPOSIT "deposit"
 
 /*
  * "klero:1:<class>:v000001", also a part of what is authenticated with a sealed value, so that

@@ -16,19 +16,22 @@
 #define PREFIX "klero/"
 
 static const struct key_kind kinds[KEY_PURPOSES] = {
-    [KEY_MASTER] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT, 32},
-    [KEY_SEED] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_KEY_WRAP_PAD, KEY_WRAP, 32},
+    [KEY_MASTER] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT, 32, false},
+    [KEY_SEED] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_KEY_WRAP_PAD, KEY_WRAP, 32,
+	false},
     [KEY_MAC] = {CKO_SECRET_KEY, CKK_GENERIC_SECRET, CKM_GENERIC_SECRET_KEY_GEN, CKM_SHA256_HMAC,
-	KEY_SIGN, 32},
-    [KEY_TOKEN] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
+	KEY_SIGN, 32, false},
+    [KEY_TOKEN] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65, false},
     [KEY_LOG] = {CKO_PRIVATE_KEY, CKK_EC_EDWARDS, CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EDDSA, KEY_SIGN,
-	32},
-    [KEY_TLS] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65},
+	32, false},
+    [KEY_TLS] = {CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65, false},
+    [KEY_DEPOSIT] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_KEY_WRAP_PAD, KEY_WRAP, 32,
+	true},
 };
 
 /* For the log, in a token without Ed25519. */
 static const struct key_kind log_p256 = {
-    CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65};
+    CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65, false};
 
 int key_kind(struct p11 *p, enum key_purpose purpose, const struct key_kind **kind)
 {
@@ -62,7 +65,7 @@ int key_sign(struct p11 *p, const struct key *k, const void *text, size_t n, uin
 	if (k->kind->type == CKK_EC_EDWARDS)
 		return op_sign_ed25519(p, k->handle, text, n, sig);
 	hash_sha256(digest, text, n);
-	return op_sign_p256(p, k->handle, digest, sig);
+	return op_sign_ecdsa(p, k->handle, digest, sig);
 }
 
 int key_verify(const struct key *k, const void *text, size_t n, const uint8_t sig[64])
@@ -207,11 +210,8 @@ static int check_id(struct p11 *p, const struct key *k)
 	    word, k->version, p->label);
 }
 
-/*
- * CKA_EC_POINT is a DER OCTET STRING; some modules give the bare point. Both lengths are known,
- * so there is no doubt which it is.
- */
-static int unwrap_point(const uint8_t *der, size_t n, uint8_t *pub, size_t want)
+/* Both lengths are known, so there is no doubt which it is. */
+int key_point(const uint8_t *der, size_t n, uint8_t *pub, size_t want)
 {
 	if (n == want + 2 && der[0] == 0x04 && der[1] == want) {
 		der += 2;
@@ -242,7 +242,7 @@ static int read_public(struct p11 *p, struct key *k)
 	r = p11_attribute(p, found[0], CKA_EC_POINT, der, sizeof der, &n);
 	if (r != KE_OK)
 		return r;
-	if (unwrap_point(der, n, k->pub, k->kind->bytes) != KE_OK)
+	if (key_point(der, n, k->pub, k->kind->bytes) != KE_OK)
 		return p11_fail(
 		    p, KE_DAMAGED, "public key %s of token %s is malformed", label, p->label);
 	return KE_OK;
@@ -316,6 +316,15 @@ int key_ring_find(struct p11 *p, struct key_ring *ring)
 			return r;
 	}
 	return KE_OK;
+}
+
+unsigned key_ring_set(const struct key_ring *ring, unsigned purposes)
+{
+	for (unsigned i = 0; i < KEY_PURPOSES; i++)
+		if ((KEY_SET_OPTIONAL & (1u << i)) != 0 &&
+		    key_ring_get(ring, (enum key_purpose)i, 0) == NULL)
+			purposes &= ~(1u << i);
+	return purposes;
 }
 
 int key_ring_demand(struct p11 *p, const struct key_ring *ring, unsigned purposes)

@@ -21,6 +21,8 @@
 #define KEY_SET_CLASS ((1u << KEY_DATA) | (1u << KEY_DEPOSIT25519))
 #define KEY_SET_TOKEN ((1u << KEY_PURPOSES) - 1 - KEY_SET_TLSKEY - KEY_SET_CLASS)
 #define KEY_SET_HSM   (KEY_SET_TOKEN | KEY_SET_CLASS)
+/* Those that a token is without when its module cannot keep them. */
+#define KEY_SET_OPTIONAL (1u << KEY_DEPOSIT)
 
 #define KEY_PUB_MAX   65 /* P-256: 04 ‖ X ‖ Y; Ed25519: 32 bytes */
 #define KEY_LABEL_MAX 32
@@ -37,6 +39,7 @@ struct key_kind {
 	    allowed;    /* how it is generated, the one mechanism it is used with */
 	unsigned use;   /* enum key_use */
 	CK_ULONG bytes; /* of a secret key; of the public key of a pair */
+	bool closed;    /* CKA_UNWRAP_TEMPLATE: what it unwraps is CKA_SENSITIVE, whoever asks */
 };
 
 struct key {
@@ -82,11 +85,20 @@ bool key_is_class(unsigned purpose);
 void key_label(char out[KEY_LABEL_MAX], enum key_purpose purpose, uint32_t version);
 
 /*
+ * CKA_EC_POINT, a DER OCTET STRING or, from some modules, the bare point, into want bytes (65 of an
+ * uncompressed point, or 32): KE_FORMAT.
+ */
+int key_point(const uint8_t *der, size_t n, uint8_t *pub, size_t want) KE_CHECK;
+
+/*
  * Every key of ours in the token: labels and ids read, duplicates refused, attributes checked,
  * public keys read. KE_EXISTS for a duplicate, KE_DAMAGED for a key that is not as KEYS.md
  * section 2 wants it or a label that is none, KE_UNAVAIL. p->why names the key.
  */
 int key_ring_find(struct p11 *p, struct key_ring *ring) KE_CHECK;
+
+/* The set without those of KEY_SET_OPTIONAL that the ring has no active key of. */
+unsigned key_ring_set(const struct key_ring *ring, unsigned purposes);
 
 /* Demands an active key of each purpose in the set (bits 1 << KEY_x): KE_NOTFOUND. */
 int key_ring_demand(struct p11 *p, const struct key_ring *ring, unsigned purposes) KE_CHECK;

@@ -15,6 +15,7 @@ struct tmpl {
 	CK_ATTRIBUTE a[TEMPLATE_MAX];
 	CK_ULONG n;
 	CK_BBOOL yes, no;
+	CK_ATTRIBUTE unwrapped; /* of a key that never reveals: what its unwrapping must say */
 };
 
 /* CKA_EC_PARAMS: P-256 by its object identifier; Ed25519 by either form that PKCS#11 3.0 allows. */
@@ -78,6 +79,10 @@ static CK_RV make_secret(struct p11 *p, const struct key_kind *kind, struct tmpl
 	put_flag(t, CKA_WRAP, (kind->use & KEY_WRAP) != 0);
 	put_flag(t, CKA_VERIFY, false);
 	put(t, CKA_VALUE_LEN, &kind->bytes, sizeof kind->bytes);
+	if (kind->closed) {
+		t->unwrapped = (CK_ATTRIBUTE){CKA_SENSITIVE, &t->yes, sizeof t->yes};
+		put(t, CKA_UNWRAP_TEMPLATE, &t->unwrapped, sizeof t->unwrapped);
+	}
 	return p->f->C_GenerateKey(p->session, &m, t->a, t->n, &h);
 }
 
@@ -137,6 +142,13 @@ static int find_made(struct p11 *p, enum key_purpose purpose, uint32_t version, 
 	return KE_OK;
 }
 
+/* Does the module say that it has no such attribute, rather than that it is unwell? */
+static bool lacks(CK_RV rv)
+{
+	return rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_VALUE_INVALID ||
+	       rv == CKR_TEMPLATE_INCONSISTENT;
+}
+
 static int make(
     struct p11 *p, enum key_purpose purpose, uint32_t version, bool modifiable, struct key *k)
 {
@@ -162,8 +174,8 @@ static int make(
 	for (size_t i = 0; rv != CKR_OK && i < sizeof variants / sizeof variants[0]; i++)
 		rv = try_variant(p, kind, label, id, idlen, &variants[i]);
 	if (rv != CKR_OK)
-		return p11_fail(
-		    p, KE_UNAVAIL, "token %s cannot make %s: %s", p->label, label, ckr_name(rv));
+		return p11_fail(p, kind->closed && lacks(rv) ? KE_NOTFOUND : KE_UNAVAIL,
+		    "token %s cannot make %s: %s", p->label, label, ckr_name(rv));
 	return find_made(p, purpose, version, k);
 }
 

@@ -10,7 +10,8 @@
 /*
  * Generates the key (or pair) of that purpose and version in the token with the attributes of
  * KEYS.md section 2, finds it again by its label, checks what the token made of it and reads its
- * public half. KE_DAMAGED when the token made something else, KE_UNAVAIL.
+ * public half. KE_DAMAGED when the token made something else, KE_NOTFOUND when the module does not
+ * know CKA_UNWRAP_TEMPLATE, which a deposit key must have, KE_UNAVAIL.
  *
  * One attribute is a choice: SoftHSM copies no key into a session whose CKA_MODIFIABLE is false,
  * and the copies are what lets hsm close the file system. Such a module's keys are made

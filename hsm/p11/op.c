@@ -41,7 +41,7 @@ static int sign(struct p11 *p, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, con
 	return r;
 }
 
-int op_sign_p256(struct p11 *p, CK_OBJECT_HANDLE key, const uint8_t digest[32], uint8_t sig[64])
+int op_sign_ecdsa(struct p11 *p, CK_OBJECT_HANDLE key, const uint8_t digest[32], uint8_t sig[64])
 {
 	return sign(p, CKM_ECDSA, key, digest, 32, sig, 64);
 }

@@ -21,8 +21,8 @@
  */
 int op_random(struct p11 *p, void *out, size_t n) KE_CHECK;
 
-/* ECDSA P-256 over a SHA-256 digest; sig is r ‖ s, 32 bytes each. */
-int op_sign_p256(
+/* ECDSA over a digest by a P-256 or secp256k1 key; sig is r ‖ s, 32 bytes each. */
+int op_sign_ecdsa(
     struct p11 *p, CK_OBJECT_HANDLE key, const uint8_t digest[32], uint8_t sig[64]) KE_CHECK;
 /* Ed25519 (RFC 8032, pure) over the message. */
 int op_sign_ed25519(

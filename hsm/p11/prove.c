@@ -6,6 +6,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "hsm/p11/chainkey.h"
 #include "policy/hash.h"
 
 static const uint8_t sample[32] = "kleroterion/1/self-test";
@@ -154,6 +155,72 @@ static int prove_class(struct p11 *p, const struct key *k)
 	return KE_OK;
 }
 
+/* The module must let nobody read what it unwraps: a busy or broken one has not said so. */
+static int try_reveal(struct p11 *p, const struct key *k, const uint8_t *blob, size_t n)
+{
+	int r = chainkey_reveal(p, k->handle, blob, n);
+
+	if (r == KE_OK)
+		return p11_fail(p, KE_NOTFOUND,
+		    "token %s does not keep CKA_UNWRAP_TEMPLATE: a deposit key could be read",
+		    p->label);
+	return r == KE_UNAVAIL ? r : KE_OK;
+}
+
+/* Unwraps, signs, compares with the public half, and destroys. */
+static int prove_wrapped(
+    struct p11 *p, const struct key *k, const uint8_t *blob, size_t n, const uint8_t *pub)
+{
+	struct chainkey_sig sig;
+	CK_OBJECT_HANDLE h;
+	int r = chainkey_unwrap(p, k->handle, blob, n, CHAINKEY_SIGN, &h), d;
+
+	if (r != KE_OK)
+		return r;
+	memcpy(sig.digest, sample, sizeof sig.digest);
+	r = chainkey_sign(p, h, pub, &sig);
+	if (r == KE_CRYPTO)
+		r = wrong(p, k->purpose, "an unwrapped key signs for another public key");
+	d = op_destroy(p, h);
+	return r != KE_OK ? r : d;
+}
+
+/* Does it know the curve? A module that does not is told from one that is unwell. */
+static int make_chainkey(struct p11 *p, CK_OBJECT_HANDLE *h, uint8_t pub[SECP_POINT])
+{
+	int r = chainkey_make(p, h, pub);
+
+	if (r != KE_OK && (p->rv == CKR_CURVE_NOT_SUPPORTED || p->rv == CKR_DOMAIN_PARAMS_INVALID ||
+			      p->rv == CKR_ATTRIBUTE_VALUE_INVALID))
+		return p11_fail(p, KE_NOTFOUND, "token %s lacks the curve secp256k1", p->label);
+	return r;
+}
+
+static int prove_deposit(struct p11 *p, const struct key *k)
+{
+	uint8_t blob[CHAINKEY_BLOB_MAX], pub[SECP_POINT];
+	CK_OBJECT_HANDLE h;
+	size_t n = 0;
+	int r = make_chainkey(p, &h, pub), d;
+
+	if (r != KE_OK)
+		return r;
+	r = chainkey_wrap(p, k->handle, h, blob, &n);
+	d = op_destroy(p, h);
+	if (r == KE_OK)
+		r = d;
+	if (r == KE_OK)
+		r = prove_wrapped(p, k, blob, n, pub);
+	if (r == KE_OK)
+		r = try_reveal(p, k, blob, n);
+	if (r != KE_OK)
+		return r;
+	blob[3] ^= 1;
+	if (prove_wrapped(p, k, blob, n, pub) == KE_OK)
+		return wrong(p, k->purpose, "a changed wrapping opens");
+	return KE_OK;
+}
+
 int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes)
 {
 	static int (*const tests[KEY_PURPOSES])(struct p11 *, const struct key *) = {
@@ -165,6 +232,7 @@ int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes)
 	    [KEY_TLS] = prove_pair,
 	    [KEY_DATA] = prove_class,
 	    [KEY_DEPOSIT25519] = prove_class,
+	    [KEY_DEPOSIT] = prove_deposit,
 	};
 	int r = key_ring_demand(p, ring, purposes);
 

@@ -15,7 +15,8 @@
  * One operation of each kind with the active key of every purpose in the set (bits 1 << KEY_x,
  * all of them there), each checked: signatures by OpenSSL and libsodium under the public key, the
  * MAC and the KDF against software over a revealed throw-away seed, sealing and wrapping by going
- * both ways and by refusing a changed bit. KE_DAMAGED when an answer is wrong, KE_UNAVAIL.
+ * both ways and by refusing a changed bit, and for deposit a read. KE_DAMAGED when an answer is
+ * wrong, KE_NOTFOUND when the module cannot keep deposit keys closed, KE_UNAVAIL.
  */
 int prove_keys(struct p11 *p, const struct key_ring *ring, unsigned purposes) KE_CHECK;
 

@@ -13,6 +13,7 @@
 #include "hsm/p11/key.h"
 #include "hsm/p11/prove.h"
 #include "policy/note.h"
+#include "policy/paylimit.h"
 #include "policy/record.h"
 
 #define HSM_HOST_MAX  200
@@ -37,6 +38,8 @@ struct hsm {
 	struct once once;
 	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
 	uint8_t log_id[4];
+	struct paylimit limits[PAYLIMITS_MAX];
+	size_t nlimits;
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */
 	char *text;                /* RECORD1_TEXT_MAX */
 };

@@ -109,7 +109,7 @@ static int make_access(struct hsm *h, const struct session *s, char *text, size_
 	if (r != KE_OK)
 		return r;
 	hash_sha256(digest, text, *len);
-	r = op_sign_p256(&h->p, k->handle, digest, sig);
+	r = op_sign_ecdsa(&h->p, k->handle, digest, sig);
 	if (r == KE_OK)
 		r = append_dot(text, cap, len);
 	if (r == KE_OK)

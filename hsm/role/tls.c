@@ -63,7 +63,7 @@ int hsm_answer_tls_sign(
 		return KE_PEER;
 	if (is_input(input)) {
 		hash_sha256(digest, input, n);
-		r = k != NULL ? op_sign_p256(&h->p, k->handle, digest, sig) : KE_NOTFOUND;
+		r = k != NULL ? op_sign_ecdsa(&h->p, k->handle, digest, sig) : KE_NOTFOUND;
 	} else {
 		log_security("%s %u asked for a signature on something else than a handshake",
 		    role_word(peer->who.role), peer->who.index);

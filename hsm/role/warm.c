@@ -59,7 +59,8 @@ static int load_classes(struct hsm *h)
 static int check_complete(struct hsm *h, unsigned purposes)
 {
 	for (unsigned i = 0; i < KEY_PURPOSES; i++)
-		if ((purposes & (1u << i)) != 0 && anchor_key(&h->anchor, i, 1) == NULL)
+		if ((purposes & ~KEY_SET_OPTIONAL & (1u << i)) != 0 &&
+		    anchor_key(&h->anchor, i, 1) == NULL)
 			return p11_fail(&h->p, KE_VERSION,
 			    "token %s was made by an older klerod: it has no key %s yet",
 			    h->p.label, purpose_words[i]);
@@ -100,6 +101,7 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 	r = key_ring_find(&h->p, &h->ring);
 	if (r == KE_OK)
 		r = obey_anchor(h, purposes);
+	purposes = key_ring_set(&h->ring, purposes);
 	if (r == KE_OK)
 		r = key_ring_demand(&h->p, &h->ring, purposes);
 	if (r == KE_OK)
@@ -112,6 +114,15 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 	if (r == KE_OK)
 		*wide = !copied;
 	return r;
+}
+
+/* Parent has parsed them before: a limit that cannot be read would be none. */
+static int take_limits(struct hsm *h, const struct rconf_hsm *c)
+{
+	for (; h->nlimits < PAYLIMITS_MAX && c->payout_limits[h->nlimits][0] != '\0'; h->nlimits++)
+		if (paylimit_parse(&h->limits[h->nlimits], c->payout_limits[h->nlimits]) != KE_OK)
+			return p11_fail(&h->p, KE_FORMAT, "payout-limit: malformed");
+	return KE_OK;
 }
 
 static void give_up(struct hsm *h, int r)
@@ -149,6 +160,8 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 		}
 	}
 	sodium_memzero(c->token.pin, sizeof c->token.pin);
+	if (r == KE_OK)
+		r = take_limits(h, c);
 	if (r == KE_OK)
 		r = hsm_prepare(h, self, c->host, wide);
 	if (r == KE_VERSION) {

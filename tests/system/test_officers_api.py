@@ -9,6 +9,7 @@ import klero
 from officers import Officer, wait_for
 
 KEYS, PROPOSALS = "/api/v1/admin/keys", "/api/v1/admin/proposals"
+PURPOSES = "master", "seed", "mac", "token", "log", "tls", "data", "deposit25519", "deposit"
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,7 @@ def test_keyring(appliance, admin, officers, person_with):
     ring = klero.want(admin.get(KEYS), 200).json
     assert ring["threshold"] == 2 and [o["name"] for o in ring["officers"]] == ["alice", "bob", "carol"]
     assert ring["officers"][0]["key"] == officers[0].print
-    assert {k["purpose"] for k in ring["keys"]} == {
-        "master", "seed", "mac", "token", "log", "tls", "data", "deposit25519"}
+    assert {k["purpose"] for k in ring["keys"]} == set(PURPOSES)
     auditor, user = person_with("auditor"), person_with()
     assert klero.want(auditor.get(KEYS), 200).json == ring
     klero.want(auditor.get(PROPOSALS), 200)
@@ -199,7 +199,7 @@ def test_metrics(admin, stranger, officers):
     live = before[f'klero_key_values{{purpose="seed",version="{old}"}}']
     assert live >= 3
     assert before["klero_officers"] == 3 and before["klero_officers_threshold"] == 2
-    for purpose in ("master", "seed", "mac", "token", "log", "tls"):
+    for purpose in PURPOSES:
         assert before[f'klero_key_version{{purpose="{purpose}"}}'] == max(versions(admin, purpose))
     assert before[f'klero_key_state{{purpose="seed",version="{old}",state="active"}}'] == 1
     assert before['klero_rewrap_left{purpose="seed"}'] == 0

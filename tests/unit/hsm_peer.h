@@ -75,6 +75,15 @@ U static int peer_teardown(void **state)
 	return 0;
 }
 
+/* Chain 77 is for those who do not count. */
+U static void set_limits(char limits[][RCONF_PATH])
+{
+	snprintf(limits[0], RCONF_PATH, "evm:1 1000000000000000000 2000000000000000000/31536000");
+	snprintf(limits[1], RCONF_PATH, "evm:5 200000000000000000 200000000000000000/31536000");
+	snprintf(limits[2], RCONF_PATH, "evm:77 1000000000000000000 1000000000000000000000/1");
+	snprintf(limits[3], RCONF_PATH, "solana 1000000000 2000000000/31536000");
+}
+
 U static void configure(struct peer *p, const char *label, const char *pin)
 {
 	static uint8_t buf[MSG_MAX];
@@ -84,6 +93,7 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 	snprintf(c.token.pin, sizeof c.token.pin, "%s", pin);
 	snprintf(c.host, sizeof c.host, FX_HOST);
 	snprintf(c.folder, sizeof c.folder, "%s", ctx.f.tokens);
+	set_limits(c.payout_limits);
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	rconf_put_hsm(&w, &c);
 	assert_int_equal(w.err, KE_OK);

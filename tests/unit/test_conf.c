@@ -92,7 +92,8 @@ static void everything(void **state)
 			       "cors-origin https://a.example\ncors-origin http://localhost:3000\n"
 			       "limit-anonymous 1/2\nlimit-auth 3/4\nlimit-user 5/6\n"
 			       "currencies EUR CHF\nmax-connections 10\nheader-timeout 1\n"
-			       "body-timeout 2\nidle-timeout 3\ndeath-budget 1000/60"),
+			       "body-timeout 2\nidle-timeout 3\ndeath-budget 1000/60\n"
+			       "payout-limit evm:1 5 10/60\npayout-limit  solana\t1 2/3"),
 	    KE_OK);
 	assert_int_equal(in6->sin6_family, AF_INET6);
 	assert_string_equal(conf.tls_names[2], "::1");
@@ -102,6 +103,8 @@ static void everything(void **state)
 	assert_string_equal(conf.origins[1], "http://localhost:3000");
 	assert_string_equal(conf.currencies, "EUR CHF");
 	assert_int_equal(conf.death_budget.count, 1000);
+	assert_string_equal(conf.payout_limits[0], "evm:1 5 10/60");
+	assert_string_equal(conf.payout_limits[1], "solana 1 2/3");
 }
 
 static void mistakes_name_the_line(void **state)
@@ -150,6 +153,12 @@ static void mistakes_name_the_line(void **state)
 	refuses("currencies E1R", "k.conf:9: currencies wants");
 	refuses("cors-origin https://a https://b", "k.conf:9: cors-origin wants");
 	refuses("cors-origin ftp://a.example", "k.conf:9: cors-origin wants");
+	refuses("payout-limit evm:1 1 2", "k.conf:9: payout-limit wants");
+	refuses("payout-limit evm:1 3 2/60", "k.conf:9: payout-limit wants");
+	refuses("payout-limit evm:0 1 2/60", "k.conf:9: payout-limit wants");
+	refuses("payout-limit bitcoin 1 2/60", "k.conf:9: payout-limit wants");
+	refuses("payout-limit evm:1 1 2/60\npayout-limit evm:1 3 4/60",
+	    "k.conf:10: payout-limit wants");
 	refuses("pkcs11-env A", "k.conf:9: pkcs11-env wants");
 	refuses("pkcs11-env A=1 B=2", "k.conf:9: pkcs11-env wants");
 	refuses("tls-names 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", "k.conf:9: too many words");

@@ -407,7 +407,7 @@ static void test_signatures(void **state)
 	(void)state;
 	enter_with_keys(&p, &ring);
 	k = key_ring_get(&ring, KEY_TOKEN, 0);
-	assert_int_equal(op_sign_p256(&p, k->handle, digest, sig), KE_OK);
+	assert_int_equal(op_sign_ecdsa(&p, k->handle, digest, sig), KE_OK);
 	assert_int_equal(p256_verify(k->pub, digest, sig), KE_OK);
 	sig[40] ^= 1;
 	assert_int_equal(p256_verify(k->pub, digest, sig), KE_CRYPTO);
@@ -415,7 +415,7 @@ static void test_signatures(void **state)
 	assert_int_equal(op_sign_ed25519(&p, k->handle, "text", 4, sig), KE_OK);
 	assert_int_equal(crypto_sign_verify_detached(sig, (const uint8_t *)"text", 4, k->pub), 0);
 	/* a key does what it is for */
-	assert_int_equal(op_sign_p256(&p, handle(&ring, KEY_MASTER), digest, sig), KE_UNAVAIL);
+	assert_int_equal(op_sign_ecdsa(&p, handle(&ring, KEY_MASTER), digest, sig), KE_UNAVAIL);
 	assert_int_equal(op_hmac(&p, handle(&ring, KEY_SEED), "x", 1, digest), KE_UNAVAIL);
 	p11_close(&p);
 }
