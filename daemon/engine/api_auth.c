@@ -1,6 +1,6 @@
 /*
- * Registration and login: password → kdf → hsm → tokens. The same answer, and the same work, for
- * addresses that are known and that are not. Runs in engine.
+ * Registration and login: password → hsm opens the credential → kdf → hsm → tokens. The same
+ * answer, and the same work, for addresses that are known and that are not. Runs in engine.
  */
 #include <sodium.h>
 #include <string.h>
@@ -9,41 +9,54 @@
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/session.h"
+#include "daemon/msg/log.h"
 #include "db/db_user.h"
+#include "policy/text.h"
 
 enum { F_EMAIL, F_PASSWORD, F_NAME };
 
 /* --- register --- */
 
-static int create_user(struct rq *q, const char *phc)
+struct registration {
+	uint8_t user[16];
+};
+
+static int create_user(struct rq *q, const char *credential)
 {
 	const struct api_value *email = rq_field(q, F_EMAIL), *name = rq_field(q, F_NAME);
+	const struct registration *reg = q->state;
 	struct db_user u = {.roles = ROLE_BIT_USER, .created_ms = q->now_ms};
 	int r;
 
-	engine_uuid(&q->e->ids, u.id, q->now_ms);
+	memcpy(u.id, reg->user, sizeof u.id);
 	memcpy(u.email, email->p, email->n);
-	memcpy(u.phc, phc, strlen(phc) + 1);
+	memcpy(u.credential, credential, strlen(credential) + 1);
 	if (name->present)
 		memcpy(u.display_name, name->p, name->n);
 	r = db_user_create(q->e->db, &u);
-	sodium_memzero(&u.phc, sizeof u.phc);
+	sodium_memzero(&u.credential, sizeof u.credential);
 	if (r != KE_OK)
 		return r;
 	return audit_add(q, u.id, "register", u.id, "{}");
 }
 
-static int register_hashed(struct rq *q, int r, struct wire_in *in)
+/* What hsm has sealed for the user whose id stands in the question; KE_PEER. */
+static int get_credential(struct wire_in *in, char credential[DB_CREDENTIAL_MAX + 1])
 {
-	char phc[KDF_PHC_MAX + 1];
+	wire_get_cstr(in, credential, DB_CREDENTIAL_MAX + 1);
+	return wire_end(in) == KE_OK ? KE_OK : KE_PEER;
+}
+
+static int register_sealed(struct rq *q, int r, struct wire_in *in)
+{
+	char credential[DB_CREDENTIAL_MAX + 1];
 	struct jsonw *w;
 
 	if (r != KE_OK)
-		return rq_refuse_retry(q, PB_BUSY, 1);
-	if (kdf_phc(in, phc) != KE_OK)
+		return KE_UNAVAIL;
+	if (get_credential(in, credential) != KE_OK)
 		return KE_PEER;
-	r = create_user(q, phc);
-	sodium_memzero(phc, sizeof phc);
+	r = create_user(q, credential);
 	if (r == KE_FORMAT)
 		return rq_refuse_field(q, "/email", "malformed");
 	/* a line for this too: an answer without a commit would come sooner, and tell */
@@ -58,8 +71,24 @@ static int register_hashed(struct rq *q, int r, struct wire_in *in)
 	return rq_json_end(q);
 }
 
+static int register_hashed(struct rq *q, int r, struct wire_in *in)
+{
+	struct registration *reg = q->state;
+	char phc[KDF_PHC_MAX + 1];
+
+	if (r != KE_OK)
+		return rq_refuse_retry(q, PB_BUSY, 1);
+	if (kdf_phc(in, phc) != KE_OK)
+		return KE_PEER;
+	engine_uuid(&q->e->ids, reg->user, q->now_ms);
+	r = rq_hsm_seal_credential(q, "register_sealed", register_sealed, reg->user, phc);
+	sodium_memzero(phc, sizeof phc);
+	return r;
+}
+
 int api_register(struct rq *q)
 {
+	rq_state(q, sizeof(struct registration));
 	return rq_kdf_hash(q, "register_hashed", register_hashed, rq_field(q, F_PASSWORD));
 }
 
@@ -108,19 +137,32 @@ static int login_session(struct rq *q)
 	return eng_hsm_session(q, "login_finish", login_finish, l->user, l->family, l->roles, 1);
 }
 
+/* What cannot be raised now will be asked for again at the next login. */
+static int login_resealed(struct rq *q, int r, struct wire_in *in)
+{
+	char credential[DB_CREDENTIAL_MAX + 1];
+	struct login *l = q->state;
+
+	if (r != KE_OK)
+		return login_session(q);
+	if (get_credential(in, credential) != KE_OK)
+		return KE_PEER;
+	r = db_user_set_credential(q->e->db, l->user, credential);
+	return r == KE_OK ? login_session(q) : r;
+}
+
 static int login_rehashed(struct rq *q, int r, struct wire_in *in)
 {
 	struct login *l = q->state;
 	char phc[KDF_PHC_MAX + 1];
 
-	/* a kdf that cannot make the dearer hash now will be asked again at the next login */
 	if (r != KE_OK)
 		return login_session(q);
 	if (kdf_phc(in, phc) != KE_OK)
 		return KE_PEER;
-	r = db_user_set_phc(q->e->db, l->user, phc);
+	r = rq_hsm_seal_credential(q, "login_resealed", login_resealed, l->user, phc);
 	sodium_memzero(phc, sizeof phc);
-	return r == KE_OK ? login_session(q) : r;
+	return r;
 }
 
 static int login_verified(struct rq *q, int r, struct wire_in *in)
@@ -149,19 +191,75 @@ static int login_hashed(struct rq *q, int r, struct wire_in *in)
 	return login_failed(q);
 }
 
+/*
+ * A credential that does not open is the store's trouble or an attack on it, and no fault of who
+ * logs in; hsm's own line says why. The one of nobody is made again, and must not tell.
+ */
+static int login_bad(struct rq *q, int r)
+{
+	struct login *l = q->state;
+	char id[37];
+
+	metrics_count(&q->e->metrics, METRIC_SEALED_BAD);
+	if (!l->known) {
+		q->e->kdf.dummy[0] = '\0';
+		return rq_kdf_hash(q, "login_hashed", login_hashed, rq_field(q, F_PASSWORD));
+	}
+	text_uuid(id, l->user);
+	log_error("the credential of user %s does not open: %s", id, ke_words(r));
+	return KE_INTERNAL;
+}
+
+static int login_opened(struct rq *q, int r, struct wire_in *in)
+{
+	char phc[KDF_PHC_MAX + 1];
+
+	if (r == KE_UNAVAIL || r == KE_TIMEOUT || r == KE_IO)
+		return r;
+	if (r != KE_OK)
+		return login_bad(q, r);
+	if (kdf_phc(in, phc) != KE_OK)
+		return KE_PEER;
+	r = rq_kdf_verify(q, "login_verified", login_verified, rq_field(q, F_PASSWORD), phc);
+	sodium_memzero(phc, sizeof phc);
+	return r;
+}
+
+/* Whoever it is, known or nobody: first hsm, then kdf. */
+static int login_open(struct rq *q, const uint8_t user[16], const char *credential)
+{
+	return eng_hsm_open_credential(q, "login_opened", login_opened, user, credential);
+}
+
 static int login_unknown(struct rq *q)
 {
-	const struct api_value *password = rq_field(q, F_PASSWORD);
+	const struct kdf *k = &q->e->kdf;
 
-	if (q->e->kdf.dummy[0] == '\0')
-		return rq_kdf_hash(q, "login_hashed", login_hashed, password);
-	return rq_kdf_verify(q, "login_verified", login_verified, password, q->e->kdf.dummy);
+	/* what a known one is told, too */
+	if (q->e->peers.hsm.chan == NULL)
+		return KE_UNAVAIL;
+	if (k->dummy[0] == '\0')
+		return rq_kdf_hash(q, "login_hashed", login_hashed, rq_field(q, F_PASSWORD));
+	return login_open(q, k->dummy_user, k->dummy);
+}
+
+static int login_known(struct rq *q, const struct db_user *u)
+{
+	struct login *l = q->state;
+
+	l->known = true;
+	l->roles = u->roles;
+	memcpy(l->user, u->id, sizeof l->user);
+	/* of before, and not for long: reseal.c is at it */
+	if (u->credential[0] == '$' && q->e->peers.hsm.chan != NULL)
+		return rq_kdf_verify(
+		    q, "login_verified", login_verified, rq_field(q, F_PASSWORD), u->credential);
+	return login_open(q, l->user, u->credential);
 }
 
 int api_login(struct rq *q)
 {
 	const struct api_value *email = rq_field(q, F_EMAIL);
-	struct login *l;
 	struct db_user u;
 	uint32_t wait =
 	    delay_attempt(q->e->delays, email->p, email->n, q->req.address, engine_clock_s());
@@ -171,16 +269,13 @@ int api_login(struct rq *q)
 		metrics_count(&q->e->metrics, METRIC_LOGINS_DELAYED);
 		return rq_refuse_retry(q, PB_TOO_MANY_ATTEMPTS, wait);
 	}
-	l = rq_state(q, sizeof *l);
+	rq_state(q, sizeof(struct login));
 	r = db_user_by_email(q->e->db, (const char *)email->p, email->n, &u);
 	if (r == KE_NOTFOUND || r == KE_FORMAT)
 		return login_unknown(q);
 	if (r != KE_OK)
 		return r;
-	l->known = true;
-	l->roles = u.roles;
-	memcpy(l->user, u.id, sizeof l->user);
-	r = rq_kdf_verify(q, "login_verified", login_verified, rq_field(q, F_PASSWORD), u.phc);
+	r = login_known(q, &u);
 	sodium_memzero(&u, sizeof u);
 	return r;
 }

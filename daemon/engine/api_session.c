@@ -108,7 +108,7 @@ static int issue(struct rq *q)
 
 	if (r != KE_OK)
 		return r == KE_NOTFOUND ? rq_refuse(q, PB_REFRESH_INVALID) : r;
-	sodium_memzero(u.phc, sizeof u.phc);
+	sodium_memzero(u.credential, sizeof u.credential);
 	return eng_hsm_session(
 	    q, "refresh_finish", refresh_finish, f->s.user, f->s.id, u.roles, f->s.generation);
 }

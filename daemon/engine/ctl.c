@@ -87,16 +87,22 @@ static int audit(struct engine *e, const char *action, const uint8_t user[16], u
 
 /* --- admin create --- */
 
-static int create_admin(struct engine *e, const char *email, const char *phc)
+struct admin {
+	const struct ctl_client *c;
+	const char *credential;
+};
+
+static int create_admin(struct engine *e, void *arg)
 {
+	const struct admin *a = arg;
 	struct db_user u = {.roles = ROLE_BIT_USER | ROLE_BIT_ADMIN, .created_ms = turn_now_ms(e)};
 	int r;
 
-	engine_uuid(&e->ids, u.id, u.created_ms);
-	memcpy(u.email, email, strlen(email) + 1);
-	memcpy(u.phc, phc, strlen(phc) + 1);
+	memcpy(u.id, a->c->user, sizeof u.id);
+	memcpy(u.email, a->c->email, strlen(a->c->email) + 1);
+	memcpy(u.credential, a->credential, strlen(a->credential) + 1);
 	r = db_user_create(e->db, &u);
-	sodium_memzero(u.phc, sizeof u.phc);
+	sodium_memzero(u.credential, sizeof u.credential);
 	return r == KE_OK ? audit(e, "admin-create", u.id, u.roles) : r;
 }
 
@@ -134,6 +140,29 @@ static int in_savepoint(struct engine *e,
 	return ctl_guarded(e, do_two, &t);
 }
 
+static int admin_sealed(struct engine *e, struct job *j, int r, struct wire_in *in)
+{
+	struct ctl_client *c = ctl_client_of(j);
+	char credential[DB_CREDENTIAL_MAX + 1];
+	struct admin a = {c, credential};
+
+	if (in == NULL || r != KE_OK) {
+		ctl_answer(
+		    e, c, MSG_CTL_ADMIN_ANS, r, "hsm could not seal the credential; try again");
+		return KE_OK;
+	}
+	wire_get_cstr(in, credential, sizeof credential);
+	if (wire_end(in) != KE_OK)
+		return KE_PEER;
+	r = ctl_guarded(e, create_admin, &a);
+	ctl_answer(e, c, MSG_CTL_ADMIN_ANS, r,
+	    r == KE_OK       ? "the admin is created"
+	    : r == KE_EXISTS ? "this address has an account already; give it the role with "
+			       "'kleroctl user roles'"
+			     : ke_words(r));
+	return KE_OK;
+}
+
 static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
 	struct ctl_client *c = ctl_client_of(j);
@@ -148,13 +177,11 @@ static int admin_hashed(struct engine *e, struct job *j, int r, struct wire_in *
 		ctl_answer(e, c, MSG_CTL_ADMIN_ANS, KE_INTERNAL, "kdf answered nonsense");
 		return KE_PEER;
 	}
-	r = in_savepoint(e, create_admin, c->email, phc);
+	engine_uuid(&e->ids, c->user, turn_now_ms(e));
+	r = eng_hsm_seal_credential(e, j, "admin_sealed", admin_sealed, c->user, phc);
 	sodium_memzero(phc, sizeof phc);
-	ctl_answer(e, c, MSG_CTL_ADMIN_ANS, r,
-	    r == KE_OK       ? "the admin is created"
-	    : r == KE_EXISTS ? "this address has an account already; give it the role with "
-			       "'kleroctl user roles'"
-			     : ke_words(r));
+	if (r != KE_OK)
+		ctl_answer(e, c, MSG_CTL_ADMIN_ANS, r, "hsm is away; try again");
 	return KE_OK;
 }
 

@@ -22,6 +22,7 @@ struct ctl_client {
 	uint64_t serial, request;
 	int64_t until_ms;
 	char email[256];
+	uint8_t user[16]; /* the id that an admin is going to have */
 };
 
 struct ctl {

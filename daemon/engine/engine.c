@@ -56,6 +56,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	peers_drain(e);
 	quorum_tick(e);
 	rewrap_tick(e);
+	reseal_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)

@@ -25,6 +25,7 @@
 #include "daemon/engine/metrics.h"
 #include "daemon/engine/peers.h"
 #include "daemon/engine/quorum.h"
+#include "daemon/engine/reseal.h"
 #include "daemon/engine/rewrap.h"
 #include "daemon/engine/tokcache.h"
 #include "daemon/engine/turn.h"
@@ -51,6 +52,7 @@ struct engine {
 	struct hsm hsm;
 	struct quorum quorum;
 	struct rewrap rewrap;
+	struct reseal reseal;
 	uint8_t appliance[16];
 	char sealed[512]; /* the database key as klero.keys holds it */
 	struct kdf kdf;

@@ -319,6 +319,64 @@ int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const stru
 	return r;
 }
 
+static void put_credential(
+    struct wire_out *w, uint8_t *buf, size_t cap, const uint8_t user[16], const char *text)
+{
+	wire_out_init(w, buf, cap);
+	wire_put_raw(w, user, 16);
+	wire_put_cstr(w, text);
+}
+
+int eng_hsm_open_credential(
+    struct rq *q, const char *name, rq_step *step, const uint8_t user[16], const char *credential)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	put_credential(&w, buf, sizeof buf, user, credential);
+	return await(q, name, step, MSG_HSM_OPEN_CREDENTIAL, &w);
+}
+
+int rq_hsm_seal_credential(
+    struct rq *q, const char *name, rq_step *step, const uint8_t user[16], const char *phc)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	put_credential(&w, buf, sizeof buf, user, phc);
+	return await(q, name, step, MSG_HSM_SEAL_CREDENTIAL, &w);
+}
+
+int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, job_step *step,
+    const uint8_t user[16], const char *phc)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+	int r;
+
+	put_credential(&w, buf, sizeof buf, user, phc);
+	r = ask_own(e, j, name, step, MSG_HSM_SEAL_CREDENTIAL, &w);
+	sodium_memzero(buf, sizeof buf);
+	return r;
+}
+
+int eng_hsm_reseal_credentials(
+    struct engine *e, struct job *j, job_step *step, uint16_t n, const uint8_t *items, size_t len)
+{
+	uint8_t *buf = malloc(MSG_BODY_MAX);
+	struct wire_out w;
+	int r;
+
+	if (buf == NULL)
+		fatal("out of memory");
+	wire_out_init(&w, buf, MSG_BODY_MAX);
+	wire_put_u16(&w, n);
+	wire_put_raw(&w, items, len);
+	r = ask_own(e, j, "reseal", step, MSG_HSM_RESEAL_CREDENTIALS, &w);
+	free(buf);
+	return r;
+}
+
 int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step)
 {
 	uint8_t nothing[1];

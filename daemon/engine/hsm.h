@@ -63,6 +63,12 @@ int eng_hsm_reveal_seed(struct rq *q, const char *name, rq_step *step, const str
 int eng_hsm_sign_draw1(
     struct rq *q, const char *name, rq_step *step, const struct record1 *rec) KE_CHECK;
 
+/* A login: the step gets a PHC string to wipe. KE_CRYPTO, KE_FORMAT, KE_VERSION: a bad row. */
+int eng_hsm_open_credential(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
+    const char *credential) KE_CHECK;
+int rq_hsm_seal_credential(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
+    const char *phc) KE_CHECK;
+
 /* Questions of engine's own, not of a client's request: KE_OK, KE_FULL, KE_UNAVAIL. */
 struct db_seed;
 int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step) KE_CHECK;
@@ -71,6 +77,11 @@ int eng_hsm_rewrap_seed(
 /* text: n characters of a backup's manifest. */
 int eng_hsm_sign_backup(
     struct engine *e, struct job *j, job_step *step, const void *text, size_t n) KE_CHECK;
+int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, job_step *step,
+    const uint8_t user[16], const char *phc) KE_CHECK;
+/* n times 16 bytes of a user's id and a str, as they stand in the body behind its u16 n. */
+int eng_hsm_reseal_credentials(struct engine *e, struct job *j, job_step *step, uint16_t n,
+    const uint8_t *items, size_t len) KE_CHECK;
 int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 
 #endif

@@ -126,14 +126,33 @@ int kdf_phc(struct wire_in *in, char phc[KDF_PHC_MAX + 1])
 }
 
 /* A password that nobody has, so that an unknown account costs what a known one costs. */
-static int dummy_made(struct engine *e, struct job *j, int r, struct wire_in *in)
+static int dummy_sealed(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
 	(void)j;
+	if (in == NULL || r != KE_OK)
+		return KE_OK; /* hsm's trouble is told elsewhere: the next tick tries again */
+	wire_get_cstr(in, e->kdf.dummy, sizeof e->kdf.dummy);
+	e->kdf.renew = false;
+	return wire_end(in);
+}
+
+static int dummy_made(struct engine *e, struct job *j, int r, struct wire_in *in)
+{
+	char phc[KDF_PHC_MAX + 1];
+
 	if (in == NULL || r != KE_OK) {
 		log_warn("kdf makes no dummy: %s", ke_words(r));
 		return KE_OK;
 	}
-	return kdf_phc(in, e->kdf.dummy);
+	r = kdf_phc(in, phc);
+	if (r != KE_OK)
+		return r;
+	randombytes_buf(e->kdf.dummy_user, sizeof e->kdf.dummy_user);
+	(void)!eng_hsm_seal_credential(e, j, "dummy_sealed", dummy_sealed, e->kdf.dummy_user, phc);
+	sodium_memzero(phc, sizeof phc);
+	/* from here on the one of before belongs to another nobody */
+	e->kdf.dummy[0] = '\0';
+	return KE_OK;
 }
 
 void kdf_tick(struct engine *e)
@@ -141,7 +160,8 @@ void kdf_tick(struct engine *e)
 	uint8_t password[32];
 	int r;
 
-	if (e->kdf.dummy[0] != '\0' || e->kdf.job.id != 0 || peers_kdfs(e) == 0)
+	if ((e->kdf.dummy[0] != '\0' && !e->kdf.renew) || e->kdf.job.id != 0 ||
+	    peers_kdfs(e) == 0 || e->peers.hsm.chan == NULL)
 		return;
 	randombytes_buf(password, sizeof password);
 	r = eng_kdf_hash(e, &e->kdf.job, "kdf_dummy", dummy_made, password, sizeof password);

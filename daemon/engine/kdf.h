@@ -12,8 +12,10 @@
 #include "daemon/engine/job.h"
 #include "daemon/engine/peers.h"
 #include "daemon/msg/msg.h"
+#include "db/db_user.h"
+#include "policy/phc.h"
 
-#define KDF_PHC_MAX    160
+#define KDF_PHC_MAX    PHC_MAX
 #define KDF_TIMEOUT_MS 20000 /* in the queue and at work together */
 
 struct engine;
@@ -29,9 +31,15 @@ struct kdf_ask {
 struct kdf {
 	STAILQ_HEAD(kdf_queue, kdf_ask) queue;
 	uint32_t queued;
-	uint64_t busy[PEERS_KDFS];   /* the job that each works for, 0: idle */
-	char dummy[KDF_PHC_MAX + 1]; /* of nobody's password, at the present cost; "" until made */
-	struct job job;              /* makes it */
+	uint64_t busy[PEERS_KDFS]; /* the job that each works for, 0: idle */
+	/*
+	 * The credential of a user who is nobody, at the present cost and sealed like all of them,
+	 * so that an unknown account's login takes the way of a known one's; "" until it is made.
+	 */
+	char dummy[DB_CREDENTIAL_MAX + 1];
+	uint8_t dummy_user[16];
+	bool renew;     /* under another key, or it did not open: it is made again */
+	struct job job; /* makes it */
 };
 
 void kdf_init(struct engine *e);

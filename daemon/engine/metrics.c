@@ -29,6 +29,7 @@ static const struct {
     [METRIC_HSM_CALLS] = {"klero_hsm_calls_total", "Questions to hsm"},
     [METRIC_HSM_ERRORS] = {"klero_hsm_errors_total", "Answers of hsm that were refusals"},
     [METRIC_KDF_CALLS] = {"klero_kdf_calls_total", "Passwords given to kdf"},
+    [METRIC_SEALED_BAD] = {"klero_sealed_bad_total", "Sealed values that did not open"},
     [METRIC_KDF_REFUSED] = {"klero_kdf_refused_total", "Passwords refused, the queue being full"},
 };
 
@@ -246,6 +247,7 @@ static const char *rewrap_word(enum rewrap_kind kind)
 static int key_values(struct text *t, struct engine *e, uint64_t now_s)
 {
 	const struct anchor *a = &e->quorum.anchor;
+	struct reseal_progress p;
 	int64_t n, left[KEY_PURPOSES] = {0};
 	int r = KE_OK;
 
@@ -264,19 +266,30 @@ static int key_values(struct text *t, struct engine *e, uint64_t now_s)
 	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
 		put(t, "klero_rewrap_left{purpose=\"%s\"} %lld\n", rewrap_word(i),
 		    (long long)left[rewrap_purpose(i)]);
+	if (r == KE_OK)
+		r = reseal_progress(e, &p);
+	if (r != KE_OK || p.left < 0)
+		return r;
+	put(t, "klero_rewrap_left{purpose=\"data\"} %lld\n", (long long)p.left);
+	if (p.seconds >= 0)
+		gauge(t, "klero_reseal_seconds_left", "Until the values under data are sealed anew",
+		    (uint64_t)p.seconds);
 	return r;
 }
 
-static void rewraps(struct text *t, const struct rewrap *w)
+static void rewraps(struct text *t, const struct rewrap *w, const struct reseal *s)
 {
 	head(t, "klero_rewrap_done_total", "counter", "Values wrapped or sealed anew");
 	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
 		put(t, "klero_rewrap_done_total{purpose=\"%s\"} %llu\n", rewrap_word(i),
 		    (unsigned long long)w->work[i].done);
+	put(t, "klero_rewrap_done_total{purpose=\"data\"} %llu\n", (unsigned long long)s->done_all);
 	head(t, "klero_rewrap_failed_total", "counter", "Times that one of them could not be");
 	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
 		put(t, "klero_rewrap_failed_total{purpose=\"%s\"} %llu\n", rewrap_word(i),
 		    (unsigned long long)w->work[i].failed);
+	put(t, "klero_rewrap_failed_total{purpose=\"data\"} %llu\n",
+	    (unsigned long long)s->failed_all);
 }
 
 static int keys(struct text *t, struct engine *e)
@@ -288,7 +301,7 @@ static int keys(struct text *t, struct engine *e)
 
 	gauge(t, "klero_keys_known", "1 when hsm has told its keys and officers", e->quorum.known);
 	key_versions(t, e, now_s);
-	rewraps(t, &e->rewrap);
+	rewraps(t, &e->rewrap, &e->reseal);
 	if (r == KE_OK)
 		gauge(
 		    t, "klero_proposals_open", "Proposals that wait for officers", (uint64_t)open);

@@ -441,6 +441,25 @@ static int put_key(struct engine *e, struct jsonw *w, const struct anchor_key *k
 	return r;
 }
 
+/* How far the re-sealing of what stands under older versions of the data key is. */
+static int put_resealing(struct engine *e, struct jsonw *w)
+{
+	struct reseal_progress p;
+	int r = reseal_progress(e, &p);
+
+	jsonw_object(w);
+	jsonw_kcstr(w, "purpose", purpose_words[KEY_DATA]);
+	if (p.left >= 0)
+		jsonw_kint(w, "left", p.left);
+	jsonw_kint(w, "done", (int64_t)e->reseal.done);
+	if (p.per_s >= 0)
+		jsonw_kint(w, "per_second", p.per_s);
+	if (p.seconds >= 0)
+		jsonw_kint(w, "seconds_left", p.seconds);
+	jsonw_object_end(w);
+	return r;
+}
+
 int quorum_put_keys(struct engine *e, struct jsonw *w)
 {
 	const struct anchor *a = &e->quorum.anchor;
@@ -455,6 +474,9 @@ int quorum_put_keys(struct engine *e, struct jsonw *w)
 	for (size_t i = 0; r == KE_OK && i < a->keys; i++)
 		r = put_key(e, w, &a->key[i]);
 	jsonw_array_end(w);
+	jsonw_key(w, "resealing");
+	if (r == KE_OK)
+		r = put_resealing(e, w);
 	jsonw_object_end(w);
 	return r;
 }

@@ -11,7 +11,7 @@
 #include "daemon/msg/log.h"
 #include "policy/text.h"
 
-#define HEAD     48
+#define HEAD     REWRAP_HEAD
 #define BLOB_MAX 512 /* any of them, with its NUL */
 #define SHORT_MS INT64_C(1000)
 #define PAUSE_MS (INT64_C(60) * 1000)
@@ -49,8 +49,14 @@ static bool active_head(struct engine *e, enum key_purpose p, const char *class,
 	return true;
 }
 
+bool rewrap_active_head(struct engine *e, enum key_purpose p, char head[HEAD])
+{
+	return active_head(e, p, purpose_words[p], head);
+}
+
 void rewrap_start(struct engine *e)
 {
+	reseal_start(e);
 	for (unsigned k = 0; k < REWRAP_KIND_COUNT; k++) {
 		struct rewrap_work *w = &e->rewrap.work[k];
 
@@ -185,8 +191,7 @@ static int next(struct engine *e, enum rewrap_kind kind)
 	char head[HEAD];
 	int r;
 
-	if (!w->due || engine_clock_ms() < w->wait_until_ms ||
-	    !active_head(e, p, purpose_words[p], head))
+	if (!w->due || engine_clock_ms() < w->wait_until_ms || !rewrap_active_head(e, p, head))
 		return KE_OK;
 	r = ask_batch(e, kind, head, w->skip);
 	if (r == KE_OK && !waiting(&e->rewrap))
@@ -251,6 +256,17 @@ void rewrap_tick(struct engine *e)
 		log_warn("rotation cannot go on now: %s", ke_words(r));
 }
 
+/* A number that is kept may be wrong; that there is none must not be. */
+static int count_credentials(struct engine *e, const char *head, int64_t *n)
+{
+	int r = db_user_count_head(e->db, head, n);
+
+	if (r != KE_OK || *n != 0)
+		return r;
+	*n = db_user_has_head(e->db, head) == KE_OK;
+	return KE_OK;
+}
+
 int rewrap_count(struct engine *e, const struct anchor_key *k, int64_t *n)
 {
 	char head[HEAD];
@@ -260,6 +276,8 @@ int rewrap_count(struct engine *e, const struct anchor_key *k, int64_t *n)
 	switch (k->purpose) {
 	case KEY_SEED:
 		return db_raffle_count_seeds(e->db, head, n);
+	case KEY_DATA:
+		return count_credentials(e, head, n);
 	case KEY_MASTER:
 		*n = strncmp(e->sealed, head, strlen(head)) == 0;
 		return KE_OK;

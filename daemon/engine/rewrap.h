@@ -18,6 +18,7 @@
 #include "policy/anchor.h"
 
 #define REWRAP_BATCH 16
+#define REWRAP_HEAD  48
 
 /* Every kind of value that stands in rows: name, purpose of its key, words for a log line */
 #define REWRAP_KINDS(X) X(REWRAP_SEED, KEY_SEED, "a seed")
@@ -62,6 +63,8 @@ void rewrap_start(struct engine *e);
 void rewrap_tick(struct engine *e);
 /* How many values stand under a version; -1 where nothing is counted. */
 int rewrap_count(struct engine *e, const struct anchor_key *k, int64_t *n) KE_CHECK;
+/* "klero:1:<purpose>:v000001:" of the active version: false when the anchor is not known. */
+bool rewrap_active_head(struct engine *e, enum key_purpose p, char head[REWRAP_HEAD]);
 /* The purpose of a kind's key. */
 enum key_purpose rewrap_purpose(enum rewrap_kind kind);
 

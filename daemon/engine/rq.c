@@ -318,6 +318,7 @@ void rq_run(struct rq *q, rq_handler *handler)
 	int r = enter(q);
 
 	q->e->turn.requests++;
+	q->e->turn.served++;
 	settle(q, r == KE_OK ? handler(q) : r);
 }
 

@@ -46,7 +46,8 @@ struct turn {
 	bool open; /* a transaction is open */
 	bool sick; /* the last transaction failed */
 	uint32_t requests;
-	uint32_t dirty; /* cache tags whose answers this turn made stale */
+	uint64_t served; /* requests since start */
+	uint32_t dirty;  /* cache tags whose answers this turn made stale */
 	STAILQ_HEAD(turn_queue, turn_out) queue;
 };
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "daemon/kdf/phc.h"
+#include "policy/phc.h"
 #include "daemon/msg/serve.h"
 
 /* serve_handler; ctx is the struct phc_cost of fresh hashes. */

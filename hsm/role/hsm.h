@@ -36,6 +36,10 @@ struct hsm {
 	struct canary canary;
 	int journal; /* of the once-only memory; -1 for none */
 	struct once once;
+	struct {
+		uint64_t since_s;
+		uint32_t n;
+	} opens; /* credentials opened within the present window: credentials.c */
 	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
 	uint8_t log_id[4];
 	struct paylimit limits[PAYLIMITS_MAX];
@@ -102,6 +106,12 @@ int hsm_answer_rewrap_deposit(
 int hsm_answer_sign_backup(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_check_backup(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_seal_credential(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_open_credential(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_reseal_credentials(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 

@@ -59,6 +59,9 @@ static const struct {
     {MSG_HSM_ANCHOR, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_RESEAL_DBKEY, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_REWRAP_SEED, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_SEAL_CREDENTIAL, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_OPEN_CREDENTIAL, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_RESEAL_CREDENTIALS, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -244,6 +247,35 @@ static void leave(void)
 	_exit(0);
 }
 
+/* The PHC string, what it is sealed as, and both of them in one question. */
+static void make_credentials(struct body *plain, struct body *sealed, struct body *both)
+{
+	static const char phc[] = "$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
+				  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	struct wire_out w;
+	struct wire_in in;
+	size_t n;
+	const uint8_t *text;
+
+	wire_out_init(&w, plain->bytes, sizeof plain->bytes);
+	wire_put_raw(&w, "a user's own id ", 16);
+	wire_put_cstr(&w, phc);
+	plain->n = w.len;
+	must(run(12, plain->bytes, plain->n, &in) == KE_OK);
+	text = wire_get_str(&in, 500, &n);
+	wire_out_init(&w, sealed->bytes, sizeof sealed->bytes);
+	wire_put_raw(&w, "a user's own id ", 16);
+	wire_put_str(&w, text, n);
+	sealed->n = w.len;
+	must(run(13, sealed->bytes, sealed->n, &in) == KE_OK);
+	wire_out_init(&w, both->bytes, sizeof both->bytes);
+	wire_put_u16(&w, 2);
+	wire_put_raw(&w, plain->bytes, plain->n);
+	wire_put_raw(&w, sealed->bytes, sealed->n);
+	both->n = w.len;
+	must(run(14, both->bytes, both->n, &in) == KE_OK);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char *env[1];
@@ -269,6 +301,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_draw(&valid[5], &valid[6], &valid[7]);
 	make_tls(&valid[8]);
 	make_rotation(&valid[10], &valid[11]);
+	make_credentials(&valid[12], &valid[13], &valid[14]);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ GROUPS = [
     ("message layer", ("daemon/msg/", "daemon/loop/")),
     ("parsers", ("daemon/net/http.c", "daemon/net/hdr.c", "daemon/net/req.c", "daemon/api/",
                  "daemon/conf/conf.c", "daemon/conf/file.c", "daemon/conf/identity.c", "daemon/conf/token.c",
-                 "daemon/engine/token.c", "daemon/engine/cursor.c", "daemon/kdf/phc.c")),
+                 "daemon/engine/token.c", "daemon/engine/cursor.c", "policy/phc.c")),
 ]
 
 

@@ -163,7 +163,8 @@ static void add_user(struct store *s, int i)
 	static const uint8_t nobody[16];
 
 	snprintf(u.email, sizeof u.email, "user%d@example.org", i);
-	snprintf(u.phc, sizeof u.phc, "$argon2id$v=19$m=65536,t=3,p=1$%043d$%043d", i, i);
+	snprintf(
+	    u.credential, sizeof u.credential, "$argon2id$v=19$m=65536,t=3,p=1$%043d$%043d", i, i);
 	u.id[0] = 1;
 	u.id[14] = (uint8_t)(i >> 8);
 	u.id[15] = (uint8_t)i;

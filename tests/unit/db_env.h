@@ -129,7 +129,7 @@ static UNUSED void env_user(struct env *e, unsigned n, uint8_t id[16])
 	env_id(id, n);
 	memcpy(u.id, id, 16);
 	snprintf(u.email, sizeof u.email, "user%u@example.org", n);
-	snprintf(u.phc, sizeof u.phc, "$argon2id$v=19$%u", n);
+	snprintf(u.credential, sizeof u.credential, "$argon2id$v=19$%u", n);
 	assert_int_equal(db_user_create(e->d, &u), KE_OK);
 }
 

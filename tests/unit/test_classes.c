@@ -100,7 +100,7 @@ static void test_master_turns_over(void **state)
 	assert_memory_equal(key_ring_get(&after.ring, KEY_DATA, 1)->secret,
 	    key_ring_get(&before.ring, KEY_DATA, 1)->secret, 32);
 	serves();
-	assert_int_equal(act(PROPOSE_DESTROY, KEY_MASTER, 1, 3, &done), KE_OK);
+	assert_int_equal(act(PROPOSE_ABANDON, KEY_MASTER, 1, 3, &done), KE_OK);
 	load(&after);
 	assert_int_equal(after.all.n, 2);
 	assert_true(is_under(&after, KEY_DATA, 1, 2));

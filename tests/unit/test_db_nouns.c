@@ -14,7 +14,7 @@ static void test_users(void **state)
 {
 	struct env *e = *state;
 	struct db_user u,
-	    v = {.id = {1}, .email = "a@b.c", .phc = "$x", .roles = 9, .created_ms = 77};
+	    v = {.id = {1}, .email = "a@b.c", .credential = "$x", .roles = 9, .created_ms = 77};
 	uint8_t id[16], nobody[16] = {9};
 	int64_t n;
 
@@ -41,13 +41,13 @@ static void test_users(void **state)
 	assert_int_equal(db_user_update_profile(e->d, id, 1, "X", 1), KE_CONFLICT);
 	assert_int_equal(db_user_update_profile(e->d, nobody, 1, "X", 1), KE_NOTFOUND);
 	env_ok(e, db_user_set_roles(e->d, id, 1));
-	env_ok(e, db_user_set_phc(e->d, id, "$y"));
+	env_ok(e, db_user_set_credential(e->d, id, "$y"));
 	assert_int_equal(db_user_set_roles(e->d, nobody, 1), KE_NOTFOUND);
-	assert_int_equal(db_user_set_phc(e->d, nobody, "$y"), KE_NOTFOUND);
+	assert_int_equal(db_user_set_credential(e->d, nobody, "$y"), KE_NOTFOUND);
 	env_commit(e);
 	env_ok(e, db_user_by_id(e->d, id, &u));
 	assert_int_equal(u.version, 4);
-	assert_string_equal(u.phc, "$y");
+	assert_string_equal(u.credential, "$y");
 	assert_string_equal(u.display_name, "Xenia");
 	assert_int_equal(u.roles, 1);
 	assert_int_equal(db_user_by_id(e->d, nobody, &u), KE_NOTFOUND);

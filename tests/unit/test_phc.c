@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/kdf/phc.h"
+#include "policy/phc.h"
 
 static void test_libsodium_agrees(void **state)
 {

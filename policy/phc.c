@@ -1,7 +1,7 @@
 /*
- * The cost parameters in a PHC string: see phc.h. Runs in kdf.
+ * PHC strings: see phc.h. Pure.
  */
-#include "daemon/kdf/phc.h"
+#include "policy/phc.h"
 
 #include <sodium.h>
 #include <stddef.h>
@@ -66,4 +66,16 @@ bool phc_bounded(const struct phc_cost *cost)
 {
 	return cost->memory_kib >= MEMORY_MIN_KIB && cost->memory_kib <= MEMORY_MAX_KIB &&
 	       cost->passes >= 1 && cost->passes <= PASSES_MAX;
+}
+
+int phc_check(const char *phc)
+{
+	uint8_t salt[PHC_SALT], hash[PHC_HASH];
+	struct phc_cost cost;
+	int r = phc_parse(phc, &cost);
+
+	if (r == KE_OK)
+		r = phc_values(phc, salt, hash);
+	sodium_memzero(hash, sizeof hash);
+	return r == KE_OK && phc_bounded(&cost) ? KE_OK : KE_FORMAT;
 }
