@@ -177,7 +177,7 @@ $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
 # --- tools of the tests and of the benchmark: one program per file ---
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
-	$(link) $(L_ALL)
+	$(link) -lcmocka $(L_ALL)
 
 # SoftHSM's module without C_CopyObject
 SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so))

@@ -6,6 +6,7 @@
 #
 #	BASE=DIR        where the builds go (build)
 #	FUZZ_SECONDS=N  for all fuzz targets together (60)
+#	WORKERS=N       tests at once (two for each processor: they wait more than they work)
 #
 # As root the system tests run twice: as root, where the roles drop to uids of their own, and in
 # part as an ordinary user. Started by an ordinary user they run as that user.
@@ -16,6 +17,7 @@ export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 DEBIAN_FRONTEND=noninteractive
 base=${BASE:-build}
 python=/usr/bin/python3
 jobs=$(nproc)
+workers=${WORKERS:-$((2 * jobs))}
 work=$(mktemp -d "${TMPDIR:-/tmp}/klero-check.XXXXXX")
 tally=$work/tally
 : >"$tally"
@@ -51,10 +53,11 @@ tally() {
 one() {
 	name=$1
 	shift
-	if "$@" >"$work/log" 2>&1; then
+	log=$(mktemp "$work/log.XXXXXX")
+	if "$@" >"$log" 2>&1; then
 		tally "$name" 1 0
 	else
-		tail -n 60 "$work/log"
+		tail -n 60 "$log"
 		tally "$name" 0 1
 	fi
 }
@@ -63,19 +66,28 @@ one() {
 tap() {
 	name=$1
 	shift
-	"$@" >"$work/log" 2>"$work/err"
+	log=$(mktemp "$work/log.XXXXXX")
+	"$@" >"$log" 2>"$log.err"
 	rc=$?
 	# what is skipped counts for neither
-	good=$(grep '^ok ' "$work/log" | grep -vc '# SKIP')
-	bad=$(grep '^not ok ' "$work/log" | grep -vc '# SKIP')
-	grep '# SKIP' "$work/log" | sed "s/^/$name: /"
+	good=$(grep '^ok ' "$log" | grep -vc '# SKIP')
+	bad=$(grep '^not ok ' "$log" | grep -vc '# SKIP')
+	grep '# SKIP' "$log" | sed "s/^/$name: /"
 	[ $rc != 0 ] && [ "$bad" = 0 ] && bad=1
-	[ $rc = 0 ] && [ "$good" = 0 ] && ! grep -q '# SKIP' "$work/log" && bad=1
+	[ $rc = 0 ] && [ "$good" = 0 ] && ! grep -q '# SKIP' "$log" && bad=1
 	if [ "$bad" != 0 ]; then
-		grep -v '^ok ' "$work/log" | tail -n 40
-		tail -n 40 "$work/err"
+		grep -v '^ok ' "$log" | tail -n 40
+		tail -n 40 "$log.err"
 	fi
 	tally "$name" "$good" "$bad"
+}
+
+# at_once N: no more than so many of this shell's background jobs, from now on. Each writes files of
+# its own, and a line at a time.
+at_once() {
+	while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do
+		wait -n
+	done
 }
 
 # pytests NAME COMMAND-PREFIX... -- ARGUMENTS...
@@ -91,7 +103,7 @@ pytests() {
 	# it may have to be written by another user
 	xml=$(mktemp -d)
 	chmod 777 "$xml"
-	"${prefix[@]}" $python -m pytest -q -p no:cacheprovider --junitxml="$xml/r.xml" "$@" 2>&1 | tail -n 200 >"$work/log"
+	"${prefix[@]}" $python -m pytest -q -p no:cacheprovider --junitxml="$xml/r.xml" "$@" 2>&1 | tail -n 200 >"$xml/log"
 	read -r good bad < <($python - "$xml/r.xml" <<-'PY'
 		import sys, xml.etree.ElementTree as e
 		try:
@@ -102,13 +114,13 @@ pytests() {
 		    print(0, 1)
 	PY
 	)
-	rm -rf "$xml"
 	[ "$good" = 0 ] && [ "$bad" = 0 ] && bad=1
 	if [ "$bad" != 0 ]; then
-		cat "$work/log"
+		cat "$xml/log"
 	else
-		tail -n 1 "$work/log"
+		tail -n 1 "$xml/log"
 	fi
+	rm -rf "$xml"
 	tally "$name" "$good" "$bad"
 }
 
@@ -136,7 +148,7 @@ suite_build() {
 
 suite_lint() {
 	tap lint $python tests/lint/lint.py --bin "$base/out/bin"
-	grep '^#' "$work/log"
+	grep '^#' "$log"
 }
 
 suite_unit() {
@@ -145,9 +157,12 @@ suite_unit() {
 	for kind in out clang san; do
 		for t in "$base/$kind"/tests/test_*; do
 			case $t in *.o | *.d) continue ;; esac
-			[ -x "$t" ] && tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 300 "$t"
+			[ -x "$t" ] || continue
+			at_once "$workers"
+			tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 300 "$t" &
 		done
 	done
+	wait
 }
 
 # Each target runs over its seeds, and then for some seconds beyond them.
@@ -158,13 +173,11 @@ suite_fuzz() {
 suite_escape() {
 	build B="$base/out" captured || tally build-captured 0 1
 	for t in tests/escape/run*.sh; do
-		[ -x "$t" ] && tap "escape-$(basename "$t" .sh)" timeout 300 "$t" "$base/out"
+		[ -x "$t" ] && tap "escape-$(basename "$t" .sh)" timeout 300 "$t" "$base/out" &
 	done
-}
-
-# Each role spoken to as each of its peers.
-suite_captured() {
-	tap captured tests/captured/peers.sh "$base/out"
+	# each role spoken to as each of its peers
+	tap captured tests/captured/peers.sh "$base/out" &
+	wait
 }
 
 # A copy that any user may read, for the tests as an ordinary user.
@@ -180,21 +193,31 @@ as_user() {
 		setpriv --reuid=$user_uid --regid=$user_uid --clear-groups "$@"
 }
 
+# system_tests NAME COMMAND-PREFIX... -- ARGUMENTS...: many at once; then what looks at all of their answers.
+system_tests() {
+	KLERO_SAMPLES=$(mktemp -d)
+	chmod 777 "$KLERO_SAMPLES"
+	export KLERO_SAMPLES
+	pytests "$@" -n "$workers" tests/system
+	pytests "$@" tests/system/test_z_coverage.py
+	unset KLERO_SAMPLES
+}
+
 suite_system() {
 	export KLERO_BIN=$PWD/$base/out/bin
 	if [ "$(id -u)" != 0 ]; then
-		pytests system-user env -- tests/system
+		system_tests system-user env --
 		return
 	fi
-	pytests system-root env -- tests/system
+	system_tests system-root env --
 	lend
-	KLERO_BIN=$work/user/bin pytests system-user as_user -- tests/system -m "not root_only and not slow"
+	KLERO_BIN=$work/user/bin system_tests system-user as_user -- -m "not root_only and not slow"
 	rm -rf "$work/user"
 }
 
 # A few rounds of each; the many are in tests/crash/attack.sh.
 suite_crash() {
-	KLERO_BIN=$PWD/$base/out/bin pytests crash env -- tests/crash
+	KLERO_BIN=$PWD/$base/out/bin pytests crash env -- -n "$workers" tests/crash
 }
 
 # The sanitizers' build runs without seccomp; one walk through everything is enough for it.
@@ -206,26 +229,27 @@ suite_sanitized() {
 # A few of the failures of each kind; all of them by make attack SUITES=faults.
 suite_faults() {
 	if build B="$base/out" CC=gcc faults tools; then
-		KLERO_FAULTS=$PWD/$base/out/faults pytests faults env -- tests/faults
+		KLERO_FAULTS=$PWD/$base/out/faults pytests faults env -- -n "$workers" tests/faults
 	else
 		tally faults 0 1
 	fi
 }
 
 suite_demo() {
-	for n in 1 2; do
+	(for n in 1 2; do
 		one "demo-$n" timeout 120 tests/system/demo.sh "$base/out/bin" "$base/demo"
-	done
+	done) &
 	if [ "$(id -u)" = 0 ]; then
 		lend
 		one demo-user as_user timeout 120 tests/system/demo.sh bin demo
 		rm -rf "$work/user"
 	fi
+	wait
 }
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape captured system crash sanitized faults demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

@@ -30,15 +30,24 @@ static void close_peer(struct serve_peer *p)
 	p->fd = -1;
 }
 
-/* A new channel replaces an older one to the same peer. */
+/* Parent is heard first, so a peer's end may not have been noticed yet. */
+static bool has_gone(const struct serve_peer *p)
+{
+	struct pollfd end = {.fd = p->fd, .events = 0};
+
+	return poll(&end, 1, 0) > 0 && (end.revents & POLLHUP) != 0;
+}
+
+/* A new channel replaces an older one to the same peer, or the place of one that has gone. */
 static void add_peer(struct server *s, const struct start_peer *who, int fd)
 {
 	struct serve_peer *slot = NULL;
 
 	for (size_t i = 0; i < SERVE_PEERS; i++) {
 		struct serve_peer *p = &s->peers[i];
+		bool same = p->who.role == who->role && p->who.index == who->index;
 
-		if (p->fd >= 0 && p->who.role == who->role && p->who.index == who->index)
+		if (p->fd >= 0 && (same || has_gone(p)))
 			close_peer(p);
 		if (p->fd < 0 && slot == NULL)
 			slot = p;

@@ -7,6 +7,8 @@ machine: absolute figures drift, ratios stay. bench.sh says how it is called; ta
 	memory      of each role, idle, under load, and with 2,000 connections
 	mixed       reads, sales and logins at a stated rate over 1,000 connections, and at more than that
 	handshakes  through tlskey, with the key in net's own process, and resumed
+	rotation    sales while each purpose's key is rotated (rotation.py)
+	hsm         signatures and round trips of hsm against its module alone (rotation.py)
 	others      start, memory, a draw, a verification
 
 The result of each section goes into BENCH_JSON with its date; a run is a dict as loads.py says.
@@ -28,6 +30,7 @@ import threading
 import time
 
 import loads
+import rotation
 import servers
 import table
 
@@ -212,6 +215,12 @@ class Bench:
                         "through tlskey, resumed": lambda: shake(k, SECONDS, resumed=True),
                         "nginx, resumed": lambda: shake(nginx, SECONDS, resumed=True)})
 
+    def rotation(self):
+        return rotation.rotation(self, ROUNDS)
+
+    def hsm(self):
+        return rotation.hsm(self, ROUNDS, SECONDS)
+
     def others(self):
         k = self.klerod()
         ready = []
@@ -259,7 +268,7 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     peer = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     target = pathlib.Path(os.environ["BENCH_JSON"])
-    sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes others").split()
+    sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes rotation hsm others").split()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally

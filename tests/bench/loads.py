@@ -122,7 +122,7 @@ class Load:
         k = next(iter(out["kinds"].values()))
         good = sum(n for status, n in k["status"].items() if status[0] == "2")
         return {"per_second": good / seconds, "lost": k["asked"] - good, "p50_ms": k["p50_ms"],
-                "p99_ms": k["p99_ms"], "cpu_us": out["cpu_us"], "elsewhere": out["elsewhere"]}
+                "p99_ms": k["p99_ms"], "max_ms": k["max_ms"], "cpu_us": out["cpu_us"], "elsewhere": out["elsewhere"]}
 
     def handshakes(self, server, seconds, resumed=False, connections=16):
         account = Account(server.roots())

@@ -114,6 +114,32 @@ def handshakes(f):
     yield t
 
 
+def rotation(f):
+    t = Table("Sales while a key is rotated", ["", "alone, a second", "rotated, a second", "ratio", "p99 alone, ms", "slowest rotated, ms",
+                                               "times p99", "until in use, s", "failed"],
+              "over 32 connections, each asking again when it is answered")
+    for purpose, runs in f.items():
+        alone, rotated = [r["alone"] for r in runs], [r["rotated"] for r in runs]
+        t.add(purpose, median(alone), median(rotated), rotation_rate(runs), median(alone, "p99_ms"), median(rotated, "max_ms"),
+              rotation_slow(runs), statistics.median(r["took_s"] for r in runs), str(sum(r["lost"] for r in rotated)))
+    yield t
+
+
+def rotation_rate(runs):
+    return statistics.median(r["rotated"]["per_second"] / r["alone"]["per_second"] for r in runs)
+
+
+def rotation_slow(runs):
+    return statistics.median(r["rotated"]["max_ms"] / r["alone"]["p99_ms"] for r in runs)
+
+
+def hsm(f):
+    t = Table("hsm", ["", "measured"])
+    for name, values in f.items():
+        t.add(name, statistics.median(values))
+    yield t
+
+
 def others(f):
     t = Table("Besides", ["", "measured", "asked for"])
     t.add("start to ready, ms", f["ready_ms"], verdict(f["ready_ms"], most=1000))
@@ -170,6 +196,25 @@ def overload_bars(t, f):
     t.add("the same: logins neither answered nor told when to retry", untold, verdict(untold, most=1))
 
 
+def rotation_bars(t, f):
+    lost = sum(r["rotated"]["lost"] for runs in f.values() for r in runs)
+    t.add("sales that failed while any key was rotated", lost, verdict(lost, most=1))
+    worst = min(f, key=lambda p: rotation_rate(f[p]))
+    t.add(f"sales while a key is rotated against without, least ({worst})", rotation_rate(f[worst]), verdict(rotation_rate(f[worst]), 0.8))
+    worst = max(f, key=lambda p: rotation_slow(f[p]))
+    t.add(f"slowest answer meanwhile against the p99 without, most ({worst})", rotation_slow(f[worst]),
+          verdict(rotation_slow(f[worst]), most=3))
+
+
+def hsm_bars(t, f):
+    value = statistics.median(a / b for a, b in zip(f["sessions a second"], f["bare signatures a second"]))
+    t.add("token signatures by hsm against a bare C_Sign loop", value, verdict(value, 0.8))
+    for name, words in (("round trip us", "one at a time"), ("round trip after a pause us", "hsm asleep before"),
+                        ("message us, 32 under way", "32 under way")):
+        value = statistics.median(f[name])
+        t.add(f"message to hsm and back, {words}, µs", value, verdict(value, most=30))
+
+
 def bars(result):
     """What was asked for, and whether it holds."""
     t = Table("Asked and measured", ["", "ratio or figure", "asked"])
@@ -186,10 +231,15 @@ def bars(result):
     if "handshakes" in result:
         r = ratio(result["handshakes"]["figures"], "through tlskey", "key in net")
         t.add("handshakes through tlskey against a key in net", r, verdict(r, 0.6))
+    if "rotation" in result:
+        rotation_bars(t, result["rotation"]["figures"])
+    if "hsm" in result:
+        hsm_bars(t, result["hsm"]["figures"])
     return t
 
 
-SECTIONS = {"buys": buys, "reads": reads, "memory": memory, "mixed": mixed, "handshakes": handshakes, "others": others}
+SECTIONS = {"buys": buys, "reads": reads, "memory": memory, "mixed": mixed, "handshakes": handshakes, "rotation": rotation,
+            "hsm": hsm, "others": others}
 
 
 def tables(result):
@@ -209,7 +259,7 @@ def summary(result):
         runs_of(t, {f"{what}: {name}": runs for name, runs in rows.items()})
     yield bars(result)
     yield t
-    for name in ("memory", "mixed"):
+    for name in ("memory", "mixed", "rotation", "hsm"):
         if name in result:
             yield from SECTIONS[name](result[name]["figures"])
 

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
@@ -33,11 +34,27 @@ MAY_REFUSE = {
 UNNAMED = {"x32-getpid"}
 
 
+class Tally:
+    """The TAP lines of all labs together."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.count = self.bad = 0
+
+    def say(self, good, text):
+        with self.lock:
+            self.count += 1
+            self.bad += not good
+            print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
+
+
 class Lab:
-    def __init__(self, build, directory):
+    """One appliance, and the attempts that are made in it."""
+
+    def __init__(self, build, directory, tally):
         self.inject = build / "tools" / "inject"
         self.appliance = klero.Appliance(build / "bin", directory, LINES)
-        self.count = self.bad = 0
+        self.say = tally.say
         self.lines = ""  # of the log, as far as read
 
     def log(self):
@@ -45,11 +62,6 @@ class Lab:
             f.seek(len(self.lines.encode()))
             self.lines += f.read()
         return self.lines
-
-    def say(self, good, text):
-        self.count += 1
-        self.bad += not good
-        print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
 
     def pid(self, role):
         """The first process of a role, once it is ready."""
@@ -81,8 +93,7 @@ class Lab:
             good = said.startswith("refused ") and name in MAY_REFUSE.get(role, ())
         self.say(good, f"{role}: {name}: {said}")
 
-    def run(self):
-        names = subprocess.run([self.inject, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    def run(self, names):
         self.appliance.provision().start()
         try:
             # in turn, so that one role is made again while the others try
@@ -99,22 +110,25 @@ class Lab:
         self.say(status == 0, f"and stops with status {status}")
 
 
-def report(lab):
+def report(tally):
     """The row of the attack table, when somebody asks for one."""
     if "KLERO_ATTACK" in os.environ:
         row = {"name": "sandbox: escapes", "tried": "system calls that a captured process would try, in each running role",
-               "count": lab.count, "unit": "attempts", "failed": lab.bad}
+               "count": tally.count, "unit": "attempts", "failed": tally.bad}
         pathlib.Path(os.environ["KLERO_ATTACK"], "sandbox-escapes.json").write_text(json.dumps(row) + "\n")
 
 
 def main():
+    build, tally = pathlib.Path(sys.argv[1]).resolve(), Tally()
+    names = subprocess.run([build / "tools" / "inject", "--list"], capture_output=True, text=True, check=True).stdout.split()
     with tempfile.TemporaryDirectory(prefix="klero-escape.") as directory:
         pathlib.Path(directory).chmod(0o711)
-        lab = Lab(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(directory) / "a")
-        lab.run()
-        print(f"1..{lab.count}")
-        report(lab)
-    sys.exit(lab.bad != 0)
+        # a start of a role is waiting, mostly: another appliance has its attempts meanwhile
+        many = 1 + os.cpu_count()
+        klero.in_parallel(lambda n: Lab(build, pathlib.Path(directory) / f"a{n}", tally).run(names[n::many]), range(many), many)
+    print(f"1..{tally.count}")
+    report(tally)
+    sys.exit(tally.bad != 0)
 
 
 main()

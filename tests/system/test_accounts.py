@@ -204,8 +204,10 @@ def test_full_password_queue_answers_503(lab):
 
     klero.in_parallel(one, range(24), workers=24)
     full = [x for x in got if x.status == 503]
-    assert full and {x.status for x in got} <= {401, 503}
-    assert all(x.code == "password-queue-full" and int(x.headers["Retry-After"]) > 0 for x in full)
+    assert {x.status for x in got} <= {401, 503}
+    assert "password-queue-full" in {x.code for x in full}
+    # on a machine with much else to do, those in the queue may come to their deadline
+    assert all(x.code in ("password-queue-full", "busy") and int(x.headers["Retry-After"]) > 0 for x in full)
     # nothing else waits for passwords
     assert a.client().get("/api/v1/raffles").status == 200
     a.stop()

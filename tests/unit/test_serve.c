@@ -233,6 +233,7 @@ static void test_parent_goes(void **state)
 static void test_what_parent_must_not_say(void **state)
 {
 	static struct role_run r;
+	struct msg m;
 
 	(void)state;
 	launch(&r, ROLE_HSM, NULL);
@@ -245,8 +246,14 @@ static void test_what_parent_must_not_say(void **state)
 	hand_over(&r, ROLE_COUNT, 0, dup(2));
 	ends(&r, 1, "parent names peer role 8");
 	launch(&r, ROLE_HSM, NULL);
+	/* all at once, so that it hears of each end when it needs the room */
+	assert_int_equal(kill(r.f.pid, SIGSTOP), 0);
 	for (uint8_t i = 0; i <= SERVE_PEERS; i++)
 		close(introduce(&r, i % 2 == 0 ? ROLE_ENGINE : ROLE_NET, i));
+	control(&r, MSG_HSM_PING, 0, -1);
+	assert_int_equal(kill(r.f.pid, SIGCONT), 0);
+	assert_int_equal(msg_recv(r.ctl, ROLE_PARENT, ROLE_HSM, RUN, r.buf, &m), KE_OK);
+	assert_int_equal(m.type, MSG_HSM_PONG);
 	/* closed ones make room, so these stay open */
 	for (uint8_t i = 0; i <= SERVE_PEERS; i++)
 		introduce(&r, ROLE_ENGINE, (uint8_t)(100 + i));
