@@ -43,6 +43,7 @@
 	X(BACKUP_CHECK, "check", false)       /* klero.check */                                    \
 	X(BACKUP_KEYS, "keys", true)          /* klero.keys */                                     \
 	X(BACKUP_VKEY, "vkey", false)         /* klero.vkey */                                     \
+	X(BACKUP_JOURNAL, "journal", false)   /* what hsm must not forget (hsm/once) */            \
 	X(BACKUP_ANCHOR, "anchor", false)     /* the anchor's text, for people */                  \
 	X(BACKUP_CONF, "configuration", true) /* klerod.conf */                                    \
 	X(BACKUP_CERT, "certificate", false)  /* the TLS certificate */                            \

@@ -40,6 +40,7 @@ static const struct command {
     {"proposal", "reject", 1, ctl_proposal_reject, "proposal reject ID"},
     {"backup", NULL, -1, ctl_backup, "backup [--with-token] [--json] FILE"},
     {"restore", NULL, -1, ctl_restore, "restore [--check] [--replace] [--unsigned] [--json] FILE"},
+    {"unpack", NULL, 2, ctl_unpack, "unpack SECTION FILE"},
     {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
 };
 
@@ -127,7 +128,8 @@ int main(int argc, char **argv)
 		return usage(stderr);
 	if (protect(&ctl) != KE_OK)
 		return ctl_fail(CTL_REFUSED, "cannot protect secrets in memory");
-	if (conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)
+	/* on an empty machine the configuration itself comes out of a backup */
+	if (c->run != ctl_unpack && conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s", why);
 	optind += c->second == NULL ? 1 : 2;
 	return c->run(&ctl, argc - optind, argv + optind);

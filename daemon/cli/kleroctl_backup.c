@@ -18,6 +18,7 @@
 #include "daemon/cli/kleroctl_live.h"
 #include "daemon/cli/kleroctl_out.h"
 #include "daemon/cli/kleroctl_token.h"
+#include "hsm/once/journal.h"
 #include "policy/backup.h"
 #include "policy/jsonw.h"
 #include "policy/text.h"
@@ -196,15 +197,19 @@ static int check_encrypted(struct taking *t, int fd, const char *path)
 	return CTL_OK;
 }
 
-/* A file of the store; len UINT64_MAX: all of it. Returns with the section's hash filled in. */
-static int put_big(
-    struct taking *t, unsigned name, const char *file, uint64_t len, struct backup_section *s)
+static const char *in_store(const struct taking *t, const char *file, char path[RCONF_PATH + 16])
 {
-	char path[RCONF_PATH + 16];
+	snprintf(path, RCONF_PATH + 16, "%s/%s", t->ctl->conf.store, file);
+	return path;
+}
+
+/* A large file; len UINT64_MAX: all of it. Returns with the section's hash filled in. */
+static int put_big(
+    struct taking *t, unsigned name, const char *path, uint64_t len, struct backup_section *s)
+{
 	struct stat st;
 	int fd, status = CTL_OK;
 
-	snprintf(path, sizeof path, "%s/%s", t->ctl->conf.store, file);
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		status = say(t, CTL_REFUSED, path, strerror(errno));
@@ -227,9 +232,11 @@ static int put_big(
 static int put_log(struct taking *t)
 {
 	struct backup_section *s = &t->m.section[t->m.sections++];
+	char path[RCONF_PATH + 16];
 
 	if (t->log_bytes > 0)
-		return put_big(t, BACKUP_LOG, "klero.db-wal", t->log_bytes, s);
+		return put_big(t, BACKUP_LOG, in_store(t, "klero.db-wal", path), t->log_bytes, s);
+
 	t->m.sections--;
 	return put_section(t, BACKUP_LOG, "", 0);
 }
@@ -256,8 +263,21 @@ static int put_of_store(struct taking *t, unsigned name, const char *file, bool 
 {
 	char path[RCONF_PATH + 16];
 
-	snprintf(path, sizeof path, "%s/%s", t->ctl->conf.store, file);
-	return put_small(t, name, path, required);
+	return put_small(t, name, in_store(t, file, path), required);
+}
+
+/* Whole records: hsm may be adding one. */
+static int put_journal(struct taking *t)
+{
+	char folder[RCONF_PATH + 16], path[RCONF_PATH + 32];
+	struct stat st;
+
+	conf_journal_folder(&t->ctl->conf, folder);
+	snprintf(path, sizeof path, "%s/" CONF_JOURNAL, folder);
+	if (stat(path, &st) != 0)
+		return errno == ENOENT ? CTL_OK : say(t, CTL_REFUSED, path, strerror(errno));
+	return put_big(t, BACKUP_JOURNAL, path,
+	    (uint64_t)st.st_size / JOURNAL_RECORD * JOURNAL_RECORD, &t->m.section[t->m.sections++]);
 }
 
 /* klero.keys after the log: what the store is sealed under by then stands in it. */
@@ -269,6 +289,8 @@ static int put_rest(struct taking *t)
 		status = put_of_store(t, BACKUP_KEYS, "klero.keys", true);
 	if (status == CTL_OK)
 		status = put_of_store(t, BACKUP_VKEY, "klero.vkey", false);
+	if (status == CTL_OK)
+		status = put_journal(t);
 	if (status == CTL_OK && t->anchor_len > 0)
 		status = put_section(t, BACKUP_ANCHOR, t->anchor, t->anchor_len);
 	if (status == CTL_OK)
@@ -318,12 +340,14 @@ static int put_manifest(struct taking *t)
 static int take(struct taking *t)
 {
 	struct backup_section store = {0};
+	char path[RCONF_PATH + 16];
 	int status = begin(t);
 
 	if (status == CTL_OK)
 		status = put(t, BACKUP_MAGIC, strlen(BACKUP_MAGIC));
 	if (status == CTL_OK)
-		status = put_big(t, BACKUP_STORE, "klero.db", UINT64_MAX, &store);
+		status =
+		    put_big(t, BACKUP_STORE, in_store(t, "klero.db", path), UINT64_MAX, &store);
 	if (status == CTL_OK)
 		status = cut(t);
 	t->m.section[0] = store;

@@ -5,6 +5,8 @@
 #include "daemon/cli/kleroctl_check.h"
 
 #include <errno.h>
+#include <fcntl.h>
+
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,10 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/cli/kleroctl_keyadm.h"
 #include "daemon/conf/spawn.h"
 #include "daemon/msg/start.h"
 #include "daemon/parent/parent.h"
 #include "daemon/parent/roles.h"
+#include "hsm/role/exit.h"
 
 #define START_MS 60000
 #define LOOK_MS  (3600 * 1000) /* between two findings: a large store takes its time */
@@ -25,8 +29,7 @@ struct look {
 	const struct ctl *ctl;
 	struct parent p; /* what roles_configure() reads of it */
 	struct child hsm, engine;
-	int (*each)(void *arg, int r, const char *what, const char *words);
-	void *arg;
+	const struct check *what;
 	char *why;
 	size_t whylen;
 };
@@ -65,7 +68,10 @@ static int start(struct look *l, struct child *c, enum role role)
 		c->pid = 0;
 		return say(l, r, role_binary(role), "cannot be started");
 	}
-	return roles_configure(&l->p, c, l->why, l->whylen);
+	r = roles_configure(&l->p, c, l->why, l->whylen);
+	if (r == KE_OK)
+		l->why[0] = '\0'; /* it prepares for the worst */
+	return r;
 }
 
 /* Both ends of a fresh channel between the two. */
@@ -112,7 +118,7 @@ static int take(struct look *l, const struct msg *m, bool *last)
 		return say(l, KE_PEER, "engine", "its finding cannot be read");
 	if (*last)
 		return r;
-	return l->each(l->arg, r, what, words);
+	return l->what->each(l->what->arg, r, what, words);
 }
 
 static int listen_to(struct look *l)
@@ -133,6 +139,24 @@ static int listen_to(struct look *l)
 			r = KE_OK;
 	}
 	return bad;
+}
+
+/* hsm knows then what it must not do again; a mere look makes none where there is none. */
+static int open_journal(struct look *l)
+{
+	char folder[RCONF_PATH + 16], path[RCONF_PATH + 32];
+
+	l->p.journal = -1;
+	if (l->what->journal[0] != '\0')
+		l->p.journal = open(l->what->journal, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	if (l->p.journal >= 0)
+		return KE_OK;
+	conf_journal_folder(&l->ctl->conf, folder);
+	snprintf(path, sizeof path, "%s/" CONF_JOURNAL, folder);
+	if (access(path, F_OK) != 0)
+		return KE_OK;
+	l->p.journal = conf_journal(&l->ctl->conf, l->why, l->whylen);
+	return l->p.journal >= 0 ? KE_OK : l->p.journal;
 }
 
 /* A folder with nothing in it, for hsm to be shut in. */
@@ -170,17 +194,49 @@ static void end(struct child *c)
 	close(c->ctl);
 }
 
-static int run(struct look *l)
+/* KE_AGAIN: the token is an older program's, and lacks keys. */
+static int start_hsm(struct look *l)
 {
 	struct msg m;
-	int r = make_empty(l);
+	int status = 0, r = start(l, &l->hsm, ROLE_HSM);
 
-	if (r == KE_OK)
-		r = start(l, &l->hsm, ROLE_HSM);
 	if (r == KE_OK)
 		r = receive(l, &l->hsm, START_MS, &m);
 	if (r == KE_OK && m.type != MSG_HSM_READY)
-		r = say(l, KE_PEER, "hsm", "says something else than that it is ready");
+		return say(l, KE_PEER, "hsm", "says something else than that it is ready");
+	if (r != KE_CLOSED)
+		return r;
+	while (waitpid(l->hsm.pid, &status, 0) < 0 && errno == EINTR)
+		;
+	close(l->hsm.ctl);
+	l->hsm.pid = 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == HSM_EXIT_OLD ? KE_AGAIN : r;
+}
+
+/* What klerod does at its start, which needs a store that is there. */
+static int complete(struct look *l)
+{
+	static struct rconf_keyadm_done done;
+
+	if ((l->what->orders & RCONF_RESTORE) == 0)
+		return say(l, KE_STATE, "token", "an older klerod has made it, and it lacks keys");
+	return keyadm_act(l->ctl, KEYADM_COMPLETE, &l->ctl->conf.keys, l->what->appliance, "",
+	    &done, l->why, l->whylen);
+}
+
+static int run(struct look *l)
+{
+	int r = make_empty(l);
+
+	if (r == KE_OK)
+		r = open_journal(l);
+	if (r == KE_OK)
+		r = start_hsm(l);
+	if (r == KE_AGAIN) {
+		r = complete(l);
+		if (r == KE_OK)
+			r = start_hsm(l);
+	}
 	if (r == KE_OK)
 		r = start(l, &l->engine, ROLE_ENGINE);
 	if (r == KE_OK)
@@ -189,21 +245,21 @@ static int run(struct look *l)
 		r = listen_to(l);
 	end(&l->engine);
 	end(&l->hsm);
+	if (l->p.journal >= 0)
+		close(l->p.journal);
 	return r;
 }
 
-int check_store(const struct ctl *ctl, const char *folder, uint8_t orders,
-    int (*each)(void *arg, int r, const char *what, const char *words), void *arg, char *why,
-    size_t whylen)
+int check_store(const struct ctl *ctl, const struct check *what, char *why, size_t whylen)
 {
 	static struct look l;
 
-	l = (struct look){.ctl = ctl, .each = each, .arg = arg, .why = why, .whylen = whylen};
+	l = (struct look){.ctl = ctl, .what = what, .why = why, .whylen = whylen};
 	why[0] = '\0';
 	l.p.conf = ctl->conf;
-	l.p.restore = orders;
-	if (snprintf(l.p.conf.store, sizeof l.p.conf.store, "%s", folder) >=
+	l.p.restore = what->orders;
+	if (snprintf(l.p.conf.store, sizeof l.p.conf.store, "%s", what->folder) >=
 	    (int)sizeof l.p.conf.store)
-		return say(&l, KE_LONG, folder, "the path is too long");
+		return say(&l, KE_LONG, what->folder, "the path is too long");
 	return run(&l);
 }

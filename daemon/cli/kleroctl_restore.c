@@ -17,6 +17,7 @@
 #include "daemon/cli/kleroctl_check.h"
 #include "daemon/cli/kleroctl_live.h"
 #include "daemon/cli/kleroctl_stage.h"
+#include "hsm/setup/setup.h"
 #include "policy/bundle.h"
 #include "policy/jsonw.h"
 #include "policy/text.h"
@@ -145,18 +146,44 @@ static int unpack(struct restoring *t)
 
 static int look(struct restoring *t)
 {
-	uint8_t orders = RCONF_CHECK;
+	struct check c = {.folder = t->stage.folder,
+	    .journal = t->stage.journal,
+	    .orders = RCONF_CHECK,
+	    .each = each,
+	    .arg = t};
 	char why[512];
 	int r;
 
+	memcpy(c.appliance, t->stage.m.appliance, sizeof c.appliance);
 	if (!t->check)
-		orders |= RCONF_RESTORE;
+		c.orders |= RCONF_RESTORE;
 	if (t->any_signer)
-		orders |= RCONF_UNSIGNED;
-	r = check_store(t->ctl, t->stage.folder, orders, each, t, why, sizeof why);
+		c.orders |= RCONF_UNSIGNED;
+	r = check_store(t->ctl, &c, why, sizeof why);
 	if (r != KE_OK && why[0] != '\0')
 		snprintf(t->why, sizeof t->why, "%s", why);
 	return status_of(r);
+}
+
+/*
+ * A software token's folder that was put back has whatever owner that left, and SoftHSM's own
+ * configuration, which setup had written, is not there.
+ */
+static int prepare_token(struct restoring *t)
+{
+	const struct conf *c = &t->ctl->conf;
+	struct rconf_identity keyadm;
+	char why[512];
+	int r;
+
+	if (c->softhsm_conf[0] == '\0' || c->module_folder[0] == '\0')
+		return CTL_OK;
+	r = conf_identity(c, ROLE_KEYADM, &keyadm, why, sizeof why);
+	if (r == KE_OK)
+		r = made_give(c->module_folder, &keyadm, why, sizeof why);
+	if (r == KE_OK && access(c->softhsm_conf, F_OK) != 0)
+		r = setup_softhsm_conf(c->softhsm_conf, c->module_folder, why, sizeof why);
+	return r == KE_OK ? CTL_OK : say(t, CTL_REFUSED, "token", why);
 }
 
 /* A machine that has one keeps it: it may be newer. */
@@ -214,12 +241,14 @@ static int run(struct restoring *t)
 	status = refuse(t);
 	if (status != CTL_OK)
 		return status;
-	if (stage_open(&t->stage, &t->ctl->conf) != KE_OK) {
+	if (stage_open(&t->stage, &t->ctl->conf, t->check) != KE_OK) {
 		snprintf(t->why, sizeof t->why, "%s", t->stage.why);
 		status = CTL_REFUSED;
 	}
 	if (status == CTL_OK)
 		status = unpack(t);
+	if (status == CTL_OK && !t->check)
+		status = prepare_token(t);
 	if (status == CTL_OK)
 		status = look(t);
 	if (status == CTL_OK && !t->check)

@@ -23,6 +23,7 @@ static const char *const files[BACKUP_NAMES] = {
     [BACKUP_CHECK] = "klero.check",
     [BACKUP_KEYS] = "klero.keys",
     [BACKUP_VKEY] = "klero.vkey",
+    [BACKUP_JOURNAL] = CONF_JOURNAL,
 };
 
 /* What makes a store, in the order in which it takes its place: without the last nothing starts. */
@@ -52,7 +53,28 @@ static void remove_folder(const char *folder)
 	made_undo(&one, folder);
 }
 
-int stage_open(struct stage *s, const struct conf *conf)
+/*
+ * hsm's journal is never replaced: one that is here knows as much as the backup's, or more. Where
+ * there is none, the backup's is staged beside its place, out of engine's reach.
+ */
+static int stage_journal(struct stage *s)
+{
+	char folder[RCONF_PATH + 16], path[MADE_PATH];
+	int r;
+
+	conf_journal_folder(s->conf, folder);
+	r = path_in(s, folder, CONF_JOURNAL, path);
+	if (r != KE_OK || access(path, F_OK) == 0)
+		return r;
+	r = path_in(s, folder, CONF_JOURNAL ".restoring", s->journal);
+	if (r == KE_OK)
+		r = made_folder(&s->made, folder, 0700, NULL, s->why, sizeof s->why);
+	if (r == KE_OK && unlink(s->journal) != 0 && errno != ENOENT)
+		r = say(s, KE_IO, s->journal, strerror(errno));
+	return r;
+}
+
+int stage_open(struct stage *s, const struct conf *conf, bool check)
 {
 	struct stat st;
 	int r;
@@ -62,6 +84,9 @@ int stage_open(struct stage *s, const struct conf *conf)
 	r = conf_identity(conf, ROLE_ENGINE, &s->engine, s->why, sizeof s->why);
 	if (r == KE_OK)
 		r = path_in(s, s->store, "restoring", s->folder);
+	if (r == KE_OK && !check)
+		r = stage_journal(s);
+
 	if (r == KE_OK)
 		r = made_folder(&s->made, s->store, 0700, &s->engine, s->why, sizeof s->why);
 	if (r == KE_OK && lstat(s->folder, &st) == 0)
@@ -75,6 +100,8 @@ void stage_undo(struct stage *s)
 {
 	free(s->cert);
 	s->cert = NULL;
+	if (s->journal[0] != '\0')
+		unlink(s->journal);
 	made_undo(&s->made, s->folder);
 }
 
@@ -83,7 +110,8 @@ void stage_undo(struct stage *s)
 struct unpacking {
 	struct stage *s;
 	struct backup_reader reader;
-	int fd; /* of the present section, -1 */
+	int fd;     /* of the present section, -1 */
+	bool keeps; /* it stays ours, and is not engine's */
 	uint8_t buf[PIECE];
 };
 
@@ -94,6 +122,9 @@ static int begin_file(struct unpacking *u, const char *name)
 
 	if (r != KE_OK)
 		return r;
+	u->keeps = name == files[BACKUP_JOURNAL];
+	if (u->keeps)
+		memcpy(path, u->s->journal, sizeof path);
 	u->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return u->fd >= 0 ? KE_OK : say(u->s, KE_IO, path, strerror(errno));
 }
@@ -101,7 +132,8 @@ static int begin_file(struct unpacking *u, const char *name)
 static int end_file(struct unpacking *u)
 {
 	const struct rconf_identity *id = &u->s->engine;
-	bool ok = (geteuid() != 0 || fchown(u->fd, id->uid, id->gid) == 0) && fsync(u->fd) == 0;
+	bool ok = (u->keeps || geteuid() != 0 || fchown(u->fd, id->uid, id->gid) == 0) &&
+		  fsync(u->fd) == 0;
 	int r = ok ? KE_OK : say(u->s, KE_IO, u->s->folder, strerror(errno));
 
 	close(u->fd);
@@ -142,7 +174,8 @@ static bool too_long(const struct unpacking *u, const struct backup_piece *piece
 	const struct backup_manifest *found = &u->reader.found;
 
 	return piece->name != BACKUP_STORE && piece->name != BACKUP_LOG &&
-	       piece->name != BACKUP_TOKEN && found->section[found->sections - 1].len > SMALL;
+	       piece->name != BACKUP_TOKEN && piece->name != BACKUP_JOURNAL &&
+	       found->section[found->sections - 1].len > SMALL;
 }
 
 static int take_piece(struct unpacking *u, const struct backup_piece *piece)
@@ -156,6 +189,8 @@ static int take_piece(struct unpacking *u, const struct backup_piece *piece)
 		return say(u->s, KE_FORMAT, backup_words[piece->name], "is too long");
 	if (piece->name == BACKUP_CERT)
 		return take_cert(u->s, piece);
+	if (piece->name == BACKUP_JOURNAL && u->s->journal[0] == '\0')
+		return KE_OK;
 	/* an empty log is none */
 	if (file == NULL || (piece->first && piece->last && piece->n == 0))
 		return KE_OK;
@@ -311,12 +346,26 @@ static int put_aside(struct stage *s, char aside[MADE_PATH])
 	return r == KE_OK ? sync_folder(s, s->store) : r;
 }
 
+static int settle_journal(struct stage *s)
+{
+	char folder[RCONF_PATH + 16], path[MADE_PATH];
+	int r;
+
+	if (s->journal[0] == '\0' || access(s->journal, F_OK) != 0)
+		return KE_OK;
+	conf_journal_folder(s->conf, folder);
+	r = path_in(s, folder, CONF_JOURNAL, path);
+	if (r == KE_OK && rename(s->journal, path) != 0)
+		r = say(s, KE_IO, path, strerror(errno));
+	return r == KE_OK ? sync_folder(s, folder) : r;
+}
+
 int stage_settle(struct stage *s, char aside[MADE_PATH])
 {
-	int r = KE_OK;
+	int r = settle_journal(s);
 
 	aside[0] = '\0';
-	if (stage_occupied(s))
+	if (r == KE_OK && stage_occupied(s))
 		r = put_aside(s, aside);
 	for (size_t i = 0; r == KE_OK && i < PARTS; i++) {
 		if (i == PARTS - 1)

@@ -12,8 +12,9 @@
 
 struct stage {
 	const struct conf *conf;
-	char store[RCONF_PATH]; /* the store's folder */
-	char folder[MADE_PATH]; /* restoring, inside it */
+	char store[RCONF_PATH];  /* the store's folder */
+	char folder[MADE_PATH];  /* restoring, inside it */
+	char journal[MADE_PATH]; /* hsm's, where this machine has none: its place until then */
 	struct rconf_identity engine;
 	struct made made; /* what an undo takes back */
 	struct backup_manifest m;
@@ -22,9 +23,11 @@ struct stage {
 	char why[512];
 };
 
-/* Makes both folders, the store's where it is missing. What a killed restore has left there goes.
+/*
+ * Makes both folders, the store's where it is missing. What a killed restore has left there goes.
+ * check: it is only to be looked at.
  */
-int stage_open(struct stage *s, const struct conf *conf) KE_CHECK;
+int stage_open(struct stage *s, const struct conf *conf, bool check) KE_CHECK;
 /*
  * Unpacks a backup from fd and checks it against its own manifest. KE_VERSION, KE_SHORT, KE_FORMAT,
  * KE_CRYPTO: the file; KE_IO: this machine. All with words in why.
