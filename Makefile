@@ -175,14 +175,15 @@ $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
 
 # --- tools of the tests and of the benchmark: one program per file ---
-TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so $(B)/tools/hsmfail.so
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) -lcmocka $(L_ALL)
 
-# SoftHSM's module without C_CopyObject
+# SoftHSM's module with failures in it, and without C_CopyObject
 SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so))
-$(B)/tools/nocopy.so: tests/escape/nocopy.c
-	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(filter-out -fPIE -MMD -MP,$(CFLAGS)) -fPIC -shared -DREAL_MODULE='"$(SOFTHSM)"' -o $@ $< -ldl
+$(B)/tools/nocopy.so: NOCOPY := -DNOCOPY
+$(B)/tools/nocopy.so $(B)/tools/hsmfail.so: tests/hsmfail/module.c tests/hsmfail/calls.def
+	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(filter-out -fPIE -MMD -MP,$(CFLAGS)) -fPIC -shared $(NOCOPY) -DREAL_MODULE='"$(SOFTHSM)"' -o $@ $< -ldl
 
 .PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge fuzz-coverage tools demo run check check-release bench bench-table bench-size peers attack attack-table analyse coverage clean install format
 .DEFAULT_GOAL := all

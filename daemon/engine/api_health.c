@@ -8,6 +8,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/health.h"
 #include "daemon/engine/list.h"
+#include "daemon/msg/log.h"
 #include "db/db_audit.h"
 #include "db/db_job.h"
 #include "db/db_meta.h"
@@ -30,6 +31,30 @@ static bool store_works(struct engine *e)
 static bool hsm_works(const struct engine *e)
 {
 	return e->peers.hsm.chan != NULL && e->hsm.tokens.n > 0;
+}
+
+void health_tokens(struct engine *e, const struct msg *m)
+{
+	/* raw[2] by the table */
+	for (size_t i = 0; i < 2; i++) {
+		if (m->body[i] >= TOKEN_STATES)
+			fatal("parent names a state of a token that there is not");
+		e->tokens_are[i] = m->body[i];
+	}
+}
+
+/* Why a token does not serve; works: what engine sees itself. */
+static const char *token_word(const struct engine *e, size_t which, bool works)
+{
+	static const char *const words[TOKEN_STATES] = {
+	    [TOKEN_OK] = "unavailable",
+	    [TOKEN_AWAY] = "unavailable",
+	    [TOKEN_REFUSES] = "pin-refused",
+	    [TOKEN_LOCKED] = "pin-locked",
+	    [TOKEN_OTHER] = "other-token",
+	};
+
+	return works ? "ok" : words[e->tokens_are[which]];
 }
 
 bool health_ready(struct engine *e, enum problem *p)
@@ -73,7 +98,8 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 	jsonw_object(w);
 	jsonw_kcstr(w, "status", store && hsm && n > 0 ? "ok" : "degraded");
 	jsonw_kcstr(w, "database", store ? "ok" : "unavailable");
-	jsonw_kcstr(w, "hsm", hsm ? "ok" : "unavailable");
+	jsonw_kcstr(w, "hsm", token_word(e, 0, hsm));
+	jsonw_kcstr(w, "tls", token_word(e, 1, e->tokens_are[1] == TOKEN_OK));
 	jsonw_kcstr(w, "kdf", n > 0 ? "ok" : "unavailable");
 	jsonw_kcstr(w, "version", KLERO_VERSION);
 	if (more)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/engine/boot.h"
+#include "daemon/engine/health.h"
 #include "daemon/engine/proof.h"
 #include "daemon/engine/restore.h"
 #include "daemon/loop/control.h"
@@ -31,6 +32,8 @@ static void on_other(void *arg, const struct msg *m)
 		ctl_attach(arg, m->fd);
 	else if (m->type == MSG_ENGINE_ACTED)
 		quorum_acted(arg, m);
+	else if (m->type == MSG_ENGINE_TOKENS)
+		health_tokens(arg, m);
 	else
 		fatal("parent sent message %u", m->type);
 }

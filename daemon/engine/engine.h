@@ -65,6 +65,7 @@ struct engine {
 	struct delay *delays;
 	char *scratch;   /* ENGINE_SCRATCH bytes in which answers are written, one at a time */
 	uint8_t *stored; /* DB_ANSWER_MAX bytes for the stored form of one */
+	uint8_t tokens_are[2]; /* enum token_state of klero-keys and klero-tls, as parent says */
 	bool stopping;
 };
 

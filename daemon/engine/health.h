@@ -7,9 +7,13 @@
 #include <stdbool.h>
 
 #include "daemon/api/problem.h"
+#include "daemon/msg/msg.h"
 #include "policy/jsonw.h"
 
 struct engine;
+
+/* MSG_ENGINE_TOKENS: what parent says of the tokens. */
+void health_tokens(struct engine *e, const struct msg *m);
 
 /* One object; with `more` what only operators need. */
 void health_put(struct engine *e, struct jsonw *w, bool more);

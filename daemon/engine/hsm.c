@@ -6,12 +6,14 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/engine/engine.h"
 #include "daemon/engine/logkey.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
 #include "db/db_raffle.h"
+#include "hsm/role/exit.h"
 
 #define HSM_TIMEOUT_MS 8000 /* one question */
 #define QUESTION_MAX   2048
@@ -93,6 +95,13 @@ static int take_keys(struct engine *e, struct wire_in *in)
 	return KE_OK;
 }
 
+/* Parent starts another engine when there is another hsm, and does not count this one's death. */
+static void lost(int r)
+{
+	log_error("hsm does not answer: %s; see its own lines above", ke_words(r));
+	_exit(HSM_EXIT_LOST);
+}
+
 void hsm_ask_blocking(
     int fd, uint16_t type, const struct wire_out *w, uint8_t *buf, struct wire_in *in)
 {
@@ -103,9 +112,10 @@ void hsm_ask_blocking(
 		r = msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, buf, &m);
 	if (r == KE_OK && (m.type != type + 1 || m.id != 1))
 		r = KE_PEER;
+	if (r == KE_PEER)
+		fatal("hsm sent garbage");
 	if (r != KE_OK)
-		fatal("hsm does not answer: %s; see its own lines above",
-		    ke_words(r == KE_AGAIN ? KE_TIMEOUT : r));
+		lost(r == KE_AGAIN ? KE_TIMEOUT : r);
 	wire_in_init(in, m.body, m.len);
 }
 
@@ -130,6 +140,8 @@ void hsm_start(
 	wire_put_raw(&w, appliance, 16);
 	hsm_ask_blocking(fd, MSG_HSM_OPEN_DBKEY, &w, buf, &in);
 	r = wire_get_i32(&in);
+	if (r == KE_UNAVAIL)
+		lost(r);
 	if (r != KE_OK)
 		fatal("the database key in klero.keys does not open (%s): it belongs to another "
 		      "token, or the file is damaged; restore klero.keys and token together",

@@ -135,6 +135,9 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	wire_put_cstr(w, c->host);
 	wire_put_u32(w, c->objects);
 	put_strings(w, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
+	wire_put_u8(w, c->nkeys);
+	for (uint8_t i = 0; i < c->nkeys; i++)
+		wire_put_raw(w, c->keys[i], RCONF_KEY_NAME);
 }
 
 int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
@@ -145,6 +148,11 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	wire_get_cstr(r, c->host, sizeof c->host);
 	c->objects = wire_get_u32(r);
 	get_strings(r, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
+	c->nkeys = wire_get_u8(r);
+	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)
+		return KE_RANGE;
+	for (uint8_t i = 0; r->err == KE_OK && i < c->nkeys; i++)
+		wire_get_raw(r, c->keys[i], RCONF_KEY_NAME);
 	return wire_end(r);
 }
 

@@ -17,6 +17,8 @@
 #define RCONF_ENVS      4
 #define RCONF_PARAMS    512
 #define RCONF_PAYLIMITS 8
+#define RCONF_KEYS      64 /* of a token; each is named by the SHA-256 of its CKA_ID, cut */
+#define RCONF_KEY_NAME  16
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
 struct rconf_identity {
@@ -73,6 +75,18 @@ struct rconf_hsm { /* hsm and tlskey */
 	uint32_t objects; /* session objects after which a fresh one is wanted */
 	char payout_limits[RCONF_PAYLIMITS]
 			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
+	uint8_t nkeys; /* those that served before, of which the token must hold one; 0: any */
+	uint8_t keys[RCONF_KEYS][RCONF_KEY_NAME];
+};
+
+/* How a token is, for engine: MSG_ENGINE_TOKENS */
+enum token_state {
+	TOKEN_OK,
+	TOKEN_AWAY,    /* its process is not there, and is tried again */
+	TOKEN_REFUSES, /* the PIN, so that its process waits for another */
+	TOKEN_LOCKED,
+	TOKEN_OTHER, /* it holds none of the keys that served before */
+	TOKEN_STATES
 };
 
 struct rconf_kdf {

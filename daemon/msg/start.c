@@ -85,9 +85,14 @@ static void to_parent(uint16_t type, const void *body, size_t len)
 		fatal("control channel: %s", ke_words(r));
 }
 
+void start_ready_with(enum role self, const void *body, size_t len)
+{
+	to_parent(msg_of_role(self)->ready, body, len);
+}
+
 void start_ready(enum role self)
 {
-	to_parent(msg_of_role(self)->ready, NULL, 0);
+	start_ready_with(self, NULL, 0);
 }
 
 void start_worn(void)

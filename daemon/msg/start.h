@@ -45,6 +45,8 @@ void start_sandbox(enum role self, const struct rconf_identity *id,
 
 /* Sends the role's READY message. */
 void start_ready(enum role self);
+/* The same with the body that the role's READY has. */
+void start_ready_with(enum role self, const void *body, size_t len);
 
 /* Tells parent that a fresh hsm is wanted in this one's place. */
 void start_worn(void);

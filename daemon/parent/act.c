@@ -10,6 +10,7 @@
 #include "daemon/parent/cert.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/logs.h"
+#include "daemon/parent/tokens.h"
 
 /* Between two fresh hsms for worn ones: one that is worn at once must not keep all others busy. */
 #define RENEW_MS 1000
@@ -218,12 +219,23 @@ void act_ready(struct parent *p, struct child *c)
 	finish(p);
 }
 
+static bool barred(const struct parent *p)
+{
+	return tokens_barred(p, ROLE_HSM) || (p->act.tls && tokens_barred(p, ROLE_TLSKEY));
+}
+
+static const char *no_word(const struct parent *p)
+{
+	return barred(p) ? "the token does not take its PIN: see the log"
+			 : "keyadm ended without a word: see the log";
+}
+
 void act_ended(struct parent *p, struct child *c)
 {
 	if (c->role == ROLE_KEYADM && p->act.completing)
-		end_complete(p, KE_UNAVAIL, "keyadm ended without a word: see the log");
+		end_complete(p, KE_UNAVAIL, no_word(p));
 	else if (c->role == ROLE_KEYADM && p->act.busy && !p->act.made)
-		answer(p, KE_UNAVAIL, "keyadm ended without a word: see the log");
+		answer(p, barred(p) ? KE_AUTH : KE_UNAVAIL, no_word(p));
 	if (!c->held)
 		return;
 	/* the action is done; the old one serves on, and whoever comes after it knows more */

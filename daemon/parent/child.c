@@ -16,6 +16,7 @@
 #include "daemon/parent/act.h"
 #include "daemon/parent/logs.h"
 #include "daemon/parent/roles.h"
+#include "daemon/parent/tokens.h"
 #include "hsm/role/exit.h"
 
 /* A role that ends with status 0 after so long has asked to be replaced (KEYS.md section 1). */
@@ -23,9 +24,10 @@
 /* How long a child that has closed its control channel may take to end. */
 #define CLOSED_MS 1000
 /* Waiting before a role that has just died dies again: doubled each time. */
-#define BACKOFF_MS       100
-#define BACKOFF_MAX_MS   30000
-#define BACKOFF_RESET_MS 60000 /* a role that has served for so long begins anew */
+#define BACKOFF_MS     100
+#define BACKOFF_MAX_MS 30000
+/* Who has served so many times as long as it had waited before begins anew. */
+#define BACKOFF_RESET 10
 /* A channel is blamed once, and few were open to those that are gone: more is noise. */
 #define STALE_BLAMES 64
 
@@ -188,11 +190,26 @@ enum fate {
 	FATE_NEVER    /* its PIN was refused: the token would lock */
 };
 
-static enum fate fate(const struct child *c, int status)
+static bool holds_keys(const struct child *c)
+{
+	return c->role == ROLE_HSM || c->role == ROLE_TLSKEY;
+}
+
+static enum fate fate(const struct parent *p, const struct child *c, int status)
 {
 	bool starting = c->state == CHILD_STARTING;
 
-	if (!WIFEXITED(status) || (c->role != ROLE_HSM && c->role != ROLE_TLSKEY))
+	/* also one that got no configuration, for its PIN is known to be wrong */
+	if (holds_keys(c) && tokens_barred(p, c->role))
+		return FATE_NEVER;
+	/* whose device hangs */
+	if (holds_keys(c) && c->overdue)
+		return FATE_LOST;
+	/* engine, whose hsm went away while it started */
+	if (c->role == ROLE_ENGINE && starting && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == HSM_EXIT_LOST)
+		return FATE_LOST;
+	if (!WIFEXITED(status) || !holds_keys(c))
 		return FATE_DIED;
 	switch (WEXITSTATUS(status)) {
 	case HSM_EXIT_PLANNED:
@@ -202,9 +219,8 @@ static enum fate fate(const struct child *c, int status)
 	case HSM_EXIT_OLD:
 		return starting && c->role == ROLE_HSM ? FATE_OLD : FATE_DIED;
 	case HSM_EXIT_LOST:
+	case HSM_EXIT_OTHER:
 		return FATE_LOST;
-	case HSM_EXIT_PIN:
-		return FATE_NEVER;
 	default:
 		return starting ? FATE_LOST : FATE_DIED;
 	}
@@ -217,7 +233,8 @@ static void lost(struct parent *p, struct child *c)
 	for (uint32_t i = 0; i < c->lost && wait < BACKOFF_MAX_MS; i++)
 		wait *= 2;
 	c->lost++;
-	c->next_ms = parent_now() + (wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS);
+	c->waited_ms = wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+	c->next_ms = parent_now() + c->waited_ms;
 	logs_say(p, LOGL_WARN, "%s.%u is tried again in %lld ms", role_word(c->role), c->index,
 	    (long long)(c->next_ms - parent_now()));
 }
@@ -236,7 +253,8 @@ static void replace(struct parent *p, struct child *c, enum fate why)
 	if (why == FATE_NEVER) {
 		c->next_ms = INT64_MAX;
 		logs_say(p, LOGL_ERROR,
-		    "%s is not started again: check its PIN file, then restart klerod",
+		    "%s is not started again: put the right PIN into its file, or unlock the "
+		    "token, then send SIGHUP (systemctl reload klerod)",
 		    role_word(c->role));
 		return;
 	}
@@ -337,10 +355,13 @@ static bool blame(struct parent *p, struct child *c, const struct msg *m)
 
 static void ready(struct parent *p, struct child *c)
 {
+	bool fresh_engine = c->role == ROLE_ENGINE;
+
 	logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role), c->index,
 	    (int)c->pid, (long long)(parent_now() - c->since_ms));
 	set_state(c, CHILD_READY);
 	c->next_ms = c->since_ms + PARENT_PING_MS;
+	tokens_tell(p, fresh_engine);
 	if (!c->held)
 		return;
 	c->held = false;
@@ -356,6 +377,8 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 	if (m->type == MSG_KEYADM_DONE)
 		return act_done(p, m);
 	if (c->state == CHILD_STARTING && m->type == own->ready) {
+		if (holds_keys(c) && !tokens_ready(p, c, m))
+			return false;
 		ready(p, c);
 		return true;
 	}
@@ -414,6 +437,17 @@ static const char *overdue(const struct child *c)
 	return c->state == CHILD_STOPPING ? "did not finish in time" : "does not answer";
 }
 
+/* An engine can start only with an hsm; that there is none is no fault of its own. */
+static bool waits_for_hsm(const struct parent *p, const struct child *c)
+{
+	if (c->role != ROLE_ENGINE || c->state != CHILD_STARTING || p->phase != PHASE_RUNNING)
+		return false;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->children[i].role == ROLE_HSM && p->children[i].state == CHILD_READY)
+			return false;
+	return true;
+}
+
 int64_t child_tick(struct parent *p, struct child *c, int64_t now)
 {
 	int64_t next = INT64_MAX;
@@ -429,7 +463,10 @@ int64_t child_tick(struct parent *p, struct child *c, int64_t now)
 	}
 	if (c->state == CHILD_NONE || c->state == CHILD_DYING)
 		return next;
+	if (c->deadline_ms != 0 && now >= c->deadline_ms && waits_for_hsm(p, c))
+		c->deadline_ms = now + PARENT_START_MS;
 	if (c->deadline_ms != 0 && now >= c->deadline_ms) {
+		c->overdue = true;
 		child_kill(p, c, LOGL_ERROR, overdue(c));
 		return next;
 	}
@@ -463,23 +500,29 @@ static void report(struct parent *p, const struct child *c, int status)
 
 static void died(struct parent *p, struct child *c, int status)
 {
-	enum fate why = fate(c, status);
+	enum fate why;
 
+	if ((holds_keys(c) || c->role == ROLE_KEYADM) && WIFEXITED(status))
+		tokens_ended(p, c->role, WEXITSTATUS(status));
+	why = fate(p, c, status);
 	logs_read(p, c, true);
 	report(p, c, status);
-	if (c->state == CHILD_READY && parent_now() - c->since_ms >= BACKOFF_RESET_MS)
+	if (c->state == CHILD_READY && parent_now() - c->since_ms >= BACKOFF_RESET * c->waited_ms)
 		c->lost = 0;
 	close_fd(&c->ctl);
 	close_fd(&c->log);
 	c->pid = 0;
 	set_state(c, CHILD_NONE);
+	c->overdue = false;
+	tokens_tell(p, false);
 	act_ended(p, c);
 	if (c->idle)
 		return;
 	if (why == FATE_OLD && act_complete(p) && p->phase == PHASE_BOOT)
 		return; /* stages.c starts it again */
+	/* the same PIN would be refused again, and whoever starts klerod again must know that */
 	if (p->phase == PHASE_BOOT)
-		parent_stop(p, 1);
+		parent_stop(p, why == FATE_NEVER ? HSM_EXIT_PIN : 1);
 	else if (p->phase == PHASE_RUNNING)
 		replace(p, c, why);
 }

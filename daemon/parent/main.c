@@ -22,6 +22,7 @@
 #include "daemon/parent/logs.h"
 #include "daemon/parent/setup.h"
 #include "daemon/parent/stages.h"
+#include "daemon/parent/tokens.h"
 #include "sandbox/sandbox.h"
 
 static struct parent parent;
@@ -48,11 +49,15 @@ static int version(void)
 	return 0;
 }
 
-/* An authority's certificate for the same key, put in the file's place by its own programs. */
+/*
+ * An authority's certificate for the same key, put in the file's place by its own programs; a right
+ * PIN in the place of a wrong one, or a token that was unlocked.
+ */
 static void hangup(struct parent *p)
 {
-	logs_say(p, LOGL_INFO, "hangup: the certificate is read again, and nothing else");
+	logs_say(p, LOGL_INFO, "hangup: the certificate is read again, and a PIN that was refused");
 	cert_tell(p);
+	tokens_again(p);
 }
 
 static void on_signals(struct parent *p)

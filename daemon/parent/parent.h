@@ -15,6 +15,7 @@
 #include "daemon/conf/conf.h"
 #include "daemon/msg/log.h"
 #include "daemon/msg/msg.h"
+#include "daemon/msg/rconf.h"
 #include "daemon/msg/role.h"
 
 #define PARENT_CHILDREN                                                                            \
@@ -52,6 +53,8 @@ struct child {
 	int64_t next_ms;     /* next PING, or next start */
 	uint32_t lost;       /* starts without its device, one after the other */
 	bool worn;           /* it has asked for a fresh one in its place */
+	int64_t waited_ms;   /* before the last of them */
+	bool overdue;        /* killed because it did not answer */
 	bool spoke;          /* an error line of it has reached standard error */
 	uint32_t stale;      /* blames of processes that were gone already */
 	char line[1200];     /* of its log, unfinished */
@@ -65,6 +68,22 @@ struct child {
 struct deaths {
 	int64_t *at_ms;
 	uint32_t n;
+};
+
+/* A token as parent knows it: daemon/parent/tokens.c */
+#define TOKEN_HASH 32
+struct token {
+	uint8_t given[TOKEN_HASH], bad[TOKEN_HASH]; /* the PIN given last, the one refused last */
+	bool refused, locked, other;
+	uint8_t nkeys; /* that served last */
+	uint8_t keys[RCONF_KEYS][RCONF_KEY_NAME];
+};
+
+struct tokens {
+	uint8_t key[32]; /* of the hashes */
+	bool keyed;
+	struct token of[2]; /* klero-keys, klero-tls */
+	uint8_t told[2];    /* enum token_state, as engine knows it */
 };
 
 /* What officers have approved, while keyadm and fresh key holders are at it: daemon/parent/act.c */
@@ -101,6 +120,7 @@ struct parent {
 	enum parent_phase phase;
 	struct act act;
 	uint8_t restore; /* of engine's configuration: kleroctl restore alone sets it */
+	struct tokens tokens;
 	bool
 	    told; /* why the start fails stands on standard error: one line, the log has the rest */
 	int stage; /* of boot upwards, of the stop downwards: roles_stage() */

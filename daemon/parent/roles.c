@@ -12,6 +12,7 @@
 
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/wire.h"
+#include "daemon/parent/tokens.h"
 #include "policy/text.h"
 
 /* Argon2id: 64 MiB, 3 passes (API.md) */
@@ -98,24 +99,28 @@ static int make_engine(
 	return KE_OK;
 }
 
-static int get_token(
-    const struct conf *c, const struct conf_token *from, struct rconf_token *to, struct scratch *s)
+/* role: whose token it is; keyadm uses both */
+static int get_token(struct parent *p, enum role role, struct rconf_token *to, struct scratch *s)
 {
-	int r = conf_token(c, from, to, s->why, s->whylen);
+	const struct conf_token *from = role == ROLE_HSM ? &p->conf.keys : &p->conf.tls;
+	int r = conf_token(&p->conf, from, to, s->why, s->whylen);
 
-	return r == KE_OK ? conf_pin(from->pin_file, to->pin, s->why, s->whylen) : r;
+	if (r == KE_OK)
+		r = conf_pin(from->pin_file, to->pin, s->why, s->whylen);
+	return r == KE_OK ? tokens_pin(p, role, to->pin, s->why, s->whylen) : r;
 }
 
 /* hsm and tlskey differ in token and PIN only. */
 static int make_hsm(
-    const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
+    struct parent *p, const struct child *child, struct scratch *s, struct wire_out *w)
 {
-	const struct conf_token *token = child->role == ROLE_HSM ? &c->keys : &c->tls;
+	const struct conf *c = &p->conf;
 	struct rconf_hsm *hsm = &s->conf.hsm;
-	int r = get_token(c, token, &hsm->token, s);
+	int r = get_token(p, child->role, &hsm->token, s);
 
 	if (r != KE_OK)
 		return r;
+	tokens_expect(p, child->role, hsm);
 	memcpy(hsm->folder, c->module_folder, sizeof hsm->folder);
 	memcpy(hsm->host, c->host, sizeof hsm->host);
 	hsm->objects = c->hsm_objects;
@@ -156,14 +161,14 @@ static int get_appliance(const struct conf *c, uint8_t id[16], struct scratch *s
 	return KE_FORMAT;
 }
 
-static int make_keyadm(const struct parent *p, struct scratch *s, struct wire_out *w)
+static int make_keyadm(struct parent *p, struct scratch *s, struct wire_out *w)
 {
 	const struct conf *c = &p->conf;
 	struct rconf_keyadm *k = &s->conf.keyadm;
-	int r = get_token(c, &c->keys, &k->token, s);
+	int r = get_token(p, ROLE_HSM, &k->token, s);
 
 	if (r == KE_OK && p->act.tls)
-		r = get_token(c, &c->tls, &k->tls, s);
+		r = get_token(p, ROLE_TLSKEY, &k->tls, s);
 	if (r == KE_OK && p->act.completing)
 		r = get_appliance(c, k->appliance_id, s);
 	if (r != KE_OK)
@@ -199,7 +204,7 @@ static int make(struct parent *p, const struct child *c, struct scratch *s, stru
 		return make_engine(&p->conf, c, s, w);
 	case ROLE_HSM:
 	case ROLE_TLSKEY:
-		return make_hsm(&p->conf, c, s, w);
+		return make_hsm(p, c, s, w);
 	case ROLE_KEYADM:
 		return make_keyadm(p, s, w);
 	default:

@@ -15,10 +15,12 @@
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
 #include "hsm/keyadm/keyadm.h"
+#include "hsm/role/exit.h"
 #include "sandbox/sandbox.h"
 
 struct keyadm {
 	struct p11 p, tls;         /* the second for the rotation of its key only */
+	int status;                /* how the process ends: hsm/role/exit.h */
 	struct rconf_keyadm *conf; /* locked memory: it holds the PINs */
 	struct rconf_keyadm_done done;
 };
@@ -64,6 +66,10 @@ static int warm_up(struct keyadm *a)
 		r = open_token(&a->tls, &a->conf->tls, P11_NEED_TLS);
 		if (r != KE_OK)
 			(void)p11_fail(&a->p, r, "%s", a->tls.why);
+		if (r == KE_AUTH || r == KE_LIMIT)
+			a->status = r == KE_AUTH ? HSM_EXIT_PIN_TLS : HSM_EXIT_LOCKED_TLS;
+	} else if (r == KE_AUTH || r == KE_LIMIT) {
+		a->status = r == KE_AUTH ? HSM_EXIT_PIN : HSM_EXIT_LOCKED;
 	}
 	sodium_memzero(a->conf->token.pin, sizeof a->conf->token.pin);
 	sodium_memzero(a->conf->tls.pin, sizeof a->conf->tls.pin);
@@ -148,5 +154,5 @@ int main(void)
 	}
 	report(&a, r, buf);
 	p11_close(&a.p);
-	_exit(r == KE_OK ? 0 : 1);
+	_exit(r == KE_OK ? HSM_EXIT_PLANNED : a.status != 0 ? a.status : HSM_EXIT_FAILED);
 }

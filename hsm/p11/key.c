@@ -193,10 +193,10 @@ static int check_key(struct p11 *p, const struct key *k, bool token)
 }
 
 /* CKA_ID = purpose ‖ u32 version ‖ 8 random bytes, beside the label that says the same. */
-static int check_id(struct p11 *p, const struct key *k)
+static int check_id(struct p11 *p, struct key *k)
 {
 	const char *word = purpose_words[k->purpose];
-	uint8_t id[KEY_ID_MAX], want[4];
+	uint8_t id[KEY_ID_MAX], want[4], digest[32];
 	size_t n, w = strlen(word);
 	int r = p11_attribute(p, k->handle, CKA_ID, id, sizeof id, &n);
 
@@ -204,6 +204,8 @@ static int check_id(struct p11 *p, const struct key *k)
 		return r;
 	for (unsigned i = 0; i < 4; i++)
 		want[i] = (uint8_t)(k->version >> (24 - 8 * i));
+	hash_sha256(digest, id, n);
+	memcpy(k->name, digest, sizeof k->name);
 	if (n == w + 12 && memcmp(id, word, w) == 0 && memcmp(id + w, want, 4) == 0)
 		return KE_OK;
 	return p11_fail(p, KE_DAMAGED, "key klero/%s/v%06u of token %s: CKA_ID says otherwise",

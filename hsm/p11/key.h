@@ -28,6 +28,7 @@
 #define KEY_LABEL_MAX 32
 #define KEY_ID_MAX    24
 #define KEY_RING_MAX  64
+#define KEY_NAME_LEN  16
 
 /* Boolean attributes that say what a key may be used for. */
 enum key_use { KEY_ENCRYPT = 1, KEY_WRAP = 2, KEY_SIGN = 4 };
@@ -53,6 +54,7 @@ struct key {
 	uint64_t since_s;         /* when a live one becomes active, by the anchor */
 	uint8_t pub[KEY_PUB_MAX]; /* of a pair */
 	const uint8_t *secret;    /* of a class key, which has no handle: 32 bytes, locked */
+	uint8_t name[KEY_NAME_LEN]; /* SHA-256 of its CKA_ID, cut: the same for ever */
 };
 
 struct key_ring {

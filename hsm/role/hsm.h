@@ -27,7 +27,8 @@ struct hsm {
 	struct p11 p;
 	struct key_ring ring;
 	char host[HSM_HOST_MAX + 1];
-	bool lost;        /* the device is gone: this process ends after its answer */
+	const struct rconf_hsm *former; /* whose keys served before; NULL: nobody's */
+	bool lost;                      /* the device is gone: this process ends after its answer */
 	uint32_t objects; /* session objects after which it is worn: SoftHSM leaks 245 bytes each */
 	bool worn;        /* a fresh one is wanted; HSM_WEAR_MORE later this one ends */
 

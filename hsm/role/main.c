@@ -67,6 +67,26 @@ static int handle(void *ctx, struct serve_peer *peer, const struct msg *m, struc
 	return r;
 }
 
+/* Parent keeps the names, and has the next process demand one of them. */
+static void ready(const struct hsm *h, enum role self)
+{
+	uint8_t body[1 + RCONF_KEYS * RCONF_KEY_NAME];
+	struct wire_out w;
+	uint8_t n = 0;
+
+	/* class keys are no objects with a name of their own */
+	for (size_t i = 0; i < h->ring.n; i++)
+		n = (uint8_t)(n + (h->ring.keys[i].secret == NULL));
+	wire_out_init(&w, body, sizeof body);
+	wire_put_u8(&w, n);
+	for (size_t i = 0; i < h->ring.n; i++)
+		if (h->ring.keys[i].secret == NULL)
+			wire_put_raw(&w, h->ring.keys[i].name, KEY_NAME_LEN);
+	if (w.err != KE_OK)
+		fatal("more keys than a message holds");
+	start_ready_with(self, body, w.len);
+}
+
 int main(int argc, char **argv)
 {
 	static struct hsm h;
@@ -90,7 +110,7 @@ int main(int argc, char **argv)
 		start_no_writes(self);
 	hsm_warm_up(&h, self, c, &wide);
 	enter_sandbox(self, c, wide);
-	start_ready(self);
+	ready(&h, self);
 	serve(self, handle, &h);
 	/* a lost device may hang in C_Finalize; what it held is gone with the process anyway */
 	if (h.lost)

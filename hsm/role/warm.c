@@ -88,6 +88,23 @@ static int obey_anchor(struct hsm *h, unsigned purposes)
 	return r == KE_OK ? key_ring_obey(&h->p, &h->ring, &h->anchor, purposes) : r;
 }
 
+/* A token that was initialised anew, or another one of this label, is not the one that served. */
+static int check_known(struct hsm *h)
+{
+	const struct rconf_hsm *c = h->former;
+
+	if (c == NULL || c->nkeys == 0)
+		return KE_OK;
+	for (size_t i = 0; i < h->ring.n; i++)
+		for (size_t k = 0; k < c->nkeys; k++)
+			if (memcmp(h->ring.keys[i].name, c->keys[k], KEY_NAME_LEN) == 0)
+				return KE_OK;
+	return p11_fail(&h->p, KE_WRONG_KEY,
+	    "token %s holds none of the keys that served before: it is another token, or was "
+	    "initialised anew; put the right one back",
+	    h->p.label);
+}
+
 int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 {
 	unsigned purposes = self == ROLE_TLSKEY ? KEY_SET_TLSKEY : KEY_SET_HSM;
@@ -99,6 +116,8 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 		return p11_fail(&h->p, KE_LONG, "host: longer than %d bytes", HSM_HOST_MAX);
 	snprintf(h->host, sizeof h->host, "%s", host);
 	r = key_ring_find(&h->p, &h->ring);
+	if (r == KE_OK)
+		r = check_known(h);
 	if (r == KE_OK)
 		r = obey_anchor(h, purposes);
 	purposes = key_ring_set(&h->ring, purposes);
@@ -125,11 +144,21 @@ static int take_limits(struct hsm *h, const struct rconf_hsm *c)
 	return KE_OK;
 }
 
-static void give_up(struct hsm *h, int r)
+_Noreturn static void give_up(struct hsm *h, int status)
 {
 	log_error("%s", h->p.why);
 	p11_close(&h->p);
-	_exit(r == KE_AUTH || r == KE_LIMIT ? HSM_EXIT_PIN : HSM_EXIT_FAILED);
+	_exit(status);
+}
+
+static int login(struct hsm *h, struct rconf_hsm *c)
+{
+	int r = p11_login(&h->p, c->token.pin);
+
+	sodium_memzero(c->token.pin, sizeof c->token.pin);
+	if (r == KE_AUTH || r == KE_LIMIT)
+		give_up(h, r == KE_AUTH ? HSM_EXIT_PIN : HSM_EXIT_LOCKED);
+	return r;
 }
 
 void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
@@ -140,6 +169,7 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = c->token.env[i];
 	h->p.params = c->token.params;
+	h->former = c;
 	r = p11_load(&h->p, c->token.module, env, RCONF_ENVS);
 	/*
 	 * SoftHSM tells syslog of a tampered ciphertext, with the local time. Without TZ libc looks
@@ -152,13 +182,8 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 		r = p11_open(&h->p, c->token.label, false);
 	if (r == KE_OK)
 		r = p11_need(&h->p, self == ROLE_HSM ? P11_NEED_KEYS : P11_NEED_TLS);
-	if (r == KE_OK) {
-		r = p11_login(&h->p, c->token.pin);
-		if (r != KE_OK) {
-			sodium_memzero(c->token.pin, sizeof c->token.pin);
-			give_up(h, r);
-		}
-	}
+	if (r == KE_OK)
+		r = login(h, c);
 	sodium_memzero(c->token.pin, sizeof c->token.pin);
 	if (r == KE_OK)
 		r = take_limits(h, c);
@@ -170,7 +195,7 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 		_exit(HSM_EXIT_OLD);
 	}
 	if (r != KE_OK)
-		give_up(h, KE_INTERNAL);
+		give_up(h, r == KE_WRONG_KEY ? HSM_EXIT_OTHER : HSM_EXIT_FAILED);
 	if (*wide)
 		log_warn("the module lacks C_CopyObject: the token folder stays readable");
 	if (self == ROLE_HSM && !h->p.has_digest_key)

@@ -46,7 +46,7 @@ def text(path):
 EXCLUSIVE = [
     (r"(sqlcipher/)?sqlite3\.h", r"db/|tests/(tools|unit)/"),
     (r"seccomp\.h|linux/seccomp\.h|linux/landlock\.h", r"sandbox/|tests/tools/"),
-    (r"libp11\.h|(p11-kit/)?pkcs11\.h", r"hsm/|tests/(tools|unit|fuzz|escape)/"),
+    (r"libp11\.h|(p11-kit/)?pkcs11\.h", r"hsm/|tests/(tools|unit|fuzz|hsmfail)/"),
     (r"openssl/ssl\.h", r"daemon/net/tls\w*\.[ch]$|tests/(tools|unit|fuzz)/"),
 ]
 

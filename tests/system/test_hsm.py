@@ -1,9 +1,12 @@
 """The HSM behind a running appliance: a PIN that is refused is tried once, a lost hsm comes back
 and still knows every older seed."""
 
+import shutil
+import signal
 import time
 
 import klero
+import pytest
 
 REFUSED = "refuses the PIN"
 
@@ -22,23 +25,73 @@ def _lose_hsm(appliance):
 
 
 def test_a_refused_pin_is_tried_once(fresh):
+    """Not again by the next hsm, by keyadm or after a SIGHUP, and at a start the exit status says so;
+    a right one in its place serves without a restart."""
     pin = fresh.dir / "keys.pin"
     right = pin.read_text()
     pin.write_text("wrong-" + right)
     fresh.kill("hsm")
     _wait_for(lambda: "not started again" in fresh.log())
-    time.sleep(2)  # time enough for three more tries, if there were any
+    client = fresh.client()
+    _wait_for(lambda: client.get("/health").json["hsm"] == "pin-refused")
+    for n in (1, 2):
+        fresh.process.send_signal(signal.SIGHUP)  # a certificate's renewal does that
+        _wait_for(lambda: fresh.log().count("has refused this PIN") == n)
     assert fresh.log().count(REFUSED) == 1
     assert "hsm" not in fresh.roles()
-    client = fresh.client()
-    assert client.get("/health").json["hsm"] != "ok"
+    assert fresh.status()["hsm"] == "pin-refused"
     klero.want(client.get("/api/v1/raffles"), 200)  # what needs no key goes on
+    pin.write_text(right)
+    fresh.process.send_signal(signal.SIGHUP)
+    fresh.wait_ready()
+    assert client.get("/health").json["hsm"] == "ok"
     client.close()
     fresh.stop()
-    # the right PIN and a restart heal it
+    pin.write_text("wrong-" + right)
+    with pytest.raises(klero.Failure, match=REFUSED):
+        fresh.start()
+    assert fresh.stop() == 4  # RestartPreventExitStatus= in the unit
     pin.write_text(right)
     fresh.start()
+
+
+def test_a_refused_tls_pin(fresh):
+    pin = fresh.dir / "tls.pin"
+    right = pin.read_text()
+    client = fresh.client()
+    klero.want(client.get("/health"), 200)
+    pin.write_text("wrong-" + right)
+    fresh.kill("tlskey")
+    _wait_for(lambda: fresh.status()["tls"] == "pin-refused")
+    klero.want(client.get("/api/v1/raffles"), 200)  # a connection that stands goes on
+    pin.write_text(right)
+    fresh.process.send_signal(signal.SIGHUP)
     fresh.wait_ready()
+    assert fresh.status()["tls"] == "ok"
+    client.close()
+
+
+def test_another_token_is_not_taken(fresh, lab):
+    """Another appliance's tokens in the place of ours, then none; the right ones again serve again."""
+    admin, other = fresh.admin(), lab.make()
+    pins = {name: (fresh.dir / name).read_text() for name in ("keys.pin", "tls.pin")}
+    here, away = fresh.dir / "tokens", fresh.dir / "away"
+    here.rename(away)
+    (other.dir / "tokens").rename(here)
+    for name in pins:
+        (fresh.dir / name).write_text((other.dir / name).read_text())
+    fresh.kill("hsm")
+    fresh.kill("tlskey")
+    _wait_for(lambda: fresh.log().count("holds none of the keys that served before") >= 2)
+    _wait_for(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "other-token")
+    assert fresh.log().count("is ready after") == 7  # none of the two
+    shutil.rmtree(here)
+    _wait_for(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "unavailable")
+    for name, pin in pins.items():
+        (fresh.dir / name).write_text(pin)
+    away.rename(here)
+    fresh.wait_ready(60)
+    klero.want(admin.get("/api/v1/auth/me"), 200)  # its token is as good as before
 
 
 def test_seeds_outlive_hsm(fresh):
