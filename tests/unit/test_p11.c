@@ -511,7 +511,6 @@ static void test_canary(void **state)
 	(void)state;
 	enter_with_keys(&p, &ring);
 	assert_int_equal(canary_make(&p, &ring, &c), KE_OK);
-	/* once more, for the device may have stumbled; then the row is bad */
 	assert_int_equal(canary_judge(&p, &ring, &c, KE_AGAIN, &tries), KE_AGAIN);
 	assert_int_equal(canary_judge(&p, &ring, &c, KE_AGAIN, &tries), KE_CRYPTO);
 	assert_int_equal(canary_judge(&p, &ring, &c, KE_OK, &tries), KE_OK);
