@@ -39,6 +39,14 @@ int officers_check(const struct officers *o)
 	return KE_OK;
 }
 
+const struct officer *officers_find(const struct officers *o, const char *name)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (strcmp(o->officer[i].name, name) == 0)
+			return &o->officer[i];
+	return NULL;
+}
+
 static void officer_key(struct canon *io, struct ssh_key *k)
 {
 	uint8_t blob[SSH_BLOB_MAX];

@@ -81,6 +81,9 @@ struct anchor {
 /* KE_OK when names and keys are different and the threshold can be reached; KE_EXISTS, KE_RANGE. */
 int officers_check(const struct officers *o) KE_CHECK;
 
+/* The officer of that name; NULL for none. */
+const struct officer *officers_find(const struct officers *o, const char *name);
+
 /* The lines "threshold …" and "officer …" alone, both ways: KE_FULL, KE_FORMAT. */
 int officers_text(const struct officers *o, char *out, size_t cap, size_t *len) KE_CHECK;
 int officers_parse(struct officers *o, const char *text, size_t n) KE_CHECK;

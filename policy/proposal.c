@@ -78,6 +78,11 @@ static void text(struct canon *io, struct proposal *p)
 	canon_u64_line(io, "epoch ", &p->epoch);
 	canon_hex_line(io, "nonce ", p->nonce, 16);
 	canon_u64_line(io, "expires ", &p->expires_s);
+	if (canon_reads(io) ? canon_at(io, "proposer ") : p->proposer[0] != '\0') {
+		canon_lit(io, "proposer ");
+		canon_name(io, p->proposer, sizeof p->proposer);
+		canon_lit(io, "\n");
+	}
 	canon_lit(io, "action ");
 	canon_choice(io, proposal_words, PROPOSAL_ACTION_COUNT, &p->action);
 	canon_lit(io, "\n");
@@ -128,6 +133,15 @@ int proposal_parse(struct proposal *p, const char *s, size_t n)
 	*p = (struct proposal){.action = 0};
 	text(&io, p);
 	return io.err == KE_OK && io.len == n && valid(p) ? KE_OK : KE_FORMAT;
+}
+
+/* One line of the text's frame, which a name cannot hold: it has neither space nor LF. */
+bool proposal_is_own(const char *text, const struct officer *o)
+{
+	char line[sizeof "\nproposer \n" + ANCHOR_NAME_MAX];
+
+	snprintf(line, sizeof line, "\nproposer %s\n", o->name);
+	return strstr(text, line) != NULL;
 }
 
 /* --- approvals --- */
@@ -195,11 +209,13 @@ static int check_frame(
 	for (size_t i = 0; i < a->nonces; i++)
 		if (memcmp(a->nonce[i].nonce, p->nonce, 16) == 0)
 			return refuse(v, KE_EXISTS, "it has been carried out already");
+	if (p->proposer[0] != '\0' && officers_find(&a->officers, p->proposer) == NULL)
+		return refuse(v, KE_DENIED, "its proposer is none of the officers");
 	return KE_OK;
 }
 
-static int check_approval(const struct anchor *a, const char *text, size_t n,
-    const struct approval *approval, bool *seen, struct proposal_verdict *v)
+static int check_approval(const struct proposal *p, const struct anchor *a, const char *text,
+    size_t n, const struct approval *approval, bool *seen, struct proposal_verdict *v)
 {
 	int r;
 	const struct officer *o = proposal_signer(a, text, n, approval, &r);
@@ -208,6 +224,8 @@ static int check_approval(const struct anchor *a, const char *text, size_t n,
 		return refuse(v, r, "it is signed by none of the officers, or not for approvals");
 	if (o == NULL)
 		return refuse(v, KE_CRYPTO, "a signature is not one over this proposal");
+	if (strcmp(o->name, p->proposer) == 0)
+		return refuse(v, KE_DENIED, "an officer approves what he has proposed himself");
 	if (seen[o - a->officers.officer])
 		return refuse(v, KE_EXISTS, "one officer approves twice");
 	seen[o - a->officers.officer] = true;
@@ -226,7 +244,7 @@ int proposal_count(struct proposal *p, const struct anchor *a, const char *text,
 		return refuse(v, KE_FORMAT, "it is not a proposal in its only form");
 	r = check_frame(p, a, anchor_now(a, clock_s), v);
 	for (; r == KE_OK && v->at < count; v->at++) {
-		r = check_approval(a, text, n, &approvals[v->at], seen, v);
+		r = check_approval(p, a, text, n, &approvals[v->at], seen, v);
 		if (r != KE_OK)
 			return r;
 	}

@@ -10,6 +10,7 @@
  *	epoch <n>                      of the anchor: another set of officers makes it void
  *	nonce <32 hex>
  *	expires <unix s>
+ *	proposer <officer's name>      when an officer proposes: whose approval does not count then
  *	action <word>
  *	purpose <word>                 all but officers
  *	version <n>                    roll-back, destroy, compromise, abandon
@@ -51,8 +52,9 @@ struct proposal {
 	uint64_t epoch;
 	uint8_t nonce[16];
 	uint64_t expires_s;
-	unsigned action;  /* enum proposal_action */
-	unsigned purpose; /* enum key_purpose */
+	char proposer[ANCHOR_NAME_MAX + 1]; /* "": no officer */
+	unsigned action;                    /* enum proposal_action */
+	unsigned purpose;                   /* enum key_purpose */
 	uint64_t version;
 	struct officers officers;
 };
@@ -61,6 +63,9 @@ struct proposal {
 int proposal_text(const struct proposal *p, char *out, size_t cap, size_t *len) KE_CHECK;
 /* Strict: what proposal_text would not write is KE_FORMAT. */
 int proposal_parse(struct proposal *p, const char *text, size_t n) KE_CHECK;
+
+/* Has this officer proposed it? */
+bool proposal_is_own(const char *text, const struct officer *o);
 
 /* One armored signature. */
 struct approval {
@@ -82,10 +87,11 @@ struct proposal_verdict {
 /*
  * May the proposal be carried out now? KE_OK when every approval is good and there are as many as
  * the anchor's threshold. Otherwise, with v->why:
- * KE_FORMAT (the text), KE_DENIED (another appliance, or a signer who is no officer), KE_STATE
- * (another epoch, no officers), KE_TIMEOUT (expired, or open for too long), KE_EXISTS (used up, or
- * an officer who approves twice), KE_CRYPTO (a signature that is none), KE_AGAIN (not enough yet).
- * An officer counts by the anchor alone: those whom the proposal would bring in do not.
+ * KE_FORMAT (the text), KE_DENIED (another appliance, a signer who is no officer, or the officer
+ * who has proposed it; a proposer who is none), KE_STATE (another epoch, no officers), KE_TIMEOUT
+ * (expired, or open for too long), KE_EXISTS (used up, or an officer who approves twice), KE_CRYPTO
+ * (a signature that is none), KE_AGAIN (not enough yet). An officer counts by the anchor alone:
+ * those whom the proposal would bring in do not.
  */
 int proposal_count(struct proposal *p, const struct anchor *a, const char *text, size_t n,
     const struct approval *approvals, size_t count, uint64_t clock_s,

@@ -50,35 +50,57 @@ int ctl_proposal_list(struct ctl *ctl, int argc, char **argv)
 
 /* --- proposing --- */
 
-static int propose(
-    struct ctl *ctl, unsigned action, unsigned purpose, uint32_t version, const char *officers)
+/* What is asked for, and the officer who asks for it, "" for none. */
+struct wish {
+	unsigned action, purpose;
+	uint32_t version;
+	const char *officers, *proposer;
+};
+
+static int propose(struct ctl *ctl, const struct wish *wish)
 {
 	struct exchange *x = exchange_new();
 
 	if (x == NULL)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
-	wire_put_u8(&x->w, (uint8_t)action);
-	wire_put_u8(&x->w, (uint8_t)purpose);
-	wire_put_u32(&x->w, version);
+	wire_put_u8(&x->w, (uint8_t)wish->action);
+	wire_put_u8(&x->w, (uint8_t)wish->purpose);
+	wire_put_u32(&x->w, wish->version);
 	wire_put_u64(&x->w, PROPOSAL_OPEN_S);
-	wire_put_cstr(&x->w, officers);
+	wire_put_cstr(&x->w, wish->officers);
+	wire_put_cstr(&x->w, wish->proposer);
 	return finish(ctl, MSG_CTL_PROPOSE, x);
+}
+
+/* The officer's name may stand behind the n words of a command; CTL_USAGE for more than that. */
+static int take_proposer(int argc, char **argv, int n, const char **name)
+{
+	*name = argc > n ? argv[n] : "";
+	if (argc > n + 1)
+		return ctl_fail(CTL_USAGE, "%s: what is it?", argv[n + 1]);
+	if (strlen(*name) > ANCHOR_NAME_MAX)
+		return ctl_fail(CTL_USAGE, "%s: too long for an officer's name", *name);
+	return CTL_OK;
 }
 
 static int propose_key(struct ctl *ctl, unsigned action, int argc, char **argv)
 {
-	enum key_purpose purpose = purpose_of(argv[0], strlen(argv[0]));
+	struct wish wish = {.action = action, .officers = ""};
+	int words = action == PROPOSE_ROTATE ? 1 : 2, status;
 	uint64_t version = 0;
 
-	if (purpose == KEY_PURPOSES)
+	wish.purpose = purpose_of(argv[0], strlen(argv[0]));
+	if (wish.purpose == KEY_PURPOSES)
 		return ctl_fail(CTL_USAGE,
 		    "%s: the keys are master, seed, mac, token, log, tls, data, deposit25519 and "
 		    "deposit",
 		    argv[0]);
-	if (argc > 1 && (text_unu64(&version, argv[1], strlen(argv[1])) != KE_OK || version == 0 ||
-			    version > UINT32_MAX))
+	if (words > 1 && (text_unu64(&version, argv[1], strlen(argv[1])) != KE_OK || version == 0 ||
+			     version > UINT32_MAX))
 		return ctl_fail(CTL_USAGE, "%s: a version is a number from 1", argv[1]);
-	return propose(ctl, action, purpose, (uint32_t)version, "");
+	wish.version = (uint32_t)version;
+	status = take_proposer(argc, argv, words, &wish.proposer);
+	return status == CTL_OK ? propose(ctl, &wish) : status;
 }
 
 int ctl_key_rotate(struct ctl *ctl, int argc, char **argv)
@@ -148,10 +170,12 @@ int officers_file(const char *threshold, const char *path, char text[RCONF_KEYAD
 int ctl_officer_propose(struct ctl *ctl, int argc, char **argv)
 {
 	static char text[RCONF_KEYADM_TEXT];
+	struct wish wish = {.action = PROPOSE_OFFICERS, .purpose = KEY_MASTER, .officers = text};
 	int status = officers_file(argv[0], argv[1], text);
 
-	(void)argc;
-	return status == CTL_OK ? propose(ctl, PROPOSE_OFFICERS, KEY_MASTER, 0, text) : status;
+	if (status == CTL_OK)
+		status = take_proposer(argc, argv, 2, &wish.proposer);
+	return status == CTL_OK ? propose(ctl, &wish) : status;
 }
 
 static bool is_running(const struct ctl *ctl)

@@ -47,7 +47,7 @@ int api_keys(struct rq *q)
 
 /* --- proposing --- */
 
-enum { ACTION, PURPOSE, VERSION, OFFICERS, THRESHOLD, EXPIRES_IN };
+enum { ACTION, PURPOSE, VERSION, OFFICERS, THRESHOLD, EXPIRES_IN, PROPOSER };
 
 /* Each action has its fields: those and no others. */
 static int check_fields(struct rq *q, unsigned action)
@@ -108,6 +108,22 @@ static int take_wish(struct rq *q, struct proposal *p)
 	return KE_OK;
 }
 
+static int take_proposer(struct rq *q, struct proposal *p)
+{
+	const struct api_value *name = rq_field(q, PROPOSER);
+	const char *why;
+	int r;
+
+	if (!name->present || !q->e->quorum.known)
+		return KE_OK;
+	memcpy(p->proposer, name->p, name->n); /* bounded by the row */
+	r = quorum_check_proposer(q->e, p, &why);
+	if (r == KE_OK)
+		return r;
+	return rq_refuse_field(
+	    q, "/proposer", r == KE_NOTFOUND ? "no-officer" : "all-must-approve");
+}
+
 static int refuse_wish(struct rq *q, int r)
 {
 	switch (r) {
@@ -133,6 +149,8 @@ int api_proposal_create(struct rq *q)
 	const char *why;
 	int r = take_wish(q, &p);
 
+	if (r == KE_OK)
+		r = take_proposer(q, &p);
 	if (r != KE_OK)
 		return r;
 	r = quorum_propose(q->e, &p, q->user, life->present ? life->i : PROPOSAL_OPEN_S, &why);

@@ -296,6 +296,7 @@ static int on_propose(struct engine *e, struct ctl_client *c, struct wire_in *in
 	w.p.version = wire_get_u32(in);
 	w.life_s = (int64_t)wire_get_u64(in);
 	officers = wire_get_str(in, RCONF_KEYADM_TEXT, &n);
+	wire_get_cstr(in, w.p.proposer, sizeof w.p.proposer);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
 	if (n > 0 && officers_parse(&w.p.officers, (const char *)officers, n) != KE_OK)

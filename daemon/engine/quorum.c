@@ -51,6 +51,20 @@ static int check_unused(struct engine *e, const struct proposal *p)
 	return r == KE_OK && live > 0 ? KE_CONFLICT : r;
 }
 
+int quorum_check_proposer(struct engine *e, const struct proposal *p, const char **why)
+{
+	const struct officers *o = &e->quorum.anchor.officers;
+
+	if (p->proposer[0] == '\0')
+		return KE_OK;
+	if (officers_find(o, p->proposer) == NULL)
+		return refuse(why, KE_NOTFOUND, "no officer has the proposer's name");
+	if (o->threshold == o->n)
+		return refuse(why, KE_STATE,
+		    "all officers must approve, so none of them can be the proposer");
+	return KE_OK;
+}
+
 static int check_wish(struct engine *e, const struct proposal *p, const char **why)
 {
 	const struct anchor *a = &e->quorum.anchor;
@@ -61,6 +75,8 @@ static int check_wish(struct engine *e, const struct proposal *p, const char **w
 	if (p->action == PROPOSE_OFFICERS && officers_check(&p->officers) != KE_OK)
 		return refuse(why, KE_RANGE,
 		    "officers need different names and keys, and a threshold that they can reach");
+	if (quorum_check_proposer(e, p, why) != KE_OK)
+		return KE_RANGE;
 	if (p->version != 0 && anchor_key(a, p->purpose, p->version) == NULL)
 		return refuse(why, KE_NOTFOUND, "there is no such version of this key");
 	r = check_unused(e, p);
@@ -169,6 +185,9 @@ static int add_approval(
 		return refuse(why, r, "no officer has signed this, or not for approvals");
 	if (o == NULL)
 		return refuse(why, KE_CRYPTO, "this is no signature over the proposal");
+	if (proposal_is_own(p->text, o))
+		return refuse(
+		    why, KE_DENIED, "this officer has proposed it, others must approve it");
 	snprintf(row.officer, sizeof row.officer, "%s", o->name);
 	memcpy(row.signature, armor, n);
 	/* they stand one behind the other when they go to keyadm */

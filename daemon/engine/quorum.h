@@ -36,9 +36,13 @@ struct quorum {
 int quorum_propose(struct engine *e, struct proposal *p, const uint8_t *by, int64_t life_s,
     const char **why) KE_CHECK;
 
+/* May the officer whom p names propose it? KE_NOTFOUND, KE_STATE when all must approve. */
+int quorum_check_proposer(struct engine *e, const struct proposal *p, const char **why) KE_CHECK;
+
 /*
  * Takes an officer's approval; enough of them, and keyadm gets to work once the turn is committed.
- * KE_NOTFOUND, KE_STATE (not open any more), KE_CRYPTO or KE_DENIED (no officer's), KE_EXISTS.
+ * KE_NOTFOUND, KE_STATE (not open any more), KE_CRYPTO or KE_DENIED (no officer's, or the
+ * proposer's), KE_EXISTS.
  */
 int quorum_approve(
     struct engine *e, const uint8_t id[16], const char *armor, size_t n, const char **why) KE_CHECK;

@@ -186,7 +186,8 @@ static void finish(struct parent *p)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->children[i].held)
 			return;
-	if (p->act.busy)
+	/* and when it was for an action, not for a worn hsm */
+	if (p->act.busy && p->act.made)
 		answer(p, p->act.result, p->act.reason);
 }
 

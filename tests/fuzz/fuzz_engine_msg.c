@@ -155,6 +155,8 @@ static void control(struct feed *f)
 		take_text(f, &a);
 		wire_put_str(&w, a.p, a.n);
 	}
+	if (type == MSG_CTL_PROPOSE)
+		wire_put_cstr(&w, take(f, 1) % 2 == 0 ? "" : "alice");
 	if (type == MSG_CTL_ADMIN) {
 		take_text(f, &b);
 		wire_put_str(&w, b.p, b.n);

@@ -259,6 +259,13 @@ def test_what_does_not_count(admin, stranger, officers):
     refused(send(stranger, nobody, alice.sign(text)), 404, "not-found")
     refused(admin.post(f"{PROPOSALS}/{nobody}/reject"), 404, "not-found")
     klero.want(admin.post(f"{PROPOSALS}/{number}/reject"), 200)
+    # his own: the text names who proposes it, and the others decide
+    own = propose(admin, action="rotate", purpose="mac", proposer="alice")["id"]
+    mine = show(stranger, own)["text"]
+    assert "\nproposer alice\n" in mine
+    refused(send(stranger, own, alice.sign(mine)), 403, "not-an-officer")
+    refused(send(stranger, own, alice.sign(mine.replace("proposer alice\n", ""))), 422, "approval-invalid")
+    klero.want(admin.post(f"{PROPOSALS}/{own}/reject"), 200)
     # of one proposal, for another
     other = propose(admin, action="rotate", purpose="mac")["id"]
     refused(send(stranger, other, alice.sign(text)), 422, "approval-invalid")
@@ -279,6 +286,8 @@ def test_wishes_that_make_no_sense(admin, officers, tmp_path):
     wrong("/purpose", action="rotate", purpose="anchor")
     wrong("/expires_in", action="rotate", purpose="log", expires_in=59)
     wrong("/expires_in", action="rotate", purpose="log", expires_in=30 * 86400)
+    wrong("/proposer", action="rotate", purpose="log", proposer="mallory")
+    wrong("/proposer", action="rotate", purpose="log", proposer="a" * 64)
     wrong("/officers", action="officers", threshold=1)
     wrong("/threshold", action="officers", officers=alice.line)
     wrong("/threshold", action="officers", officers=alice.line, threshold=2)

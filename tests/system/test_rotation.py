@@ -167,6 +167,14 @@ def test_what_does_not_count(guarded, officers):
     guarded.ctl("proposal", "approve", number, stdin=alice.sign(text))
     refused(alice.sign(text), "approved already")
     assert ("log", 2) not in keys(guarded)
+    # his own, by kleroctl
+    own = guarded.ctl("key", "rotate", "log", "alice").stdout.strip()
+    mine = guarded.ctl("proposal", "show", own).stdout
+    run = guarded.ctl("proposal", "approve", own, stdin=alice.sign(mine), check=False)
+    assert run.returncode == 1 and "has proposed it" in run.stderr
+    guarded.ctl("proposal", "reject", own)
+    assert guarded.ctl("key", "rotate", "log", "dave", check=False).returncode == 1
+    assert guarded.ctl("key", "rotate", "log", "alice", "bob", check=False).returncode == 2
     # the officers change while it stands open: it is void, with whatever approvals
     fewer = guarded.dir / "fewer"
     fewer.write_text(alice.line + carol.line)

@@ -175,6 +175,11 @@ static void test_refusals(void **state)
 	p.epoch--;
 	c = approved(&p, 3);
 	refused(&c, KE_STATE);
+	/* his own */
+	p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
+	snprintf(p.proposer, sizeof(p.proposer), "%s", "officer-0");
+	c = approved(&p, 3);
+	refused(&c, KE_DENIED);
 	/* once good, never again */
 	p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
 	c = approved(&p, 3);

@@ -253,6 +253,8 @@ static void test_proposal_text(void **state)
 	make_anchor(&a);
 	for (unsigned action = 0; action < PROPOSAL_ACTION_COUNT; action++) {
 		make_proposal(&p, &a, action);
+		if (action % 2 == 1)
+			strcpy(p.proposer, "bob@example.org");
 		assert_int_equal(proposal_text(&p, text, sizeof(text), &n), KE_OK);
 		assert_int_equal(proposal_parse(&back, text, n), KE_OK);
 		assert_int_equal(proposal_text(&back, again, sizeof(again), &m), KE_OK);
@@ -356,6 +358,46 @@ static void test_strangers(void **state)
 	assert_int_equal(count(&r, NOW), KE_CRYPTO);
 }
 
+/* Who proposes it is one of the officers, and the others decide. */
+static void test_own(void **state)
+{
+	static struct round r;
+
+	(void)state;
+	begin(&r, PROPOSE_ROTATE);
+	strcpy(r.p.proposer, "officer-1");
+	write_text(&r);
+	approve(&r, 0, PROPOSAL_NAMESPACE);
+	approve(&r, 1, PROPOSAL_NAMESPACE);
+	assert_int_equal(count(&r, NOW), KE_DENIED);
+	assert_int_equal(r.v.at, 1);
+	assert_non_null(strstr(r.v.why, "proposed himself"));
+	r.count = 1;
+	assert_int_equal(count(&r, NOW), KE_AGAIN);
+	approve(&r, 2, PROPOSAL_NAMESPACE);
+	assert_int_equal(count(&r, NOW), KE_OK);
+	/* without the line it is another text, and the approvals are not over it */
+	r.p.proposer[0] = '\0';
+	assert_int_equal(proposal_text(&r.p, r.text, sizeof r.text, &r.n), KE_OK);
+	assert_int_equal(count(&r, NOW), KE_CRYPTO);
+	/* one who is no officer */
+	strcpy(r.p.proposer, "officer-3");
+	write_text(&r);
+	approve(&r, 0, PROPOSAL_NAMESPACE);
+	approve(&r, 2, PROPOSAL_NAMESPACE);
+	assert_int_equal(count(&r, NOW), KE_DENIED);
+	strcpy(r.p.proposer, "Not Lower");
+	assert_int_equal(proposal_text(&r.p, r.text, sizeof r.text, &r.n), KE_FORMAT);
+	/* an officer's name is not found in a longer one's line, nor elsewhere */
+	strcpy(r.p.proposer, "officer-11");
+	write_text(&r);
+	assert_false(proposal_is_own(r.text, &r.a.officers.officer[1]));
+	strcpy(r.p.proposer, "officer-1");
+	write_text(&r);
+	assert_true(proposal_is_own(r.text, &r.a.officers.officer[1]));
+	assert_false(proposal_is_own(r.text, &r.a.officers.officer[0]));
+}
+
 static void test_altered(void **state)
 {
 	static struct round r;
@@ -427,6 +469,7 @@ int main(void)
 	    cmocka_unit_test(test_proposal_text),
 	    cmocka_unit_test(test_count),
 	    cmocka_unit_test(test_strangers),
+	    cmocka_unit_test(test_own),
 	    cmocka_unit_test(test_altered),
 	    cmocka_unit_test(test_frame),
 	};
