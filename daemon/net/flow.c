@@ -262,7 +262,8 @@ static bool answer_cached(struct conn *c, const uint8_t *buf)
 	if ((h->method != GET && h->method != HTTP_M_HEAD) || h->body.len > 0 ||
 	    (h->seen & (1u << HF_AUTHORIZATION | 1u << HF_IF_MATCH)) != 0)
 		return false;
-	if (accept.len > 0 && !hdr_accepts(at(buf, accept), accept.len, "application/json"))
+	if (accept.len > 0 &&
+	    hdr_accepts(at(buf, accept), accept.len, "application/json") != HDR_ACCEPTED)
 		return false;
 	e = cache_get(c->net->cache, at(buf, h->path), target_len(h));
 	if (e == NULL)

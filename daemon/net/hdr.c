@@ -78,14 +78,19 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
 }
 
-bool hdr_equal(const uint8_t *p, size_t n, const char *s)
+bool hdr_same(const uint8_t *p, size_t n, const uint8_t *q, size_t m)
 {
-	if (strlen(s) != n)
+	if (n != m)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (lower(p[i]) != (uint8_t)s[i])
+		if (lower(p[i]) != lower(q[i]))
 			return false;
 	return true;
+}
+
+bool hdr_equal(const uint8_t *p, size_t n, const char *s)
+{
+	return hdr_same(p, n, (const uint8_t *)s, strlen(s));
 }
 
 static void trim(const uint8_t **p, size_t *n)
@@ -203,7 +208,7 @@ bool hdr_is_json(const uint8_t *p, size_t n)
 	if (!cut(&p, &n, ';', &part, &len) || !hdr_equal(part, len, "application/json"))
 		return false;
 	while (cut(&p, &n, ';', &part, &len))
-		if (!hdr_equal(part, len, "charset=utf-8") &&
+		if (len != 0 && !hdr_equal(part, len, "charset=utf-8") &&
 		    !hdr_equal(part, len, "charset=\"utf-8\""))
 			return false;
 	return true;
@@ -220,25 +225,42 @@ static bool weight_zero(const uint8_t *p, size_t n)
 	return true;
 }
 
-bool hdr_accepts(const uint8_t *p, size_t n, const char *type)
+/* How closely a media range names "main/sub": 3 in full, 2 as main slash star, 1 as any; 0 not. */
+static int range_rank(const uint8_t *p, size_t n, const char *type)
 {
+	size_t main_len = (size_t)(strchr(type, '/') + 1 - type);
+
+	if (hdr_equal(p, n, type))
+		return 3;
+	if (hdr_equal(p, n, "*/*"))
+		return 1;
+	if (n != main_len + 1 || p[main_len] != '*')
+		return 0;
+	return hdr_same(p, main_len, (const uint8_t *)type, main_len) ? 2 : 0;
+}
+
+enum hdr_accept hdr_accepts(const uint8_t *p, size_t n, const char *type)
+{
+	enum hdr_accept said = HDR_UNNAMED;
 	const uint8_t *range, *part;
-	size_t range_len, len, main_len = (size_t)(strchr(type, '/') + 1 - type);
+	size_t range_len, len;
+	int closest = 1;
 
 	while (cut(&p, &n, ',', &range, &range_len)) {
-		bool fits, zero = false;
+		bool zero = false;
+		int rank;
 
 		if (!cut(&range, &range_len, ';', &part, &len))
 			continue;
-		fits = hdr_equal(part, len, type) || hdr_equal(part, len, "*/*") ||
-		       (len == main_len + 1 && part[main_len] == '*' &&
-			   memcmp(part, type, main_len) == 0);
+		rank = range_rank(part, len, type);
 		while (cut(&range, &range_len, ';', &part, &len))
 			zero = zero || weight_zero(part, len);
-		if (fits && !zero)
-			return true;
+		if (rank < closest || (rank == closest && said == HDR_ACCEPTED))
+			continue;
+		closest = rank;
+		said = zero ? HDR_REFUSED : HDR_ACCEPTED;
 	}
-	return false;
+	return said;
 }
 
 int hdr_idem(const uint8_t *p, size_t n, const uint8_t **key, size_t *key_len)

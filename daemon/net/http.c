@@ -101,10 +101,32 @@ static bool is_version(const uint8_t *p, size_t n)
 	       p[7] >= '0' && p[7] <= '9';
 }
 
+/*
+ * Goes past the scheme and authority of an absolute target (RFC 9112 section 3.2.2), which
+ * end_of_head holds against Host; their length, 0 for another form. An empty path is "/": the last
+ * of the two before the authority serves as it.
+ */
+static size_t absolute(struct http *h, const uint8_t *buf, size_t off, size_t n)
+{
+	static const size_t scheme = sizeof "https://" - 1;
+	size_t i = scheme;
+
+	if (n <= scheme || !hdr_equal(buf + off, scheme, "https://"))
+		return 0;
+	while (i < n && buf[off + i] != '/' && buf[off + i] != '?')
+		i++;
+	if (i == scheme)
+		return 0;
+	h->authority = (struct http_span){(uint32_t)(off + scheme), (uint32_t)(i - scheme)};
+	if (i == n)
+		h->path = (struct http_span){(uint32_t)(off + scheme - 1), 1};
+	return i;
+}
+
 static enum step target(struct http *h, const uint8_t *buf, size_t off, size_t n)
 {
 	const uint8_t *p = buf + off, *mark;
-	size_t path = n;
+	size_t path;
 
 	if (n > HTTP_TARGET_MAX)
 		return refuse(h, PB_URI_TOO_LONG);
@@ -112,8 +134,15 @@ static enum step target(struct http *h, const uint8_t *buf, size_t off, size_t n
 		h->path = (struct http_span){(uint32_t)off, 1};
 		return STEP_ON;
 	}
+	path = absolute(h, buf, off, n);
+	if (path == n && n > 0)
+		return STEP_ON;
+	off += path;
+	p += path;
+	n -= path;
 	if (n == 0 || p[0] != '/' || !hdr_target_ok(p, n))
 		return refuse(h, PB_HTTP_MALFORMED);
+	path = n;
 	mark = memchr(p, '?', n);
 	if (mark != NULL) {
 		path = (size_t)(mark - p);
@@ -126,12 +155,16 @@ static enum step target(struct http *h, const uint8_t *buf, size_t off, size_t n
 /* method SP target SP version */
 static enum step request_line(struct http *h, const struct input *in)
 {
-	const uint8_t *p = in->buf, *sp1, *sp2;
+	const uint8_t *p = in->buf + h->pos, *sp1, *sp2;
 	size_t n = 0, name;
 	enum step s = whole_line(h, in, REQUEST_LINE_MAX, PB_URI_TOO_LONG, &n);
 
 	if (s != STEP_ON)
 		return s;
+	if (n == 0 && h->pos == 0) { /* what some clients send behind a body */
+		end_line(h, 0);
+		return STEP_ON;
+	}
 	sp1 = memchr(p, ' ', n);
 	sp2 = sp1 != NULL ? memchr(sp1 + 1, ' ', n - (size_t)(sp1 + 1 - p)) : NULL;
 	if (sp2 == NULL || !is_version(sp2 + 1, n - (size_t)(sp2 + 1 - p)))
@@ -147,7 +180,7 @@ static enum step request_line(struct http *h, const struct input *in)
 	h->method = method_of(p, name);
 	if (h->method == HTTP_M_NONE)
 		return refuse(h, PB_METHOD_UNKNOWN);
-	s = target(h, p, name + 1, (size_t)(sp2 - sp1 - 1));
+	s = target(h, in->buf, h->pos + name + 1, (size_t)(sp2 - sp1 - 1));
 	if (s != STEP_ON)
 		return s;
 	end_line(h, n);
@@ -262,13 +295,23 @@ static enum step framing(struct http *h, const uint8_t *buf)
 	return STEP_ON;
 }
 
+/* There is a Host, and an absolute target names no other. */
+static bool host_ok(const struct http *h, const uint8_t *buf)
+{
+	const struct http_span host = h->field[HF_HOST], named = h->authority;
+
+	if (!http_has(h, HF_HOST) || !hdr_host_ok(buf + host.off, host.len))
+		return false;
+	return named.len == 0 || hdr_same(buf + host.off, host.len, buf + named.off, named.len);
+}
+
 /* The empty line after the fields. */
 static enum step end_of_head(struct http *h, const uint8_t *buf)
 {
-	const struct http_span host = h->field[HF_HOST], expect = h->field[HF_EXPECT];
+	const struct http_span expect = h->field[HF_EXPECT];
 	enum step s;
 
-	if (!http_has(h, HF_HOST) || !hdr_host_ok(buf + host.off, host.len))
+	if (!host_ok(h, buf))
 		return refuse(h, PB_HTTP_MALFORMED);
 	h->body = (struct http_span){h->pos, 0};
 	s = framing(h, buf);

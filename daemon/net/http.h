@@ -3,8 +3,11 @@
  * buffer, allocates nothing and does no I/O, so it can be fuzzed. Runs in net on what strangers
  * send; whatever two readers could understand differently is refused (DESIGN.md section 4).
  *
- * Stricter than the RFCs ask: only HTTP/1.1, only the origin form of a target, no empty line
- * before a request, no space around what needs none, each singular field at most once.
+ * Stricter than the RFCs ask: only HTTP/1.1 (505 for HTTP/1.0, which has neither Host nor chunks),
+ * an absolute target only of https and only with the Host field's own words as its authority (where
+ * the two differ, RFC 9112 lets the target win, and a proxy that reads the field would not), one
+ * CRLF at most before a request (section 2.2; it belongs to no request for whoever reads it), no
+ * space around what needs none, each singular field at most once.
  */
 #ifndef DAEMON_NET_HTTP_H
 #define DAEMON_NET_HTTP_H
@@ -65,6 +68,7 @@ struct http {
 	bool chunked, close, expect;
 	uint32_t seen;                /* bits 1 << enum http_field */
 	struct http_span path, query; /* query without '?'; "*" is a path of its own */
+	struct http_span authority;   /* of an absolute target; empty for any other */
 	struct http_span field[HF_COUNT];
 	struct http_span body; /* decoded; whole from HTTP_DONE on */
 	enum problem error;    /* after HTTP_ERROR */

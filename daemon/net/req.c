@@ -304,13 +304,17 @@ static int read_authorization(struct req *q, const struct http *h, const uint8_t
 
 static int read_accept(struct req *q, const struct http *h, const uint8_t *buf)
 {
+	const char *type = q->route == RT_metrics ? "text/plain" : "application/json";
 	const uint8_t *p = buf + h->field[HF_ACCEPT].off;
 	size_t n = h->field[HF_ACCEPT].len;
+	enum hdr_accept said = hdr_accepts(p, n, type);
 
-	if (n == 0 || hdr_accepts(p, n, "application/json") ||
-	    hdr_accepts(p, n, "application/problem+json"))
-		return KE_OK;
-	if (q->route == RT_metrics && hdr_accepts(p, n, "text/plain"))
+	/* who reads our problems reads the rest */
+	if (said == HDR_UNNAMED)
+		said = hdr_accepts(p, n, "application/problem+json");
+	if (said == HDR_UNNAMED)
+		said = hdr_accepts(p, n, "application/json");
+	if (n == 0 || said == HDR_ACCEPTED)
 		return KE_OK;
 	return refuse(q, PB_NOT_ACCEPTABLE, NULL);
 }

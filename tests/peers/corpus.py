@@ -323,7 +323,9 @@ def _lines():
         "field past the limit": GET + b"X: " + b"a" * (LIMIT["LINE_MAX"] - 2) + b"\r\n\r\n",
         "fields past the limit": GET + b"X: a\r\n" * LIMIT["FIELDS_MAX"] + b"\r\n",
         "head past the limit": GET + (b"X: " + b"a" * 4000 + b"\r\n") * 5 + b"\r\n",
-        "carriage returns before": b"\r\n" + GET + b"\r\n",
+        "two empty lines before": b"\r\n\r\n" + GET + b"\r\n",
+        "absolute form, https, another host": b"GET https://other/health HTTP/1.1\r\n" + HOST + b"\r\n",
+        "absolute form, https, a user": b"GET https://me@localhost/health HTTP/1.1\r\n" + HOST + b"\r\n",
         "empty host": b"GET /health HTTP/1.1\r\nHost:\r\n\r\n",
         "host with a port that is none": b"GET /health HTTP/1.1\r\nHost: localhost:http\r\n\r\n",
         "host with a space": b"GET /health HTTP/1.1\r\nHost: local host\r\n\r\n",
@@ -346,6 +348,8 @@ def _lines():
         "unknown expectation": GET + b"Expect: wonders\r\n\r\n",
     }.items():
         yield name, message + HIDDEN, REFUSE
+    yield "an empty line before", b"\r\n" + GET + b"\r\n" + HIDDEN, 2
+    yield "absolute form, https", b"GET https://localhost/health HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 2
     yield "target at the limit", b"GET /" + b"a" * (LIMIT["TARGET_MAX"] - 1) + b" HTTP/1.1\r\n" + HOST + b"\r\n" + HIDDEN, 2
     yield "field at the limit", GET + b"X: " + b"a" * (LIMIT["LINE_MAX"] - 3) + b"\r\n\r\n" + HIDDEN, 2
     yield "fields at the limit", GET + b"X: a\r\n" * (LIMIT["FIELDS_MAX"] - 1) + b"\r\n" + HIDDEN, 2

@@ -1,5 +1,6 @@
 """Malformed HTTP, and the forms of HTTP that must work, byte by byte over TLS."""
 
+import re
 import ssl
 import socket
 import time
@@ -92,6 +93,9 @@ MALFORMED = {
     "no version": b"GET /health\r\nHost: localhost\r\n\r\n",
     "lower-case version": b"GET /health http/1.1\r\nHost: localhost\r\n\r\n",
     "control in the target": b"GET /hea\x01lth HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "two empty lines before": b"\r\n\r\n" + OK + b"\r\n",
+    "absolute target of http": b"GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "absolute target, another host": b"GET https://other/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "not HTTP": b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n",
 }
 
@@ -104,6 +108,16 @@ def test_malformed_is_400_and_close(wire, name):
     assert out.count(b"HTTP/1.1 ") == 1
     assert b"application/problem+json" in out and b'"http-malformed"' in out
     assert b"connection: close" in out.lower()
+
+
+def test_an_absolute_target_and_an_empty_line_before(wire):
+    """RFC 9112 sections 3.2.2 and 2.2: each request is answered, and nothing else is."""
+    out = wire.send(b"".join([
+        b"GET https://localhost/api/v1/raffles?limit=1 HTTP/1.1\r\nHost: LOCALHOST\r\n\r\n",
+        b"\r\n", OK, b"\r\n",
+        b"POST /api/v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json;\r\nContent-Length: 2\r\n\r\n{}\r\n",
+        b"GET https://localhost HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])).until_close()
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", out) == [b"200", b"200", b"400", b"404"], out[:2000]
 
 
 @pytest.mark.parametrize("request_bytes, status, code", [

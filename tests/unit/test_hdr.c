@@ -44,7 +44,10 @@ static void test_json_type(void **state)
 	    {"application/json", true},
 	    {"Application/JSON ; Charset=UTF-8", true},
 	    {"application/json;charset=\"utf-8\"", true},
-	    {"application/json;", false}, /* an empty parameter is one we do not know */
+	    {"application/json;", true}, /* an empty parameter is none */
+	    {"application/json ; ;charset=utf-8;", true},
+	    {"application/json;;version=1", false},
+	    {"application/json,", false},
 	    {"application/json; charset=utf-16", false},
 	    {"application/json; version=1", false},
 	    {"application/jsonx", false},
@@ -80,10 +83,21 @@ static void test_accept(void **state)
 	    {"image/*", false},
 	    {",;,;;q=1,", false},
 	    {"", false},
+	    /* the closest range decides, wherever it stands */
+	    {"*/*, text/plain;q=0", false},
+	    {"text/plain;q=0, */*", false},
+	    {"text/*;q=0, */*", false},
+	    {"TEXT/*;q=0, */*;q=0.1", false},
+	    {"text/*;q=0.0, text/plain", true},
+	    {"*/*;q=0, text/*", true},
+	    {"text/plain, text/plain;q=0", true},
+	    {"text/plain;q=0, text/plain", true},
 	};
 
 	(void)state;
-	EACH(rows, hdr_accepts(p, n, "text/plain"));
+	EACH(rows, hdr_accepts(p, n, "text/plain") == HDR_ACCEPTED);
+	assert_int_equal(hdr_accepts((const uint8_t *)"image/*", 7, "text/plain"), HDR_UNNAMED);
+	assert_int_equal(hdr_accepts((const uint8_t *)"*/*;q=0", 7, "text/plain"), HDR_REFUSED);
 }
 
 static void test_version(void **state)

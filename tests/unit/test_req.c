@@ -222,6 +222,11 @@ static void test_head_fields(void **state)
 	bad("GET /health" HEAD "Accept: text/plain\r\n", NULL, PB_NOT_ACCEPTABLE);
 	bad("GET /health" HEAD "Accept: text/*\r\n", NULL, PB_NOT_ACCEPTABLE);
 	bad("GET /health" HEAD "Accept: application/json;q=0\r\n", NULL, PB_NOT_ACCEPTABLE);
+	bad("GET /health" HEAD "Accept: application/json;q=0, */*\r\n", NULL, PB_NOT_ACCEPTABLE);
+	bad("GET /health" HEAD "Accept: */*;q=0, application/problem+json\r\n", NULL,
+	    PB_NOT_ACCEPTABLE);
+	bad("GET /metrics" HEAD TOKEN "Accept: text/plain;q=0, */*\r\n", NULL, PB_NOT_ACCEPTABLE);
+	good("GET /metrics" HEAD TOKEN "Accept: application/json\r\n", NULL);
 	good("POST /api/v1/auth/login" HEAD JSON, login);
 	good("POST /api/v1/auth/login" HEAD "Content-Type: Application/JSON ; charset=UTF-8\r\n",
 	    login);
@@ -233,7 +238,8 @@ static void test_head_fields(void **state)
 	    PB_MEDIA_TYPE);
 	bad("POST /api/v1/auth/login" HEAD "Content-Type: application/json; charset=latin1\r\n",
 	    login, PB_MEDIA_TYPE);
-	bad("POST /api/v1/auth/login" HEAD "Content-Type: application/json;\r\n", login,
+	good("POST /api/v1/auth/login" HEAD "Content-Type: application/json;\r\n", login);
+	bad("POST /api/v1/auth/login" HEAD "Content-Type: application/json; x\r\n", login,
 	    PB_MEDIA_TYPE);
 	bad("POST /api/v1/auth/login" HEAD JSON "Content-Encoding: gzip\r\n", login, PB_MEDIA_TYPE);
 	good("POST /api/v1/auth/login" HEAD JSON "Content-Encoding: identity\r\n", login);
