@@ -20,11 +20,13 @@
 #define HSM    (1u << SANDBOX_HSM)
 #define WIDE   (1u << SANDBOX_HSM_WIDE)
 #define KEYADM (1u << SANDBOX_KEYADM)
+#define BASE   (1u << SANDBOX_KEYADM_DB)
 #define KDF    (1u << SANDBOX_KDF)
-#define ALL    (NET | TLSKEY | ENGINE | HSM | WIDE | KEYADM | KDF)
+#define ALL    (NET | TLSKEY | ENGINE | HSM | WIDE | WRITER | KDF)
 #define LOOP   (NET | ENGINE)        /* those on libevent */
 #define SERVE  (TLSKEY | HSM | WIDE) /* those on serve() with a PKCS#11 module inside */
-#define TOKEN  (WIDE | KEYADM)       /* those that touch the token's files */
+#define WRITER (KEYADM | BASE)       /* those that write the token */
+#define TOKEN  (WIDE | WRITER)       /* those that touch the token's files */
 
 /* Newer architectures lack the older one of two calls that do the same. */
 #ifdef __x86_64__
@@ -52,6 +54,7 @@ static const struct profile_cond store_flags = {
     TIE(F_SETFL, 2, O_NONBLOCK)};
 static const struct profile_cond lock_flags = {ONE_OF(1, 3, F_GETFL, F_SETLK, F_SETLKW)};
 static const struct profile_cond token_flags = {ONE_OF(1, 4, F_SETFD, F_GETFL, F_SETLK, F_SETLKW)};
+static const struct profile_cond base_flags = {ONE_OF(1, 3, F_SETFD, F_GETFL, F_SETLK)};
 /* the other direction would end the listening socket for all net processes */
 static const struct profile_cond own_end = {ONE_OF(1, 1, SHUT_WR)};
 static const struct profile_cond quick_ack = {
@@ -63,10 +66,10 @@ static const struct profile_call calls[] = {
     {"munmap", LOOP | SERVE | KDF, &always, "free"},
     {"brk", LOOP | SERVE, &always, "malloc"},
     {"mremap", LOOP | SERVE, &always, "realloc of large blocks"},
-    {"brk", KEYADM, &always, "malloc on Debian 13; kept: to die while it writes may cost a token"},
-    {"mmap", KEYADM, &no_exec, "malloc; kept, as brk"},
-    {"munmap", KEYADM, &always, "free; kept, as brk"},
-    {"mremap", KEYADM, &always, "realloc; kept, as brk"},
+    {"brk", WRITER, &always, "malloc on Debian 13; kept: to die while it writes may cost a token"},
+    {"mmap", WRITER, &no_exec, "malloc; kept, as brk"},
+    {"munmap", WRITER, &always, "free; kept, as brk"},
+    {"mremap", WRITER, &always, "realloc; kept, as brk"},
     {"mprotect", ENGINE, &no_exec, "guard pages around secrets"},
     {"madvise", ENGINE, &always, "secrets stay out of core files"},
     {"mlock", ENGINE, &always, "secrets stay out of swap"},
@@ -86,12 +89,12 @@ static const struct profile_call calls[] = {
     {"restart_syscall", NET | SERVE | KDF, &always,
 	"the kernel goes on with a poll after SIGSTOP and SIGCONT"},
     {"getrandom", ALL, &always, "salts; libcrypto's generator seeds itself again by the hour"},
-    {"futex", LOOP | KEYADM, &always, "locks inside libraries"},
+    {"futex", LOOP | WRITER, &always, "locks inside libraries"},
     {"clock_gettime", LOOP | HSM | TOKEN, &always, "time, where the kernel offers no vDSO"},
     {"gettimeofday", LOOP, &always, "time, where the kernel offers no vDSO"},
     {"time", LOOP | HSM | TOKEN, &always, "time, where the kernel offers no vDSO"},
     {CALL("time", "clock_gettime"), TLSKEY, &always, "time, where the kernel offers no vDSO"},
-    {"getpid", LOOP | SERVE | KEYADM, &always, "SQLite and libcrypto: have we forked?"},
+    {"getpid", LOOP | SERVE | WRITER, &always, "SQLite and libcrypto: have we forked?"},
     {CALL("epoll_wait", "epoll_pwait"), LOOP, &always, "the loop of libevent"},
     {"epoll_ctl", LOOP, &always, "the loop of libevent"},
 
@@ -102,36 +105,37 @@ static const struct profile_call calls[] = {
     {"fcntl", NET, &chan_flags, "non-blocking channels, a descriptor kept in a queue"},
     {"read", LOOP | TOKEN, &always, "TLS records; files"},
     {"pread64", LOOP, &always, "a piece of a large answer; a page of the store"},
-    {"pread64", HSM | TOKEN, &always, "what another hsm has added to the journal"},
+    {"pread64", HSM | TOKEN, &always, "what another hsm has added to the journal; a token's page"},
 
     /* engine: the store, within the folder that Landlock leaves open */
     {"openat", ENGINE, &always, "database, journal, proofs"},
     {"fcntl", ENGINE, &store_flags, "as in net; SQLite's locks; a large answer is sealed"},
-    {"pwrite64", ENGINE, &always, "a page of the store"},
+    {"pwrite64", ENGINE | BASE, &always, "a page of the store, of a token"},
     {"fdatasync", ENGINE | HSM | TOKEN, &always, "durable"},
-    {"fsync", ENGINE | KEYADM, &always, "durable"},
-    {"ftruncate", ENGINE | KEYADM, &always, "journal, shared index; token objects"},
-    {"newfstatat", ENGINE | KEYADM, &always, "is the journal there?"},
+    {"fsync", ENGINE | WRITER, &always, "durable"},
+    {"ftruncate", ENGINE | WRITER, &always, "journal, shared index; token objects"},
+    {"newfstatat", ENGINE | WRITER, &always, "is the journal there?"},
     {"newfstatat", WIDE, &always, "how large is a file? as Debian 12 asks"},
     {"fstat", ENGINE | TOKEN, &always, "how large is a file? as Debian 13 asks"},
-    {CALL("access", "faccessat"), ENGINE, &always, "is the journal there?"},
-    {CALL("unlink", "unlinkat"), ENGINE | KEYADM, &always, "the journal's end; a lock file"},
+    {CALL("access", "faccessat"), ENGINE | BASE, &always, "is the journal there?"},
+    {CALL("unlink", "unlinkat"), ENGINE | WRITER, &always, "the journal's end; a lock file"},
 #ifdef __x86_64__
     {"unlinkat", ENGINE, &always, "a half-made proof"},
 #endif
     {"renameat", ENGINE, &always, "a finished proof takes its name"},
     {CALL("mkdir", "mkdirat"), ENGINE, &always, "the folder of proofs"},
-    {"geteuid", ENGINE, &always, "SQLite: may the journal's owner be set?"},
+    {"geteuid", ENGINE | BASE, &always, "SQLite: may the journal's owner be set?"},
     {"fchmod", ENGINE, &always, "SQLite gives its files the store's mode"},
     {"memfd_create", ENGINE, &always, "a large answer"},
 
     /* the PKCS#11 module */
     {"openat", WIDE, &read_only, "token objects, for reading"},
-    {"openat", KEYADM, &always, "token objects, within the folder that Landlock leaves open"},
+    {"openat", WRITER, &always, "token objects, within the folder that Landlock leaves open"},
     {"fcntl", WIDE, &lock_flags, "the locks of token objects"},
     {"fcntl", KEYADM, &token_flags, "the locks of token objects"},
-    {"lseek", KEYADM, &always, "stdio"},
-    {"getdents64", KEYADM, &always, "the objects of a token"},
+    {"fcntl", BASE, &base_flags, "SQLite's locks"},
+    {"lseek", WRITER, &always, "stdio"},
+    {"getdents64", WRITER, &always, "the objects of a token"},
     {"socket", HSM | TOKEN, &refused, "syslog, after a bad ciphertext"},
 };
 
@@ -146,6 +150,7 @@ static const struct profile_limits limits[SANDBOX_PROFILES] = {
     /* the token's files are keyadm's; they may lie where only root passes through, as in /root */
     [SANDBOX_HSM_WIDE] = {"hsm-wide", 256, JOURNAL_BYTES, true, true, RLIM_INFINITY},
     [SANDBOX_KEYADM] = {"keyadm", 256, RLIM_INFINITY, true, true, RLIM_INFINITY},
+    [SANDBOX_KEYADM_DB] = {"keyadm-db", 256, RLIM_INFINITY, true, true, RLIM_INFINITY},
     [SANDBOX_KDF] = {"kdf", 32, 0, false, false, (rlim_t)512 << 20},
 };
 

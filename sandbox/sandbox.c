@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -195,6 +196,36 @@ int sandbox_no_writes(char *why, size_t whylen)
 	struct words w = {why, whylen};
 
 	return landlock_no_writes() == KE_OK ? KE_OK : failed(&w, "Landlock");
+}
+
+/* The kernel takes the rights over others' files away with the user; one of them comes back. */
+static int raise_search(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+	int search = sandbox_search_capability();
+
+	if (search < 0)
+		return KE_OK;
+	if (syscall(SYS_capget, &head, data) != 0)
+		return KE_INTERNAL;
+	data[0].effective |= 1u << search;
+	return syscall(SYS_capset, &head, data) == 0 ? KE_OK : KE_INTERNAL;
+}
+
+int sandbox_files_as(uid_t uid, gid_t gid, char *why, size_t whylen)
+{
+	struct words w = {why, whylen};
+
+	/* access(2) asks for the real user, every other call for the file system's */
+	if (setresgid(gid, (gid_t)-1, (gid_t)-1) != 0 || setresuid(uid, (uid_t)-1, (uid_t)-1) != 0)
+		return failed(&w, "real user");
+	/* these two tell the former value, never whether it worked: ask again */
+	setfsgid(gid);
+	setfsuid(uid);
+	if ((gid_t)setfsgid(gid) != gid || (uid_t)setfsuid(uid) != uid)
+		return failed(&w, "setfsuid");
+	return raise_search() == KE_OK ? KE_OK : failed(&w, "capset");
 }
 
 int sandbox_enter(

@@ -20,6 +20,7 @@ enum sandbox_profile {
 	SANDBOX_HSM,
 	SANDBOX_HSM_WIDE, /* a module without C_CopyObject: may read its token folder */
 	SANDBOX_KEYADM,
+	SANDBOX_KEYADM_DB, /* a module whose tokens are SQLite databases: pkcs11-store database */
 	SANDBOX_KDF,
 	SANDBOX_PROFILES
 };
@@ -48,6 +49,12 @@ int sandbox_early(int first, char *why, size_t whylen) KE_CHECK;
  * on no file can be written, made or removed (Landlock; nothing happens on a kernel without).
  */
 int sandbox_no_writes(char *why, size_t whylen) KE_CHECK;
+
+/*
+ * For a process that is still root but must open files as who it is going to be: their owner. What
+ * it may look into as root it still may, where it is allowed to keep that.
+ */
+int sandbox_files_as(uid_t uid, gid_t gid, char *why, size_t whylen) KE_CHECK;
 
 /*
  * rlimits → chroot → setgroups/setresgid/setresuid, verified → Landlock → seccomp. On failure

@@ -27,7 +27,7 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_text, set_currencies, set_payout_limit;
+    set_origin, set_env, set_text, set_store, set_currencies, set_payout_limit;
 
 struct keyword {
 	const char *word;
@@ -42,6 +42,7 @@ struct keyword {
 #define FIELD(f) offsetof(struct conf, f), sizeof((struct conf *)0)->f
 #define A_PATH   "an absolute path of less than 256 characters"
 #define A_USER   "the name or number of a user that is not root"
+#define A_TEXT   "a text of less than 512 characters"
 #define A_LIMIT  "a count and seconds, such as 100/900"
 #define DAY      86400
 
@@ -63,15 +64,17 @@ static const struct keyword keywords[] = {
 	4000000000, false},
     {"pkcs11-module", set_path, FIELD(module), NULL, A_PATH, 0, 0, false},
     {"pkcs11-env", set_env, FIELD(module_env), "", "NAME=value, at most 4 of them", 0, 0, true},
-    {"pkcs11-parameters", set_text, FIELD(module_params), "", "a text of less than 512 characters",
-	0, 0, false},
+    {"pkcs11-parameters", set_text, FIELD(module_params), "", A_TEXT, 0, 0, false},
+    {"pkcs11-store", set_store, FIELD(module_store), "files", "files or database", 0, 0, false},
     {"pkcs11-folder", set_path, FIELD(module_folder), "", A_PATH, 0, 0, false},
     {"softhsm-conf", set_path, FIELD(softhsm_conf), "", A_PATH, 0, 0, false},
     {"keys-token", set_label, FIELD(keys.label), "klero-keys", "a label of up to 32 characters", 0,
 	0, false},
+    {"keys-parameters", set_text, FIELD(keys.params), "", A_TEXT, 0, 0, false},
     {"keys-pin-file", set_path, FIELD(keys.pin_file), NULL, A_PATH, 0, 0, false},
     {"tls-token", set_label, FIELD(tls.label), "klero-tls", "a label of up to 32 characters", 0, 0,
 	false},
+    {"tls-parameters", set_text, FIELD(tls.params), "", A_TEXT, 0, 0, false},
     {"tls-pin-file", set_path, FIELD(tls.pin_file), NULL, A_PATH, 0, 0, false},
     {"nets", set_number, FIELD(nets), "2", "a number from 1 to 16", 1, CONF_CHILD_MAX, false},
     {"kdfs", set_number, FIELD(kdfs), "2", "a number from 1 to 16", 1, CONF_CHILD_MAX, false},
@@ -305,6 +308,17 @@ static bool set_payout_limit(const struct keyword *k, void *field, const struct 
 		if (strncmp(list[i], text, strlen(v->word[0]) + 1) == 0)
 			return false;
 	return append(k, field, text);
+}
+
+static bool set_store(const struct keyword *k, void *field, const struct value *v)
+{
+	uint8_t *store = field;
+
+	(void)k;
+	if (v->n != 1)
+		return false;
+	*store = strcmp(v->word[0], "database") == 0 ? RCONF_STORE_DATABASE : RCONF_STORE_FILES;
+	return *store == RCONF_STORE_DATABASE || strcmp(v->word[0], "files") == 0;
 }
 
 static bool set_currencies(const struct keyword *k, void *field, const struct value *v)

@@ -24,6 +24,7 @@
 struct conf_token {
 	char label[64];
 	char pin_file[RCONF_PATH];
+	char params[RCONF_PARAMS]; /* for who only reads this token, instead of module_params */
 };
 
 /* The file, line by line; "" where an optional keyword is absent. */
@@ -38,6 +39,7 @@ struct conf {
 	uint32_t uid_base;          /* 0: none */
 	char module[RCONF_PATH], module_env[RCONF_ENVS][RCONF_PATH], module_folder[RCONF_PATH];
 	char module_params[RCONF_PARAMS];
+	uint8_t module_store; /* enum rconf_store */
 	char softhsm_conf[RCONF_PATH];
 	struct conf_token keys, tls;
 	uint32_t nets, kdfs, kdf_queue, max_connections;

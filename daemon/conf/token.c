@@ -14,6 +14,7 @@ int conf_token(const struct conf *c, const struct conf_token *which, struct rcon
 	memcpy(t->module, c->module, sizeof t->module);
 	memcpy(t->label, which->label, sizeof t->label);
 	memcpy(t->env, c->module_env, sizeof t->env);
+	t->store = c->module_store;
 	memcpy(t->params, c->module_params, sizeof t->params);
 	if (c->softhsm_conf[0] == '\0')
 		return KE_OK;

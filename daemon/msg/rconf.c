@@ -57,6 +57,7 @@ static void put_token(struct wire_out *w, const struct rconf_token *c)
 	wire_put_cstr(w, c->label);
 	put_strings(w, c->env[0], RCONF_ENVS, RCONF_PATH);
 	wire_put_cstr(w, c->params);
+	wire_put_u8(w, c->store);
 	wire_put_cstr(w, c->pin);
 }
 
@@ -66,6 +67,7 @@ static void get_token(struct wire_in *r, struct rconf_token *c)
 	wire_get_cstr(r, c->label, sizeof c->label);
 	get_strings(r, c->env[0], RCONF_ENVS, RCONF_PATH);
 	wire_get_cstr(r, c->params, sizeof c->params);
+	c->store = wire_get_u8(r);
 	wire_get_cstr(r, c->pin, sizeof c->pin);
 }
 

@@ -59,11 +59,15 @@ struct rconf_engine {
 	uint8_t restore;         /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
 };
 
+/* What a module keeps its tokens in, as far as keyadm's sandbox must know. */
+enum rconf_store { RCONF_STORE_FILES, RCONF_STORE_DATABASE, RCONF_STORES };
+
 struct rconf_token {
 	char module[RCONF_PATH];          /* PKCS#11 module, absolute path */
 	char label[64];                   /* token label */
 	char env[RCONF_ENVS][RCONF_PATH]; /* NAME=value that the module needs; never a secret */
 	char params[RCONF_PARAMS];        /* what C_Initialize gets, "" for nothing */
+	uint8_t store;                    /* enum rconf_store */
 	char pin[256];                    /* wiped by its receiver after C_Login */
 };
 

@@ -22,6 +22,8 @@ static enum sandbox_profile profile_of(enum role self, bool wide)
 
 	if (msg_of_role(self)->conf == 0)
 		fatal("no such child: %s", role_word(self));
+	if (wide && self == ROLE_KEYADM)
+		return SANDBOX_KEYADM_DB;
 	return wide && (self == ROLE_HSM || self == ROLE_TLSKEY) ? SANDBOX_HSM_WIDE : of[self];
 }
 
@@ -38,6 +40,15 @@ void start_no_writes(enum role self)
 {
 	char why[160];
 	int r = sandbox_no_writes(why, sizeof why);
+
+	if (r != KE_OK)
+		fatal("%s: %s: %s", role_word(self), why, ke_words(r));
+}
+
+void start_files_as(enum role self, const struct rconf_identity *id)
+{
+	char why[160];
+	int r = id->drop ? sandbox_files_as(id->uid, id->gid, why, sizeof why) : KE_OK;
 
 	if (r != KE_OK)
 		fatal("%s: %s: %s", role_word(self), why, ke_words(r));

@@ -38,8 +38,13 @@ void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m);
 /* No file is changed from here on: before a warm-up that reads what it must not damage. */
 void start_no_writes(enum role self);
 
-/* Enters the role's sandbox; the profile is the role's own. wide: hsm or tlskey
- * on a module without C_CopyObject. */
+/* Files are opened as the role's own user from here on, before it becomes that user. */
+void start_files_as(enum role self, const struct rconf_identity *id);
+
+/*
+ * Enters the role's sandbox; the profile is the role's own. wide: hsm or tlskey on a module without
+ * C_CopyObject, keyadm on one whose tokens are databases.
+ */
 void start_sandbox(enum role self, const struct rconf_identity *id,
     const struct sandbox_path *paths, unsigned n, bool wide);
 

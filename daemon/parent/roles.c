@@ -121,6 +121,8 @@ static int make_hsm(
 	if (r != KE_OK)
 		return r;
 	tokens_expect(p, child->role, hsm);
+	if (token->params[0] != '\0')
+		memcpy(hsm->token.params, token->params, sizeof hsm->token.params);
 	memcpy(hsm->folder, c->module_folder, sizeof hsm->folder);
 	memcpy(hsm->host, c->host, sizeof hsm->host);
 	hsm->objects = c->hsm_objects;

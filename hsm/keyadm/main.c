@@ -15,6 +15,7 @@
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
 #include "hsm/keyadm/keyadm.h"
+#include "hsm/p11/learn.h"
 #include "hsm/role/exit.h"
 #include "sandbox/sandbox.h"
 
@@ -43,7 +44,7 @@ static int open_token(struct p11 *p, struct rconf_token *t, enum p11_need need)
 	sodium_memzero(t->pin, sizeof t->pin);
 	if (r == KE_OK && p->f->C_GenerateRandom(p->session, rnd, sizeof rnd) != CKR_OK)
 		r = p11_fail(p, KE_UNAVAIL, "token %s has no randomness", t->label);
-	return r;
+	return r == KE_OK ? learn_ways(p, need == P11_NEED_KEYS) : r;
 }
 
 /* Everything that needs the file system at large: the module, its configuration, libcrypto's. */
@@ -81,7 +82,8 @@ static void enter_sandbox(struct keyadm *a)
 	const struct sandbox_path folder = {a->conf->folder, true};
 
 	closelog(); /* the module may have opened a socket to syslog */
-	start_sandbox(ROLE_KEYADM, &a->conf->id, &folder, a->conf->folder[0] != '\0' ? 1 : 0, 0);
+	start_sandbox(ROLE_KEYADM, &a->conf->id, &folder, a->conf->folder[0] != '\0' ? 1 : 0,
+	    a->conf->token.store == RCONF_STORE_DATABASE);
 }
 
 static int act(struct keyadm *a)
@@ -147,6 +149,9 @@ int main(void)
 	if (sodium_init() < 0)
 		fatal("libsodium does not start");
 	configure(&a, buf);
+	/* such a module opens its databases when it starts, and they are keyadm's to write */
+	if (a.conf->token.store == RCONF_STORE_DATABASE)
+		start_files_as(ROLE_KEYADM, &a.conf->id);
 	r = warm_up(&a);
 	if (r == KE_OK) {
 		enter_sandbox(&a);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hsm/p11/class_label.h"
+#include "hsm/p11/data.h"
 
 /* A label of ours, or KE_NOTFOUND (another data object), or KE_FORMAT. */
 static int parse_label(const char *label, struct class_object *o)
@@ -35,15 +36,13 @@ static int parse_label(const char *label, struct class_object *o)
 static int take(struct p11 *p, struct class_objects *all, CK_OBJECT_HANDLE h)
 {
 	struct class_object o = {.handle = h};
-	char label[128];
-	size_t n;
-	int r = p11_attribute(p, h, CKA_LABEL, label, sizeof label - 1, &n);
+	char label[DATA_LABEL_MAX];
+	int r = data_label(p, h, label);
 
 	if (r == KE_DAMAGED)
 		return KE_OK; /* longer than any of ours */
 	if (r != KE_OK)
 		return r;
-	label[n] = '\0';
 	r = parse_label(label, &o);
 	if (r == KE_NOTFOUND)
 		return KE_OK;
@@ -62,7 +61,7 @@ int class_list(struct p11 *p, struct class_objects *all)
 {
 	CK_OBJECT_HANDLE found[P11_FIND_MAX];
 	CK_ULONG n = 0;
-	int r = p11_find(p, CKO_DATA, "", found, &n);
+	int r = data_find(p, "", found, &n);
 
 	all->n = 0;
 	for (CK_ULONG i = 0; r == KE_OK && i < n; i++)
@@ -76,7 +75,7 @@ int class_open(struct p11 *p, const struct key_ring *ring, const uint8_t applian
 	const struct blob_class c = {purpose_words[o->purpose], o->version, appliance};
 	char text[BLOB_TEXT_MAX], label[CLASS_LABEL_MAX];
 	size_t n;
-	int r = p11_attribute(p, o->handle, CKA_VALUE, text, sizeof text, &n);
+	int r = data_read(p, o->handle, text, sizeof text, &n);
 
 	if (r == KE_OK)
 		r = blob_open_class_key(p, ring, &c, text, n, out);

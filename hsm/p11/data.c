@@ -1,47 +1,171 @@
 /*
- * The token's anchor object: see data.h. Runs in hsm and keyadm.
+ * The token's data objects: see data.h. Runs in hsm and keyadm.
  */
 #include "hsm/p11/data.h"
 
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LABEL       "klero/anchor"
+#include "hsm/p11/op.h"
+
 #define APPLICATION "kleroterion"
+#define CARRIER     "data:" /* the label of a key that holds a text begins so */
+#define TAG_LEN     32
 
-static int read_one(struct p11 *p, CK_OBJECT_HANDLE h, struct anchor *a)
+static int add_carriers(
+    struct p11 *p, const char *label, CK_OBJECT_HANDLE found[P11_FIND_MAX], CK_ULONG *n)
 {
-	char *text = malloc(ANCHOR_TEXT_MAX);
-	size_t n;
-	int r = text != NULL ? p11_attribute(p, h, CKA_VALUE, text, ANCHOR_TEXT_MAX, &n) : KE_NOMEM;
+	CK_OBJECT_HANDLE keys[P11_FIND_MAX];
+	char own[DATA_LABEL_MAX + sizeof CARRIER], begin[sizeof CARRIER];
+	CK_ULONG count = 0;
+	size_t len;
+	int r;
 
-	if (r == KE_OK)
-		r = anchor_parse(a, text, n);
-	free(text);
-	if (r == KE_FORMAT)
-		return p11_fail(p, KE_DAMAGED,
-		    "the anchor object of token %s is malformed: restore "
-		    "the token from its backup",
-		    p->label);
+	snprintf(own, sizeof own, CARRIER "%s", label);
+	r = p11_find(p, CKO_SECRET_KEY, label[0] != '\0' ? own : "", keys, &count);
+	for (CK_ULONG i = 0; r == KE_OK && i < count; i++) {
+		char word[128];
+
+		r = p11_attribute(p, keys[i], CKA_LABEL, word, sizeof word - 1, &len);
+		if (r == KE_DAMAGED || len < sizeof begin - 1 ||
+		    memcmp(word, CARRIER, sizeof begin - 1) != 0) {
+			r = r == KE_DAMAGED ? KE_OK : r; /* longer than any of ours */
+			continue;
+		}
+		if (r == KE_OK && *n == P11_FIND_MAX)
+			return p11_fail(p, KE_LIMIT, "token %s holds too many objects", p->label);
+		if (r == KE_OK)
+			found[(*n)++] = keys[i];
+	}
 	return r;
 }
 
-int data_load(struct p11 *p, struct anchor *a)
+int data_find(struct p11 *p, const char *label, CK_OBJECT_HANDLE found[P11_FIND_MAX], CK_ULONG *n)
 {
-	CK_OBJECT_HANDLE found[P11_FIND_MAX];
-	struct anchor *one = malloc(sizeof *one);
-	CK_ULONG n = 0;
-	int r = one != NULL ? p11_find(p, CKO_DATA, LABEL, found, &n) : KE_NOMEM;
+	int r = p11_find(p, CKO_DATA, label, found, n);
 
-	if (r == KE_OK && n == 0)
-		r = p11_fail(p, KE_NOTFOUND, "token %s has no anchor object", p->label);
-	for (CK_ULONG i = 0; r == KE_OK && i < n; i++) {
-		r = read_one(p, found[i], one);
-		if (r == KE_OK && (i == 0 || one->serial > a->serial))
-			*a = *one;
-	}
-	free(one);
+	return r == KE_OK ? add_carriers(p, label, found, n) : r;
+}
+
+int data_label(struct p11 *p, CK_OBJECT_HANDLE h, char label[DATA_LABEL_MAX])
+{
+	char text[DATA_LABEL_MAX + sizeof CARRIER];
+	size_t n, skip = 0;
+	int r = p11_attribute(p, h, CKA_LABEL, text, sizeof text - 1, &n);
+
+	if (r != KE_OK)
+		return r;
+	text[n] = '\0';
+	if (strncmp(text, CARRIER, strlen(CARRIER)) == 0)
+		skip = strlen(CARRIER);
+	if (n - skip >= DATA_LABEL_MAX)
+		return KE_DAMAGED;
+	memcpy(label, text + skip, n - skip + 1);
+	return KE_OK;
+}
+
+/* What a carrier's CKA_ID holds, tag ‖ text, taken apart. */
+static int open_carrier(struct p11 *p, CK_OBJECT_HANDLE h, const uint8_t *id, size_t len,
+    char *text, size_t cap, size_t *n)
+{
+	uint8_t tag[TAG_LEN];
+	int r;
+
+	if (len < TAG_LEN || len - TAG_LEN > cap)
+		return p11_fail(p, KE_DAMAGED, "token %s: a data object is cut", p->label);
+	*n = len - TAG_LEN;
+	r = op_hmac(p, h, id + TAG_LEN, *n, tag);
+	if (r == KE_OK && sodium_memcmp(tag, id, TAG_LEN) != 0)
+		r = p11_fail(p, KE_DAMAGED, "token %s: a data object was altered", p->label);
+	if (r == KE_OK)
+		memcpy(text, id + TAG_LEN, *n);
 	return r;
+}
+
+static int read_carrier(struct p11 *p, CK_OBJECT_HANDLE h, char *text, size_t cap, size_t *n)
+{
+	uint8_t *id = malloc(TAG_LEN + ANCHOR_TEXT_MAX);
+	size_t len = 0;
+	int r = KE_NOMEM;
+
+	if (id != NULL)
+		r = p11_attribute(p, h, CKA_ID, id, TAG_LEN + ANCHOR_TEXT_MAX, &len);
+	if (r == KE_OK)
+		r = open_carrier(p, h, id, len, text, cap, n);
+	free(id);
+	return r;
+}
+
+int data_read(struct p11 *p, CK_OBJECT_HANDLE h, char *text, size_t cap, size_t *n)
+{
+	CK_OBJECT_CLASS class = CKO_DATA;
+	int r = p11_attribute(p, h, CKA_CLASS, &class, sizeof class, n);
+
+	if (r != KE_OK)
+		return r;
+	if (class == CKO_SECRET_KEY)
+		return read_carrier(p, h, text, cap, n);
+	return p11_attribute(p, h, CKA_VALUE, text, cap, n);
+}
+
+static int make_carrier(struct p11 *p, CK_OBJECT_HANDLE *h)
+{
+	CK_MECHANISM m = {CKM_GENERIC_SECRET_KEY_GEN, NULL, 0};
+	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+	CK_ULONG len = TAG_LEN;
+	CK_ATTRIBUTE t[] = {
+	    {CKA_TOKEN, &no, sizeof no},
+	    {CKA_PRIVATE, &yes, sizeof yes},
+	    {CKA_SENSITIVE, &yes, sizeof yes},
+	    {CKA_EXTRACTABLE, &no, sizeof no},
+	    {CKA_SIGN, &yes, sizeof yes},
+	    {CKA_VALUE_LEN, &len, sizeof len},
+	};
+
+	return p11_check(
+	    p, "C_GenerateKey", p->f->C_GenerateKey(p->session, &m, t, sizeof t / sizeof t[0], h));
+}
+
+/* In one step, by a copy: a power cut leaves the whole of it or nothing. */
+static int keep_carrier(struct p11 *p, CK_OBJECT_HANDLE h, const char *label, uint8_t *id, size_t n)
+{
+	char own[DATA_LABEL_MAX + sizeof CARRIER];
+	CK_BBOOL yes = CK_TRUE;
+	CK_ATTRIBUTE to[] = {{CKA_TOKEN, &yes, sizeof yes}, {CKA_LABEL, own, 0},
+	    {CKA_ID, id, (CK_ULONG)(TAG_LEN + n)}};
+	CK_OBJECT_HANDLE kept;
+	int r = op_hmac(p, h, id + TAG_LEN, n, id);
+
+	snprintf(own, sizeof own, CARRIER "%s", label);
+	to[1].ulValueLen = (CK_ULONG)strlen(own);
+	if (r != KE_OK)
+		return r;
+	return p11_check(p, "C_CopyObject", p->f->C_CopyObject(p->session, h, to, 3, &kept));
+}
+
+static int create_carrier(struct p11 *p, const char *label, const char *text, size_t n)
+{
+	uint8_t *id = malloc(TAG_LEN + n);
+	CK_OBJECT_HANDLE h;
+	int r = id != NULL ? make_carrier(p, &h) : KE_NOMEM, d;
+
+	if (r == KE_OK) {
+		memcpy(id + TAG_LEN, text, n);
+		r = keep_carrier(p, h, label, id, n);
+		d = op_destroy(p, h);
+		r = r == KE_OK ? d : r;
+	}
+	free(id);
+	return r;
+}
+
+/* What a token says that has no data objects, or not such ones. */
+static bool is_refusal(CK_RV rv)
+{
+	return rv == CKR_ATTRIBUTE_VALUE_INVALID || rv == CKR_TEMPLATE_INCONSISTENT ||
+	       rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED;
 }
 
 int data_create(struct p11 *p, const char *label, const char *text, size_t n)
@@ -57,50 +181,11 @@ int data_create(struct p11 *p, const char *label, const char *text, size_t n)
 	    {CKA_VALUE, p11_in(text), (CK_ULONG)n},
 	};
 	CK_OBJECT_HANDLE h;
+	CK_RV rv;
 
-	return p11_check(
-	    p, "C_CreateObject", p->f->C_CreateObject(p->session, t, sizeof t / sizeof t[0], &h));
-}
-
-/* Those that were there before, but the one that is newest now. */
-static int remove_older(struct p11 *p, uint64_t serial)
-{
-	CK_OBJECT_HANDLE found[P11_FIND_MAX];
-	struct anchor *one = malloc(sizeof *one);
-	CK_ULONG n = 0;
-	int r = one != NULL ? p11_find(p, CKO_DATA, LABEL, found, &n) : KE_NOMEM;
-
-	for (CK_ULONG i = 0; r == KE_OK && i < n; i++) {
-		r = read_one(p, found[i], one);
-		if (r == KE_OK && one->serial < serial)
-			r = p11_check(
-			    p, "C_DestroyObject", p->f->C_DestroyObject(p->session, found[i]));
-	}
-	free(one);
-	return r;
-}
-
-int data_store(struct p11 *p, const struct anchor *a)
-{
-	char *text = malloc(ANCHOR_TEXT_MAX);
-	struct anchor *back = malloc(sizeof *back);
-	size_t n = 0;
-	int r = KE_NOMEM;
-
-	if (text == NULL || back == NULL)
-		goto out;
-	r = anchor_text(a, text, ANCHOR_TEXT_MAX, &n);
-	if (r != KE_OK)
-		goto out;
-	r = data_create(p, LABEL, text, n);
-	if (r == KE_OK)
-		r = data_load(p, back);
-	if (r == KE_OK && back->serial != a->serial)
-		r = p11_fail(p, KE_DAMAGED, "token %s does not keep the anchor object", p->label);
-	if (r == KE_OK)
-		r = remove_older(p, a->serial);
-out:
-	free(text);
-	free(back);
-	return r;
+	if (strlen(label) >= DATA_LABEL_MAX || n > ANCHOR_TEXT_MAX)
+		return p11_fail(p, KE_LONG, "data object %.80s: too long", label);
+	rv = p->f->C_CreateObject(p->session, t, sizeof t / sizeof t[0], &h);
+	return is_refusal(rv) ? create_carrier(p, label, text, n)
+			      : p11_check(p, "C_CreateObject", rv);
 }

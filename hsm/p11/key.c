@@ -148,7 +148,10 @@ static int check_flag(struct p11 *p, const struct key *k, const struct flag *f, 
 
 	if (f->use != 0)
 		must = (kind->use & f->use) != 0 ? YES : NO;
-	if (must == ANY)
+	if (must == ANY || (token && f->type == CKA_LOCAL && p->ways.no_local))
+		return KE_OK;
+	if (!token && p->ways.copies_forget &&
+	    (f->type == CKA_ALWAYS_SENSITIVE || f->type == CKA_NEVER_EXTRACTABLE))
 		return KE_OK;
 	r = p11_attribute(p, k->handle, f->type, &value, sizeof value, &n);
 	if (r != KE_OK)
@@ -180,13 +183,26 @@ static int check_number(
 	    p->label, name, value, want);
 }
 
+/* Some token does not tell it of the keys that it keeps: then their copies do. */
+static int check_length(struct p11 *p, const struct key *k, bool token)
+{
+	int r;
+
+	if (k->kind->class != CKO_SECRET_KEY)
+		return KE_OK;
+	p->rv = CKR_OK;
+	r = check_number(p, k, CKA_VALUE_LEN, "CKA_VALUE_LEN", k->kind->bytes);
+	if (token && (p->rv == CKR_BUFFER_TOO_SMALL || p->rv == CKR_ATTRIBUTE_SENSITIVE))
+		return KE_OK;
+	return r;
+}
+
 static int check_key(struct p11 *p, const struct key *k, bool token)
 {
-	const struct key_kind *kind = k->kind;
-	int r = check_number(p, k, CKA_KEY_TYPE, "CKA_KEY_TYPE", kind->type);
+	int r = check_number(p, k, CKA_KEY_TYPE, "CKA_KEY_TYPE", k->kind->type);
 
-	if (r == KE_OK && kind->class == CKO_SECRET_KEY)
-		r = check_number(p, k, CKA_VALUE_LEN, "CKA_VALUE_LEN", kind->bytes);
+	if (r == KE_OK)
+		r = check_length(p, k, token);
 	for (size_t i = 0; r == KE_OK && i < sizeof flags / sizeof flags[0]; i++)
 		r = check_flag(p, k, &flags[i], token);
 	return r;

@@ -115,7 +115,9 @@ static CK_RV try_variant(struct p11 *p, const struct key_kind *kind, const char 
 	start(&priv, label, id, idlen, v->modifiable);
 	start(&pub, label, id, idlen, v->modifiable);
 	if (v->restrict_mechanism)
-		put(&priv, CKA_ALLOWED_MECHANISMS, &kind->allowed, sizeof kind->allowed);
+		put(&priv, CKA_ALLOWED_MECHANISMS,
+		    kind->allowed == CKM_AES_KEY_WRAP_PAD ? &p->ways.wrap : &kind->allowed,
+		    sizeof kind->allowed);
 	if (kind->class == CKO_SECRET_KEY)
 		return make_secret(p, kind, &priv);
 	if (kind->type == CKK_EC)

@@ -67,22 +67,41 @@ int op_kdf(struct p11 *p, CK_OBJECT_HANDLE key, const char *label, const void *c
 	return r;
 }
 
+/* The layout of PKCS#11 2.20, which some modules have kept. */
+struct gcm_brief {
+	CK_BYTE_PTR iv;
+	CK_ULONG iv_len;
+	CK_BYTE_PTR aad;
+	CK_ULONG aad_len, tag_bits;
+};
+
+struct gcm {
+	CK_GCM_PARAMS full;
+	struct gcm_brief brief;
+};
+
 /*
  * GCM's parameters in one place: nothing about them is a caller's choice. In the structure's order
  * (IV, its length, its bits, AAD, its length, tag bits), for the names differ between p11-kit's
  * releases.
  */
-static CK_GCM_PARAMS gcm(const uint8_t iv[OP_IV_LEN], const void *aad, size_t aadlen)
+static CK_MECHANISM gcm(
+    const struct p11 *p, struct gcm *g, const uint8_t iv[OP_IV_LEN], const void *aad, size_t aadlen)
 {
-	return (CK_GCM_PARAMS){
+	g->full = (CK_GCM_PARAMS){
 	    p11_in(iv), OP_IV_LEN, OP_IV_LEN * 8, p11_in(aad), (CK_ULONG)aadlen, OP_TAG_LEN * 8};
+	g->brief = (struct gcm_brief){
+	    p11_in(iv), OP_IV_LEN, p11_in(aad), (CK_ULONG)aadlen, OP_TAG_LEN * 8};
+	if (p->ways.gcm_brief)
+		return (CK_MECHANISM){CKM_AES_GCM, &g->brief, sizeof g->brief};
+	return (CK_MECHANISM){CKM_AES_GCM, &g->full, sizeof g->full};
 }
 
 int op_seal(struct p11 *p, CK_OBJECT_HANDLE key, const void *aad, size_t aadlen, const void *plain,
     size_t n, uint8_t *out)
 {
-	CK_GCM_PARAMS params = gcm(out, aad, aadlen);
-	CK_MECHANISM m = {CKM_AES_GCM, &params, sizeof params};
+	struct gcm g;
+	CK_MECHANISM m = gcm(p, &g, out, aad, aadlen);
 	CK_ULONG got = (CK_ULONG)n + OP_TAG_LEN;
 	int r;
 
@@ -103,8 +122,8 @@ int op_seal(struct p11 *p, CK_OBJECT_HANDLE key, const void *aad, size_t aadlen,
 int op_open(struct p11 *p, CK_OBJECT_HANDLE key, const void *aad, size_t aadlen,
     const uint8_t *sealed, size_t n, uint8_t *out, size_t *len)
 {
-	CK_GCM_PARAMS params = gcm(sealed, aad, aadlen);
-	CK_MECHANISM m = {CKM_AES_GCM, &params, sizeof params};
+	struct gcm g;
+	CK_MECHANISM m = gcm(p, &g, sealed, aad, aadlen);
 	CK_ULONG got = (CK_ULONG)n;
 	int r;
 

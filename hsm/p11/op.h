@@ -48,7 +48,7 @@ int op_open(struct p11 *p, CK_OBJECT_HANDLE key, const void *aad, size_t aadlen,
 
 /* A fresh 32-byte seed as a session object: sensitive, extractable only by wrapping. */
 int op_seed_make(struct p11 *p, CK_OBJECT_HANDLE *seed) KE_CHECK;
-/* AES-KEY-WRAP-PAD (RFC 5649, CKM_AES_KEY_WRAP_PAD). */
+/* AES key wrap with padding (RFC 5649), by the mechanism that learn_ways() has found. */
 int op_seed_wrap(struct p11 *p, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE seed,
     uint8_t blob[OP_SEED_BLOB]) KE_CHECK;
 /* reveal: the object's value may be read by op_seed_read. A tampered blob gives KE_CRYPTO or

@@ -113,6 +113,7 @@ int p11_load(struct p11 *p, const char *module, char *const env[], size_t nenv)
 		    module, ckr_name(p->rv));
 	p->initialised = true;
 	p->has_digest_key = true;
+	p->ways = (struct p11_ways){.wrap = CKM_AES_KEY_WRAP_PAD};
 	return KE_OK;
 }
 

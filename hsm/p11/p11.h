@@ -17,6 +17,17 @@
 
 #define P11_LABEL_MAX 32 /* of a token: CK_TOKEN_INFO has no room for more */
 
+/* PKCS#11 3.0; p11-kit's header has it under no name. SoftHSM and others mean it by _WRAP_PAD. */
+#define P11_AES_KEY_WRAP_KWP 0x210BUL
+
+/* What modules do differently: set by learn_ways(). */
+struct p11_ways {
+	CK_MECHANISM_TYPE wrap; /* which is RFC 5649 */
+	bool gcm_brief;         /* GCM's parameters without the IV's bits (PKCS#11 2.20) */
+	bool no_local;          /* a key that the token has made does not say so */
+	bool copies_forget;     /* ALWAYS_SENSITIVE and NEVER_EXTRACTABLE are false in copies */
+};
+
 struct p11 {
 	const char *params; /* for C_Initialize, NULL or "" for none; set before p11_load */
 	void *dl;
@@ -24,6 +35,7 @@ struct p11 {
 	CK_SLOT_ID slot;
 	CK_SESSION_HANDLE session;
 	bool initialised;
+	struct p11_ways ways;
 	bool has_digest_key; /* false when the module lacks C_DigestKey */
 	bool digests;        /* it has been used: from now on its failure is the device's */
 	uint32_t made;       /* session objects ever made */

@@ -34,7 +34,7 @@ int op_seed_make(struct p11 *p, CK_OBJECT_HANDLE *seed)
 int op_seed_wrap(
     struct p11 *p, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE seed, uint8_t blob[OP_SEED_BLOB])
 {
-	CK_MECHANISM m = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+	CK_MECHANISM m = {p->ways.wrap, NULL, 0};
 	CK_ULONG len = OP_SEED_BLOB;
 	int r = p11_check(p, "C_WrapKey", p->f->C_WrapKey(p->session, &m, key, seed, blob, &len));
 
@@ -46,7 +46,7 @@ int op_seed_wrap(
 int op_seed_unwrap(struct p11 *p, CK_OBJECT_HANDLE key, const uint8_t blob[OP_SEED_BLOB],
     bool reveal, CK_OBJECT_HANDLE *seed)
 {
-	CK_MECHANISM m = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+	CK_MECHANISM m = {p->ways.wrap, NULL, 0};
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE, sensitive = reveal ? CK_FALSE : CK_TRUE;

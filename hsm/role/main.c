@@ -112,9 +112,13 @@ int main(int argc, char **argv)
 	enter_sandbox(self, c, wide);
 	ready(&h, self);
 	serve(self, handle, &h);
-	/* a lost device may hang in C_Finalize; what it held is gone with the process anyway */
+	/*
+	 * A lost device may hang in C_Finalize, and SQLite asks for its files again when it closes
+	 * them; what they held is gone with the process anyway.
+	 */
 	if (h.lost)
 		_exit(HSM_EXIT_LOST);
-	p11_close(&h.p);
+	if (c->token.store == RCONF_STORE_FILES)
+		p11_close(&h.p);
 	_exit(HSM_EXIT_PLANNED);
 }

@@ -12,6 +12,7 @@
 #include "daemon/msg/log.h"
 #include "hsm/p11/class.h"
 #include "hsm/p11/data.h"
+#include "hsm/p11/learn.h"
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
 
@@ -187,6 +188,8 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 	sodium_memzero(c->token.pin, sizeof c->token.pin);
 	if (r == KE_OK)
 		r = take_limits(h, c);
+	if (r == KE_OK)
+		r = learn_ways(&h->p, self == ROLE_HSM);
 	if (r == KE_OK)
 		r = hsm_prepare(h, self, c->host, wide);
 	if (r == KE_VERSION) {

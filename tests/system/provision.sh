@@ -7,6 +7,8 @@
 # Each LINE is added to the configuration; a keyword that stands in one replaces the default here.
 # Does nothing when DIR holds a provisioned appliance already.
 #
+# The tokens are SoftHSM's, or with KLERO_MODULE=NAME those that tests/modules/NAME.sh makes.
+#
 # Started by root, the roles become users of their own, who must be able to reach their folders.
 # Where DIR lies in a folder that is closed to others (/root), store, tokens and run folder are
 # put into a folder of their own in /var/tmp; DIR/elsewhere says which.
@@ -56,18 +58,25 @@ defaults() {
 		tls-certificate $dir/tls.pem
 		tls-names localhost 127.0.0.1
 		uid-base 59900
-		pkcs11-module $module
-		pkcs11-folder $state/tokens
-		softhsm-conf $state/softhsm2.conf
 		keys-token klero-keys
 		keys-pin-file $dir/keys.pin
 		tls-token klero-tls
 		tls-pin-file $dir/tls.pin
 	CONF
+	cat "$dir/module.conf"
+}
+
+# The lines of klerod.conf that say where the tokens are.
+softhsm() {
+	module=$(softhsm_module)
+	cat <<-CONF
+		pkcs11-module $module
+		pkcs11-folder $state/tokens
+		softhsm-conf $state/softhsm2.conf
+	CONF
 }
 
 [ -e "$dir/provisioned" ] && exit 0
-module=$(softhsm_module)
 state=$dir
 if [ "$(id -u)" = 0 ] && ! reachable "$dir"; then
 	state=$(mktemp -d /var/tmp/kleroterion.XXXXXX)
@@ -76,6 +85,13 @@ if [ "$(id -u)" = 0 ] && ! reachable "$dir"; then
 	ln -s "$state/store" "$dir/store"
 	echo "provision: other users cannot pass through the folders above $dir: store and tokens are in $state"
 fi
+random_pin "$dir/keys.pin"
+random_pin "$dir/tls.pin"
+if [ "${KLERO_MODULE:-softhsm}" = softhsm ]; then
+	softhsm
+else
+	"$(dirname "$0")/../modules/$KLERO_MODULE.sh" "$state/tokens" "$dir/keys.pin" "$dir/tls.pin"
+fi >"$dir/module.conf"
 {
 	# a default gives way to a line of the caller's with the same keyword
 	defaults | while read -r keyword value; do
@@ -87,8 +103,6 @@ fi
 	done
 	for line; do echo "$line"; done
 } >"$dir/klerod.conf"
-random_pin "$dir/keys.pin"
-random_pin "$dir/tls.pin"
 "$bin/kleroctl" -c "$dir/klerod.conf" setup >"$dir/setup.log" 2>&1 || {
 	tail -n 3 "$dir/setup.log" >&2
 	cannot "set up the appliance in $dir"

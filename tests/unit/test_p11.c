@@ -25,7 +25,6 @@
 static struct fx fx;
 static CK_FUNCTION_LIST patched; /* the module's functions, some replaced */
 
-/* A module of our own making: what the test changes, the rest is real. */
 static void patch(struct p11 *p)
 {
 	patched = *p->f;
