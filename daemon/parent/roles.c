@@ -99,10 +99,15 @@ static int make_engine(
 	return KE_OK;
 }
 
+static const struct conf_token *token_of(const struct parent *p, enum role role)
+{
+	return role == ROLE_HSM ? &p->conf.keys : &p->conf.tls;
+}
+
 /* role: whose token it is; keyadm uses both */
 static int get_token(struct parent *p, enum role role, struct rconf_token *to, struct scratch *s)
 {
-	const struct conf_token *from = role == ROLE_HSM ? &p->conf.keys : &p->conf.tls;
+	const struct conf_token *from = token_of(p, role);
 	int r = conf_token(&p->conf, from, to, s->why, s->whylen);
 
 	if (r == KE_OK)
@@ -114,6 +119,7 @@ static int get_token(struct parent *p, enum role role, struct rconf_token *to, s
 static int make_hsm(
     struct parent *p, const struct child *child, struct scratch *s, struct wire_out *w)
 {
+	const struct conf_token *token = token_of(p, child->role);
 	const struct conf *c = &p->conf;
 	struct rconf_hsm *hsm = &s->conf.hsm;
 	int r = get_token(p, child->role, &hsm->token, s);
