@@ -7,13 +7,12 @@
  */
 #include "policy/bundle.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/bundle_doc.h"
 #include "policy/hash.h"
-#include "policy/json.h"
 #include "policy/leaf.h"
 #include "policy/merkle.h"
 #include "policy/record.h"
@@ -25,10 +24,7 @@
 #define TOKENS_MAX(n) ((n) / 81 + 64)
 
 struct check {
-	const char *text;
-	size_t n;
-	struct json_tok *toks;
-	size_t ntoks;
+	struct bundle_doc doc;
 	size_t vkey, note, raffle, leaves, seeds; /* tokens of the members */
 	const struct note_key *trusted;
 	const uint8_t *commit;
@@ -45,99 +41,10 @@ struct check {
 	char seed[SEED_MAX];
 };
 
-/* Says why the current step failed; returns err. */
-__attribute__((format(printf, 3, 4))) static int no(struct check *c, int err, const char *fmt, ...)
-{
-	char *p = c->res->why;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(p, sizeof(c->res->why), fmt, ap);
-	va_end(ap);
-	/* Names may come from the bundle: nothing in them may reach a terminal as a command. */
-	for (; *p != '\0'; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	return err;
-}
-
-static const char lacking[] = "out of memory";
-
-static int no_memory(struct check *c)
-{
-	return no(c, KE_NOMEM, "%s", lacking);
-}
-
-/* --- reading the JSON --- */
-
-static int not_json(struct check *c, int err, size_t at)
-{
-	if (err == KE_NOMEM)
-		return no_memory(c);
-	if (err == KE_EXISTS)
-		return no(c, KE_FORMAT, "the same member comes twice, at byte %zu", at);
-	if (err == KE_LIMIT)
-		return no(c, KE_FORMAT,
-		    "deeper, longer or of more values than a bundle has, at byte %zu", at);
-	if (at == c->n)
-		return no(c, KE_FORMAT, "the file ends in the middle of the JSON text: truncated");
-	return no(c, KE_FORMAT, "not a JSON text in UTF-8, at byte %zu", at);
-}
-
-static int read_tokens(struct check *c)
-{
-	size_t at;
-	int r = json_check(c->text, c->n, TOKENS_MAX(c->n), &c->ntoks, &at);
-
-	if (r != KE_OK)
-		return not_json(c, r, at);
-	c->toks = malloc(c->ntoks * sizeof(*c->toks));
-	if (c->toks == NULL)
-		return no_memory(c);
-	if (json_split(c->text, c->n, c->toks, c->ntoks) != KE_OK)
-		return no(c, KE_FORMAT, "not a JSON text");
-	return KE_OK;
-}
-
-struct member {
-	const char *name;
-	enum json_type type;
-	size_t *at; /* where its value's token goes */
-};
-
-/* Finds all members of the object at token i; none may be missing, none unknown. */
-static int read_members(
-    struct check *c, size_t i, const char *what, const struct member *m, size_t n)
-{
-	if (c->toks[i].type != JSON_OBJECT)
-		return no(c, KE_FORMAT, "%s is not an object", what);
-	for (size_t k = 0; k < n; k++) {
-		*m[k].at = json_member(c->text, c->toks, c->ntoks, i, m[k].name);
-		if (*m[k].at == 0)
-			return no(c, KE_FORMAT, "%s has no member \"%s\"", what, m[k].name);
-		if (c->toks[*m[k].at].type != m[k].type)
-			return no(
-			    c, KE_FORMAT, "\"%s\" of %s is of the wrong type", m[k].name, what);
-	}
-	/* Keys are distinct, so one more member is one that nobody knows. */
-	if (c->toks[i].size != (int)n)
-		return no(c, KE_FORMAT, "%s has a member that this format does not know", what);
-	return KE_OK;
-}
-
-static bool token_is(const struct check *c, size_t i, const char *s)
-{
-	char value[256];
-	size_t n;
-
-	return json_string(c->text, &c->toks[i], value, sizeof(value), &n) == KE_OK &&
-	       n == strlen(s) && memcmp(value, s, n) == 0;
-}
-
 static int read_raffle(struct check *c)
 {
 	size_t id = 0, title = 0, winners = 0, reserves = 0, n;
-	const struct member members[] = {
+	const struct bundle_member members[] = {
 	    {"id", JSON_STRING, &id},
 	    {"title", JSON_STRING, &title},
 	    {"winners", JSON_NUMBER, &winners},
@@ -145,17 +52,21 @@ static int read_raffle(struct check *c)
 	};
 	int64_t w, s;
 	char uuid[36];
-	int r = read_members(c, c->raffle, "\"raffle\"", members, 4);
+	int r = bundle_members(&c->doc, c->raffle, "\"raffle\"", members, 4);
 
 	if (r != KE_OK)
 		return r;
-	if (json_string(c->text, &c->toks[id], uuid, sizeof(uuid), &n) != KE_OK ||
+	if (json_string(c->doc.text, &c->doc.toks[id], uuid, sizeof(uuid), &n) != KE_OK ||
 	    text_unuuid(c->raffle_id, uuid, n) != KE_OK)
-		return no(c, KE_FORMAT, "the raffle's id is not a UUID");
-	if (json_int(c->text, &c->toks[winners], &w) != KE_OK || w < 1 || w > RECORD1_PICKS_MAX)
-		return no(c, KE_FORMAT, "the raffle's number of winners is out of range");
-	if (json_int(c->text, &c->toks[reserves], &s) != KE_OK || s < 0 || s > RECORD1_PICKS_MAX)
-		return no(c, KE_FORMAT, "the raffle's number of reserves is out of range");
+		return bundle_no(&c->doc, KE_FORMAT, "the raffle's id is not a UUID");
+	if (json_int(c->doc.text, &c->doc.toks[winners], &w) != KE_OK || w < 1 ||
+	    w > RECORD1_PICKS_MAX)
+		return bundle_no(
+		    &c->doc, KE_FORMAT, "the raffle's number of winners is out of range");
+	if (json_int(c->doc.text, &c->doc.toks[reserves], &s) != KE_OK || s < 0 ||
+	    s > RECORD1_PICKS_MAX)
+		return bundle_no(
+		    &c->doc, KE_FORMAT, "the raffle's number of reserves is out of range");
 	c->winners = (uint64_t)w;
 	c->reserves = (uint64_t)s;
 	return KE_OK;
@@ -164,7 +75,7 @@ static int read_raffle(struct check *c)
 static int step_read(struct check *c)
 {
 	size_t format, label = 0;
-	const struct member members[] = {
+	const struct bundle_member members[] = {
 	    {"format", JSON_STRING, &format},
 	    {"label", JSON_STRING, &label},
 	    {"vkey", JSON_STRING, &c->vkey},
@@ -173,20 +84,20 @@ static int step_read(struct check *c)
 	    {"leaves", JSON_ARRAY, &c->leaves},
 	    {"client_seeds", JSON_ARRAY, &c->seeds},
 	};
-	int r = read_tokens(c);
+	int r = bundle_tokens(&c->doc, TOKENS_MAX(c->doc.n));
 
 	if (r != KE_OK)
 		return r;
 	/* The format first: another one may well have other members. */
-	format = json_member(c->text, c->toks, c->ntoks, 0, "format");
-	if (format != 0 && !token_is(c, format, BUNDLE_FORMAT))
-		return no(c, KE_VERSION, "the format is not " BUNDLE_FORMAT);
-	r = read_members(c, 0, "the bundle", members, 7);
+	format = json_member(c->doc.text, c->doc.toks, c->doc.ntoks, 0, "format");
+	if (format != 0 && !bundle_is(&c->doc, format, BUNDLE_FORMAT))
+		return bundle_no(&c->doc, KE_VERSION, "the format is not " BUNDLE_FORMAT);
+	r = bundle_members(&c->doc, 0, "the bundle", members, 7);
 	if (r != KE_OK)
 		return r;
-	if (!token_is(c, label, BUNDLE_LABEL))
-		return no(c, KE_FORMAT, "the label is not \"" BUNDLE_LABEL "\"");
-	c->res->tickets = (uint64_t)c->toks[c->leaves].size;
+	if (!bundle_is(&c->doc, label, BUNDLE_LABEL))
+		return bundle_no(&c->doc, KE_FORMAT, "the label is not \"" BUNDLE_LABEL "\"");
+	c->res->tickets = (uint64_t)c->doc.toks[c->leaves].size;
 	return read_raffle(c);
 }
 
@@ -196,40 +107,40 @@ static int read_vkey(struct check *c)
 {
 	struct bundle_result *res = c->res;
 	size_t n;
-	int r = json_string(c->text, &c->toks[c->vkey], res->vkey, sizeof(res->vkey) - 1, &n);
+	int r =
+	    json_string(c->doc.text, &c->doc.toks[c->vkey], res->vkey, sizeof(res->vkey) - 1, &n);
 
 	if (r == KE_OK)
 		r = note_vkey_parse(&c->key, res->vkey, n);
 	res->vkey[r == KE_OK ? n : 0] = '\0';
 	if (r != KE_OK)
-		return no(c, KE_FORMAT, "the bundle's vkey is no verifier key of Ed25519 or P-256");
+		return bundle_no(
+		    &c->doc, KE_FORMAT, "the bundle's vkey is no verifier key of Ed25519 or P-256");
 	return KE_OK;
 }
 
 static int step_signature(struct check *c)
 {
-	const struct json_tok *note = &c->toks[c->note];
 	const struct note_key *k = c->trusted;
-	size_t n, cap = (size_t)(note->end - note->start);
+	size_t n;
 	int r = read_vkey(c);
 
 	if (r != KE_OK)
 		return r;
 	if (k != NULL && !note_key_same(k, &c->key))
-		return no(c, KE_WRONG_KEY,
+		return bundle_no(&c->doc, KE_WRONG_KEY,
 		    "the bundle names %s as its signer, not the trusted key of %s", c->res->vkey,
 		    k->name);
-	c->record_text = malloc(cap + 1);
-	if (c->record_text == NULL)
-		return no_memory(c);
-	if (json_string(c->text, note, c->record_text, cap, &n) != KE_OK)
-		return no(c, KE_FORMAT, "the note is not a string");
+	r = bundle_string(&c->doc, c->note, &c->record_text, &n);
+	if (r != KE_OK)
+		return r;
 	r = note_open(c->record_text, n, &c->key, &c->record_len);
 	if (r == KE_NOTFOUND)
-		return no(c, r, "the note bears no signature by %s", c->res->vkey);
+		return bundle_no(&c->doc, r, "the note bears no signature by %s", c->res->vkey);
 	if (r == KE_CRYPTO)
-		return no(c, r, "the signature is wrong: the record or the signature was altered");
-	return r == KE_OK ? r : no(c, r, "the note is not a signed note");
+		return bundle_no(
+		    &c->doc, r, "the signature is wrong: the record or the signature was altered");
+	return r == KE_OK ? r : bundle_no(&c->doc, r, "the note is not a signed note");
 }
 
 /* --- the record --- */
@@ -246,19 +157,22 @@ static int step_record(struct check *c)
 
 	r->picks = c->picks;
 	if (record1_parse(r, c->record_text, c->record_len) != KE_OK)
-		return no(c, KE_FORMAT, "the signed text is not a v1 draw record");
+		return bundle_no(&c->doc, KE_FORMAT, "the signed text is not a v1 draw record");
 	c->res->winners = r->winners;
 	c->res->reserves = r->reserves;
 	if (memcmp(r->raffle, c->raffle_id, 16) != 0)
-		return no(c, KE_CRYPTO, "the record is of another raffle than the bundle");
+		return bundle_no(
+		    &c->doc, KE_CRYPTO, "the record is of another raffle than the bundle");
 	winners = at_most(c->winners, r->tickets);
 	if (r->winners != winners)
-		return no(c, KE_CRYPTO, "the record has %u winners, the raffle should have %llu",
-		    r->winners, (unsigned long long)winners);
+		return bundle_no(&c->doc, KE_CRYPTO,
+		    "the record has %u winners, the raffle should have %llu", r->winners,
+		    (unsigned long long)winners);
 	reserves = at_most(c->reserves, r->tickets - winners);
 	if (r->reserves != reserves)
-		return no(c, KE_CRYPTO, "the record has %u reserves, the raffle should have %llu",
-		    r->reserves, (unsigned long long)reserves);
+		return bundle_no(&c->doc, KE_CRYPTO,
+		    "the record has %u reserves, the raffle should have %llu", r->reserves,
+		    (unsigned long long)reserves);
 	return KE_OK;
 }
 
@@ -267,11 +181,12 @@ static int step_commit(struct check *c)
 	uint8_t digest[32];
 
 	if (c->commit != NULL && memcmp(c->commit, c->rec.seed_commit, 32) != 0)
-		return no(c, KE_CRYPTO,
+		return bundle_no(&c->doc, KE_CRYPTO,
 		    "the record's seed commitment is not the one published before the sale");
 	hash_sha256(digest, c->rec.server_seed, 32);
 	if (memcmp(digest, c->rec.seed_commit, 32) != 0)
-		return no(c, KE_CRYPTO, "the server seed is not the one that was committed to");
+		return bundle_no(
+		    &c->doc, KE_CRYPTO, "the server seed is not the one that was committed to");
 	return KE_OK;
 }
 
@@ -280,23 +195,23 @@ static int step_commit(struct check *c)
 /* The i-th element of an array of strings. */
 static const struct json_tok *element(const struct check *c, size_t array, uint64_t i)
 {
-	return &c->toks[array + 1 + i];
+	return &c->doc.toks[array + 1 + i];
 }
 
 /* Both arrays have one string a ticket: strings have nothing below them, so element() holds. */
 static int check_array(struct check *c, size_t array, const char *what)
 {
-	uint64_t n = (uint64_t)c->toks[array].size;
+	uint64_t n = (uint64_t)c->doc.toks[array].size;
 
 	if (n != c->rec.tickets)
-		return no(c, KE_CRYPTO,
+		return bundle_no(&c->doc, KE_CRYPTO,
 		    "the record counts %llu tickets, the bundle has %llu %s: %s",
 		    (unsigned long long)c->rec.tickets, (unsigned long long)n, what,
 		    n < c->rec.tickets ? "some are missing" : "some were added");
 	for (uint64_t i = 0; i < n; i++)
 		if (element(c, array, i)->type != JSON_STRING)
-			return no(c, KE_FORMAT, "element %llu of the %s is not a string",
-			    (unsigned long long)i, what);
+			return bundle_no(&c->doc, KE_FORMAT,
+			    "element %llu of the %s is not a string", (unsigned long long)i, what);
 	return KE_OK;
 }
 
@@ -305,7 +220,7 @@ static int read_leaf(const struct check *c, uint64_t i, struct leaf *l, uint8_t 
 	const struct json_tok *t = element(c, c->leaves, i);
 	size_t n;
 
-	if (text_unb64(bytes, LEAF_LEN, &n, c->text + t->start, (size_t)(t->end - t->start)) !=
+	if (text_unb64(bytes, LEAF_LEN, &n, c->doc.text + t->start, (size_t)(t->end - t->start)) !=
 	    KE_OK)
 		return KE_FORMAT;
 	return leaf_decode(l, bytes, n);
@@ -322,12 +237,13 @@ static int step_leaves(struct check *c)
 		unsigned long long pos = i;
 
 		if (read_leaf(c, i, &l, bytes) != KE_OK)
-			return no(c, KE_FORMAT, "leaf %llu is not a ticket leaf", pos);
+			return bundle_no(&c->doc, KE_FORMAT, "leaf %llu is not a ticket leaf", pos);
 		if (memcmp(l.raffle, c->raffle_id, 16) != 0)
-			return no(c, KE_CRYPTO, "leaf %llu is of another raffle", pos);
+			return bundle_no(&c->doc, KE_CRYPTO, "leaf %llu is of another raffle", pos);
 		if (l.index != i)
-			return no(c, KE_CRYPTO, "leaf %llu says that its index is %llu: reordered",
-			    pos, (unsigned long long)l.index);
+			return bundle_no(&c->doc, KE_CRYPTO,
+			    "leaf %llu says that its index is %llu: reordered", pos,
+			    (unsigned long long)l.index);
 		merkle_leaf_hash(digest, bytes, sizeof(bytes));
 		merkle_range_add(&c->range, digest);
 	}
@@ -340,8 +256,8 @@ static int step_root(struct check *c)
 
 	merkle_range_root(&c->range, root);
 	if (memcmp(root, c->rec.root, 32) != 0)
-		return no(
-		    c, KE_CRYPTO, "the leaves do not have the record's root: a leaf was altered");
+		return bundle_no(&c->doc, KE_CRYPTO,
+		    "the leaves do not have the record's root: a leaf was altered");
 	return KE_OK;
 }
 
@@ -356,13 +272,15 @@ static int step_seeds(struct check *c)
 	for (uint64_t i = 0; r == KE_OK && i < c->rec.tickets; i++) {
 		unsigned long long pos = i;
 
-		if (json_string(c->text, element(c, c->seeds, i), c->seed, SEED_MAX, &n) != KE_OK)
-			return no(c, KE_FORMAT, "client seed %llu is too long", pos);
+		if (json_string(c->doc.text, element(c, c->seeds, i), c->seed, SEED_MAX, &n) !=
+		    KE_OK)
+			return bundle_no(&c->doc, KE_FORMAT, "client seed %llu is too long", pos);
 		if (read_leaf(c, i, &l, bytes) != KE_OK)
-			return no(c, KE_FORMAT, "leaf %llu is not a ticket leaf", pos);
+			return bundle_no(&c->doc, KE_FORMAT, "leaf %llu is not a ticket leaf", pos);
 		leaf_client_seed_hash(digest, c->seed, n);
 		if (memcmp(digest, l.client_seed_hash, 32) != 0)
-			return no(c, KE_CRYPTO, "client seed %llu is not the one in its leaf", pos);
+			return bundle_no(
+			    &c->doc, KE_CRYPTO, "client seed %llu is not the one in its leaf", pos);
 		hash_sha256(digest, c->seed, n);
 		hash_run_add(c->aggregate, digest, sizeof(digest));
 	}
@@ -375,7 +293,8 @@ static int step_aggregate(struct check *c)
 
 	hash_run_end(aggregate, c->aggregate);
 	if (memcmp(aggregate, c->rec.aggregate, 32) != 0)
-		return no(c, KE_CRYPTO, "the client seeds do not have the record's aggregate");
+		return bundle_no(
+		    &c->doc, KE_CRYPTO, "the client seeds do not have the record's aggregate");
 	return KE_OK;
 }
 
@@ -389,13 +308,13 @@ static int step_draw(struct check *c)
 	if (r == KE_OK)
 		return r;
 	if (r == KE_NOMEM)
-		return no_memory(c);
+		return bundle_no_memory(&c->doc);
 	if (f.pos != 0)
-		return no(c, r,
+		return bundle_no(&c->doc, r,
 		    "%s %u is ticket %llu in the record, but the draw gives ticket %llu", f.what,
 		    f.pos, (unsigned long long)f.said, (unsigned long long)f.drawn);
-	return no(
-	    c, r, "the record's %s does not follow from its seed, entropy and aggregate", f.what);
+	return bundle_no(&c->doc, r,
+	    "the record's %s does not follow from its seed, entropy and aggregate", f.what);
 }
 
 static int step_winners(struct check *c)
@@ -409,9 +328,10 @@ static int step_winners(struct check *c)
 		bool winner = i < r->winners;
 
 		if (read_leaf(c, p->index, &l, bytes) != KE_OK)
-			return no(c, KE_FORMAT, "the leaf of a winner is not a ticket leaf");
+			return bundle_no(
+			    &c->doc, KE_FORMAT, "the leaf of a winner is not a ticket leaf");
 		if (memcmp(l.ticket, p->ticket, 16) != 0)
-			return no(c, KE_CRYPTO,
+			return bundle_no(&c->doc, KE_CRYPTO,
 			    "the ticket id of %s %u is not the one in leaf %llu",
 			    winner ? "winner" : "reserve", winner ? i + 1 : i - r->winners + 1,
 			    (unsigned long long)p->index);
@@ -450,11 +370,10 @@ int bundle_check(const char *text, size_t n, const struct note_key *trusted, con
 	memset(res, 0, sizeof(*res));
 	res->err = KE_NOMEM;
 	if (c == NULL) {
-		memcpy(res->why, lacking, sizeof(lacking));
+		snprintf(res->why, sizeof(res->why), "out of memory");
 		return res->err;
 	}
-	c->text = text;
-	c->n = n;
+	c->doc = (struct bundle_doc){.text = text, .n = n, .why = res->why};
 	c->trusted = trusted;
 	c->commit = commit;
 	c->res = res;
@@ -464,7 +383,7 @@ int bundle_check(const char *text, size_t n, const struct note_key *trusted, con
 		res->err = steps[s].run(c);
 	}
 	free(c->record_text);
-	free(c->toks);
+	free(c->doc.toks);
 	free(c);
 	return res->err;
 }

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/bundle_doc.h"
 #include "policy/ke.h"
 #include "policy/note.h"
 
@@ -64,9 +65,9 @@ enum bundle_step {
 };
 
 struct bundle_result {
-	enum bundle_step step; /* the last step entered */
-	int err;               /* KE_OK when all steps held */
-	char why[200];         /* one line: what did not agree, and where */
+	enum bundle_step step;    /* the last step entered */
+	int err;                  /* KE_OK when all steps held */
+	char why[BUNDLE_WHY_MAX]; /* one line: what did not agree, and where */
 	uint64_t tickets;
 	uint32_t winners, reserves;
 	char vkey[NOTE_VKEY_MAX]; /* that signed */
