@@ -139,8 +139,8 @@ $(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
 $(BIN_DIR)/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_PARENT) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
-$(BIN_DIR)/klero-verify: $(B)/daemon/cli/klero_verify.o $(LIB_POLICY)
-	$(link) $(L_SODIUM) $(L_CRYPTO)
+$(BIN_DIR)/klero-verify: $(call objs,daemon/cli/klero_verify*.c) $(LIB_POLICY)
+	$(link) $(L_SODIUM) $(L_GMP) $(L_CRYPTO)
 
 # --- the roles with a deliberate hole, for the tests alone: see tests/captured/roles_hole.c ---
 ROLES := $(filter klerod-%,$(BIN))

@@ -27,6 +27,13 @@ struct drand_chain {
 /* quicknet, the League of Entropy's chain: pinned, so that no relay has to be believed. */
 extern const struct drand_chain drand_quicknet;
 
+/*
+ * What a relay answers to GET /<chain hash>/info: {"public_key", "period", "genesis_time", "hash",
+ * "groupHash", "schemeID", "metadata": {"beaconID"}}. Members that are not known are skipped.
+ * KE_FORMAT; KE_VERSION for another scheme; KE_CRYPTO when "hash" is not the hash of the rest.
+ */
+int drand_chain_parse(struct drand_chain *c, const char *json, size_t n) KE_CHECK;
+
 /* The hash by which a chain is named: over all of the above. */
 void drand_chain_hash(uint8_t out[32], const struct drand_chain *c);
 

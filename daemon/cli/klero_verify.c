@@ -14,29 +14,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/cli/klero_verify.h"
 #include "policy/bundle.h"
 #include "policy/jsonw.h"
 #include "policy/ke.h"
 #include "policy/note.h"
 #include "policy/text.h"
 
-enum exit_code { EXIT_VERIFIED = 0, EXIT_NOT = 1, EXIT_USAGE = 2, EXIT_READ = 3 };
-
-struct options {
-	bool json, quiet, have_key, have_commit;
-	struct note_key key;
-	uint8_t commit[32];
-	const char *file;
-};
-
 static const char usage_text[] =
     "Usage: klero-verify [--vkey VKEY | --vkey-file FILE] [--commit HEX] [--json] [-q] PROOF\n"
-    "Checks the proof of a draw (a v1 bundle, " BUNDLE_FORMAT ") without any network.\n"
+    "Checks the proof of a draw, " BUNDLE2_FORMAT " or " BUNDLE_FORMAT ", without any\n"
+    "network.\n"
     "\n"
     "  PROOF                 the proof's file, - for standard input\n"
     "  -k, --vkey VKEY       the operator's verifier key that you trust, or a file that holds it\n"
     "      --vkey-file FILE  a file that holds it\n"
     "  -c, --commit HEX      the seed commitment published before the sale, 64 hex digits\n"
+    "      --policy FILE     the logs and witnesses that you trust (v2; c2sp.org/tlog-policy)\n"
+    "      --drand-chain FILE  a drand chain besides quicknet, as its relay's /info says it (v2)\n"
+    "      --nist-certificate FILE  a certificate of NIST's beacon that you trust (v2)\n"
+    "      --min-delay SECONDS  from the end of sales to the beacon, 600 if not given (v2)\n"
     "  --json                print one JSON document instead of lines\n"
     "  -q, --quiet           print the last line only\n"
     "  --version, -h, --help\n"
@@ -77,7 +74,7 @@ static int read_all(int fd, size_t size, size_t max, char **buf, size_t *n)
 }
 
 /* Says what is wrong with the file itself when it fails. */
-static int read_file(const char *file, size_t max, char **buf, size_t *n)
+int verify_read(const char *file, size_t max, char **buf, size_t *n)
 {
 	int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -105,7 +102,7 @@ static int read_file(const char *file, size_t max, char **buf, size_t *n)
 
 /* --- the command line --- */
 
-static int usage_error(const char *what)
+int verify_usage(const char *what)
 {
 	fprintf(stderr, "klero-verify: %s (see --help)\n", what);
 	return EXIT_USAGE;
@@ -114,9 +111,9 @@ static int usage_error(const char *what)
 static int set_key(struct options *o, const char *s, size_t n)
 {
 	if (o->have_key)
-		return usage_error("more than one verifier key");
+		return verify_usage("more than one verifier key");
 	if (note_vkey_parse(&o->key, s, n) != KE_OK)
-		return usage_error("that is no verifier key of Ed25519 or P-256 (name+id+key)");
+		return verify_usage("that is no verifier key of Ed25519 or P-256 (name+id+key)");
 	o->have_key = true;
 	return EXIT_VERIFIED;
 }
@@ -127,7 +124,7 @@ static int set_key_file(struct options *o, const char *file)
 	size_t n;
 	int code = EXIT_READ;
 
-	if (read_file(file, 4096, &buf, &n) == KE_OK) {
+	if (verify_read(file, 4096, &buf, &n) == KE_OK) {
 		lf = memchr(buf, '\n', n);
 		code = set_key(o, buf, lf == NULL ? n : (size_t)(lf - buf));
 	}
@@ -148,7 +145,7 @@ static int set_key_or_file(struct options *o, const char *s)
 static int set_commit(struct options *o, const char *hex)
 {
 	if (text_unhex(o->commit, 32, hex, strlen(hex)) != KE_OK)
-		return usage_error("a commitment has 64 lower-case hex digits");
+		return verify_usage("a commitment has 64 lower-case hex digits");
 	o->have_commit = true;
 	return EXIT_VERIFIED;
 }
@@ -162,6 +159,14 @@ static int set_option(struct options *o, int c)
 		return set_key_file(o, optarg);
 	case 'c':
 		return set_commit(o, optarg);
+	case 'p':
+		return verify2_policy(o, optarg);
+	case 'd':
+		return verify2_chain(o, optarg);
+	case 'n':
+		return verify2_certificate(o, optarg);
+	case 'm':
+		return verify2_delay(o, optarg);
 	case 'j':
 		o->json = true;
 		return EXIT_VERIFIED;
@@ -180,6 +185,10 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	    {"vkey", required_argument, NULL, 'k'},
 	    {"vkey-file", required_argument, NULL, 'f'},
 	    {"commit", required_argument, NULL, 'c'},
+	    {"policy", required_argument, NULL, 'p'},
+	    {"drand-chain", required_argument, NULL, 'd'},
+	    {"nist-certificate", required_argument, NULL, 'n'},
+	    {"min-delay", required_argument, NULL, 'm'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"quiet", no_argument, NULL, 'q'},
 	    {"version", no_argument, NULL, 'V'},
@@ -199,7 +208,7 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 			return code;
 	}
 	if (optind != argc - 1)
-		return usage_error("give one proof");
+		return verify_usage("give one proof");
 	o->file = argv[optind];
 	return EXIT_VERIFIED;
 }
@@ -333,7 +342,7 @@ static int verify(const struct options *o, const char *text, size_t n)
 
 int main(int argc, char **argv)
 {
-	struct options o = {0};
+	static struct options o; /* too large for the stack */
 	bool done = false;
 	char *text;
 	size_t n;
@@ -342,8 +351,8 @@ int main(int argc, char **argv)
 	if (code != EXIT_VERIFIED || done)
 		return code;
 	code = EXIT_READ;
-	if (read_file(o.file, BUNDLE_MAX, &text, &n) == KE_OK)
-		code = verify(&o, text, n);
+	if (verify_read(o.file, BUNDLE_MAX, &text, &n) == KE_OK)
+		code = verify2_is(text, n) ? verify2(&o, text, n) : verify(&o, text, n);
 	free(text);
 	/* A verdict that could not be written is none. */
 	if (fflush(stdout) != 0 || ferror(stdout))

@@ -159,6 +159,58 @@ static void test_points(void **state)
 	assert_true(bls_in_subgroup(&p));
 }
 
+static const char info[] =
+    "{\"public_key\":"
+    "\"83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3a"
+    "c6a5776a2d1064510d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e"
+    "76ea"
+    "e8991ef5ece45a\",\"period\":3,\"genesis_time\":1692803367,\"hash\":"
+    "\"52db9ba70e0cc0f6eaf7803dd07447"
+    "a1f5477735fd3f661792ba94600c84e971\",\"groupHash\":"
+    "\"f477d5c89f21a17c863a7f937c6a6d15859414d2be09c"
+    "d448d4279af331c5d3e\",\"schemeID\":\"bls-unchained-g1-rfc9380\",\"metadata\":{\"beaconID\":"
+    "\"quicknet\"}}";
+
+static int info_instead(const char *what, const char *instead)
+{
+	const char *at = strstr(info, what);
+	struct drand_chain c;
+	char bad[2048];
+	int n;
+
+	assert_non_null(at);
+	n = snprintf(
+	    bad, sizeof(bad), "%.*s%s%s", (int)(at - info), info, instead, at + strlen(what));
+	return drand_chain_parse(&c, bad, (size_t)n);
+}
+
+/* As quicknet's relays serve it; each member counts, through the hash. */
+static void test_info(void **state)
+{
+	struct drand_chain c;
+
+	(void)state;
+	assert_int_equal(drand_chain_parse(&c, info, strlen(info)), KE_OK);
+	assert_memory_equal(c.pub, drand_quicknet.pub, BLS_PUB_LEN);
+	assert_string_equal(c.id, "quicknet");
+	assert_int_equal(info_instead("\"period\"", "\"more\":[null],\"period\""), KE_OK);
+	assert_int_equal(info_instead("83cf", "83ce"), KE_CRYPTO);
+	assert_int_equal(info_instead("\"period\":3", "\"period\":30"), KE_CRYPTO);
+	assert_int_equal(info_instead("3367", "3368"), KE_CRYPTO);
+	assert_int_equal(info_instead("f477", "f478"), KE_CRYPTO);
+	assert_int_equal(info_instead("52db", "52dc"), KE_CRYPTO);
+	assert_int_equal(info_instead("quicknet", "slownet"), KE_CRYPTO);
+	assert_int_equal(info_instead("unchained-g1", "unchained-on-g1"), KE_VERSION);
+	assert_int_equal(info_instead("\"period\":3", "\"period\":0"), KE_FORMAT);
+	assert_int_equal(info_instead("\"period\":3", "\"period\":\"3\""), KE_FORMAT);
+	assert_int_equal(info_instead("83cf", "83CF"), KE_FORMAT);
+	assert_int_equal(info_instead("beaconID", "beacon"), KE_FORMAT);
+	assert_int_equal(info_instead("{\"beaconID\":\"quicknet\"}", "\"quicknet\""), KE_FORMAT);
+	assert_int_equal(info_instead("quicknet", "quick\\u0000net"), KE_FORMAT);
+	assert_int_equal(drand_chain_parse(&c, "[]", 2), KE_FORMAT);
+	assert_int_equal(drand_chain_parse(&c, "", 0), KE_FORMAT);
+}
+
 static void test_contribution(void **state)
 {
 	/* of the v2 draw in the specification's vectors: tests/vectors/draw2.txt, context_message
@@ -188,6 +240,7 @@ int main(void)
 	    cmocka_unit_test(test_rounds),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_points),
+	    cmocka_unit_test(test_info),
 	    cmocka_unit_test(test_contribution),
 	};
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/bundle2_make.h"
 #include "tests/unit/bundle_make.h"
 
 static char program[4096], folder[] = "/tmp/klero-verify-test.XXXXXX", proof[64], key_file[64];
@@ -177,6 +178,85 @@ static void test_unreadable(void **state)
 	assert_int_equal(RUN("--vkey-file", key_file, proof), 2);
 }
 
+static void write_bundle(const char *path, const struct made2 *m)
+{
+	size_t n = 0;
+	char *text = made2_write(m, &n);
+
+	assert_non_null(text);
+	write_file(path, text);
+	free(text);
+}
+
+/* A v2 bundle: its levels, and what each of its own options changes. */
+static void test_v2(void **state)
+{
+	static struct made2 m;
+	char path[80], policy[80], chain[80];
+	const char *cert = "tests/vectors/nist/cert-528943a5.pem";
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/v2.json", folder);
+	snprintf(policy, sizeof(policy), "%s/policy", folder);
+	snprintf(chain, sizeof(chain), "%s/chain", folder);
+	assert_int_equal(made2_init(&m, 20, 20, 3, 2), 0);
+	assert_int_equal(made2_finish(&m), 0);
+	write_bundle(path, &m);
+	assert_int_equal(RUN("--nist-certificate", cert, "-k", m.operator_vkey, path), 0);
+	assert_non_null(
+	    strstr(output, "reached: reproduced signed logged beacon-verified witnessed 1 of 1"));
+	assert_string_equal(last_line(), "VERIFIED");
+	assert_int_equal(RUN("--nist-certificate", cert, "--json", path), 0);
+	assert_non_null(strstr(output, "\"verified\":true"));
+	assert_non_null(strstr(output, "\"witnessed\""));
+	/* whose the pulse's certificate is, nobody said */
+	assert_int_equal(RUN("-q", path), 1);
+	assert_non_null(strstr(output, "NOT VERIFIED: beacon not verified"));
+	/* another operator, another witness, a longer delay */
+	assert_int_equal(RUN("-k", made.vkey, path), 1);
+	assert_non_null(strstr(output, "FAIL keys"));
+	write_file(policy, "quorum none\n");
+	assert_int_equal(RUN("--nist-certificate", cert, "--policy", policy, path), 0);
+	assert_null(strstr(output, "witnessed"));
+	assert_int_equal(RUN("--nist-certificate", cert, "--min-delay", "3601", path), 1);
+	assert_non_null(strstr(output, "FAIL times"));
+	write_file(chain, m.chain_info);
+	assert_int_equal(RUN("--nist-certificate", cert, "--drand-chain", chain, path), 0);
+	/* one winner moved */
+	m.picks[0] = m.picks[1];
+	assert_int_equal(made2_text(&m, MADE2_DRAW), 0);
+	record2_leaf(m.log.leaf[4], m.text[MADE2_DRAW], m.text_len[MADE2_DRAW]);
+	write_bundle(path, &m);
+	assert_int_equal(RUN("--nist-certificate", cert, path), 1);
+	assert_non_null(strstr(output, "FAIL draw"));
+	/* options that cannot be read */
+	assert_int_equal(RUN("--policy", chain, path), 2);
+	assert_int_equal(RUN("--drand-chain", policy, path), 2);
+	assert_int_equal(RUN("--nist-certificate", policy, path), 2);
+	assert_int_equal(RUN("--min-delay", "0", path), 2);
+	assert_int_equal(RUN("--policy", "/nonexistent", path), 3);
+	unlink(path);
+	unlink(policy);
+	unlink(chain);
+}
+
+/* A v1 raffle that is called like the other format is a v1 raffle. */
+static void test_named_like_v2(void **state)
+{
+	char path[80];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/odd.json", folder);
+	write_file(
+	    path, "{\"format\": \"kleroterion-proof/1\", \"title\": \"kleroterion-proof/2\"}");
+	assert_int_equal(RUN(path), 1);
+	assert_null(strstr(output, "escrow_bundle_sha256"));
+	write_file(path, "{\"format\" :\n\"kleroterion-proof/2\"}");
+	assert_int_equal(RUN(path), 1);
+	assert_non_null(strstr(output, "escrow_bundle_sha256"));
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +265,8 @@ int main(void)
 	    cmocka_unit_test(test_not_verified),
 	    cmocka_unit_test(test_usage),
 	    cmocka_unit_test(test_unreadable),
+	    cmocka_unit_test(test_v2),
+	    cmocka_unit_test(test_named_like_v2),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

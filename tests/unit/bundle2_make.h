@@ -1,0 +1,456 @@
+/*
+ * Makes valid v2 bundles with throw-away keys for the logs and a witness, and real rounds of
+ * quicknet and a real pulse as beacons, for tests and fuzz seeds: everything that a test wants to
+ * tamper with lies open between made2_init() and made2_write().
+ */
+#ifndef TESTS_BUNDLE2_MAKE_H
+#define TESTS_BUNDLE2_MAKE_H
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/be.h"
+#include "policy/bundle2.h"
+#include "policy/hash.h"
+#include "policy/leaf.h"
+#include "policy/merkle.h"
+#include "policy/record2.h"
+#include "policy/text.h"
+
+#define MADE2_HOST    "draws.example.org/klero"
+#define MADE2_TICKETS MADE2_HOST "/r/abababababababababababababababab"
+#define MADE2_N_MAX   64
+#define MADE2_TEXT    16384
+
+/* One of Merkle's trees, whole: small enough to prove anything by recursion over the list. */
+struct made2_tree {
+	uint8_t leaf[MADE2_N_MAX][32];
+	size_t n;
+};
+
+enum { MADE2_OPEN, MADE2_CLOSE, MADE2_DRAW };
+
+struct made2 {
+	uint8_t pub[32], secret[64], witness_pub[32], witness_secret[64];
+	char operator_vkey[NOTE_VKEY_MAX], tickets_vkey[NOTE_VKEY_MAX], witness_vkey[NOTE_VKEY_MAX];
+	char policy[2048];
+	struct record2 rec[3];
+	struct record_pick picks[MADE2_N_MAX];
+	uint64_t pos_passed[MADE2_N_MAX];
+	uint64_t passed[MADE2_N_MAX];
+	size_t npassed;
+	uint64_t holders; /* that many distinct ones */
+	uint64_t n, seen_s;
+	uint8_t leaf[MADE2_N_MAX][LEAF_LEN];
+	struct made2_tree tickets, log;
+	char text[3][MADE2_TEXT];
+	size_t text_len[3];
+	char pulse[PULSE_JSON_MAX],
+	    cert[PULSE_CERT_MAX]; /* as JSON strings need them: cert escaped */
+	char chain_info[1024];
+	uint8_t tickets_root[32];
+	uint64_t tickets_size; /* of the signed checkpoint: altered by tests */
+};
+
+/* --- trees --- */
+
+static inline void made2_root(const struct made2_tree *t, size_t from, size_t n, uint8_t out[32])
+{
+	struct merkle_range r;
+
+	merkle_range_init(&r);
+	for (size_t i = 0; i < n; i++)
+		merkle_range_add(&r, t->leaf[from + i]);
+	merkle_range_root(&r, out);
+}
+
+/* RFC 9162 section 2.1.3.1, top down; the path is returned bottom up. */
+static inline void made2_path(const struct made2_tree *t, uint64_t index, struct tlog_proof *p)
+{
+	uint8_t down[TLOG_PATH_MAX][32];
+	size_t from = 0, n = t->n, len = 0;
+
+	while (n > 1) {
+		size_t k = 1;
+
+		while (2 * k < n)
+			k *= 2;
+		if (index - from < k) {
+			made2_root(t, from + k, n - k, down[len++]);
+			n = k;
+		} else {
+			made2_root(t, from, k, down[len++]);
+			from += k;
+			n -= k;
+		}
+	}
+	p->index = index;
+	p->path_len = len;
+	for (size_t i = 0; i < len; i++)
+		memcpy(p->path[i], down[len - 1 - i], 32);
+}
+
+/* --- notes --- */
+
+/* A checkpoint signed by the log and cosigned by the witness. */
+static inline int made2_checkpoint(
+    const struct made2 *m, const struct checkpoint *c, char *note, size_t cap, size_t *n)
+{
+	struct note_key w = {.name = "witness.example.org/w1", .type = NOTE_COSIGN};
+	char msg[COSIGN_TEXT_MAX], b64[TEXT_B64_LEN(4 + COSIGN_LEN) + 1];
+	uint8_t sig[4 + COSIGN_LEN], id[4];
+	size_t line, len;
+
+	if (checkpoint_text(c, note, cap, n) != KE_OK ||
+	    cosign_text(m->seen_s, note, *n, msg, sizeof(msg), &len) != KE_OK)
+		return -1;
+	note_key_id(sig, w.name, NOTE_COSIGN, m->witness_pub);
+	be_put64(sig + 4, m->seen_s);
+	crypto_sign_detached(sig + 12, NULL, (const uint8_t *)msg, len, m->witness_secret);
+	text_b64(b64, sig, sizeof(sig));
+	crypto_sign_detached(sig, NULL, (const uint8_t *)note, *n, m->secret);
+	note_key_id(id, c->origin, NOTE_ED25519, m->pub);
+	note[(*n)++] = '\n';
+	if (note_sig_line(c->origin, NOTE_ED25519, id, sig, note + *n, cap - *n, &line) != KE_OK)
+		return -1;
+	*n += line;
+	*n += (size_t)snprintf(note + *n, cap - *n, "\xe2\x80\x94 %s %s\n", w.name, b64);
+	return 0;
+}
+
+static inline int made2_proof(const struct made2 *m, const struct made2_tree *t, const char *origin,
+    uint64_t index, char *out, size_t cap)
+{
+	struct tlog_proof p = {0};
+	struct checkpoint c = {.size = t->n};
+	char note[4096];
+	size_t n;
+
+	snprintf(c.origin, sizeof(c.origin), "%s", origin);
+	made2_root(t, 0, t->n, c.root);
+	if (made2_checkpoint(m, &c, note, sizeof(note), &n) != 0)
+		return -1;
+	made2_path(t, index, &p);
+	p.note = note;
+	p.note_len = n;
+	if (tlog_proof_text(&p, out, cap - 1, &n) != KE_OK)
+		return -1;
+	out[n] = '\0';
+	return 0;
+}
+
+/* --- the raffle --- */
+
+static inline void made2_leaf(struct made2 *m, uint64_t i)
+{
+	struct leaf l = {.index = i, .issued_ms = 1695000000000 + i};
+	uint64_t holder = i % m->holders;
+
+	memcpy(l.raffle, m->rec[0].raffle, 16);
+	hash_sha256_2(l.client_seed_hash, "ticket", 6, &i, sizeof(i));
+	memcpy(l.ticket, l.client_seed_hash, 16);
+	hash_sha256_2(l.holder_commit, "holder", 6, &holder, sizeof(holder));
+	leaf_encode(m->leaf[i], &l);
+	merkle_leaf_hash(m->tickets.leaf[i], m->leaf[i], LEAF_LEN);
+}
+
+/* A vector's word: the signature of a round. */
+static inline void made2_round(struct beacon *b, const char *round)
+{
+	FILE *f = fopen("tests/vectors/drand.txt", "r");
+	char line[1024], kind[16], number[24], sig[128];
+
+	b->kind = BEACON_DRAND;
+	drand_chain_hash(b->chain_hash, &drand_quicknet);
+	b->round = strtoull(round, NULL, 10);
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "%15s %23s %127s", kind, number, sig) == 3 &&
+		    strcmp(kind, "round") == 0 && strcmp(number, round) == 0 &&
+		    text_unhex(b->signature, BLS_SIG_LEN, sig, 96) != KE_OK)
+			b->round = 0;
+	if (f != NULL)
+		fclose(f);
+}
+
+static inline size_t made2_file(const char *path, char *out, size_t cap)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = f != NULL ? fread(out, 1, cap - 1, f) : 0;
+
+	if (f != NULL)
+		fclose(f);
+	out[n] = '\0';
+	return n;
+}
+
+static inline void made2_chain(struct made2 *m, const struct drand_chain *c)
+{
+	char pub[2 * BLS_PUB_LEN + 1], group[65], hex[65];
+	uint8_t hash[32];
+
+	drand_chain_hash(hash, c);
+	text_hex(pub, c->pub, BLS_PUB_LEN);
+	text_hex(group, c->group_hash, 32);
+	text_hex(hex, hash, 32);
+	snprintf(m->chain_info, sizeof(m->chain_info),
+	    "{\"public_key\":\"%s\",\"period\":%u,\"genesis_time\":%llu,\"hash\":\"%s\","
+	    "\"groupHash\":\"%s\",\"schemeID\":\"" DRAND_SCHEME
+	    "\",\"metadata\":{\"beaconID\":\"%s\"}}",
+	    pub, c->period_s, (unsigned long long)c->genesis_s, hex, group, c->id);
+}
+
+static inline void made2_beacons(struct made2 *m)
+{
+	struct record2_terms *t = &m->rec[MADE2_OPEN].terms;
+	struct pulse p;
+	size_t n =
+	    made2_file("tests/vectors/nist/pulse-2-1918805.json", m->pulse, sizeof(m->pulse));
+
+	made2_file("tests/vectors/nist/cert-528943a5.pem", m->cert, sizeof(m->cert));
+	if (pulse_parse(&p, m->pulse, n) != KE_OK)
+		memset(&p, 0, sizeof(p));
+	made2_round(&t->beacons[0], "1000000");
+	t->beacons[1] = (struct beacon){
+	    .kind = BEACON_NIST2, .chain = p.chain, .pulse = p.pulse, .at_ms = (uint64_t)p.at_ms};
+	memcpy(t->beacons[1].output, p.output, 64);
+	t->nbeacons = 2;
+	made2_round(&t->not_before, "657413");
+	made2_chain(m, &drand_quicknet);
+}
+
+/* Context, key and picks from what the records say now; 0 when it worked. */
+static inline int made2_draw(struct made2 *m)
+{
+	struct record2 *draw = &m->rec[MADE2_DRAW], *open = &m->rec[MADE2_OPEN];
+	uint8_t given[RECORD2_CONTRIBUTIONS_MAX], open_leaf[32];
+	uint64_t index[MADE2_N_MAX], want = open->winners + open->reserves;
+	size_t n = record2_contributions(draw, given), won = 0;
+	bool seen[MADE2_N_MAX] = {false};
+
+	record2_leaf(open_leaf, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
+	draw_context_v2(draw->context, draw->raffle, open_leaf, m->n, m->rec[MADE2_CLOSE].root,
+	    (uint16_t)draw->terms.nbeacons, given, n);
+	hash_kdf(draw->draw_key, draw->server_seed, DRAW_KEY_LABEL, draw->context, 32);
+	if (draw_shuffle(index, m->n, m->n, draw->draw_key) != KE_OK)
+		return -1;
+	m->npassed = 0;
+	for (size_t i = 0; i < m->n && won < want; i++) {
+		struct leaf l;
+
+		if (leaf_decode(&l, m->leaf[index[i]], LEAF_LEN) != KE_OK)
+			return -1;
+		if (open->dedupe == DEDUPE_HOLDER && seen[index[i] % m->holders]) {
+			m->pos_passed[m->npassed] = won;
+			m->passed[m->npassed++] = index[i];
+			continue;
+		}
+		seen[index[i] % m->holders] = true;
+		m->picks[won].index = index[i];
+		memcpy(m->picks[won++].ticket, l.ticket, 16);
+	}
+	draw->winners = won < open->winners ? won : open->winners;
+	draw->reserves = won - draw->winners;
+	draw->listed = true;
+	draw->picks = m->picks;
+	draw->picks_cap = MADE2_N_MAX;
+	return 0;
+}
+
+static inline int made2_text(struct made2 *m, int w)
+{
+	if (record2_text(&m->rec[w], m->text[w], MADE2_TEXT - 1, &m->text_len[w]) != KE_OK)
+		return -1;
+	m->text[w][m->text_len[w]] = '\0';
+	return 0;
+}
+
+static inline int made2_keys(struct made2 *m)
+{
+	uint8_t seed[32];
+
+	memset(seed, 7, sizeof(seed));
+	crypto_sign_seed_keypair(m->pub, m->secret, seed);
+	memset(seed, 8, sizeof(seed));
+	crypto_sign_seed_keypair(m->witness_pub, m->witness_secret, seed);
+	if (note_vkey(MADE2_HOST, NOTE_ED25519, m->pub, m->operator_vkey, NOTE_VKEY_MAX) != KE_OK ||
+	    note_vkey(MADE2_TICKETS, NOTE_ED25519, m->pub, m->tickets_vkey, NOTE_VKEY_MAX) !=
+		KE_OK ||
+	    note_vkey("witness.example.org/w1", NOTE_COSIGN, m->witness_pub, m->witness_vkey,
+		NOTE_VKEY_MAX) != KE_OK)
+		return -1;
+	snprintf(m->policy, sizeof(m->policy), "log %s\\nlog %s\\nwitness w1 %s\\nquorum w1\\n",
+	    m->operator_vkey, m->tickets_vkey, m->witness_vkey);
+	return 0;
+}
+
+/* Everything that follows from the open record's fields and the tickets; 0 when it worked. */
+static inline int made2_finish(struct made2 *m)
+{
+	struct record2 *open = &m->rec[MADE2_OPEN], *close = &m->rec[MADE2_CLOSE],
+		       *draw = &m->rec[MADE2_DRAW];
+
+	hash_kdf(open->seed_commit, draw->server_seed, DRAW_COMMIT_LABEL, open->raffle, 16);
+	if (made2_text(m, MADE2_OPEN) != 0)
+		return -1;
+	for (uint64_t i = 0; i < m->n; i++)
+		made2_leaf(m, i);
+	m->tickets.n = m->n;
+	made2_root(&m->tickets, 0, m->n, close->root);
+	memcpy(m->tickets_root, close->root, 32);
+	m->tickets_size = m->n;
+	close->tickets = m->n;
+	record2_leaf(close->open_leaf, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
+	draw->terms = open->terms;
+	if (made2_draw(m) != 0 || made2_text(m, MADE2_CLOSE) != 0 || made2_text(m, MADE2_DRAW) != 0)
+		return -1;
+	/* another raffle's record stands first in the log, and one between */
+	m->log.n = 6;
+	for (size_t i = 0; i < m->log.n; i++)
+		memset(m->log.leaf[i], (int)(0xe0 + i), 32);
+	record2_leaf(m->log.leaf[1], m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
+	record2_leaf(m->log.leaf[3], m->text[MADE2_CLOSE], m->text_len[MADE2_CLOSE]);
+	record2_leaf(m->log.leaf[4], m->text[MADE2_DRAW], m->text_len[MADE2_DRAW]);
+	return 0;
+}
+
+/* A raffle of n tickets of that many holders, up to made2_finish(). */
+static inline int made2_init(
+    struct made2 *m, uint64_t n, uint64_t holders, uint64_t winners, uint64_t reserves)
+{
+	struct record2 *open = &m->rec[MADE2_OPEN], *close = &m->rec[MADE2_CLOSE],
+		       *draw = &m->rec[MADE2_DRAW];
+	uint64_t first_s;
+
+	memset(m, 0, sizeof(*m));
+	if (made2_keys(m) != 0)
+		return -1;
+	m->n = n;
+	m->holders = holders;
+	for (int w = 0; w < 3; w++)
+		memset(m->rec[w].raffle, 0xab, 16);
+	open->kind = RECORD2_OPEN;
+	close->kind = RECORD2_CLOSE;
+	draw->kind = RECORD2_DRAW;
+	snprintf(open->origin, sizeof(open->origin), MADE2_TICKETS);
+	memset(draw->server_seed, 9, 32);
+	open->winners = winners;
+	open->reserves = reserves;
+	open->on_default = DEFAULT_VOID;
+	made2_beacons(m);
+	if (drand_round_time(&drand_quicknet, 1000000, &first_s) != KE_OK)
+		return -1;
+	open->terms.sales_close_s = first_s - 3600;
+	open->terms.deadline_s = 1800000000;
+	m->seen_s = first_s - 1800;
+	close->open_index = draw->open_index = 1;
+	draw->close_index = 3;
+	close->at_s = first_s - 3500;
+	return 0;
+}
+
+/* --- writing --- */
+
+/* As JSON, with the newlines and the dash of notes as they are in UTF-8. */
+static inline void made2_string(FILE *f, const char *name, const char *s)
+{
+	fprintf(f, "\"%s\":\"", name);
+	for (; *s != '\0'; s++)
+		if (*s == '\n')
+			fputs("\\n", f);
+		else
+			fputc(*s, f);
+	fputc('"', f);
+}
+
+static inline int made2_ticket(const struct made2 *m, FILE *f, uint64_t pos, uint64_t index)
+{
+	char proof[8192], leaf[2 * LEAF_LEN + 1], ticket[33];
+	struct leaf l;
+
+	if (leaf_decode(&l, m->leaf[index], LEAF_LEN) != KE_OK ||
+	    made2_proof(m, &m->tickets, MADE2_TICKETS, index, proof, sizeof(proof)) != 0)
+		return -1;
+	text_hex(leaf, m->leaf[index], LEAF_LEN);
+	text_hex(ticket, l.ticket, 16);
+	fprintf(f, "{\"pos\":%llu,\"index\":%llu,\"ticket_id\":\"%s\",\"leaf_hex\":\"%s\",",
+	    (unsigned long long)pos, (unsigned long long)index, ticket, leaf);
+	made2_string(f, "tlog_proof", proof);
+	fputc('}', f);
+	return 0;
+}
+
+static inline int made2_tickets(const struct made2 *m, FILE *f)
+{
+	const struct record2 *draw = &m->rec[MADE2_DRAW];
+	int r = 0;
+
+	fputs("\"winners\":[", f);
+	for (uint64_t i = 0; r == 0 && i < draw->winners + draw->reserves; i++) {
+		fputs(i > 0 ? "," : "", f);
+		r = made2_ticket(
+		    m, f, i < draw->winners ? i + 1 : i - draw->winners + 1, m->picks[i].index);
+	}
+	fputs("],\"passed\":[", f);
+	for (size_t i = 0; r == 0 && i < m->npassed; i++) {
+		fputs(i > 0 ? "," : "", f);
+		r = made2_ticket(m, f, m->pos_passed[i], m->passed[i]);
+	}
+	fputs("],", f);
+	return r;
+}
+
+/* The whole bundle, on the heap; NULL when it did not work. */
+static inline char *made2_write(const struct made2 *m, size_t *n)
+{
+	static const char *const names[] = {"open", "close", "draw"};
+	static const char *const proofs[] = {"open_proof", "close_proof", "draw_proof"};
+	const uint64_t at[] = {1, 3, 4};
+	struct checkpoint c = {.size = m->tickets_size, .origin = MADE2_TICKETS};
+	const struct beacon *drand = &m->rec[MADE2_DRAW].terms.beacons[0];
+	char *out = NULL, text[8192], hex[2 * BLS_SIG_LEN + 1];
+	FILE *f = open_memstream(&out, n);
+	size_t len;
+	int r = 0;
+
+	if (f == NULL)
+		return NULL;
+	fputs("{\"format\":\"" BUNDLE2_FORMAT "\",", f);
+	made2_string(f, "operator_vkey", m->operator_vkey);
+	fputc(',', f);
+	made2_string(f, "tickets_vkey", m->tickets_vkey);
+	fputc(',', f);
+	made2_string(f, "policy", m->policy);
+	for (int w = 0; w < 3 && r == 0; w++) {
+		fputc(',', f);
+		made2_string(f, names[w], m->text[w]);
+		fputc(',', f);
+		r = made2_proof(m, &m->log, MADE2_HOST, at[w], text, sizeof(text));
+		made2_string(f, proofs[w], r == 0 ? text : "");
+	}
+	memcpy(c.root, m->tickets_root, 32);
+	r |= made2_checkpoint(m, &c, text, sizeof(text) - 1, &len);
+	text[r == 0 ? len : 0] = '\0';
+	fputc(',', f);
+	made2_string(f, "tickets_checkpoint", text);
+	fputc(',', f);
+	r |= made2_tickets(m, f);
+	text_hex(hex, drand->signature, BLS_SIG_LEN);
+	fprintf(f,
+	    "\"beacons\":[{\"type\":\"drand\",\"chain_info\":%s,\"round\":%llu,\"signature\":\"%"
+	    "s\"},"
+	    "{\"type\":\"nist2\",\"pulse\":%s,\"previous_pulse\":null,",
+	    m->chain_info, (unsigned long long)drand->round, hex, m->pulse);
+	made2_string(f, "certificate_pem", m->cert);
+	fputs(",\"intermediate_pem\":\"\"}],\"timestamps\":[],\"escrow_bundle_sha256\":null,"
+	      "\"software\":{\"version\":\"0\",\"git\":\"\",\"sha256\":\"\"}}",
+	    f);
+	if (fclose(f) != 0 || r != 0) {
+		free(out);
+		return NULL;
+	}
+	return out;
+}
+
+#endif
