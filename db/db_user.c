@@ -42,7 +42,9 @@ static const char *const texts[] = {
     [HEAD] = "SELECT substr(phc, 1, 21) FROM users WHERE id = $1",
     [MORE] = "INSERT INTO counts (name, n) VALUES ('phc ' || substr($1, 1, 21), $2)"
 	     " ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
-    [LESS] = "UPDATE counts SET n = n - $2 WHERE name = 'phc ' || substr($1, 1, 21)",
+    /* whoever takes a number that was kept wrongly to heart must not stand still for it */
+    [LESS] = "UPDATE counts SET n = CASE WHEN n > $2 THEN n - $2 ELSE 0 END"
+	     " WHERE name = 'phc ' || substr($1, 1, 21)",
     [HEAD_COUNT] = "SELECT n FROM counts WHERE name = 'phc ' || $1",
     [NEXT_HEAD] = "SELECT substr(phc, 1, 21) FROM users WHERE substr(phc, 1, 21) > $1"
 		  " AND substr(phc, 1, 21) <> $2 ORDER BY substr(phc, 1, 21) LIMIT 1",
@@ -77,7 +79,7 @@ static int less(struct db *d, const char *text, int64_t n)
 
 	db_in_cstr(st, text);
 	db_in_int(st, n);
-	return db_exec_one(st);
+	return db_exec(st);
 }
 
 int db_user_moved(struct db *d, const char *from, const char *to, int64_t n)

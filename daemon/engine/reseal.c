@@ -15,6 +15,7 @@
 #define LOADED_BATCH  100
 #define LOADED_BUDGET 5
 #define FREE_BUDGET   1000000
+#define LINES_MAX     20 /* of a pass, about what hsm refuses */
 #define SHORT_MS      INT64_C(1000)
 #define PAUSE_MS      (INT64_C(60) * 1000)
 #define LONG_MS       (INT64_C(3600) * 1000)
@@ -25,6 +26,7 @@ static void begin_pass(struct reseal *s)
 	memset(s->head, 0, sizeof s->head);
 	memset(s->after, 0, sizeof s->after);
 	s->through = s->progress = s->missed = s->failed = false;
+	s->lines = 0;
 }
 
 void reseal_start(struct engine *e)
@@ -51,7 +53,9 @@ static void refused(struct engine *e, const struct reseal_batch *b, const uint8_
 	e->reseal.failed_all++;
 	e->reseal.failed |= b->pass == e->reseal.pass;
 	metrics_count(&e->metrics, METRIC_SEALED_BAD);
-	log_warn("the credential of user %s cannot be sealed anew: %s", hex, ke_words(r));
+	if (e->reseal.lines < LINES_MAX)
+		log_warn("the credential of user %s cannot be sealed anew: %s", hex, ke_words(r));
+	e->reseal.lines++;
 }
 
 /* One of the answer; *moved counts those that the row has taken. */
@@ -183,7 +187,9 @@ static bool in_flight(const struct reseal *s)
 
 static void tell(const struct reseal *s)
 {
-	if (s->done > 0)
+	if (s->lines > LINES_MAX)
+		log_warn("%u credentials cannot be sealed anew", s->lines);
+	if (s->done > 0 && !s->due)
 		log_info("%llu credentials are sealed anew, in %lld ms",
 		    (unsigned long long)s->done, (long long)(engine_clock_ms() - s->began_ms));
 }
@@ -193,10 +199,8 @@ static void end_pass(struct reseal *s)
 {
 	int64_t twice = 2 * s->pause_ms;
 
-	if (!s->missed && !s->failed) {
-		s->due = false;
-		tell(s);
-	}
+	s->due = s->missed || s->failed;
+	tell(s);
 	if (s->progress)
 		s->pause_ms = s->missed || !s->failed ? 0 : SHORT_MS;
 	else if (!s->failed)

@@ -38,6 +38,7 @@ struct reseal {
 	bool through;                  /* there is none behind that */
 	bool progress, missed, failed; /* what this pass has met */
 	int64_t pause_ms, wait_until_ms;
+	unsigned lines;                /* of the log, in this pass */
 	unsigned budget;               /* questions until the next tick */
 	uint64_t served;               /* requests until the last one */
 	int64_t began_ms;              /* when it fell due, by engine_clock_ms(); */

@@ -160,5 +160,5 @@ int hsm_answer_reseal_credentials(
 			return KE_PEER;
 		put_resealed(w, reseal(h, user, text, len, out), out);
 	}
-	return wire_end(&in);
+	return wire_end(&in) == KE_OK ? KE_OK : KE_PEER;
 }

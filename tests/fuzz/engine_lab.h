@@ -296,6 +296,19 @@ static void lab_anchor(struct wire_out *w)
 	wire_put_str(w, text, n);
 }
 
+#define LAB_PHC        "$argon2id$v=19$m=65536,t=3,p=1$AAAA$BBBB"
+#define LAB_CREDENTIAL "klero:1:data:v000001:AAAA"
+
+static void lab_reseal(struct wire_in *in, struct wire_out *w)
+{
+	uint16_t n = wire_get_u16(in);
+
+	while (n-- > 0) {
+		wire_put_i32(w, KE_OK);
+		wire_put_cstr(w, LAB_CREDENTIAL);
+	}
+}
+
 /* The right answer's body behind its result; the result. */
 static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 {
@@ -304,7 +317,14 @@ static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 	wire_in_init(&in, a->body, a->len);
 	switch (a->type) {
 	case MSG_KDF_HASH:
-		wire_put_cstr(w, "$argon2id$v=19$m=65536,t=3,p=1$AAAA$BBBB");
+	case MSG_HSM_OPEN_CREDENTIAL:
+		wire_put_cstr(w, LAB_PHC);
+		return KE_OK;
+	case MSG_HSM_SEAL_CREDENTIAL:
+		wire_put_cstr(w, LAB_CREDENTIAL);
+		return KE_OK;
+	case MSG_HSM_RESEAL_CREDENTIALS:
+		lab_reseal(&in, w);
 		return KE_OK;
 	case MSG_KDF_VERIFY:
 		wire_put_u8(w, 0);

@@ -170,7 +170,7 @@ static void add_user(struct fill *f, int64_t n)
 	text_hex(u.email, spread, 6);
 	snprintf(u.email + 12, sizeof u.email - 12, ".%lld@example.org", (long long)n);
 	snprintf(u.credential, sizeof u.credential,
-	    "$argon2id$v=19$m=65536,t=3,p=1$%022lld$%043lld", (long long)n, (long long)n);
+	    "$argon2id$v=19$m=65536,t=3,p=1$%021lldA$%042lldA", (long long)n, (long long)n);
 	snprintf(u.display_name, sizeof u.display_name, "Number %lld", (long long)n);
 	must(f, db_user_create(f->d, &u), "user");
 	id_of('s', n, s.id);

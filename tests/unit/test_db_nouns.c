@@ -55,6 +55,86 @@ static void test_users(void **state)
 	assert_int_equal(n, 2);
 }
 
+#define HEAD(v) "klero:1:data:v00000" v ":"
+
+struct heap {
+	size_t n;
+	struct db_credential c[8];
+};
+
+static int gather(void *arg, const struct db_credential *c)
+{
+	struct heap *h = arg;
+
+	h->c[h->n++] = *c;
+	return KE_OK;
+}
+
+static int64_t count(struct env *e, const char *head)
+{
+	int64_t n;
+
+	env_ok(e, db_user_count_head(e->d, head, &n));
+	assert_int_equal(db_user_has_head(e->d, head) == KE_OK, n > 0);
+	return n;
+}
+
+/* Credentials by the version of their key: found in order, counted, taken over once. */
+static void test_credentials(void **state)
+{
+	static const char *const texts[] = {HEAD("1") "a", HEAD("2") "b",
+	    "$argon2id$v=19$m=65536,t", HEAD("1") "d", HEAD("3") "e", HEAD("1") "f"};
+	static const uint8_t first[16];
+	struct env *e = *state;
+	struct heap h = {0};
+	struct db_user u = {.roles = 1};
+	char head[DB_HEAD_LEN + 1];
+
+	for (uint8_t i = 0; i < 6; i++) {
+		u.id[0] = (uint8_t)(i + 1);
+		snprintf(u.email, sizeof u.email, "%u@b.c", i);
+		snprintf(u.credential, sizeof u.credential, "%s", texts[i]);
+		env_ok(e, db_user_create(e->d, &u));
+	}
+	assert_int_equal(count(e, HEAD("1")), 3);
+	assert_int_equal(count(e, HEAD("2")), 1);
+	assert_int_equal(count(e, "$argon2id$v=19$m=6553"), 1);
+	assert_int_equal(count(e, HEAD("4")), 0);
+	/* every head but one, in order, whatever stands there */
+	env_ok(e, db_user_next_head(e->d, "", HEAD("2"), head));
+	assert_string_equal(head, "$argon2id$v=19$m=6553");
+	env_ok(e, db_user_next_head(e->d, head, HEAD("2"), head));
+	assert_string_equal(head, HEAD("1"));
+	env_ok(e, db_user_next_head(e->d, head, HEAD("2"), head));
+	assert_string_equal(head, HEAD("3"));
+	assert_int_equal(db_user_next_head(e->d, head, HEAD("2"), head), KE_NOTFOUND);
+	/* by id, from where one stood */
+	env_ok(e, db_user_with_head(e->d, HEAD("1"), first, 2, gather, &h));
+	assert_int_equal(h.n, 2);
+	assert_string_equal(h.c[1].text, HEAD("1") "d");
+	env_ok(e, db_user_with_head(e->d, HEAD("1"), h.c[1].id, 2, gather, &h));
+	assert_int_equal(h.n, 3);
+	assert_int_equal(h.c[2].id[0], 6);
+	/* compare and set */
+	env_ok(e, db_user_reseal(e->d, h.c[0].id, HEAD("1") "a", HEAD("2") "A"));
+	assert_int_equal(db_user_reseal(e->d, h.c[0].id, HEAD("1") "a", HEAD("2") "B"), KE_STATE);
+	env_ok(e, db_user_moved(e->d, HEAD("1") "a", HEAD("2") "A", 1));
+	env_ok(e, db_user_moved(e->d, HEAD("1"), HEAD("2"), 0));
+	assert_int_equal(count(e, HEAD("1")), 2);
+	assert_int_equal(count(e, HEAD("2")), 2);
+	env_ok(e, db_user_by_id(e->d, h.c[0].id, &u));
+	assert_string_equal(u.credential, HEAD("2") "A");
+	assert_int_equal(u.version, 1); /* nothing that its owner would have to know */
+	/* a new password moves the number, too */
+	env_ok(e, db_user_set_credential(e->d, h.c[2].id, HEAD("3") "x"));
+	assert_int_equal(count(e, HEAD("1")), 1);
+	assert_int_equal(count(e, HEAD("3")), 2);
+	/* a number that was kept wrongly stops nobody */
+	env_ok(e, db_user_moved(e->d, HEAD("1"), HEAD("2"), 9));
+	env_ok(e, db_user_moved(e->d, "nothing of the kind", HEAD("2"), 1));
+	env_commit(e);
+}
+
 static void test_sessions(void **state)
 {
 	struct env *e = *state;
@@ -479,9 +559,9 @@ static void test_job_backoff(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(test_users), T(test_sessions), T(test_deposits),
-	    T(test_idempotency), T(test_idempotency_purge), T(test_audit), T(test_audit_line),
-	    T(test_audit_tampering), T(test_jobs), T(test_job_backoff)};
+	const struct CMUnitTest tests[] = {T(test_users), T(test_credentials), T(test_sessions),
+	    T(test_deposits), T(test_idempotency), T(test_idempotency_purge), T(test_audit),
+	    T(test_audit_line), T(test_audit_tampering), T(test_jobs), T(test_job_backoff)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
