@@ -118,6 +118,7 @@ struct rconf_keyadm {
 	uint8_t appliance_id[16];
 	char names[8][RCONF_PATH];    /* TLS: subject alternative names, DNS or IP */
 	struct rconf_token tls;       /* APPROVED, purpose tls: the token that the key is made in */
+	char cert_pem[16384];         /* APPROVED, purpose tls: what the certificate's file holds */
 	uint32_t token_wait_s;        /* APPROVED: how long a new token key is only published */
 	char text[RCONF_KEYADM_TEXT]; /* APPROVED: the proposal; PROVISION_KEYS, ENROL: officers */
 	char

@@ -150,8 +150,12 @@ bool act_done(struct parent *p, const struct msg *m)
 	p->act.reason[0] = '\0';
 	memcpy(p->act.cert_pem, done.cert_pem, sizeof p->act.cert_pem);
 	start_green(p, ROLE_HSM); /* the anchor has changed, whatever it was */
-	if (done.cert_pem[0] != '\0')
-		start_green(p, ROLE_TLSKEY);
+	if (!p->act.tls)
+		return true;
+	/* a version is gone: nets may still serve with what the file held before */
+	if (done.cert_pem[0] == '\0')
+		cert_tell(p);
+	start_green(p, ROLE_TLSKEY);
 	return true;
 }
 
@@ -215,7 +219,7 @@ void act_ready(struct parent *p, struct child *c)
 			retire(p, &p->children[i]);
 	if (c->role == ROLE_HSM && p->act.renew_ms == INT64_MAX)
 		p->act.renew_ms = 0;
-	if (c->role == ROLE_TLSKEY)
+	if (c->role == ROLE_TLSKEY && p->act.cert_pem[0] != '\0')
 		use_certificate(p);
 	finish(p);
 }

@@ -57,17 +57,24 @@ struct scratch {
 	size_t whylen;
 };
 
+/* NUL-terminated; the role that gets it is the first to understand it. */
+static int get_certificate(const struct conf *c, char *pem, size_t cap, struct scratch *s)
+{
+	size_t n = 0;
+	int r = conf_file(c->tls_certificate, false, pem, cap - 1, &n, s->why, s->whylen);
+
+	pem[r == KE_OK ? n : 0] = '\0';
+	return r;
+}
+
 static int make_net(
     const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
 {
 	struct rconf_net *net = &s->conf.net;
-	size_t n = 0;
-	int r = conf_file(c->tls_certificate, false, net->cert_pem, sizeof net->cert_pem - 1, &n,
-	    s->why, s->whylen);
+	int r = get_certificate(c, net->cert_pem, sizeof net->cert_pem, s);
 
 	if (r != KE_OK)
 		return r;
-	net->cert_pem[n] = '\0';
 	net->index = child->index;
 	memcpy(net->host, c->host, sizeof net->host);
 	memcpy(net->origins, c->origins, sizeof net->origins);
@@ -179,6 +186,8 @@ static int make_keyadm(struct parent *p, struct scratch *s, struct wire_out *w)
 		r = get_token(p, ROLE_TLSKEY, &k->tls, s);
 	if (r == KE_OK && p->act.completing)
 		r = get_appliance(c, k->appliance_id, s);
+	if (r == KE_OK && p->act.tls)
+		r = get_certificate(c, k->cert_pem, sizeof k->cert_pem, s);
 	if (r != KE_OK)
 		return r;
 	k->id.root[0] = '\0'; /* it keeps the token folder, by Landlock */

@@ -164,24 +164,46 @@ static int compromise(struct run *r)
 }
 
 /*
- * A TLS key goes with its certificate, which keyadm does not know: an older version without the one
- * it had, or a certificate without its key, would end every handshake. A new version brings both.
+ * A TLS key goes with its certificate. One that is in use, or that the next certificate is for, is
+ * not destroyed: what the file holds must be for another version that stays.
  */
-static int check_tls(struct run *r)
+static int check_certificate(struct run *r)
 {
 	const struct proposal *p = &r->proposal;
+	struct key_ring ring;
+	uint32_t version;
+	int result = key_ring_find(r->tls, &ring);
 
-	if (p->purpose != KEY_TLS)
-		return KE_OK;
-	if (r->tls == NULL)
-		return p11_fail(r->p, KE_FORMAT, "the token of the TLS key was not named");
-	if (p->action == PROPOSE_ROLL_BACK || p->action == PROPOSE_DESTROY ||
-	    p->action == PROPOSE_ABANDON)
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "%s", r->tls->why);
+	version = cert_version(r->c->cert_pem, &ring);
+	if (version == 0)
 		return p11_fail(r->p, KE_STATE,
-		    "a TLS key serves as long as its certificate, which only the operator knows: "
-		    "%s is not for it; rotate it",
-		    proposal_words[p->action]);
+		    "what the certificate's file holds is for no version of the TLS key: mend "
+		    "that, "
+		    "and send SIGHUP");
+	if (version == p->version || !anchor_wants(&r->anchor, KEY_TLS, version))
+		return p11_fail(r->p, KE_STATE,
+		    "the certificate's file holds one for version %u of the TLS key: replace it, "
+		    "and "
+		    "send SIGHUP",
+		    (unsigned)version);
 	return KE_OK;
+}
+
+/* An older version comes back with a certificate of its own: the one it had may have expired. */
+static int certify_version(struct run *r)
+{
+	const struct key *k;
+	struct key_ring ring;
+	int result = key_ring_find(r->tls, &ring);
+
+	if (result != KE_OK)
+		return p11_fail(r->p, result, "%s", r->tls->why);
+	k = key_ring_get(&ring, KEY_TLS, (uint32_t)r->proposal.version);
+	if (k == NULL)
+		return p11_fail(r->p, KE_NOTFOUND, "the token of the TLS key lacks that version");
+	return certify(r, k);
 }
 
 /*
@@ -225,7 +247,17 @@ static int destroy(struct run *r)
 	const struct proposal *p = &r->proposal;
 	int result = by_state(r, anchor_destroy(&r->anchor, p->purpose, p->version, r->now_s));
 
+	if (result == KE_OK && p->purpose == KEY_TLS)
+		return check_certificate(r);
 	return result == KE_OK && p->action == PROPOSE_DESTROY ? check_empty(r) : result;
+}
+
+static int roll_back(struct run *r)
+{
+	const struct proposal *p = &r->proposal;
+	int result = by_state(r, anchor_roll_back(&r->anchor, p->purpose, p->version));
+
+	return result == KE_OK && p->purpose == KEY_TLS ? certify_version(r) : result;
 }
 
 static int decide(struct run *r)
@@ -238,7 +270,7 @@ static int decide(struct run *r)
 	case PROPOSE_COMPROMISE:
 		return compromise(r);
 	case PROPOSE_ROLL_BACK:
-		return by_state(r, anchor_roll_back(&r->anchor, p->purpose, p->version));
+		return roll_back(r);
 	case PROPOSE_DESTROY:
 	case PROPOSE_ABANDON:
 		return destroy(r);
@@ -301,8 +333,8 @@ int keyadm_approved(
 	r->now_s = anchor_now(&r->anchor, (uint64_t)time(NULL));
 	if (result == KE_OK)
 		result = recall(r);
-	if (result == KE_OK)
-		result = check_tls(r);
+	if (result == KE_OK && r->proposal.purpose == KEY_TLS && tls == NULL)
+		result = p11_fail(p, KE_FORMAT, "the token of the TLS key was not named");
 	if (result == KE_OK)
 		result = carry_out(r);
 	free(r);

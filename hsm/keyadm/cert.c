@@ -251,3 +251,24 @@ out:
 	EVP_PKEY_free(pub);
 	return r;
 }
+
+uint32_t cert_version(const char *pem, const struct key_ring *ring)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *key = x != NULL ? X509_get0_pubkey(x) : NULL;
+	unsigned char *pub = NULL;
+	size_t n = key != NULL ? EVP_PKEY_get1_encoded_public_key(key, &pub) : 0;
+	uint32_t version = 0;
+
+	for (size_t i = 0; i < ring->n; i++) {
+		const struct key *k = &ring->keys[i];
+
+		if (k->purpose == KEY_TLS && n == KEY_PUB_MAX && memcmp(k->pub, pub, n) == 0)
+			version = k->version;
+	}
+	OPENSSL_free(pub);
+	X509_free(x);
+	BIO_free(bio);
+	return version;
+}

@@ -20,4 +20,10 @@
 int cert_make(struct p11 *p, const struct key *k, const struct rconf_keyadm *c, int64_t now_s,
     char *pem, size_t cap) KE_CHECK;
 
+/*
+ * The version of the TLS key that the first certificate in a PEM text is for; 0 when it is for none
+ * in the ring, or the text is no certificate.
+ */
+uint32_t cert_version(const char *pem, const struct key_ring *ring);
+
 #endif

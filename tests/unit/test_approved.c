@@ -79,13 +79,6 @@ static void test_rotate_tls(void **state)
 	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 2));
 	look(FX_KEYS, &s);
 	assert_int_equal(anchor_active(&s.anchor, KEY_TLS, (uint64_t)time(NULL))->version, 2);
-	/* what would take the key from under a certificate */
-	assert_int_equal(act(PROPOSE_DESTROY, KEY_TLS, 1, 3, &done), KE_STATE);
-	assert_non_null(strstr(done.reason, "destroy is not for it; rotate it"));
-	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_TLS, 1, 3, &done), KE_STATE);
-	assert_non_null(strstr(done.reason, "roll-back is not for it; rotate it"));
-	look(FX_KEYS, &s);
-	assert_int_equal(anchor_active(&s.anchor, KEY_TLS, (uint64_t)time(NULL))->version, 2);
 	look(FX_TLS, &s);
 	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 1));
 	/* an emergency brings a new one, and its certificate */
@@ -93,6 +86,64 @@ static void test_rotate_tls(void **state)
 	assert_int_equal(strncmp(done.cert_pem, "-----BEGIN CERTIFICATE-----", 27), 0);
 	look(FX_TLS, &s);
 	assert_non_null(key_ring_get(&s.ring, KEY_TLS, 3));
+}
+
+static bool is_for(const char *pem, const struct key *k)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	unsigned char *pub = NULL;
+	size_t n = EVP_PKEY_get1_encoded_public_key(X509_get0_pubkey(x), &pub);
+	bool same = n == sizeof(k->pub) && memcmp(pub, k->pub, n) == 0;
+
+	OPENSSL_free(pub);
+	X509_free(x);
+	BIO_free(bio);
+	return same;
+}
+
+/* What the certificate's file holds decides whether a version of the TLS key can go. */
+static int give_up_tls(uint64_t version, const char *pem, struct rconf_keyadm_done *done)
+{
+	struct proposal p = propose(PROPOSE_DESTROY, KEY_TLS, version);
+	struct rconf_keyadm c = approved(&p, 3);
+
+	snprintf(c.cert_pem, sizeof(c.cert_pem), "%s", pem);
+	return run(&c, done);
+}
+
+static void test_old_tls(void **state)
+{
+	struct rconf_keyadm_done done, back;
+	struct seen s;
+
+	(void)state;
+	/* 1 and 2 are old, 3 is in use; the file holds the first one's */
+	assert_int_equal(give_up_tls(1, ctx.tls.cert_pem, &done), KE_STATE);
+	assert_non_null(strstr(done.reason, "holds one for version 1"));
+	assert_int_equal(give_up_tls(2, "", &done), KE_STATE);
+	assert_non_null(strstr(done.reason, "for no version"));
+	assert_int_equal(give_up_tls(2, "-----BEGIN CERTIFICATE-----\nAAAA\n", &done), KE_STATE);
+	assert_int_equal(give_up_tls(3, ctx.tls.cert_pem, &done), KE_STATE);
+	assert_non_null(strstr(done.reason, "state of the key"));
+	look(FX_TLS, &s);
+	assert_int_equal(s.ring.n, 3);
+	assert_int_equal(give_up_tls(2, ctx.tls.cert_pem, &done), KE_OK);
+	assert_string_equal(done.cert_pem, "");
+	look(FX_TLS, &s);
+	assert_int_equal(s.ring.n, 2);
+	assert_null(key_ring_get(&s.ring, KEY_TLS, 2));
+	/* back to the first, with a certificate of its own */
+	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_TLS, 1, 3, &back), KE_OK);
+	assert_true(is_for(back.cert_pem, key_ring_get(&s.ring, KEY_TLS, 1)));
+	assert_string_not_equal(back.cert_pem, ctx.tls.cert_pem);
+	look(FX_KEYS, &s);
+	assert_int_equal(anchor_active(&s.anchor, KEY_TLS, (uint64_t)time(NULL))->version, 1);
+	/* the third can go now, if nothing serves with it */
+	assert_int_equal(give_up_tls(3, back.cert_pem, &done), KE_OK);
+	assert_int_equal(act(PROPOSE_ROLL_BACK, KEY_TLS, 3, 3, &done), KE_STATE);
+	look(FX_TLS, &s);
+	assert_int_equal(s.ring.n, 1);
 }
 
 static void test_states(void **state)
@@ -218,6 +269,7 @@ int main(void)
 	    cmocka_unit_test(test_enrolment),
 	    cmocka_unit_test(test_rotate),
 	    cmocka_unit_test(test_rotate_tls),
+	    cmocka_unit_test(test_old_tls),
 	    cmocka_unit_test(test_states),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_change_officers),
