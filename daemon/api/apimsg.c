@@ -31,6 +31,7 @@ static void put_value(struct wire_out *w, const struct field *f, const struct ap
 	case FIELD_SECRET:
 	case FIELD_EMAIL:
 	case FIELD_HEX:
+	case FIELD_DECIMAL:
 	case FIELD_CURSOR:
 		wire_put_str(w, v->p, v->n);
 		return;
@@ -92,6 +93,15 @@ static bool is_cursor(const uint8_t *p, size_t n)
 	return true;
 }
 
+/* One text per number: no sign, no leading zero. */
+static bool is_decimal(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] < '0' || p[i] > '9')
+			return false;
+	return n == 1 || p[0] != '0';
+}
+
 static size_t word_count(const struct field *f)
 {
 	size_t n = 0;
@@ -114,6 +124,8 @@ bool api_value_ok(const struct field *f, const struct api_value *v)
 		return sized && is_email(v->p, v->n);
 	case FIELD_HEX:
 		return sized;
+	case FIELD_DECIMAL:
+		return sized && is_decimal(v->p, v->n);
 	case FIELD_CURSOR:
 		return sized && is_cursor(v->p, v->n);
 	case FIELD_INT:
@@ -142,6 +154,7 @@ static void get_value(struct wire_in *r, const struct field *f, struct api_value
 	case FIELD_SECRET:
 	case FIELD_EMAIL:
 	case FIELD_HEX:
+	case FIELD_DECIMAL:
 	case FIELD_CURSOR:
 		v->p = wire_get_str(r, (size_t)f->max, &v->n);
 		break;

@@ -122,6 +122,10 @@ void oas_field(struct jsonw *w, const struct field *f)
 	case FIELD_HEX:
 		schema_hex(w, f->min, f->max);
 		break;
+	case FIELD_DECIMAL:
+		oas_string(w, f->min, f->max);
+		jsonw_kcstr(w, "pattern", "^(0|[1-9][0-9]*)$");
+		break;
 	case FIELD_CURSOR:
 		oas_string(w, f->min, f->max);
 		jsonw_kcstr(w, "pattern", "^[A-Za-z0-9_-]+$");

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/chain.h"
 #include "policy/proposal.h"
+#include "policy/u256.h"
 
 #define REQUIRED true
 #define OPTIONAL false
@@ -72,6 +74,13 @@
 #define F_HEX(in, name, req, min, max)                                                             \
 	{                                                                                          \
 		name, in, FIELD_HEX, req, min, max,                                                \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
+#define F_DECIMAL(in, name, req, max)                                                              \
+	{                                                                                          \
+		name, in, FIELD_DECIMAL, req, 1, max,                                              \
 		{                                                                                  \
 			0                                                                          \
 		}                                                                                  \

@@ -29,15 +29,16 @@ enum route_cache { CACHE_NO = 0, CACHE_RAFFLES = 1, CACHE_KEYS = 2 };
 
 enum field_in { IN_PATH, IN_QUERY, IN_BODY };
 enum field_type {
-	FIELD_TEXT,   /* UTF-8 without control characters but LF and TAB; min..max in bytes */
-	FIELD_SECRET, /* as TEXT; never logged, wiped after use */
-	FIELD_EMAIL,  /* 3..254 bytes, one @, normalised to lower case by net */
-	FIELD_INT,    /* integer min..max */
-	FIELD_UUID,   /* canonical text form, 16 bytes on the wire */
-	FIELD_ENUM,   /* one of words */
-	FIELD_MONEY,  /* {"amount", "currency"}; amount min..2^53-1; currency [A-Z0-9]{2,8} */
-	FIELD_HEX,    /* lower-case hex; min..max bytes; raw bytes on the wire */
-	FIELD_CURSOR  /* opaque base64url, up to 128 bytes of text */
+	FIELD_TEXT,    /* UTF-8 without control characters but LF and TAB; min..max in bytes */
+	FIELD_SECRET,  /* as TEXT; never logged, wiped after use */
+	FIELD_EMAIL,   /* 3..254 bytes, one @, normalised to lower case by net */
+	FIELD_INT,     /* integer min..max */
+	FIELD_UUID,    /* canonical text form, 16 bytes on the wire */
+	FIELD_ENUM,    /* one of words */
+	FIELD_MONEY,   /* {"amount", "currency"}; amount min..2^53-1; currency [A-Z0-9]{2,8} */
+	FIELD_HEX,     /* lower-case hex; min..max bytes; raw bytes on the wire */
+	FIELD_DECIMAL, /* a whole number as digits in a string, 1..max of them: beyond 2^53 */
+	FIELD_CURSOR   /* opaque base64url, up to 128 bytes of text */
 };
 
 #define FIELD_WORDS    12

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/api/route.h"
+#include "policy/chain.h"
 
 #define ALWAYS    true
 #define SOMETIMES false

@@ -10,7 +10,6 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/list.h"
 #include "policy/officers.h"
-#include "policy/text.h"
 
 /* What a field's word is in the list that says it for everybody. */
 static unsigned choice(const struct rq *q, unsigned field, const char *const *words, unsigned n)
@@ -58,15 +57,11 @@ static int check_fields(struct rq *q, unsigned action)
 	    PROPOSAL_ACTIONS(X)
 #undef X
 	};
-	char pointer[32];
+	int r = KE_OK;
 
-	for (unsigned i = PURPOSE; i <= THRESHOLD; i++) {
-		if (rq_field(q, i)->present == wants[action][i])
-			continue;
-		snprintf(pointer, sizeof pointer, "/%s", q->row->fields[i].name);
-		return rq_refuse_field(q, pointer, wants[action][i] ? "required" : "unknown");
-	}
-	return KE_OK;
+	for (unsigned i = PURPOSE; r == KE_OK && i <= THRESHOLD; i++)
+		r = rq_demand(q, i, wants[action][i]);
+	return r;
 }
 
 static int take_officers(struct rq *q, struct officers *o)
@@ -140,8 +135,6 @@ static int refuse_wish(struct rq *q, int r)
 	}
 }
 
-#define PATH_PREFIX "/api/v1/proposals/"
-
 int api_proposal_create(struct rq *q)
 {
 	const struct api_value *life = rq_field(q, EXPIRES_IN);
@@ -156,10 +149,7 @@ int api_proposal_create(struct rq *q)
 	r = quorum_propose(q->e, &p, q->user, life->present ? life->i : PROPOSAL_OPEN_S, &why);
 	if (r != KE_OK)
 		return refuse_wish(q, r);
-	memcpy(q->location, PATH_PREFIX, sizeof PATH_PREFIX - 1);
-	text_uuid(q->location + sizeof PATH_PREFIX - 1, p.nonce);
-	q->ans.location = (const uint8_t *)q->location;
-	q->ans.location_len = strlen(q->location);
+	rq_location(q, "/api/v1/proposals/", p.nonce);
 	return answer_proposal(q, p.nonce, true);
 }
 

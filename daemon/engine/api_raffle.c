@@ -11,9 +11,6 @@
 #include "daemon/engine/list.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/raffle.h"
-#include "policy/text.h"
-
-#define PATH_PREFIX "/api/v1/raffles/"
 
 /* --- create --- */
 
@@ -68,10 +65,7 @@ int api_raffle_create(struct rq *q)
 		err = db_raffle_get(q->e->db, r.id, &r);
 	if (err != KE_OK)
 		return err;
-	memcpy(q->location, PATH_PREFIX, sizeof PATH_PREFIX - 1);
-	text_uuid(q->location + sizeof PATH_PREFIX - 1, r.id);
-	q->ans.location = (const uint8_t *)q->location;
-	q->ans.location_len = strlen(q->location);
+	rq_location(q, "/api/v1/raffles/", r.id);
 	q->ans.version = r.version;
 	raffle_put(rq_json(q), &r, NULL);
 	return rq_json_end(q);

@@ -60,6 +60,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	quorum_tick(e);
 	rewrap_tick(e);
 	reseal_tick(e);
+	payout_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)

@@ -23,6 +23,7 @@
 #include "daemon/engine/kdf.h"
 #include "daemon/engine/maint.h"
 #include "daemon/engine/metrics.h"
+#include "daemon/engine/payout.h"
 #include "daemon/engine/peers.h"
 #include "daemon/engine/quorum.h"
 #include "daemon/engine/reseal.h"
@@ -53,6 +54,7 @@ struct engine {
 	struct quorum quorum;
 	struct rewrap rewrap;
 	struct reseal reseal;
+	struct payouts payouts;
 	uint8_t appliance[16];
 	char sealed[512]; /* the database key as klero.keys holds it */
 	struct kdf kdf;

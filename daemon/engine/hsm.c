@@ -12,8 +12,10 @@
 #include "daemon/engine/logkey.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
+#include "db/db_pool.h"
 #include "db/db_raffle.h"
 #include "hsm/role/exit.h"
+#include "policy/payout.h"
 
 #define HSM_TIMEOUT_MS 8000 /* one question */
 #define QUESTION_MAX   2048
@@ -429,4 +431,95 @@ int eng_hsm_sign_backup(struct engine *e, struct job *j, job_step *step, const v
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_str(&w, text, n);
 	return ask_own(e, j, "sign_backup", step, MSG_HSM_SIGN_BACKUP, &w);
+}
+
+/* --- deposit keys --- */
+
+int eng_hsm_new_deposit(
+    struct rq *q, const char *name, rq_step *step, const uint8_t pool[16], uint8_t kind)
+{
+	uint8_t buf[17];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, pool, 16);
+	wire_put_u8(&w, kind);
+	return await(q, name, step, MSG_HSM_NEW_DEPOSIT, &w);
+}
+
+/* Which key, as each question about one begins. */
+static void put_key(struct wire_out *w, const struct db_pool *pool)
+{
+	wire_put_raw(w, pool->id, 16);
+	wire_put_u8(w, (uint8_t)pool->public_len);
+	wire_put_raw(w, pool->public_key, pool->public_len);
+	wire_put_cstr(w, pool->key);
+}
+
+static void put_payout(struct wire_out *w, const struct db_pool *pool, const struct payout *p)
+{
+	uint8_t fields[PAYOUT_WIRE_MAX];
+	size_t n = 0;
+
+	put_key(w, pool);
+	if (payout_put(p, fields, sizeof fields, &n) != KE_OK)
+		fatal("a payout that was checked is none");
+	wire_put_raw(w, fields, n);
+}
+
+int eng_hsm_sign_payout(struct rq *q, const char *name, rq_step *step, const struct db_pool *pool,
+    const struct payout *p)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	put_payout(&w, pool, p);
+	return await(q, name, step, MSG_HSM_SIGN_PAYOUT, &w);
+}
+
+int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
+    const struct db_pool *pool, const struct payout *p)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	put_payout(&w, pool, p);
+	return ask_own(e, j, "sign_payout_again", step, MSG_HSM_SIGN_PAYOUT, &w);
+}
+
+int eng_hsm_rewrap_deposit(
+    struct engine *e, struct job *j, job_step *step, const struct db_pool *pool)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	put_key(&w, pool);
+	return ask_own(e, j, "rewrap_deposit", step, MSG_HSM_REWRAP_DEPOSIT, &w);
+}
+
+int eng_hsm_import_key(struct engine *e, struct job *j, job_step *step)
+{
+	uint8_t nothing[1];
+	struct wire_out w;
+
+	wire_out_init(&w, nothing, 0);
+	return ask_own(e, j, "import_key", step, MSG_HSM_IMPORT_KEY, &w);
+}
+
+int eng_hsm_import_deposit(struct engine *e, struct job *j, job_step *step, const uint8_t pool[16],
+    uint8_t kind, uint8_t layout, const uint8_t box[80], const uint8_t *value, size_t n)
+{
+	uint8_t buf[QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_raw(&w, pool, 16);
+	wire_put_u8(&w, kind);
+	wire_put_u8(&w, layout);
+	wire_put_raw(&w, box, 80);
+	wire_put_str(&w, value, n);
+	return ask_own(e, j, "import_deposit", step, MSG_HSM_IMPORT_DEPOSIT, &w);
 }

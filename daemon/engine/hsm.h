@@ -69,6 +69,14 @@ int eng_hsm_open_credential(struct rq *q, const char *name, rq_step *step, const
 int rq_hsm_seal_credential(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
     const char *phc) KE_CHECK;
 
+struct db_pool;
+struct payout;
+/* kind: enum payout_kind */
+int eng_hsm_new_deposit(
+    struct rq *q, const char *name, rq_step *step, const uint8_t pool[16], uint8_t kind) KE_CHECK;
+int eng_hsm_sign_payout(struct rq *q, const char *name, rq_step *step, const struct db_pool *pool,
+    const struct payout *p) KE_CHECK;
+
 /* Questions of engine's own, not of a client's request: KE_OK, KE_FULL, KE_UNAVAIL. */
 struct db_seed;
 int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step) KE_CHECK;
@@ -83,5 +91,13 @@ int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, j
 int eng_hsm_reseal_credentials(struct engine *e, struct job *j, job_step *step, uint16_t n,
     const uint8_t *items, size_t len) KE_CHECK;
 int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
+int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
+    const struct db_pool *pool, const struct payout *p) KE_CHECK;
+int eng_hsm_rewrap_deposit(
+    struct engine *e, struct job *j, job_step *step, const struct db_pool *pool) KE_CHECK;
+int eng_hsm_import_key(struct engine *e, struct job *j, job_step *step) KE_CHECK;
+/* box: crypto_box_seal() of the old platform's key; value: as that platform kept it */
+int eng_hsm_import_deposit(struct engine *e, struct job *j, job_step *step, const uint8_t pool[16],
+    uint8_t kind, uint8_t layout, const uint8_t box[80], const uint8_t *value, size_t n) KE_CHECK;
 
 #endif

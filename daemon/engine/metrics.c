@@ -313,6 +313,23 @@ static int keys(struct text *t, struct engine *e)
 	return key_values(t, e, now_s);
 }
 
+/* --- pools --- */
+
+static int pools(struct text *t, struct engine *e)
+{
+	int64_t n;
+	int r = db_pool_count(e->db, &n);
+
+	if (r == KE_OK)
+		gauge(t, "klero_pools", "Deposit addresses whose keys the HSM keeps", (uint64_t)n);
+	head(t, "klero_payouts", "gauge", "Payouts of pools by state");
+	for (unsigned s = 0; r == KE_OK && s < DB_PAYOUT_STATES; s++) {
+		r = db_payout_count(e->db, s, &n);
+		put(t, "klero_payouts{state=\"%s\"} %lld\n", db_payout_word(s), (long long)n);
+	}
+	return r;
+}
+
 int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 {
 	struct text t = {.buf = buf, .cap = cap};
@@ -330,6 +347,8 @@ int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 	gauge(&t, "klero_hsm_up", "1 when hsm is there", e->peers.hsm.chan != NULL);
 	gauge(&t, "klero_store_up", "1 when the last commit worked", !e->turn.sick);
 	r = keys(&t, e);
+	if (r == KE_OK)
+		r = pools(&t, e);
 	queues(&t, e);
 	nets(&t, e);
 	*len = t.len;

@@ -76,7 +76,8 @@ static int store(struct engine *e, const struct rewrap_one *one, const char *blo
 
 	if (r != KE_OK)
 		return r;
-	return db_raffle_set_seed(e->db, &one->v.seed, blob);
+	return one->kind == REWRAP_SEED ? db_raffle_set_seed(e->db, &one->v.seed, blob)
+					: db_pool_set_key(e->db, &one->v.pool, blob);
 }
 
 static void failed(struct engine *e, const struct rewrap_one *one, int r)
@@ -88,7 +89,7 @@ static void failed(struct engine *e, const struct rewrap_one *one, int r)
 	/* hsm is gone, or is going: the next one takes the value up again */
 	if (r == KE_UNAVAIL)
 		return;
-	text_uuid(id, one->v.seed.id);
+	text_uuid(id, one->kind == REWRAP_SEED ? one->v.seed.id : one->v.pool.id);
 	w->failed++;
 	w->refused |= one->pass == w->pass;
 	log_warn("%s cannot be wrapped anew: %s: %s", kinds[one->kind].words, id, ke_words(r));
@@ -139,11 +140,26 @@ static int take_seed(void *arg, const struct db_seed *s)
 	return eng_hsm_rewrap_seed(e, &one->job, wrapped, s);
 }
 
+static int take_pool(void *arg, const struct db_pool *p)
+{
+	struct engine *e = arg;
+	struct rewrap_one *one =
+	    place(e, p->chain == PAYOUT_EVM ? REWRAP_DEPOSIT : REWRAP_DEPOSIT25519);
+
+	one->v.pool = *p;
+	return eng_hsm_rewrap_deposit(e, &one->job, wrapped, p);
+}
+
 static int ask_batch(struct engine *e, enum rewrap_kind kind, const char *head, int64_t skip)
 {
 	switch (kind) {
 	case REWRAP_SEED:
 		return db_raffle_old_seeds(e->db, head, REWRAP_BATCH, skip, take_seed, e);
+	case REWRAP_DEPOSIT:
+		return db_pool_old_keys(e->db, PAYOUT_EVM, head, REWRAP_BATCH, skip, take_pool, e);
+	case REWRAP_DEPOSIT25519:
+		return db_pool_old_keys(
+		    e->db, PAYOUT_SOLANA, head, REWRAP_BATCH, skip, take_pool, e);
 	case REWRAP_KIND_COUNT:
 		break;
 	}
@@ -278,6 +294,10 @@ int rewrap_count(struct engine *e, const struct anchor_key *k, int64_t *n)
 		return db_raffle_count_seeds(e->db, head, n);
 	case KEY_DATA:
 		return count_credentials(e, head, n);
+	case KEY_DEPOSIT:
+		return db_pool_count_keys(e->db, PAYOUT_EVM, head, n);
+	case KEY_DEPOSIT25519:
+		return db_pool_count_keys(e->db, PAYOUT_SOLANA, head, n);
 	case KEY_MASTER:
 		*n = strncmp(e->sealed, head, strlen(head)) == 0;
 		return KE_OK;

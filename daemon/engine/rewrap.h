@@ -1,8 +1,8 @@
 /*
  * After a rotation: what the old version holds is taken over by the new one, in the background,
- * a few at a time, and from where it stood after a restart (KEYS.md section 4). What stands
- * in rows (server seeds) is wrapped anew, the database key in klero.keys is sealed anew. hsm does
- * it without letting anything out. Runs in engine.
+ * a few at a time, and from where it stood after a restart (KEYS.md section 4). Server seeds
+ * and deposit keys are wrapped or sealed anew, so is the database key in klero.keys. hsm does it
+ * without letting anything out. Runs in engine.
  *
  * A value that hsm refuses keeps nobody from the ones behind it: a pass goes through all, and the
  * next one tries what is left. When a pass brings nothing but refusals, the next waits, from a
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "daemon/engine/job.h"
+#include "db/db_pool.h"
 #include "db/db_raffle.h"
 #include "policy/anchor.h"
 
@@ -21,7 +22,10 @@
 #define REWRAP_HEAD  48
 
 /* Every kind of value that stands in rows: name, purpose of its key, words for a log line */
-#define REWRAP_KINDS(X) X(REWRAP_SEED, KEY_SEED, "a seed")
+#define REWRAP_KINDS(X)                                                                            \
+	X(REWRAP_SEED, KEY_SEED, "a seed")                                                         \
+	X(REWRAP_DEPOSIT, KEY_DEPOSIT, "a deposit key")                                            \
+	X(REWRAP_DEPOSIT25519, KEY_DEPOSIT25519, "an Ed25519 deposit key")
 
 enum rewrap_kind {
 #define X(name, purpose, words) name,
@@ -50,6 +54,7 @@ struct rewrap {
 		uint32_t pass;
 		union {
 			struct db_seed seed;
+			struct db_pool pool;
 		} v;
 	} one[REWRAP_BATCH]; /* all of one kind */
 	struct job dbkey_job;

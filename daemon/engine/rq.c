@@ -5,6 +5,7 @@
 
 #include <sodium.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include "daemon/engine/idem.h"
 #include "daemon/msg/log.h"
 #include "db/db.h"
+#include "policy/text.h"
 
 #define ANSWER_HEAD 512 /* more than the fields of API_ANS around the body */
 
@@ -136,6 +138,16 @@ int rq_refuse(struct rq *q, enum problem p)
 	return r == KE_OK ? RQ_REFUSED : r;
 }
 
+void rq_location(struct rq *q, const char *prefix, const uint8_t id[16])
+{
+	char text[37];
+
+	text_uuid(text, id);
+	snprintf(q->location, sizeof q->location, "%s%s", prefix, text);
+	q->ans.location = (const uint8_t *)q->location;
+	q->ans.location_len = strlen(q->location);
+}
+
 int rq_refuse_retry(struct rq *q, enum problem p, uint32_t seconds)
 {
 	q->ans.retry_after_s = seconds;
@@ -167,6 +179,16 @@ int rq_failure(struct rq *q, int r)
 		log_error("%s: %s: %s", q->row->name, ke_words(r), db_why(q->e->db));
 		return rq_refuse(q, PB_INTERNAL);
 	}
+}
+
+int rq_demand(struct rq *q, unsigned i, bool wanted)
+{
+	char pointer[64];
+
+	if (rq_field(q, i)->present == wanted)
+		return KE_OK;
+	snprintf(pointer, sizeof pointer, "/%s", q->row->fields[i].name);
+	return rq_refuse_field(q, pointer, wanted ? "required" : "unknown");
 }
 
 /* A body that a message cannot carry travels as a sealed memfd. */

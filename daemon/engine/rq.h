@@ -56,7 +56,7 @@ struct rq {
 	bool saved;     /* its savepoint is open */
 	bool keep;      /* the answer is to be stored under its Idempotency-Key: */
 	bool again;     /* but for its body, which a replay has raffle_answer() write again */
-	char location[64];
+	char location[128];
 
 	void *
 	    state; /* of a handler with steps: sodium_malloc'ed, wiped and freed with the request */
@@ -90,12 +90,17 @@ int rq_empty(struct rq *q) KE_CHECK;
 int rq_text(struct rq *q, enum api_type type, size_t len) KE_CHECK;
 /* The answer is a file of len bytes; the request owns fd from now on. */
 int rq_file(struct rq *q, int fd, uint64_t len) KE_CHECK;
+/* What was made is found at prefix and id. */
+void rq_location(struct rq *q, const char *prefix, const uint8_t id[16]);
 /* Writes a problem and returns RQ_REFUSED: what the handler did is undone. */
 int rq_refuse(struct rq *q, enum problem p) KE_CHECK;
 /* The same with Retry-After in seconds. */
 int rq_refuse_retry(struct rq *q, enum problem p, uint32_t seconds) KE_CHECK;
 /* One field is at fault: PB_VALIDATION with its pointer. */
 int rq_refuse_field(struct rq *q, const char *pointer, const char *code) KE_CHECK;
+/* KE_OK when field i is there as wanted, or is not as not wanted; else it is refused as at fault.
+ */
+int rq_demand(struct rq *q, unsigned i, bool wanted) KE_CHECK;
 /* Writes a problem and returns KE_OK: what the handler did stays (an audit line, a revocation). */
 int rq_problem(struct rq *q, enum problem p) KE_CHECK;
 /* The problem for a failure that no handler names itself. */

@@ -209,6 +209,7 @@ static void lose(struct feed *f)
 		kdf_tick(&lab.e);
 		quorum_tick(&lab.e);
 		rewrap_tick(&lab.e);
+		payout_tick(&lab.e);
 	}
 }
 
@@ -238,15 +239,21 @@ static struct api_value id(size_t i)
 	return (struct api_value){.present = true, .p = lab.ids[i], .n = 16};
 }
 
-static void ask(enum route_id route, size_t who, const struct api_value *v, size_t n)
+static void ask_as(
+    enum route_id route, size_t who, const char *key, const struct api_value *v, size_t n)
 {
-	struct api_req q = {.route = (uint16_t)route, .idem = (const uint8_t *)"made"};
+	struct api_req q = {.route = (uint16_t)route, .idem = (const uint8_t *)key};
 
-	q.idem_len = 4;
+	q.idem_len = strlen(key);
 	set_token(&q, who);
 	memcpy(q.v, v, n * sizeof *v);
 	send_request(&q);
 	settle();
+}
+
+static void ask(enum route_id route, size_t who, const struct api_value *v, size_t n)
+{
+	ask_as(route, who, "made", v, n);
 }
 
 static void make_people(void)
@@ -305,6 +312,35 @@ static void make_raffle(bool closed)
 	ask(RT_raffle_entropy, 2, v, 2);
 }
 
+/* One of each chain, and a payout of it. */
+static void make_pools(void)
+{
+	struct api_value v[9] = {text("hot"), number(0), number(1)};
+	size_t evm = lab.nids, solana;
+
+	ask(RT_pool_create, 2, v, 4);
+	v[0] = id(evm);
+	v[1] = text("0x52908400098527886e0f7030069857d2e4169ee7");
+	v[2] = text("1000000000000000000");
+	v[3] = number(0);
+	v[4] = number(30);
+	v[5] = number(1);
+	v[6] = number(21000);
+	ask(RT_payout_create, 2, v, 9);
+	memset(v, 0, sizeof v);
+	v[0] = text("cold");
+	v[1] = number(1);
+	v[3] = number(2);
+	solana = lab.nids;
+	ask_as(RT_pool_create, 2, "another", v, 4);
+	v[0] = id(solana);
+	v[1] = text("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
+	v[3] = (struct api_value){0};
+	v[7] = number(5000);
+	v[8] = v[1];
+	ask_as(RT_payout_create, 2, "another", v, 9);
+}
+
 /* SQLCipher's own exit handlers and ours leave nothing behind. */
 static void leave(void)
 {
@@ -327,6 +363,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_money(1);
 	make_raffle(false);
 	make_raffle(true);
+	make_pools();
 	lab_close();
 	lab.store = lab_read("klero.db", &lab.store_len);
 	lab.check = lab_read("klero.check", &lab.check_len);

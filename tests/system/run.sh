@@ -5,7 +5,8 @@
 set -eu
 
 bin=$1 dir=$2
-"$(dirname "$0")/provision.sh" "$bin" "$dir" "${3:-8443}"
+"$(dirname "$0")/provision.sh" "$bin" "$dir" "${3:-8443}" \
+	"payout-limit evm:11155111 10000000000000000 50000000000000000/86400"
 dir=$(cd "$dir" && pwd)
 echo "CA file: $dir/tls.pem"
 echo "log:     $dir/klerod.log"

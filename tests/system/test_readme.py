@@ -42,6 +42,14 @@ def test_first_draw(lab, tmp_path):
     assert "VERIFIED" in said.splitlines()[-1], said
 
 
+def test_pools(lab, tmp_path):
+    a = lab.make("payout-limit evm:11155111 10000000000000000 50000000000000000/86400", limits=True).start()
+    place(a, tmp_path)
+    said = run(script("first draw", a.port) + script("pools", a.port), tmp_path).splitlines()
+    a.stop()
+    assert any(line.startswith("0x02f8") for line in said) and '"chain":"evm"' in said[-1], said
+
+
 def test_officers_rotate(lab, tmp_path):
     a = lab.make(limits=True)
     place(a, tmp_path)
