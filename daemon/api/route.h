@@ -23,7 +23,7 @@ enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
 #define WHO_AUDITOR   (ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
 #define WHO_ADMIN     ROLE_BIT_ADMIN
 
-enum route_rate { RATE_FREE, RATE_ANON, RATE_AUTH };
+enum route_rate { RATE_FREE, RATE_ANON, RATE_AUTH, RATE_APPROVAL };
 enum route_idem { IDEM_NONE, IDEM_ACCEPTED, IDEM_REQUIRED };
 enum route_cache { CACHE_NO = 0, CACHE_RAFFLES = 1, CACHE_KEYS = 2 };
 

@@ -47,7 +47,7 @@ struct conf {
 	uint32_t hsm_objects; /* session objects of one hsm */
 	char payout_limits[RCONF_PAYLIMITS][RCONF_PATH];
 	uint32_t token_publish; /* seconds that a new token key is published before it signs */
-	struct rconf_limit anonymous, auth, user, death_budget;
+	struct rconf_limit anonymous, auth, approval, user, death_budget;
 	char currencies[128];
 	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */
 };

@@ -84,6 +84,7 @@ void rconf_put_net(struct wire_out *w, const struct rconf_net *c)
 	wire_put_u32(w, c->idle_timeout_ms);
 	put_limit(w, &c->anonymous);
 	put_limit(w, &c->auth);
+	put_limit(w, &c->approval);
 }
 
 int rconf_get_net(struct wire_in *r, struct rconf_net *c)
@@ -99,6 +100,7 @@ int rconf_get_net(struct wire_in *r, struct rconf_net *c)
 	c->idle_timeout_ms = wire_get_u32(r);
 	get_limit(r, &c->anonymous);
 	get_limit(r, &c->auth);
+	get_limit(r, &c->approval);
 	return wire_end(r);
 }
 

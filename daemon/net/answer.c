@@ -160,18 +160,17 @@ static void put_limit(struct out *o, const char *name, uint32_t quota, uint32_t 
 static void put_limits(
     struct out *o, const struct answer_env *env, const struct reply *r, const struct api_ans *a)
 {
-	const struct rconf_limit *l = &env->conf->anonymous;
+	static const char *const words[] = {"", "anonymous", "auth", "approval"};
+	const struct rconf_limit *const limits[] = {
+	    NULL, &env->conf->anonymous, &env->conf->auth, &env->conf->approval};
+	const struct rconf_limit *l = limits[r->policy];
 
 	if (a->limit > 0) {
 		put_limit(o, "user", a->limit, a->window_s, a->remaining, a->reset_s);
 		return;
 	}
-	if (r->policy == POLICY_NONE)
-		return;
-	if (r->policy == POLICY_AUTH)
-		l = &env->conf->auth;
-	put_limit(o, r->policy == POLICY_AUTH ? "auth" : "anonymous", l->count, l->window_s,
-	    r->remaining, r->reset_s);
+	if (l != NULL)
+		put_limit(o, words[r->policy], l->count, l->window_s, r->remaining, r->reset_s);
 }
 
 static void put_methods(struct out *o, const char *name, unsigned allow)

@@ -17,7 +17,7 @@
 /* More than any head takes: location and origin are bounded, all else is fixed. */
 #define ANSWER_HEAD_MAX 6144
 
-enum answer_policy { POLICY_NONE, POLICY_ANONYMOUS, POLICY_AUTH };
+enum answer_policy { POLICY_NONE, POLICY_ANONYMOUS, POLICY_AUTH, POLICY_APPROVAL };
 
 /* What is remembered of a request until its answer leaves. */
 struct reply {

@@ -162,13 +162,29 @@ static void count_bad_token(struct conn *c)
 	    n->conf.anonymous.window_s, seconds(n), &st);
 }
 
+/* What the requests of one class of rows are counted by. */
+struct counted {
+	const struct rconf_limit *rule;
+	enum limit_class class;
+	enum answer_policy policy;
+};
+
+static struct counted counted_by(const struct net *n, enum route_rate rate)
+{
+	if (rate == RATE_AUTH)
+		return (struct counted){&n->conf.auth, LIMIT_AUTH, POLICY_AUTH};
+	if (rate == RATE_APPROVAL)
+		return (struct counted){&n->conf.approval, LIMIT_APPROVAL, POLICY_APPROVAL};
+	return (struct counted){&n->conf.anonymous, LIMIT_ANONYMOUS, POLICY_ANONYMOUS};
+}
+
 /* Counts a request, once, by its row's class (NULL: no row fits). False: over the limit. */
 static bool admit(struct conn *c, const struct route *row)
 {
 	struct net *n = c->net;
 	bool token = http_has(&c->http, HF_AUTHORIZATION);
 	enum route_rate rate = row != NULL ? row->rate : RATE_ANON;
-	const struct rconf_limit *rule = rate == RATE_AUTH ? &n->conf.auth : &n->conf.anonymous;
+	const struct counted by = counted_by(n, rate);
 	struct limit_state st = {0};
 
 	if (c->admitted || rate == RATE_FREE)
@@ -177,11 +193,11 @@ static bool admit(struct conn *c, const struct route *row)
 	if (token)
 		limit_look(&n->limit, LIMIT_BADTOKEN, c->address, n->conf.anonymous.count,
 		    seconds(n), &st);
-	if (!st.over && (rate == RATE_AUTH || !token)) {
-		limit_hit(&n->limit, rate == RATE_AUTH ? LIMIT_AUTH : LIMIT_ANONYMOUS, c->address,
-		    rule->count, rule->window_s, seconds(n), &st);
-		if (rule->count > 0)
-			c->reply.policy = rate == RATE_AUTH ? POLICY_AUTH : POLICY_ANONYMOUS;
+	if (!st.over && (by.class != LIMIT_ANONYMOUS || !token)) {
+		limit_hit(&n->limit, by.class, c->address, by.rule->count, by.rule->window_s,
+		    seconds(n), &st);
+		if (by.rule->count > 0)
+			c->reply.policy = by.policy;
 		c->reply.remaining = st.remaining;
 		c->reply.reset_s = st.reset_s;
 	}

@@ -20,6 +20,7 @@
 enum limit_class {
 	LIMIT_ANONYMOUS, /* requests without a token */
 	LIMIT_AUTH,      /* password guessing */
+	LIMIT_APPROVAL,  /* officers' signatures */
 	LIMIT_BADTOKEN   /* tokens that engine refused */
 };
 

@@ -84,6 +84,7 @@ static int make_net(
 	net->idle_timeout_ms = c->idle_timeout * 1000;
 	net->anonymous = c->anonymous;
 	net->auth = c->auth;
+	net->approval = c->approval;
 	rconf_put_net(w, net);
 	return KE_OK;
 }

@@ -35,8 +35,10 @@ static void check_head(const char *p, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct rconf_net conf = {
-	    .origins = {"https://a.example"}, .anonymous = {100, 900}, .auth = {5, 900}};
+	static struct rconf_net conf = {.origins = {"https://a.example"},
+	    .anonymous = {100, 900},
+	    .auth = {5, 900},
+	    .approval = {30, 900}};
 	static struct answer_env env = {.conf = &conf};
 	static char head[ANSWER_HEAD_MAX];
 	struct answer_extra extra = {0};

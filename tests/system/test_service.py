@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 
 import klero
 import pytest
@@ -69,7 +70,7 @@ def test_cors_preflight(shop):
 
 @pytest.fixture(scope="module")
 def strict(lab):
-    a = lab.make("limit-anonymous 20/900", "limit-auth 3/900", "limit-user 15/900", limits=True).start()
+    a = lab.make("limit-anonymous 20/900", "limit-auth 3/900", "limit-approval 4/900", "limit-user 15/900", limits=True).start()
     yield a
     a.stop()
 
@@ -84,6 +85,12 @@ def test_limits_each_class(strict):
     assert a.status == 429 and a.code in ("rate-limited", "too-many-attempts")
     assert 0 < int(a.headers["Retry-After"]) <= 900
     assert "RateLimit" in a.headers and "RateLimit-Policy" in a.headers
+
+    # officers' approvals neither share it nor use it up
+    approve = f"/api/v1/proposals/{uuid.uuid4()}/approvals"
+    answers = [c.post(approve, {"signature": "x"}, token=None) for _ in range(5)]
+    assert [a.status for a in answers] == [404] * 4 + [429], answers
+    assert "approval" in answers[-1].headers["RateLimit-Policy"]
 
     # a logged-in user has a limit of its own
     states = [user.get("/api/v1/auth/me").status for _ in range(20)]

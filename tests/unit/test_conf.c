@@ -69,6 +69,7 @@ static void defaults(void **state)
 	assert_int_equal(conf.anonymous.count, 100);
 	assert_int_equal(conf.anonymous.window_s, 900);
 	assert_int_equal(conf.auth.count, 5);
+	assert_int_equal(conf.approval.count, 30);
 	assert_int_equal(conf.user.count, 1000);
 	assert_int_equal(conf.death_budget.count, 5);
 	assert_int_equal(conf.death_budget.window_s, 60);
@@ -90,7 +91,7 @@ static void everything(void **state)
 			       "pkcs11-folder /t\nsofthsm-conf /x\nkeys-token k\nkeys-pin-file /p\n"
 			       "tls-token t\ntls-pin-file /q\nnets 16\nkdfs 1\nkdf-queue 1\n"
 			       "cors-origin https://a.example\ncors-origin http://localhost:3000\n"
-			       "limit-anonymous 1/2\nlimit-auth 3/4\nlimit-user 5/6\n"
+			       "limit-anonymous 1/2\nlimit-auth 3/4\nlimit-approval 7/8\nlimit-user 5/6\n"
 			       "currencies EUR CHF\nmax-connections 10\nheader-timeout 1\n"
 			       "body-timeout 2\nidle-timeout 3\ndeath-budget 1000/60\n"
 			       "payout-limit evm:1 5 10/60\npayout-limit  solana\t1 2/3"),
@@ -103,6 +104,7 @@ static void everything(void **state)
 	assert_string_equal(conf.origins[1], "http://localhost:3000");
 	assert_string_equal(conf.currencies, "EUR CHF");
 	assert_int_equal(conf.death_budget.count, 1000);
+	assert_int_equal(conf.approval.count, 7);
 	assert_string_equal(conf.payout_limits[0], "evm:1 5 10/60");
 	assert_string_equal(conf.payout_limits[1], "solana 1 2/3");
 }
