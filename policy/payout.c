@@ -22,10 +22,10 @@ size_t payout_to_len(unsigned kind)
 
 int payout_check(const struct payout *p)
 {
-	static const struct u256 zero;
+	static const struct payout none;
 	uint64_t lamports;
 
-	if (u256_cmp(&p->value, &zero) == 0)
+	if (u256_cmp(&p->value, &none.value) == 0 || memcmp(p->to, none.to, sizeof p->to) == 0)
 		return KE_RANGE;
 	if (p->kind == PAYOUT_SOLANA)
 		return u256_to_u64(&p->value, &lamports);

@@ -44,8 +44,8 @@ int payout_put(const struct payout *p, void *out, size_t cap, size_t *len) KE_CH
 int payout_get(struct payout *p, const void *in, size_t n) KE_CHECK;
 
 /*
- * KE_RANGE for what is no payout: an unknown kind, chain id or value 0, a priority fee above the
- * maximum fee, gas below 21,000, a Solana value above 2^64 - 1.
+ * KE_RANGE for what is no payout: an unknown kind, chain id, receiver or value 0, a priority fee
+ * above the maximum fee, gas below 21,000, a Solana value above 2^64 - 1.
  */
 int payout_check(const struct payout *p) KE_CHECK;
 

@@ -262,7 +262,8 @@ int once_tell(
 
 bool once_counts(enum key_purpose purpose)
 {
-	return purpose == KEY_MASTER || purpose == KEY_SEED || purpose == KEY_DEPOSIT;
+	return purpose == KEY_MASTER || purpose == KEY_SEED || purpose == KEY_DEPOSIT ||
+	       purpose == KEY_DEPOSIT25519;
 }
 
 int once_stand(struct once *o, enum key_purpose purpose, const void *id, size_t n, uint32_t version)

@@ -1,17 +1,21 @@
 /*
- * Deposit keys: made, taken over by a new version of the key that wraps them. Runs in hsm: see
- * hsm.h.
+ * Deposit keys: made, taken over by a new version of the key that wraps them, or that seals them.
+ * Runs in hsm: see hsm.h.
  *
  * An EVM key is made in the token and leaves it wrapped only. It is bound to its row by its public
  * key: each answer unwraps what it has made, or was given, has it sign, and verifies that under the
- * public key before anything is told.
+ * public key before anything is told. A Solana key is a sealed value (sealed.h), for modules do not
+ * wrap Ed25519: it is in clear in locked memory of hsm while it is made and while it signs.
  */
 #include "hsm/role/deposit.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
+#include "hsm/role/sealed.h"
+#include "policy/hash.h"
 
 int deposit_get(struct wire_in *in, struct deposit *d)
 {
@@ -145,26 +149,160 @@ static int make_evm(struct hsm *h, uint8_t pub[SECP_POINT], char *text, size_t c
 	return r == KE_OK ? keep(h, secret, pub, text, cap) : r;
 }
 
-int hsm_answer_new_deposit(
-    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+static int keep_evm(struct hsm *h, uint8_t pub[SECP_POINT], char *text, size_t cap)
 {
-	unsigned kind = m->body[16]; /* raw[16], u8 by the table */
-	uint8_t pub[PAYOUT_PUB_MAX];
-	char text[BLOB_TEXT_MAX];
-	size_t n = payout_pub_len(kind);
-	int r = KE_STATE;
+	CK_OBJECT_HANDLE secret;
+	const struct key *k;
+	int r = deposit_active(h, &k);
 
-	(void)peer;
-	if (n == 0)
-		return KE_PEER;
-	if (kind == PAYOUT_EVM)
-		r = make_evm(h, pub, text, sizeof text);
+	if (r == KE_OK)
+		r = chainkey_import(&h->p, h->secrets->seed, &secret, pub);
+	return r == KE_OK ? keep(h, secret, pub, text, cap) : r;
+}
+
+/* --- Solana --- */
+
+void deposit_wipe(struct hsm *h)
+{
+	sodium_memzero(h->secrets->seed, sizeof h->secrets->seed);
+	sodium_memzero(h->secrets->signer, sizeof h->secrets->signer);
+}
+
+/* bound has room for what the place refers to. */
+static struct sealed_place place_of(
+    const uint8_t pool[16], const uint8_t pub[32], uint8_t bound[32])
+{
+	hash_sha256(bound, pub, 32);
+	return (struct sealed_place){.class = KEY_DEPOSIT25519,
+	    .table = "pools",
+	    .column = "key",
+	    .row = pool,
+	    .row_len = 16,
+	    .bound = bound};
+}
+
+/* The class key that is not there is a state of the token's, as with deposit_active(). */
+static int stateful(int r)
+{
+	return r == KE_NOTFOUND ? KE_STATE : r;
+}
+
+int deposit_signer(struct hsm *h, const uint8_t pub[32])
+{
+	uint8_t made[32];
+
+	if (crypto_sign_seed_keypair(made, h->secrets->signer, h->secrets->seed) != 0)
+		return KE_INTERNAL;
+	return sodium_memcmp(made, pub, 32) == 0 ? KE_OK : KE_CRYPTO;
+}
+
+int deposit_open(struct hsm *h, const struct deposit *d)
+{
+	uint8_t bound[32];
+	struct sealed_place at = place_of(d->pool, d->pub, bound);
+	size_t n = 0;
+	int r = sealed_open(h, &at, (const char *)d->text, d->n, h->secrets->seed, 32, &n);
+
+	if (r == KE_OK && n != 32)
+		r = KE_FORMAT;
+	if (r == KE_OK)
+		r = deposit_signer(h, d->pub);
+	if (r != KE_OK)
+		deposit_wipe(h);
+	return stateful(r);
+}
+
+static int seal_solana(
+    struct hsm *h, const uint8_t pool[16], const uint8_t pub[32], char *text, size_t cap)
+{
+	const struct key *k = key_ring_get(&h->ring, KEY_DEPOSIT25519, 0);
+	uint8_t bound[32];
+	struct sealed_place at = place_of(pool, pub, bound);
+	int r = stateful(sealed_seal(h, &at, h->secrets->seed, 32, text, cap));
+
+	return r == KE_OK ? once_stand(&h->once, KEY_DEPOSIT25519, pub, 32, k->version) : r;
+}
+
+static int keep_solana(
+    struct hsm *h, const uint8_t pool[16], uint8_t pub[32], char *text, size_t cap)
+{
+	if (crypto_sign_seed_keypair(pub, h->secrets->signer, h->secrets->seed) != 0)
+		return KE_INTERNAL;
+	return seal_solana(h, pool, pub, text, cap);
+}
+
+static int rewrap_solana(struct hsm *h, const struct deposit *d, char *text, size_t cap)
+{
+	int r = deposit_open(h, d);
+
+	if (r == KE_OK)
+		r = seal_solana(h, d->pool, d->pub, text, cap);
+	deposit_wipe(h);
+	return r;
+}
+
+/* --- the answers --- */
+
+int deposit_prepare(struct hsm *h)
+{
+	h->secrets = sodium_malloc(sizeof *h->secrets);
+	if (h->secrets == NULL)
+		return p11_fail(&h->p, KE_NOMEM, "out of locked memory");
+	sodium_memzero(h->secrets, sizeof *h->secrets);
+	return crypto_box_keypair(h->secrets->box_pub, h->secrets->box_secret) == 0 ? KE_OK
+										    : KE_INTERNAL;
+}
+
+int deposit_keep(struct hsm *h, const uint8_t pool[16], unsigned kind, uint8_t pub[PAYOUT_PUB_MAX],
+    char *text, size_t cap)
+{
+	int r =
+	    kind == PAYOUT_EVM ? keep_evm(h, pub, text, cap) : keep_solana(h, pool, pub, text, cap);
+
+	deposit_wipe(h);
+	return r;
+}
+
+int deposit_tell(
+    struct hsm *h, struct wire_out *w, int r, unsigned kind, const uint8_t *pub, const char *text)
+{
+	size_t n = payout_pub_len(kind);
+
 	if (hsm_result(h, w, r)) {
 		wire_put_u8(w, (uint8_t)n);
 		wire_put_raw(w, pub, n);
 		wire_put_cstr(w, text);
 	}
 	return KE_OK;
+}
+
+static int make_solana(
+    struct hsm *h, const uint8_t pool[16], uint8_t pub[32], char *text, size_t cap)
+{
+	int r = op_random(&h->p, h->secrets->seed, 32);
+
+	if (r == KE_OK)
+		r = keep_solana(h, pool, pub, text, cap);
+	deposit_wipe(h);
+	return r;
+}
+
+int hsm_answer_new_deposit(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	unsigned kind = m->body[16]; /* raw[16], u8 by the table */
+	uint8_t pub[PAYOUT_PUB_MAX];
+	char text[BLOB_TEXT_MAX];
+	int r;
+
+	(void)peer;
+	if (payout_pub_len(kind) == 0)
+		return KE_PEER;
+	if (kind == PAYOUT_EVM)
+		r = make_evm(h, pub, text, sizeof text);
+	else
+		r = make_solana(h, m->body, pub, text, sizeof text);
+	return deposit_tell(h, w, r, kind, pub, text);
 }
 
 static int rewrap_evm(struct hsm *h, const struct deposit *d, char *text, size_t cap)
@@ -185,7 +323,7 @@ int hsm_answer_rewrap_deposit(
 	char text[BLOB_TEXT_MAX];
 	struct deposit d;
 	struct wire_in in;
-	int r = KE_STATE;
+	int r;
 
 	(void)peer;
 	wire_in_init(&in, m->body, m->len);
@@ -193,22 +331,9 @@ int hsm_answer_rewrap_deposit(
 		return KE_PEER;
 	if (d.kind == PAYOUT_EVM)
 		r = rewrap_evm(h, &d, text, sizeof text);
+	else
+		r = rewrap_solana(h, &d, text, sizeof text);
 	if (hsm_result(h, w, r))
 		wire_put_cstr(w, text);
 	return KE_OK;
-}
-
-int hsm_answer_import_key(
-    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
-{
-	(void)peer;
-	(void)m;
-	(void)hsm_result(h, w, KE_STATE);
-	return KE_OK;
-}
-
-int hsm_answer_import_deposit(
-    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
-{
-	return hsm_answer_import_key(h, peer, m, w);
 }

@@ -12,6 +12,7 @@
 #include "hsm/once/once.h"
 #include "hsm/p11/key.h"
 #include "hsm/p11/prove.h"
+#include "policy/legacy.h"
 #include "policy/note.h"
 #include "policy/paylimit.h"
 #include "policy/record.h"
@@ -21,6 +22,16 @@
 /* How far engine's idea of now may lie from hsm's own clock. */
 #define HSM_CLOCK_SLACK_S 300
 #define HSM_TOKEN_LIFE_S  900
+
+/* What of deposit keys is in clear for the time of one answer; locked memory (sodium_malloc). */
+struct hsm_secrets {
+	uint8_t box_pub[32],
+	    box_secret[32]; /* X25519, of this process: what imports are sealed to */
+	uint8_t legacy_key[32];
+	uint8_t plain[LEGACY_TEXT_MAX];
+	uint8_t seed[64];   /* the secret of either kind in its first half */
+	uint8_t signer[64]; /* an Ed25519 seed as libsodium signs with it */
+};
 
 struct hsm {
 	enum role self;
@@ -43,6 +54,7 @@ struct hsm {
 	} opens; /* credentials opened within the present window: credentials.c */
 	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
 	uint8_t log_id[4];
+	struct hsm_secrets *secrets;
 	struct paylimit limits[PAYLIMITS_MAX];
 	size_t nlimits;
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */

@@ -18,6 +18,7 @@
 #include "policy/evm.h"
 #include "policy/hash.h"
 #include "policy/keccak.h"
+#include "policy/solana.h"
 #include "policy/text.h"
 
 /* A payout on its way. */
@@ -102,14 +103,43 @@ static int sign_evm(struct hsm *h, struct paying *p)
 	return r;
 }
 
+/* A signature that was disturbed on its way could tell the key: it is verified like any other. */
+static int sign_solana(struct hsm *h, struct paying *p)
+{
+	int r = deposit_open(h, &p->from);
+
+	if (r == KE_CRYPTO)
+		return refuse(p, r, "the key is not that of the address");
+	if (r != KE_OK)
+		return r;
+	if (crypto_sign_detached(p->name, NULL, p->message, p->message_len, h->secrets->signer) !=
+		0 ||
+	    crypto_sign_verify_detached(p->name, p->message, p->message_len, p->from.pub) != 0)
+		r = KE_INTERNAL;
+	deposit_wipe(h);
+	p->name_len = 64;
+	if (r == KE_OK)
+		r = solana_signed(
+		    p->name, p->message, p->message_len, p->tx, sizeof p->tx, &p->tx_len);
+	return r;
+}
+
+static int build(struct paying *p)
+{
+	if (p->from.kind == PAYOUT_EVM)
+		return evm_unsigned(&p->payout, p->message, sizeof p->message, &p->message_len);
+	return solana_message(
+	    &p->payout, p->from.pub, p->message, sizeof p->message, &p->message_len);
+}
+
 static int pay(struct hsm *h, struct paying *p)
 {
-	int r = evm_unsigned(&p->payout, p->message, sizeof p->message, &p->message_len);
+	int r = build(p);
 
 	if (r == KE_OK)
 		r = may_pay(h, p);
 	if (r == KE_OK)
-		r = sign_evm(h, p);
+		r = p->from.kind == PAYOUT_EVM ? sign_evm(h, p) : sign_solana(h, p);
 	return r == KE_OK ? remember(h, p) : r;
 }
 
@@ -118,7 +148,7 @@ int hsm_answer_sign_payout(
 {
 	struct paying p = {.tx_len = 0};
 	struct wire_in in;
-	int r = KE_STATE;
+	int r;
 
 	(void)peer;
 	wire_in_init(&in, m->body, m->len);
@@ -126,8 +156,7 @@ int hsm_answer_sign_payout(
 	    payout_get(&p.payout, in.p, (size_t)(in.end - in.p)) != KE_OK ||
 	    p.payout.kind != p.from.kind)
 		return KE_PEER;
-	if (p.from.kind == PAYOUT_EVM)
-		r = pay(h, &p);
+	r = pay(h, &p);
 	if (hsm_result(h, w, r)) {
 		wire_put_u8(w, (uint8_t)p.name_len);
 		wire_put_raw(w, p.name, p.name_len);

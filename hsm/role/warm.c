@@ -13,6 +13,7 @@
 #include "hsm/p11/class.h"
 #include "hsm/p11/data.h"
 #include "hsm/p11/learn.h"
+#include "hsm/role/deposit.h"
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
 
@@ -22,6 +23,8 @@ static int prepare_hsm(struct hsm *h)
 	const struct key *log = key_ring_get(&h->ring, KEY_LOG, 0);
 	int r = canary_make(&h->p, &h->ring, &h->canary);
 
+	if (r == KE_OK)
+		r = import_prepare(h);
 	if (r != KE_OK)
 		return r;
 	snprintf(h->log_name, sizeof h->log_name, "%s/klero/log", h->host);
