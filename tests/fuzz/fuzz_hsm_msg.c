@@ -62,6 +62,11 @@ static const struct {
     {MSG_HSM_SEAL_CREDENTIAL, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_OPEN_CREDENTIAL, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_RESEAL_CREDENTIALS, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_NEW_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_SIGN_PAYOUT, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_IMPORT_KEY, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_IMPORT_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_REWRAP_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -234,6 +239,68 @@ static void make_rotation(struct body *reseal, struct body *rewrap)
 	must(run(11, rewrap->bytes, rewrap->n, &in) == KE_OK);
 }
 
+/* A deposit key of that kind as engine hands it over, then its payout. */
+static void make_deposit(struct body *made, struct body *rewrap, struct body *sign, uint8_t kind)
+{
+	struct payout p = {.id = {kind},
+	    .kind = kind,
+	    .chain_id = 1,
+	    .gas_limit = 21000,
+	    .to = {1},
+	    .value = u256_of(1)};
+	struct wire_out w;
+	struct wire_in in;
+	size_t n;
+
+	made->n = 17;
+	made->bytes[16] = kind;
+	must(run(15, made->bytes, 17, &in) == KE_OK);
+	wire_out_init(&w, rewrap->bytes, sizeof rewrap->bytes);
+	wire_put_raw(&w, made->bytes, 16);
+	wire_put_raw(&w, in.p, (size_t)(in.end - in.p)); /* its answer is the question's form */
+	rewrap->n = w.len;
+	must(run(19, rewrap->bytes, rewrap->n, &in) == KE_OK);
+	*sign = *rewrap;
+	must(payout_put(&p, sign->bytes + w.len, sizeof sign->bytes - w.len, &n) == KE_OK);
+	sign->n = w.len + n;
+	must(run(16, sign->bytes, sign->n, &in) == KE_OK);
+}
+
+/* A value of tests/vectors/legacy.txt and its key. */
+static void make_import(struct body *b)
+{
+	static const char value[] =
+	    "v1:ZGVmZ2hpamtsbW5v:tbfzp/IqTXma2hRzSBKdGQ==:eGPqBUnRbq1fVGbZ6ldTznWmMDi4XcdFlrOZLJnBk"
+	    "3qk3SaleSOpPcvCTw/FcP32KTr90xZyJRjLkJ+w3LeXuTm0";
+	uint8_t key[32], box[32 + crypto_box_SEALBYTES];
+	struct wire_out w;
+	struct wire_in in;
+
+	for (unsigned i = 0; i < sizeof key; i++)
+		key[i] = (uint8_t)i;
+	must(run(17, b->bytes, 0, &in) == KE_OK);
+	must(crypto_box_seal(box, key, sizeof key, in.p) == 0);
+	wire_out_init(&w, b->bytes, sizeof b->bytes);
+	wire_put_raw(&w, b->bytes, 16);
+	wire_put_u8(&w, PAYOUT_EVM);
+	wire_put_u8(&w, LEGACY_PARTS);
+	wire_put_raw(&w, box, sizeof box);
+	wire_put_cstr(&w, value);
+	b->n = w.len;
+	must(run(18, b->bytes, b->n, &in) == KE_OK);
+}
+
+static void make_deposits(void)
+{
+	must(paylimit_parse(&hsm.limits[0], "evm:1 1000000 1000000000/1") == KE_OK);
+	must(paylimit_parse(&hsm.limits[1], "solana 1000000 1000000000/1") == KE_OK);
+	hsm.nlimits = 2;
+	make_import(&valid[18]);
+	make_deposit(&valid[15], &valid[19], &valid[16], PAYOUT_SOLANA);
+	/* one of each kind stays: SIGN_PAYOUT's is Solana's, REWRAP_DEPOSIT's is EVM's */
+	make_deposit(&valid[15], &valid[19], &(struct body){.n = 0}, PAYOUT_EVM);
+}
+
 /* Where the build counts lines; it would at an ordinary exit. */
 extern int __llvm_profile_write_file(void) __attribute__((weak));
 
@@ -302,6 +369,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_tls(&valid[8]);
 	make_rotation(&valid[10], &valid[11]);
 	make_credentials(&valid[12], &valid[13], &valid[14]);
+	make_deposits();
 	return 0;
 }
 
