@@ -35,6 +35,7 @@ static const struct command {
     {"officer", "enrol", 2, ctl_officer_enrol, "officer enrol THRESHOLD FILE"},
     {"officer", "propose", -2, ctl_officer_propose, "officer propose THRESHOLD FILE [OFFICER]"},
     {"proposal", "list", 0, ctl_proposal_list, "proposal list"},
+    {"proposal", "list", 1, ctl_proposal_list, "proposal list BEFORE"},
     {"proposal", "show", 1, ctl_proposal_show, "proposal show ID"},
     {"proposal", "approve", -1, ctl_proposal_approve, "proposal approve ID [FILE]"},
     {"proposal", "reject", 1, ctl_proposal_reject, "proposal reject ID"},

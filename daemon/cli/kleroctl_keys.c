@@ -41,13 +41,6 @@ int ctl_key_list(struct ctl *ctl, int argc, char **argv)
 	return bare(ctl, MSG_CTL_KEYS);
 }
 
-int ctl_proposal_list(struct ctl *ctl, int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return bare(ctl, MSG_CTL_PROPOSALS);
-}
-
 /* --- proposing --- */
 
 /* What is asked for, and the officer who asks for it, "" for none. */
@@ -253,6 +246,11 @@ static int ask_about(struct ctl *ctl, uint16_t type, const char *id)
 	struct exchange *x = about(id);
 
 	return x != NULL ? finish(ctl, type, x) : CTL_USAGE;
+}
+
+int ctl_proposal_list(struct ctl *ctl, int argc, char **argv)
+{
+	return argc > 0 ? ask_about(ctl, MSG_CTL_PROPOSALS, argv[0]) : bare(ctl, MSG_CTL_PROPOSALS);
 }
 
 int ctl_proposal_show(struct ctl *ctl, int argc, char **argv)

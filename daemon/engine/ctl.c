@@ -342,39 +342,59 @@ static int on_proposal(struct engine *e, struct ctl_client *c, const struct msg 
 			       : NULL);
 }
 
+/* Texts differ much in length: what is too much for one answer comes with the next. */
 static int put_proposal(void *arg, const struct db_proposal *p)
 {
 	struct engine *e = arg;
+	struct jsonw *w = &e->ctl.w, before = *w;
+	int r = quorum_put(e, w, p, true);
 
-	return quorum_put(e, &e->ctl.w, p, true);
-}
-
-static int put_proposals(struct engine *e, struct jsonw *w)
-{
-	int r = turn_begin(e);
-
-	jsonw_array(w);
-	if (r == KE_OK)
-		r = db_proposal_page(e->db, NULL, PROPOSALS_SHOWN, put_proposal, e);
-	jsonw_array_end(w);
-	return r;
+	if (r != KE_OK || (w->err == KE_OK && w->len < w->cap - 1))
+		return r;
+	*w = before;
+	return before.comma[before.depth] ? KE_CLOSED : KE_FULL;
 }
 
 /* An answer in JSON, written into engine's scratch. */
-static int show(struct engine *e, struct ctl_client *c, uint16_t type,
-    int (*put)(struct engine *, struct jsonw *))
+static struct jsonw *show_begin(struct engine *e)
+{
+	jsonw_init(&e->ctl.w, e->scratch, STATUS_MAX - 1);
+	return &e->ctl.w;
+}
+
+static int show_end(struct engine *e, struct ctl_client *c, uint16_t type, int r)
 {
 	struct jsonw *w = &e->ctl.w;
-	int r;
 
-	jsonw_init(w, e->scratch, STATUS_MAX - 1);
-	r = put(e, w);
 	if (r == KE_OK)
 		r = jsonw_end(w);
 	if (r != KE_OK)
 		return tell(e, c, type, r, NULL);
 	e->scratch[w->len] = '\0';
 	return tell(e, c, type, KE_OK, e->scratch);
+}
+
+static int show(struct engine *e, struct ctl_client *c, uint16_t type,
+    int (*put)(struct engine *, struct jsonw *))
+{
+	return show_end(e, c, type, put(e, show_begin(e)));
+}
+
+/* The newest, or those before the one that is named. */
+static int on_proposals(struct engine *e, struct ctl_client *c, const struct msg *m)
+{
+	struct jsonw *w;
+	int r = turn_begin(e);
+
+	if (m->len != 0 && m->len != 16)
+		return KE_PEER;
+	w = show_begin(e);
+	jsonw_array(w);
+	if (r == KE_OK)
+		r = db_proposal_page(
+		    e->db, m->len > 0 ? m->body : NULL, PROPOSALS_SHOWN, put_proposal, e);
+	jsonw_array_end(w);
+	return show_end(e, c, MSG_CTL_PROPOSALS_ANS, r == KE_CLOSED ? KE_OK : r);
 }
 
 static int put_status(struct engine *e, struct jsonw *w)
@@ -402,7 +422,7 @@ static int on_message(void *arg, struct chan *chan, const struct msg *m)
 	case MSG_CTL_KEYS:
 		return show(e, c, MSG_CTL_KEYS_ANS, quorum_put_keys);
 	case MSG_CTL_PROPOSALS:
-		return show(e, c, MSG_CTL_PROPOSALS_ANS, put_proposals);
+		return on_proposals(e, c, m);
 	case MSG_CTL_PROPOSAL:
 		return on_proposal(e, c, m);
 	case MSG_CTL_PROPOSE:

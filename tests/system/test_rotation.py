@@ -6,6 +6,8 @@ import json
 import threading
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import klero
 from officers import Officer, wait_for
@@ -196,6 +198,29 @@ def test_what_does_not_count(guarded, officers):
         assert settle(guarded, number)["state"] == "failed"
     assert guarded.ctl("key", "destroy", "log", "9", check=False).returncode == 1
     assert guarded.ctl("key", "rotate", "nothing", check=False).returncode == 2
+
+
+def a_stranger(n):
+    """A line of a list of officers, of nobody's key."""
+    key = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return f"officer-with-a-long-name-{n:04} {key.decode()} x\n"
+
+
+def test_the_list_goes_on(guarded):
+    """More proposals, and longer ones, than an answer holds: page by page, each once, newest first."""
+    names = guarded.dir / "many"
+    names.write_text("".join(a_stranger(n) for n in range(16)))
+    made = []
+    for n in range(30):
+        words = ("officer", "propose", "2", str(names)) if n < 25 else ("key", "rotate", "log")
+        made.append(guarded.ctl(*words).stdout.strip())
+    listed, page = [], json.loads(guarded.ctl("proposal", "list").stdout)
+    while page:
+        assert 5 < len(page) <= 20 or len(listed) + len(page) == len(made), len(page)
+        listed += [p["id"] for p in page]
+        page = json.loads(guarded.ctl("proposal", "list", listed[-1]).stdout)
+    assert listed == made[::-1]
+    assert guarded.ctl("proposal", "list", "nonsense", check=False).returncode == 2
 
 
 def test_killed_in_between(guarded, officers):

@@ -83,18 +83,19 @@ static void everything(void **state)
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&conf.listen;
 
 	(void)state;
-	assert_int_equal(parse("# a comment\n\n\t host  h # another\n"
-			       "listen [::1]:0\nstore /s\nrun-dir /r\nlog-file -\n"
-			       "tls-certificate /c\ntls-names a.example 127.0.0.1 ::1\n"
-			       "user-net klero-net\nuser-kdf 4711\nuid-base 60000\n"
-			       "pkcs11-module /m\npkcs11-env A_1=b=c\npkcs11-env B=\n"
-			       "pkcs11-folder /t\nsofthsm-conf /x\nkeys-token k\nkeys-pin-file /p\n"
-			       "tls-token t\ntls-pin-file /q\nnets 16\nkdfs 1\nkdf-queue 1\n"
-			       "cors-origin https://a.example\ncors-origin http://localhost:3000\n"
-			       "limit-anonymous 1/2\nlimit-auth 3/4\nlimit-approval 7/8\nlimit-user 5/6\n"
-			       "currencies EUR CHF\nmax-connections 10\nheader-timeout 1\n"
-			       "body-timeout 2\nidle-timeout 3\ndeath-budget 1000/60\n"
-			       "payout-limit evm:1 5 10/60\npayout-limit  solana\t1 2/3"),
+	assert_int_equal(
+	    parse("# a comment\n\n\t host  h # another\n"
+		  "listen [::1]:0\nstore /s\nrun-dir /r\nlog-file -\n"
+		  "tls-certificate /c\ntls-names a.example 127.0.0.1 ::1\n"
+		  "user-net klero-net\nuser-kdf 4711\nuid-base 60000\n"
+		  "pkcs11-module /m\npkcs11-env A_1=b=c\npkcs11-env B=\n"
+		  "pkcs11-folder /t\nsofthsm-conf /x\nkeys-token k\nkeys-pin-file /p\n"
+		  "tls-token t\ntls-pin-file /q\nnets 16\nkdfs 1\nkdf-queue 1\n"
+		  "cors-origin https://a.example\ncors-origin http://localhost:3000\n"
+		  "limit-anonymous 1/2\nlimit-auth 3/4\nlimit-approval 7/8\nlimit-user 5/6\n"
+		  "currencies EUR CHF\nmax-connections 10\nheader-timeout 1\n"
+		  "body-timeout 2\nidle-timeout 3\ndeath-budget 1000/60\n"
+		  "payout-limit evm:1 5 10/60\npayout-limit  solana\t1 2/3"),
 	    KE_OK);
 	assert_int_equal(in6->sin6_family, AF_INET6);
 	assert_string_equal(conf.tls_names[2], "::1");
