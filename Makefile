@@ -83,6 +83,7 @@ LIB_CONF    := $(B)/libconf.a
 LIB_P11     := $(B)/libp11klero.a
 LIB_ONCE    := $(B)/libonce.a
 LIB_SETUP   := $(B)/libsetup.a
+LIB_CHECK   := $(B)/libcheck.a
 LIB_DB      := $(B)/libdb.a
 LIB_NET     := $(B)/libnet.a
 LIB_ENGINE  := $(B)/libengine.a
@@ -99,6 +100,7 @@ $(LIB_CONF):    $(call objs,daemon/conf/*.c)
 $(LIB_P11):     $(call objs,hsm/p11/*.c)
 $(LIB_ONCE):    $(call objs,hsm/once/*.c)
 $(LIB_SETUP):   $(call objs,hsm/setup/*.c)
+$(LIB_CHECK):   $(call objs,hsm/check/*.c)
 $(LIB_DB):      $(call objs,db/*.c)
 $(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
 $(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engine/*.c))
@@ -137,7 +139,7 @@ $(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_ONCE) $(LIB_P11) $(L
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
-$(BIN_DIR)/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_PARENT) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+$(BIN_DIR)/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klero-verify: $(call objs,daemon/cli/klero_verify*.c) $(LIB_POLICY)
 	$(link) $(L_SODIUM) $(L_GMP) $(L_CRYPTO)
@@ -163,7 +165,7 @@ captured: all
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-LIB_ALL := $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+LIB_ALL := $(LIB_CHECK) $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) $(L_GMP) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)

@@ -43,6 +43,9 @@ static const struct command {
     {"restore", NULL, -1, ctl_restore, "restore [--check] [--replace] [--unsigned] [--json] FILE"},
     {"unpack", NULL, 2, ctl_unpack, "unpack SECTION FILE"},
     {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
+    {"hsm", "check", -1, ctl_hsm_check,
+	"hsm check [--json] [--module FILE] [--parameters TEXT] [--token LABEL [--tls]] "
+	"[--pin-file FILE]"},
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])

@@ -1,77 +1,231 @@
 /*
- * kleroctl hsm check: are the module and both tokens there, and can they do what the keys need?
- * Needs no PIN. Each token is looked at in a child of its own, for a PKCS#11 module may crash or
- * hang, and SoftHSM crashes in exit handlers. Runs in kleroctl; trusts the module.
+ * kleroctl hsm check: can this token do what the keys need? Tries it (hsm/check/) and prints a
+ * table, or --json. Each token is looked at in a child of its own, for a PKCS#11 module may crash
+ * or hang, and SoftHSM crashes in exit handlers. Runs in kleroctl; trusts the module.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/cli/kleroctl.h"
-#include "hsm/p11/p11.h"
+#include "hsm/check/check.h"
+#include "policy/jsonw.h"
+#include "sandbox/sandbox.h"
 
-#define CHECK_S 30
+#define CHECK_S  120
+#define JSON_MAX 16384
 
-static int look(struct p11 *p, struct rconf_token *t, enum p11_need need)
+struct asked {
+	const char *module, *label, *params, *pin_file;
+	bool json;
+};
+
+static void put_need(struct jsonw *w, const struct need_row *row, const struct check_result *r)
 {
-	char *env[RCONF_ENVS];
-	int r;
-
-	for (size_t i = 0; i < RCONF_ENVS; i++)
-		env[i] = t->env[i];
-	p->params = t->params;
-	r = p11_load(p, t->module, env, RCONF_ENVS);
-	if (r == KE_OK)
-		r = p11_open(p, t->label, false);
-	return r == KE_OK ? p11_need(p, need) : r;
+	jsonw_object(w);
+	jsonw_kcstr(w, "need", row->name);
+	jsonw_kcstr(w, "id", row->word);
+	jsonw_kcstr(w, "mechanism", row->mech != 0 ? row->mech_name : "");
+	jsonw_kbool(w, "must", row->must);
+	if (r->state == CHECK_UNTRIED) {
+		jsonw_key(w, "has");
+		jsonw_null(w);
+	} else
+		jsonw_kbool(w, "has", r->state == CHECK_HAS);
+	jsonw_kint(w, "ns", (int64_t)(r->us * 1000));
+	jsonw_kcstr(w, "how", r->how);
+	jsonw_kcstr(w, "gives", row->gives);
+	jsonw_kcstr(w, "missing", row->missing);
+	jsonw_object_end(w);
 }
 
-/* In the child. */
-static int report(struct rconf_token *t, enum p11_need need)
+static int print_json(const struct check *c, const struct check_token *t)
 {
-	static struct p11 p;
-	int r = look(&p, t, need);
+	char *text = malloc(JSON_MAX);
+	struct jsonw w;
+	int r = KE_NOMEM;
+
+	if (text == NULL)
+		return r;
+	jsonw_init(&w, text, JSON_MAX);
+	jsonw_object(&w);
+	jsonw_kcstr(&w, "module", t->module);
+	jsonw_kcstr(&w, "library", c->library);
+	jsonw_kcstr(&w, "token", t->label);
+	jsonw_kcstr(&w, "for", t->what == P11_NEED_KEYS ? "keys" : "tls");
+	jsonw_kbool(&w, "usable", check_usable(c));
+	jsonw_key(&w, "needs");
+	jsonw_array(&w);
+	for (unsigned i = 0; i < NEEDS; i++)
+		if (need_is_for(&need_rows[i], t->what))
+			put_need(&w, &need_rows[i], &c->results[i]);
+	jsonw_array_end(&w);
+	jsonw_object_end(&w);
+	r = jsonw_end(&w);
+	if (r == KE_OK)
+		printf("%.*s\n", (int)w.len, text);
+	free(text);
+	return r;
+}
+
+static void print_row(const struct need_row *row, const struct check_result *r)
+{
+	static const char *const words[] = {"not tried", "yes", "no"};
+	char us[24] = "";
+
+	if (r->us > 0)
+		snprintf(us, sizeof us, "%.1f", r->us);
+	printf("%-32s %-9s %9s  %s\n", row->name, words[r->state], us,
+	    r->state == CHECK_HAS ? row->gives : row->missing);
+	if (r->how[0] != '\0' && r->state != CHECK_UNTRIED)
+		printf("%-53s%s%s\n", "", r->state == CHECK_HAS ? "" : "asked, it says: ", r->how);
+}
+
+static void print_table(const struct check *c, const struct check_token *t)
+{
+	printf("token %s, %s (%s)\n%-32s %-9s %9s  %s\n", t->label, c->library, t->module, "need",
+	    "there", "µs", "what it gives, or what it means that it lacks");
+	for (unsigned must = 1; must + 1 > 0 && must < 2; must--) {
+		printf("%s:\n", must ? "must be there" : "better with");
+		for (unsigned i = 0; i < NEEDS; i++)
+			if (need_rows[i].must == (must != 0) && need_is_for(&need_rows[i], t->what))
+				print_row(&need_rows[i], &c->results[i]);
+	}
+	printf("%s\n\n", check_usable(c) ? "this token can be used" : "this token cannot be used");
+}
+
+/*
+ * In the child. SoftHSM writes its token's file anew at every login, so here as in hsm no file can
+ * be written where the token is a folder.
+ */
+static int report(const struct check_token *t, bool folder, bool json)
+{
+	static struct check c;
+	int r = folder ? sandbox_no_writes(c.p.why, sizeof c.p.why) : KE_OK;
+
+	if (r == KE_OK)
+		r = check_run(&c, t);
 
 	if (r != KE_OK)
-		return ctl_fail(CTL_REFUSED, "%s", p.why[0] != '\0' ? p.why : ke_words(r));
-	printf("token %s: every mechanism is there%s\n", t->label,
-	    p.has_digest_key ? "" : ", but the module lacks C_DigestKey: no v1 raffles");
-	return fflush(stdout) == 0 ? CTL_OK : CTL_REFUSED;
+		return ctl_fail(CTL_REFUSED, "%s", c.p.why[0] != '\0' ? c.p.why : ke_words(r));
+	if (!json)
+		print_table(&c, t);
+	else if (print_json(&c, t) != KE_OK)
+		return ctl_fail(CTL_REFUSED, "the report does not fit");
+	if (fflush(stdout) != 0)
+		return CTL_REFUSED;
+	return check_usable(&c) ? CTL_OK : CTL_REFUSED;
 }
 
-static int check(const struct conf *c, const struct conf_token *which, enum p11_need need)
+static int in_child(const struct check_token *t, bool folder, bool json)
 {
-	struct rconf_token t;
-	char why[512];
 	int status = 0;
-	pid_t pid;
+	pid_t pid = fork();
 
-	if (conf_token(c, which, &t, why, sizeof why) != KE_OK)
-		return ctl_fail(CTL_USAGE, "%s", why);
-	pid = fork();
 	if (pid < 0)
 		return ctl_fail(CTL_REFUSED, "fork: %s", strerror(errno));
 	if (pid == 0) {
 		alarm(CHECK_S);
-		_exit(report(&t, need));
+		_exit(report(t, folder, json));
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	return ctl_fail(CTL_REFUSED, "token %s: the module %s", t.label,
+	return ctl_fail(CTL_REFUSED, "token %s: the module %s", t->label,
 	    WTERMSIG(status) == SIGALRM ? "does not answer" : "crashed");
+}
+
+/* One token of the configuration, as far as the command line does not say otherwise. */
+static int check(const struct ctl *ctl, const struct asked *a, enum p11_need what)
+{
+	const struct conf_token *which = what == P11_NEED_KEYS ? &ctl->conf.keys : &ctl->conf.tls;
+	struct rconf_token *t = sodium_malloc(sizeof *t);
+	char *env[RCONF_ENVS], why[512];
+	int status = CTL_USAGE;
+
+	if (t == NULL)
+		return ctl_fail(CTL_REFUSED, "out of locked memory");
+	if (conf_token(&ctl->conf, which, t, why, sizeof why) != KE_OK ||
+	    conf_pin(a->pin_file != NULL ? a->pin_file : which->pin_file, t->pin, why,
+		sizeof why) != KE_OK) {
+		ctl_fail(status, "%s", why);
+		goto out;
+	}
+	for (size_t i = 0; i < RCONF_ENVS; i++)
+		env[i] = t->env[i];
+	status = in_child(
+	    &(struct check_token){
+		.module = a->module != NULL ? a->module : t->module,
+		.params = a->params != NULL          ? a->params
+			  : which->params[0] != '\0' ? which->params
+						     : t->params,
+		.label = a->label != NULL ? a->label : t->label,
+		.pin = t->pin,
+		.env = env,
+		.nenv = RCONF_ENVS,
+		.what = what,
+	    },
+	    ctl->conf.module_folder[0] != '\0', a->json);
+out:
+	sodium_free(t);
+	return status;
+}
+
+/* False when the words are not what hsm check takes. */
+static bool parse(int argc, char **argv, struct asked *a, bool *tls)
+{
+	static const struct option longs[] = {
+	    {"module", required_argument, NULL, 'm'},
+	    {"token", required_argument, NULL, 't'},
+	    {"parameters", required_argument, NULL, 'p'},
+	    {"pin-file", required_argument, NULL, 'f'},
+	    {"tls", no_argument, NULL, 's'},
+	    {"json", no_argument, NULL, 'j'},
+	    {0},
+	};
+	int opt;
+
+	optind = 0; /* begin anew: the words before are read */
+	while ((opt = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
+		if (opt == 'm')
+			a->module = optarg;
+		else if (opt == 't')
+			a->label = optarg;
+		else if (opt == 'p')
+			a->params = optarg;
+		else if (opt == 'f')
+			a->pin_file = optarg;
+		else if (opt == 's')
+			*tls = true;
+		else if (opt == 'j')
+			a->json = true;
+		else
+			return false;
+	}
+	return optind == argc;
 }
 
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv)
 {
-	int keys = check(&ctl->conf, &ctl->conf.keys, P11_NEED_KEYS);
-	int tls = check(&ctl->conf, &ctl->conf.tls, P11_NEED_TLS);
+	struct asked a = {NULL, NULL, NULL, NULL, false};
+	bool tls = false;
+	int keys;
 
-	(void)argc;
-	(void)argv;
-	return keys != CTL_OK ? keys : tls;
+	/* getopt looks behind the first word */
+	if (!parse(argc + 1, argv - 1, &a, &tls))
+		return ctl_fail(CTL_USAGE, "hsm check [--json] [--module FILE] [--parameters TEXT] "
+					   "[--token LABEL [--tls]] "
+					   "[--pin-file FILE]");
+	if (a.label != NULL)
+		return check(ctl, &a, tls ? P11_NEED_TLS : P11_NEED_KEYS);
+	keys = check(ctl, &a, P11_NEED_KEYS);
+	tls = check(ctl, &a, P11_NEED_TLS) == CTL_OK;
+	return keys != CTL_OK ? keys : tls ? CTL_OK : CTL_REFUSED;
 }

@@ -88,7 +88,7 @@ int chainkey_import(
 int chainkey_wrap(struct p11 *p, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE secret,
     uint8_t blob[CHAINKEY_BLOB_MAX], size_t *len)
 {
-	CK_MECHANISM m = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+	CK_MECHANISM m = {p->ways.wrap, NULL, 0};
 	CK_ULONG n = CHAINKEY_BLOB_MAX;
 	int r = p11_check(p, "C_WrapKey", p->f->C_WrapKey(p->session, &m, key, secret, blob, &n));
 
@@ -101,7 +101,7 @@ int chainkey_wrap(struct p11 *p, CK_OBJECT_HANDLE key, CK_OBJECT_HANDLE secret,
 static int unwrap(struct p11 *p, CK_OBJECT_HANDLE key, const uint8_t *blob, size_t n,
     bool sensitive, bool extractable, CK_OBJECT_HANDLE *secret)
 {
-	CK_MECHANISM m = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
+	CK_MECHANISM m = {p->ways.wrap, NULL, 0};
 	CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
 	CK_KEY_TYPE type = CKK_EC;
 	CK_ATTRIBUTE t[] = {

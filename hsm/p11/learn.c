@@ -12,8 +12,7 @@
 static const char aad[] = "kleroterion/1/known-answer";
 static const uint8_t text[32] = "kleroterion/1/known-answer";
 
-/* A 32-byte session key whose value is known outside: it protects nothing. */
-static int open_key(
+int learn_open_key(
     struct p11 *p, CK_MECHANISM_TYPE make, CK_OBJECT_HANDLE *h, uint8_t value[OP_SEED_LEN])
 {
 	CK_MECHANISM m = {make, NULL, 0};
@@ -25,10 +24,10 @@ static int open_key(
 	    {CKA_SENSITIVE, &no, sizeof no},
 	    {CKA_EXTRACTABLE, &yes, sizeof yes},
 	    {CKA_VALUE_LEN, &len, sizeof len},
-	    {CKA_ENCRYPT, &yes, sizeof yes},
+	    {make == CKM_AES_KEY_GEN ? CKA_ENCRYPT : CKA_SIGN, &yes, sizeof yes},
 	    {CKA_WRAP, &yes, sizeof yes},
 	};
-	size_t n = make == CKM_AES_KEY_GEN ? 7 : 5;
+	size_t n = make == CKM_AES_KEY_GEN ? 7 : 6;
 	int r =
 	    p11_check(p, "C_GenerateKey", p->f->C_GenerateKey(p->session, &m, t, (CK_ULONG)n, h));
 
@@ -103,7 +102,7 @@ int learn_gcm(struct p11 *p)
 {
 	uint8_t value[32], sealed[32 + OP_SEAL_EXTRA];
 	CK_OBJECT_HANDLE h;
-	int r = open_key(p, CKM_AES_KEY_GEN, &h, value), d;
+	int r = learn_open_key(p, CKM_AES_KEY_GEN, &h, value), d;
 
 	if (r != KE_OK)
 		return r;
@@ -148,11 +147,11 @@ int learn_wrap(struct p11 *p)
 {
 	uint8_t value[32], seed[OP_SEED_LEN];
 	CK_OBJECT_HANDLE key, inner;
-	int r = open_key(p, CKM_AES_KEY_GEN, &key, value), d = KE_OK;
+	int r = learn_open_key(p, CKM_AES_KEY_GEN, &key, value), d = KE_OK;
 
 	if (r != KE_OK)
 		return r;
-	r = open_key(p, CKM_GENERIC_SECRET_KEY_GEN, &inner, seed);
+	r = learn_open_key(p, CKM_GENERIC_SECRET_KEY_GEN, &inner, seed);
 	if (r == KE_OK) {
 		r = try_wraps(p, key, value, inner, seed);
 		d = op_destroy(p, inner);

@@ -16,6 +16,13 @@
  */
 int learn_ways(struct p11 *p, bool symmetric) KE_CHECK;
 
+/*
+ * A 32-byte session key (CKM_AES_KEY_GEN or CKM_GENERIC_SECRET_KEY_GEN) whose value is known
+ * outside: for known answers, it protects nothing. The caller destroys it.
+ */
+int learn_open_key(
+    struct p11 *p, CK_MECHANISM_TYPE make, CK_OBJECT_HANDLE *h, uint8_t value[32]) KE_CHECK;
+
 /* The two halves of it that seal and wrap, each with a key of its own: for hsm check. */
 int learn_gcm(struct p11 *p) KE_CHECK;
 int learn_wrap(struct p11 *p) KE_CHECK;

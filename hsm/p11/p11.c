@@ -202,25 +202,6 @@ int p11_login(struct p11 *p, const char *pin)
 	return KE_OK;
 }
 
-struct need {
-	enum p11_need what;
-	CK_MECHANISM_TYPE mech;
-	const char *name, *means;
-};
-
-static const struct need needs[] = {
-    {P11_NEED_KEYS, CKM_AES_KEY_GEN, "CKM_AES_KEY_GEN", "no master and seed key"},
-    {P11_NEED_KEYS, CKM_AES_GCM, "CKM_AES_GCM", "the database key cannot be sealed"},
-    {P11_NEED_KEYS, CKM_AES_KEY_WRAP_PAD, "CKM_AES_KEY_WRAP_PAD", "server seeds cannot be kept"},
-    {P11_NEED_KEYS, CKM_GENERIC_SECRET_KEY_GEN, "CKM_GENERIC_SECRET_KEY_GEN",
-	"no server seeds and no MAC key"},
-    {P11_NEED_KEYS, CKM_SHA256_HMAC, "CKM_SHA256_HMAC", "no commitments and no refresh tokens"},
-    {P11_NEED_KEYS, CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", "no key for access tokens"},
-    {P11_NEED_KEYS, CKM_ECDSA, "CKM_ECDSA", "access tokens cannot be signed"},
-    {P11_NEED_TLS, CKM_EC_KEY_PAIR_GEN, "CKM_EC_KEY_PAIR_GEN", "no TLS key"},
-    {P11_NEED_TLS, CKM_ECDSA, "CKM_ECDSA", "no TLS handshake can be signed"},
-};
-
 int p11_has(struct p11 *p, CK_MECHANISM_TYPE type, bool *has)
 {
 	CK_MECHANISM_INFO info;
@@ -228,29 +209,6 @@ int p11_has(struct p11 *p, CK_MECHANISM_TYPE type, bool *has)
 
 	*has = rv == CKR_OK;
 	return rv == CKR_MECHANISM_INVALID ? KE_OK : p11_check(p, "C_GetMechanismInfo", rv);
-}
-
-int p11_need(struct p11 *p, enum p11_need what)
-{
-	char list[200] = "";
-	size_t used = 0;
-
-	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-		bool has = true;
-		int r = needs[i].what == what ? p11_has(p, needs[i].mech, &has) : KE_OK;
-
-		if (r != KE_OK)
-			return r;
-		if (has)
-			continue;
-		if (used < sizeof list)
-			used += (size_t)snprintf(list + used, sizeof list - used, "%s%s (%s)",
-			    used > 0 ? ", " : "", needs[i].name, needs[i].means);
-	}
-	if (used > 0)
-		return p11_fail(
-		    p, KE_NOTFOUND, "token %s lacks %s; use another HSM", p->label, list);
-	return KE_OK;
 }
 
 void p11_close(struct p11 *p)
