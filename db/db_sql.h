@@ -17,7 +17,8 @@
 	X(session)                                                                                 \
 	X(ledger)                                                                                  \
 	X(ledger_check)                                                                            \
-	X(deposit) X(raffle) X(ticket) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout)
+	X(deposit)                                                                                 \
+	X(exposed) X(raffle) X(ticket) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout)
 
 struct db_sql_list {
 	const char *const *text;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/exposed.h"
 #include "daemon/engine/rewrap.h"
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
@@ -456,6 +457,8 @@ static int put_key(struct engine *e, struct jsonw *w, const struct anchor_key *k
 	jsonw_kbool(w, "compromised", k->compromised != 0);
 	if (live >= 0)
 		jsonw_kint(w, "values", live);
+	if (r == KE_OK)
+		r = exposed_put(e, w, k);
 	jsonw_object_end(w);
 	return r;
 }

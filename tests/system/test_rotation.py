@@ -4,6 +4,7 @@ and seeds still good, and each approval that must not count refused."""
 
 import json
 import threading
+import time
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -221,6 +222,36 @@ def test_the_list_goes_on(guarded):
         page = json.loads(guarded.ctl("proposal", "list", listed[-1]).stdout)
     assert listed == made[::-1]
     assert guarded.ctl("proposal", "list", "nonsense", check=False).returncode == 2
+
+
+def test_compromise_lists_what_was_exposed(guarded, officers):
+    admin, person = guarded.admin(), guarded.person()
+    admin.confirm(person.deposit(10_000)["id"])
+    drawn, still = (admin.create(capacity=20)["id"] for _ in "12")
+    for raffle in (drawn, still):
+        klero.want(admin.step(raffle, "open"), 200)
+        klero.want(person.buy(raffle, 1, "mine"), 201)
+    for step, body in (("close", None), ("entropy", {"entropy": "00ff"}), ("draw", None)):
+        klero.want(admin.step(drawn, step, body), 200)
+    assert "exposed" not in keys(guarded)["seed", 1]
+    for purpose in ("seed", "log", "token"):
+        decide(guarded, officers[:2], "compromise", purpose, "1")
+    wait_for(lambda: "exposed" in keys(guarded)["token", 1])
+    shown = {p: keys(guarded)[p, 1]["exposed"] for p in ("seed", "log", "token")}
+    assert set(shown["seed"]["raffles"]) == {drawn, still} and shown["log"]["raffles"] == [drawn]
+    assert shown["token"]["sessions"] == 2
+    assert all(e["from"] < e["until"] for e in shown.values())
+    # of what came after it nothing was touched; the token knows seconds
+    time.sleep(1.1)
+    admin.login()
+    later = admin.create(capacity=20)["id"]
+    klero.want(admin.step(later, "open"), 200)
+    assert keys(guarded)["seed", 1]["exposed"] == shown["seed"]
+    assert keys(guarded)["token", 1]["exposed"] == shown["token"]
+    # what was revealed or drawn before a version's time is not its own
+    decide(guarded, officers[:2], "compromise", "seed", "2")
+    wait_for(lambda: "exposed" in keys(guarded)["seed", 2])
+    assert set(keys(guarded)["seed", 2]["exposed"]["raffles"]) == {still, later}
 
 
 def test_killed_in_between(guarded, officers):

@@ -23,6 +23,14 @@ static const struct exception {
 	"the first $3 rows"},
     {"SELECT seq, at_ms, actor, action, subject, detail, hash FROM audit ORDER BY seq",
 	"db_audit_check: the whole chain, and no request asks for it"},
+    {"SELECT count(*) FROM (SELECT 1 FROM sessions WHERE expires_ms >= $1",
+	"what the index gives, $3 rows at most"},
+    {"SELECT id FROM (SELECT id, no, opened_ms, drawn_ms FROM raffles ORDER BY no DESC LIMIT $3)"
+     " WHERE opened_ms",
+	"the newest $3 rows"},
+    {"SELECT id FROM (SELECT id, no, opened_ms, drawn_ms FROM raffles ORDER BY no DESC LIMIT $3)"
+     " WHERE drawn_ms",
+	"the newest $3 rows"},
     {"UPDATE sessions SET revoked_ms = $1 WHERE revoked_ms = 0",
 	"all of them, once, when a store is restored"},
     {"SELECT id, kind, subject, priority, run_at_ms, attempts, state, last_error, updated_ms FROM"
