@@ -13,7 +13,8 @@ import statistics
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BEGIN, END = "<!-- speed: made by make bench-table -->", "<!-- end of speed -->"
+# What stands between which markers of the README; a block without a figure stays as it is.
+BLOCKS = {"speed": ("buys", "reads", "memory", "mixed", "handshakes", "others"), "keys": ("rotation", "hsm")}
 
 
 def median(runs, key="per_second"):
@@ -258,7 +259,8 @@ def summary(result):
         rows = f.get(part, {}) if part else f
         runs_of(t, {f"{what}: {name}": runs for name, runs in rows.items()})
     yield bars(result)
-    yield t
+    if t.rows:
+        yield t
     for name in ("memory", "mixed", "rotation", "hsm"):
         if name in result:
             yield from SECTIONS[name](result[name]["figures"])
@@ -282,11 +284,14 @@ def markdown(result):
     made = [result[n] for n in SECTIONS if n in result]
     dates = sorted({s["date"] for s in made})
     m = made[0]
+    rounds = f"medians of {m['rounds']} rounds; a ratio is the median of the rounds' own" if m["rounds"] > 1 else "one round"
     head = (f"Measured on {' and '.join(dates)}, {m['cores']} cores (the load runs on them, too), {m['memory_gib']} GiB, "
-            f"{m['system']}; medians of {m['rounds']} rounds; a ratio is the median of the rounds' own. Other work had "
-            f"{statistics.median(others_share(result)):.0%} of the machine meanwhile (median; processor time is not changed "
-            "by that, waiting is).\n")
-    return "\n".join([BEGIN, head, *(t.markdown() for t in summary(result)), END])
+            f"{m['system']}; {rounds}.")
+    shares = list(others_share(result))
+    if shares:
+        head += (f" Other work had {statistics.median(shares):.0%} of the machine meanwhile (median; processor time is not "
+                 "changed by that, waiting is).")
+    return "\n".join([head, "", *(t.markdown() for t in summary(result))])
 
 
 def main():
@@ -295,10 +300,16 @@ def main():
         print(text(result))
         return
     readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    if END not in rest:
-        sys.exit(f"table: README.md lacks the markers {BEGIN} and {END}")
-    readme.write_text(before + markdown(result) + rest.partition(END)[2])
+    page = readme.read_text()
+    for name, sections in BLOCKS.items():
+        own = {n: result[n] for n in sections if n in result}
+        begin, end = f"<!-- {name}: made by make bench-table -->", f"<!-- end of {name} -->"
+        before, _, rest = page.partition(begin)
+        if end not in rest:
+            sys.exit(f"table: README.md lacks the markers {begin} and {end}")
+        if own:
+            page = before + begin + "\n" + markdown(own) + "\n" + end + rest.partition(end)[2]
+    readme.write_text(page)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 # `make attack-release RELEASE=trixie SUITES=sandbox`. Needs root; some ten minutes.
 #
 #	tests/escape/attack.sh BUILD
+#
+#	SANDBOX=all      every allowed call taken away in turn: hours
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 build=$1
@@ -16,8 +18,13 @@ try() {
 	[ "${PIPESTATUS[0]}" = 0 ] || bad=1
 }
 try tests/escape/escape.py "$build"
-try tests/escape/calls.py trace "$build"
-try tests/escape/calls.py minimal "$build"
+# each allowed call is made in a walk; that a call which is lacking is missed, by a sample of them
+if [ "${SANDBOX:-}" = all ]; then
+	try tests/escape/calls.py trace "$build"
+	try tests/escape/calls.py minimal "$build"
+else
+	try tests/escape/calls.py sample "$build" 2
+fi
 try tests/escape/filters.py check "$build"
 try tests/captured/roles_reach.py "$build"
 exit $bad

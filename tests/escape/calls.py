@@ -3,6 +3,7 @@
 
     calls.py trace BUILD              every row is seen in a walk through all that the roles do
     calls.py minimal BUILD [ROLE...]  without any one of them something breaks
+    calls.py sample BUILD [N]         as trace; then as minimal with N rows of each role, by chance
     calls.py short BUILD              one walk, and each row of kdf
 
 TAP lines; root only. The programs are the product's, or the same with the hole of
@@ -14,6 +15,7 @@ loads before the role's own, so the product knows nothing of this.
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -155,9 +157,18 @@ def breaks(lab, row, name):
         a.stop(9)
 
 
-def check_minimal(lab, roles, seen):
+def sampled(lab, seen, n):
+    """So many of the rows of each role that a walk has needed."""
+    by_role = {}
+    for row in rows(lab.build):
+        if row in seen:
+            by_role.setdefault(row.split()[0], []).append(row)
+    return {row for some in by_role.values() for row in random.sample(some, min(n, len(some)))}
+
+
+def check_minimal(lab, roles, seen, only=None):
     for row, why in rows(lab.build).items():
-        if roles and row.split()[0] not in roles:
+        if roles and row.split()[0] not in roles or only is not None and row not in only:
             continue
         if row in seen:
             try:
@@ -185,7 +196,8 @@ def report(lab, what):
     release = re.search(r'PRETTY_NAME="(\w+ \S+ \d+)', pathlib.Path("/etc/os-release").read_text())[1].replace("GNU/Linux ", "")
     name = f"sandbox: {what}, {release}"
     tried = {"calls": "every allowed call seen in a walk through all that the roles do",
-             "minimality": "the product's own roles without one of their calls at a time"}[what]
+             "minimality": "the product's own roles without one of their calls at a time",
+             "a sample of minimality": "of each role some rows by chance taken away, one at a time"}[what]
     row = {"name": name, "tried": tried, "count": lab.count - lab.skipped, "unit": "rows", "failed": lab.bad}
     if lab.skipped:
         row["detail"] = f"{lab.skipped} more for another release, or kept for a reason"
@@ -195,10 +207,15 @@ def report(lab, what):
 
 def main():
     what, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
-    lab = Lab(build)
+    lab, first = Lab(build), 0
     try:
         if what == "trace":
             check_trace(lab)
+        elif what == "sample":
+            seen = check_trace(lab)
+            report(lab, "calls")
+            lab.skipped, first = 0, lab.count
+            check_minimal(lab, [], seen, sampled(lab, seen, int((sys.argv[3:] or ["2"])[0])))
         elif what == "minimal":
             check_minimal(lab, sys.argv[3:], trace(lab, SETUPS, WALKS))
         else:
@@ -207,7 +224,8 @@ def main():
         lab.end()
     print(f"1..{lab.count}")
     if what != "short":
-        report(lab, "calls" if what == "trace" else "minimality")
+        lab.count -= first
+        report(lab, {"trace": "calls", "minimal": "minimality", "sample": "a sample of minimality"}[what])
     sys.exit(lab.bad != 0)
 
 
