@@ -9,6 +9,7 @@ machine: absolute figures drift, ratios stay. bench.sh says how it is called; ta
 	handshakes  through tlskey, with the key in net's own process, and resumed
 	rotation    sales while each purpose's key is rotated (rotation.py)
 	hsm         signatures and round trips of hsm against its module alone (rotation.py)
+	reseal      a million sealed values taken over by a fresh key (reseal.py)
 	others      start, memory, a draw, a verification
 
 The result of each section goes into BENCH_JSON with its date; a run is a dict as loads.py says.
@@ -37,6 +38,8 @@ import table
 SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 MIXED_SECONDS = int(os.environ.get("BENCH_MIXED_SECONDS", "60"))
+RESEAL_VALUES = int(os.environ.get("BENCH_RESEAL_VALUES", "1000000"))
+HERE = pathlib.Path(__file__).resolve().parent
 CONNECTIONS = (1, 32, 256, 2000)
 IDLE = 2000
 RAFFLES = "/api/v1/raffles"
@@ -221,6 +224,11 @@ class Bench:
     def hsm(self):
         return rotation.hsm(self, ROUNDS, SECONDS)
 
+    def reseal(self):
+        run = subprocess.run([sys.executable, HERE / "reseal.py", self.build, "--values", str(RESEAL_VALUES)], check=True,
+                             stdout=subprocess.PIPE, text=True)
+        return json.loads(run.stdout)
+
     def others(self):
         k = self.klerod()
         ready = []
@@ -268,7 +276,7 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     peer = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     target = pathlib.Path(os.environ["BENCH_JSON"])
-    sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes rotation hsm others").split()
+    sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes rotation hsm reseal others").split()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally
