@@ -374,6 +374,18 @@ int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, j
 	return r;
 }
 
+int eng_hsm_raise(
+    struct engine *e, struct job *j, job_step *step, enum key_purpose p, uint32_t version)
+{
+	uint8_t buf[8];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_u8(&w, (uint8_t)p);
+	wire_put_u32(&w, version);
+	return ask_own(e, j, "raise", step, MSG_HSM_RAISE, &w);
+}
+
 int eng_hsm_reseal_credentials(
     struct engine *e, struct job *j, job_step *step, uint16_t n, const uint8_t *items, size_t len)
 {

@@ -15,6 +15,7 @@
 #include "daemon/engine/token.h"
 #include "daemon/msg/msg.h"
 #include "policy/note.h"
+#include "policy/purpose.h"
 #include "policy/record.h"
 
 struct engine;
@@ -87,6 +88,9 @@ int eng_hsm_sign_backup(
     struct engine *e, struct job *j, job_step *step, const void *text, size_t n) KE_CHECK;
 int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, job_step *step,
     const uint8_t user[16], const char *phc) KE_CHECK;
+/* No value of that class key stands under an older version. */
+int eng_hsm_raise(
+    struct engine *e, struct job *j, job_step *step, enum key_purpose p, uint32_t version) KE_CHECK;
 /* n times 16 bytes of a user's id and a str, as they stand in the body behind its u16 n. */
 int eng_hsm_reseal_credentials(struct engine *e, struct job *j, job_step *step, uint16_t n,
     const uint8_t *items, size_t len) KE_CHECK;

@@ -478,6 +478,8 @@ static int put_resealing(struct engine *e, struct jsonw *w)
 		jsonw_kint(w, "per_second", p.per_s);
 	if (p.seconds >= 0)
 		jsonw_kint(w, "seconds_left", p.seconds);
+	if (e->reseal.least > 0)
+		jsonw_kint(w, "opens_from", e->reseal.least);
 	jsonw_object_end(w);
 	return r;
 }

@@ -20,12 +20,15 @@
 #define PAUSE_MS      (INT64_C(60) * 1000)
 #define LONG_MS       (INT64_C(3600) * 1000)
 
-static void begin_pass(struct reseal *s)
+static void begin_pass(struct engine *e)
 {
+	struct reseal *s = &e->reseal;
+
 	s->pass++;
 	memset(s->head, 0, sizeof s->head);
 	memset(s->after, 0, sizeof s->after);
 	s->through = s->progress = s->missed = s->failed = false;
+	s->early = e->peers.former.chan != NULL;
 	s->lines = 0;
 }
 
@@ -38,9 +41,11 @@ void reseal_start(struct engine *e)
 		s->done = 0;
 	}
 	s->due = true;
+	s->raise = false;
+	s->least = 0;        /* a fresh hsm has not heard of it */
 	e->kdf.renew = true; /* nobody's credential is one too */
 	s->pause_ms = s->wait_until_ms = 0;
-	begin_pass(s);
+	begin_pass(e);
 }
 
 /* --- an answer --- */
@@ -195,20 +200,22 @@ static void tell(const struct reseal *s)
 }
 
 /* All were tried: is that the end, or is there another pass, and when? */
-static void end_pass(struct reseal *s)
+static void end_pass(struct engine *e)
 {
+	struct reseal *s = &e->reseal;
 	int64_t twice = 2 * s->pause_ms;
 
-	s->due = s->missed || s->failed;
+	s->due = s->missed || s->failed || s->early;
+	s->raise = !s->due;
 	tell(s);
 	if (s->progress)
-		s->pause_ms = s->missed || !s->failed ? 0 : SHORT_MS;
+		s->pause_ms = s->early ? SHORT_MS : 0;
 	else if (!s->failed)
 		s->pause_ms = SHORT_MS;
 	else
 		s->pause_ms = twice < PAUSE_MS ? PAUSE_MS : twice < LONG_MS ? twice : LONG_MS;
 	s->wait_until_ms = engine_clock_ms() + s->pause_ms;
-	begin_pass(s);
+	begin_pass(e);
 }
 
 static int fill(struct engine *e, const char *active, struct reseal_batch *b)
@@ -241,7 +248,35 @@ static void go_on(struct engine *e)
 	if (r != KE_OK && r != KE_UNAVAIL && r != KE_FULL)
 		log_warn("credentials cannot be sealed anew now: %s", ke_words(r));
 	if (r == KE_OK && s->through && !in_flight(s))
-		end_pass(s);
+		end_pass(e);
+}
+
+static int raised(struct engine *e, struct job *j, int r, struct wire_in *in)
+{
+	uint32_t least;
+
+	(void)j;
+	/* a fresh hsm hears of it when its anchor is known and nothing is found */
+	if (in == NULL || r != KE_OK)
+		return KE_OK;
+	least = wire_get_u32(in);
+	if (wire_end(in) != KE_OK)
+		return KE_PEER;
+	e->reseal.least = least;
+	return KE_OK;
+}
+
+/* Nothing is left under older versions, nobody's credential included. */
+static void raise_least(struct engine *e)
+{
+	struct reseal *s = &e->reseal;
+	const struct anchor_key *k =
+	    anchor_active(&e->quorum.anchor, KEY_DATA, (uint64_t)(turn_now_ms(e) / 1000));
+
+	if (!s->raise || s->due || e->kdf.renew || s->rjob.id != 0 || k == NULL)
+		return;
+	s->raise = false;
+	(void)!eng_hsm_raise(e, &s->rjob, raised, KEY_DATA, (uint32_t)k->version);
 }
 
 void reseal_tick(struct engine *e)
@@ -250,7 +285,10 @@ void reseal_tick(struct engine *e)
 	bool loaded = e->turn.served - s->served > LOADED;
 
 	s->served = e->turn.served;
-	if (!s->due || e->peers.hsm.chan == NULL)
+	if (e->peers.hsm.chan == NULL)
+		return;
+	raise_least(e);
+	if (!s->due)
 		return;
 	s->budget = loaded ? LOADED_BUDGET : FREE_BUDGET;
 	go_on(e);

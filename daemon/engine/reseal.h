@@ -37,6 +37,10 @@ struct reseal {
 	uint8_t after[16];
 	bool through;                  /* there is none behind that */
 	bool progress, missed, failed; /* what this pass has met */
+	bool early;      /* it began while a former hsm might still seal under an older version */
+	bool raise;      /* nothing is left: hsm is to hear of it */
+	struct job rjob; /* tells it, */
+	uint32_t least;  /* and this is what hsm has answered; 0: it opens all that there are */
 	int64_t pause_ms, wait_until_ms;
 	unsigned lines;                /* of the log, in this pass */
 	unsigned budget;               /* questions until the next tick */

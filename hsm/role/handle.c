@@ -33,6 +33,7 @@ static const struct row rows[] = {
     {MSG_HSM_SEAL_CREDENTIAL, hsm_answer_seal_credential},
     {MSG_HSM_OPEN_CREDENTIAL, hsm_answer_open_credential},
     {MSG_HSM_RESEAL_CREDENTIALS, hsm_answer_reseal_credentials},
+    {MSG_HSM_RAISE, hsm_answer_raise},
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 

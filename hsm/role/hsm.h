@@ -52,6 +52,7 @@ struct hsm {
 		uint64_t since_s;
 		uint32_t n;
 	} opens; /* credentials opened within the present window: credentials.c */
+	uint32_t least[KEY_PURPOSES];     /* versions below open nothing: sealed_raise() */
 	char log_name[NOTE_NAME_MAX + 1]; /* "<host>/klero/log" */
 	uint8_t log_id[4];
 	struct hsm_secrets *secrets;
@@ -126,6 +127,7 @@ int hsm_answer_open_credential(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_reseal_credentials(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_raise(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 
 /* What a v1 seed is revealed for, as one hash: the same from a request and from a record. */

@@ -131,7 +131,7 @@ static int open_value(const struct hsm *h, const struct sealed_place *at, const 
 	if (got - SEALED_EXTRA > cap)
 		return KE_LONG;
 	k = key_ring_get(&h->ring, at->class, version);
-	if (k == NULL || k->secret == NULL)
+	if (k == NULL || k->secret == NULL || version < h->least[at->class])
 		return KE_VERSION;
 	r = associate(&a, h, at, version);
 	if (r == KE_OK)
@@ -162,4 +162,36 @@ int sealed_open(const struct hsm *h, const struct sealed_place *at, const char *
 	*len = 0;
 	tell(at, r);
 	return r;
+}
+
+/*
+ * For the life of this process: a fresh one opens all that the anchor names until it hears the same
+ * again. So a lie costs a restart and no value, and a store that is restored with older values is
+ * taken over like any other. Never above the version that is sealed under.
+ */
+int hsm_answer_raise(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	const struct key *active;
+	struct wire_in in;
+	uint32_t version;
+	uint8_t purpose;
+
+	(void)peer;
+	wire_in_init(&in, m->body, m->len);
+	purpose = wire_get_u8(&in);
+	version = wire_get_u32(&in);
+	if (wire_end(&in) != KE_OK || purpose >= KEY_PURPOSES || !key_is_class(purpose))
+		return KE_PEER;
+	active = key_ring_get(&h->ring, purpose, 0);
+	if (version > active->version)
+		version = active->version;
+	if (version > h->least[purpose]) {
+		h->least[purpose] = version;
+		log_info("versions of %s before %u open nothing any more", purpose_words[purpose],
+		    version);
+	}
+	if (hsm_result(h, w, KE_OK))
+		wire_put_u32(w, h->least[purpose]);
+	return KE_OK;
 }

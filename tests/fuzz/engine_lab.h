@@ -319,6 +319,7 @@ static void lab_open(unsigned flags)
 	memset(&e->kdf, 0, sizeof e->kdf);
 	memset(&e->quorum, 0, sizeof e->quorum);
 	memset(&e->rewrap, 0, sizeof e->rewrap);
+	memset(&e->reseal, 0, sizeof e->reseal);
 	memset(&e->payouts, 0, sizeof e->payouts);
 	e->hsm.known = 0;
 	e->tokens = tokcache_new(16);

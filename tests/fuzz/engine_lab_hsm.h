@@ -198,6 +198,9 @@ static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 	case MSG_HSM_SEAL_CREDENTIAL:
 		wire_put_cstr(w, LAB_CREDENTIAL);
 		return KE_OK;
+	case MSG_HSM_RAISE:
+		wire_put_u32(w, 1);
+		return KE_OK;
 	case MSG_HSM_RESEAL_CREDENTIALS:
 		lab_reseal(&in, w);
 		return KE_OK;

@@ -67,6 +67,7 @@ static const struct {
     {MSG_HSM_IMPORT_KEY, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_IMPORT_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_REWRAP_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_RAISE, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -370,6 +371,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_rotation(&valid[10], &valid[11]);
 	make_credentials(&valid[12], &valid[13], &valid[14]);
 	make_deposits();
+	valid[20] = (struct body){.bytes = {KEY_DATA, 1, 0, 0, 0}, .n = 5};
 	return 0;
 }
 

@@ -148,6 +148,57 @@ static void test_reseal(void **state)
 	expect_blame(&hsm, MSG_HSM_RESEAL_CREDENTIALS, body, w.len);
 }
 
+static int raise_to(uint8_t purpose, uint32_t version, uint32_t *least)
+{
+	uint8_t body[5];
+	struct wire_out w;
+	int r;
+
+	wire_out_init(&w, body, sizeof body);
+	wire_put_u8(&w, purpose);
+	wire_put_u32(&w, version);
+	r = ask(&hsm, MSG_HSM_RAISE, body, sizeof body);
+	*least = r == KE_OK ? wire_get_u32(&hsm.in) : 0;
+	return r;
+}
+
+/* What engine says has nothing under it opens no more: never beyond the active one, never back. */
+static void test_raise(void **state)
+{
+	struct rconf_keyadm_done done;
+	char sealed[500], other[500], text[500];
+	uint8_t body[5] = {KEY_MASTER, 1};
+	uint32_t least;
+
+	(void)state;
+	assert_int_equal(one(MSG_HSM_SEAL_CREDENTIAL, ada, PHC, sealed), KE_OK); /* under 2 */
+	stop_role(&hsm);
+	assert_int_equal(act(PROPOSE_ROTATE, KEY_DATA, 0, 3, &done), KE_OK);
+	start_role(&hsm, ROLE_HSM);
+	assert_int_equal(raise_to(KEY_DATA, 2, &least), KE_OK);
+	assert_int_equal(least, 2);
+	assert_int_equal(one(MSG_HSM_OPEN_CREDENTIAL, ada, sealed, text), KE_OK);
+	assert_int_equal(raise_to(KEY_DATA, 99, &least), KE_OK);
+	assert_int_equal(least, 3);
+	assert_int_equal(one(MSG_HSM_OPEN_CREDENTIAL, ada, sealed, text), KE_VERSION);
+	assert_int_equal(raise_to(KEY_DATA, 1, &least), KE_OK);
+	assert_int_equal(least, 3);
+	assert_int_equal(one(MSG_HSM_OPEN_CREDENTIAL, ada, sealed, text), KE_VERSION);
+	assert_int_equal(one(MSG_HSM_SEAL_CREDENTIAL, ada, PHC, other), KE_OK);
+	assert_int_equal(one(MSG_HSM_OPEN_CREDENTIAL, ada, other, text), KE_OK);
+	assert_int_equal(raise_to(KEY_DEPOSIT25519, 7, &least), KE_OK);
+	assert_int_equal(least, 1);
+	expect_blame(&hsm, MSG_HSM_RAISE, body, sizeof body); /* no class key's */
+	body[0] = KEY_PURPOSES;
+	expect_blame(&hsm, MSG_HSM_RAISE, body, sizeof body);
+	body[0] = 255;
+	expect_blame(&hsm, MSG_HSM_RAISE, body, sizeof body);
+	/* a fresh one has not heard of it: nothing is lost by a lie */
+	stop_role(&hsm);
+	start_role(&hsm, ROLE_HSM);
+	assert_int_equal(one(MSG_HSM_OPEN_CREDENTIAL, ada, sealed, text), KE_OK);
+}
+
 /* 200 of the longest there can be fit into one question, and their answers into one answer. */
 static void test_full_question(void **state)
 {
@@ -176,10 +227,10 @@ static void test_destroyed(void **state)
 	char sealed[500], text[500];
 
 	(void)state;
-	assert_int_equal(one(MSG_HSM_SEAL_CREDENTIAL, ada, PHC, sealed), KE_OK); /* under 2 */
+	assert_int_equal(one(MSG_HSM_SEAL_CREDENTIAL, ada, PHC, sealed), KE_OK); /* under 3 */
 	stop_role(&hsm);
 	assert_int_equal(act(PROPOSE_ROTATE, KEY_DATA, 0, 3, &done), KE_OK);
-	assert_int_equal(act(PROPOSE_DESTROY, KEY_DATA, 2, 3, &done), KE_OK);
+	assert_int_equal(act(PROPOSE_DESTROY, KEY_DATA, 3, 3, &done), KE_OK);
 	start_role(&hsm, ROLE_HSM);
 	assert_int_equal(one(MSG_HSM_OPEN_CREDENTIAL, ada, sealed, text), KE_VERSION);
 	assert_string_equal(text, "");
@@ -205,6 +256,7 @@ int main(void)
 	    cmocka_unit_test(test_round),
 	    cmocka_unit_test(test_what_is_sealed),
 	    cmocka_unit_test(test_reseal),
+	    cmocka_unit_test(test_raise),
 	    cmocka_unit_test(test_full_question),
 	    cmocka_unit_test(test_destroyed),
 	    cmocka_unit_test(test_drain),
