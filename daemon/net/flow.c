@@ -197,7 +197,7 @@ static bool admit(struct conn *c, const struct route *row)
 		limit_hit(&n->limit, by.class, c->address, by.rule->count, by.rule->window_s,
 		    seconds(n), &st);
 		if (by.rule->count > 0)
-			c->reply.policy = by.policy;
+			c->reply.policy = (uint8_t)by.policy;
 		c->reply.remaining = st.remaining;
 		c->reply.reset_s = st.reset_s;
 	}

@@ -152,8 +152,9 @@ static void test_insides(void **state)
 	    "0X4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318",
 	    "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f36231g",
 	    "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f3623180",
-	    "49W385L4rePHy6PAaQUovbD2aacgN4HsKXSMeUzRg4fmwXszN91JuMFrQRj3vMDpZuRF3ZknQBuRBoWQJEfXst"
-	    "M0"};
+	    ("49W385L4rePHy6PAaQUovbD2aacgN4HsKXSMeUzRg4fmwXszN91JuMFrQRj3vMDpZuRF3ZknQBuRBoWQJEfXs"
+	     "t"
+	     "M0")};
 	static const char *const rows[] = {"[%s]", "[ %s ]", "[%s", "%s]", "[%s,1]", "[%s]]",
 	    "[-1,%s]", "[%s] ", "[,%s]", "[%s,]"};
 	static const bool good[] = {
