@@ -10,7 +10,7 @@ import struct
 
 from peers_lab import TABLE, WAIT, Breach, Role, packet
 
-TEXT, SECRET, EMAIL, INT, UUID, ENUM, MONEY, HEX, CURSOR = range(9)
+TEXT, SECRET, EMAIL, INT, UUID, ENUM, MONEY, HEX, DECIMAL, CURSOR = range(10)
 PASSWORD = b"correct horse battery"
 
 
@@ -49,8 +49,9 @@ class Route:
     def any(self, ids=(bytes(16),)):
         """Values that the row allows."""
         some = {TEXT: b"a text", SECRET: PASSWORD, EMAIL: b"a@b.c", UUID: ids[0], ENUM: 0,
-                MONEY: (1, b"EUR"), HEX: b"\1", CURSOR: b"AAAA"}
-        return {name: max(1, least) if kind == INT else some[kind] for name, kind, _, least, _ in self.fields}
+                MONEY: (1, b"EUR"), HEX: b"\1", DECIMAL: b"1", CURSOR: b"AAAA"}
+        return {name: max(1, least) if kind == INT else some[kind].ljust(least, b"x") if kind in (TEXT, HEX) else some[kind]
+                for name, kind, _, least, _ in self.fields}
 
 
 class Office:
