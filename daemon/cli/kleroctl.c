@@ -42,6 +42,9 @@ static const struct command {
     {"backup", NULL, -1, ctl_backup, "backup [--with-token] [--json] FILE"},
     {"restore", NULL, -1, ctl_restore, "restore [--check] [--replace] [--unsigned] [--json] FILE"},
     {"unpack", NULL, 2, ctl_unpack, "unpack SECTION FILE"},
+    {"import", "deposit-keys", -1, ctl_import_deposit_keys,
+	"import deposit-keys [--layout LAYOUT] [--chain CHAIN] [--key-file FILE] [--dry-run] "
+	"[--json] FILE"},
     {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
     {"hsm", "check", -1, ctl_hsm_check,
 	"hsm check [--json] [--module FILE] [--parameters TEXT] [--token LABEL [--tls]] "

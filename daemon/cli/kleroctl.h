@@ -44,6 +44,7 @@ int ctl_proposal_reject(struct ctl *ctl, int argc, char **argv);
 int ctl_backup(struct ctl *ctl, int argc, char **argv);
 int ctl_restore(struct ctl *ctl, int argc, char **argv);
 int ctl_unpack(struct ctl *ctl, int argc, char **argv);
+int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv);
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv);
 
 /* "kleroctl: ..." on standard error; returns status. */

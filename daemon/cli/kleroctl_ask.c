@@ -1,5 +1,5 @@
 /*
- * A password from the terminal or from standard input: see kleroctl_ask.h. No stdio: its buffers
+ * A secret from the terminal or from standard input: see kleroctl_ask.h. No stdio: its buffers
  * would keep a copy.
  */
 #include "daemon/cli/kleroctl_ask.h"
@@ -11,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-static int read_line(int fd, char *buf, size_t cap)
+int ask_line(int fd, char *buf, size_t cap)
 {
 	size_t n = 0;
 
@@ -37,12 +37,12 @@ static int prompt(const char *words, char *buf, size_t cap)
 
 	if (write(STDERR_FILENO, words, strlen(words)) < 0)
 		return KE_IO;
-	r = read_line(STDIN_FILENO, buf, cap);
+	r = ask_line(STDIN_FILENO, buf, cap);
 	return write(STDERR_FILENO, "\n", 1) < 0 ? KE_IO : r;
 }
 
-/* Signals wait until the terminal echoes again. */
-static int from_terminal(char *buf, size_t cap)
+/* Signals wait until the terminal echoes again. more: asks a second time, NULL for once. */
+static int from_terminal(const char *words, const char *more, char *buf, size_t cap)
 {
 	struct termios old, quiet;
 	char *again = sodium_malloc(cap);
@@ -60,13 +60,13 @@ static int from_terminal(char *buf, size_t cap)
 	quiet = old;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet) == 0) {
-		r = prompt("password: ", buf, cap);
-		if (r == KE_OK)
-			r = prompt("once more: ", again, cap);
+		r = prompt(words, buf, cap);
+		if (r == KE_OK && more != NULL)
+			r = prompt(more, again, cap);
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (r == KE_OK && strcmp(buf, again) != 0)
+	if (r == KE_OK && more != NULL && strcmp(buf, again) != 0)
 		r = KE_CONFLICT;
 out:
 	sodium_free(again);
@@ -75,5 +75,12 @@ out:
 
 int ask_password(char *buf, size_t cap)
 {
-	return isatty(STDIN_FILENO) ? from_terminal(buf, cap) : read_line(STDIN_FILENO, buf, cap);
+	return isatty(STDIN_FILENO) ? from_terminal("password: ", "once more: ", buf, cap)
+				    : ask_line(STDIN_FILENO, buf, cap);
+}
+
+int ask_secret(const char *words, char *buf, size_t cap)
+{
+	return isatty(STDIN_FILENO) ? from_terminal(words, NULL, buf, cap)
+				    : ask_line(STDIN_FILENO, buf, cap);
 }

@@ -1,5 +1,5 @@
 /*
- * Asking the operator for a password. Runs in kleroctl.
+ * Asking the operator for a password or another secret. Runs in kleroctl.
  */
 #ifndef DAEMON_CLI_KLEROCTL_ASK_H
 #define DAEMON_CLI_KLEROCTL_ASK_H
@@ -13,5 +13,9 @@
  * standard input. KE_FORMAT when it is empty or does not fit; buf is the caller's to wipe.
  */
 int ask_password(char *buf, size_t cap) KE_CHECK;
+/* The same for a secret that is known already: asked for once, with these words. */
+int ask_secret(const char *words, char *buf, size_t cap) KE_CHECK;
+/* The first line of a file, without its LF, read without a copy in any buffer: KE_FORMAT. */
+int ask_line(int fd, char *buf, size_t cap) KE_CHECK;
 
 #endif

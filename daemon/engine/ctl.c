@@ -243,12 +243,9 @@ static int on_roles(struct engine *e, struct ctl_client *c, struct wire_in *in)
 	return KE_OK;
 }
 
-/* --- the client --- */
-
 /* --- officers --- */
 
-/* As answer(), with engine's words where the change has none of its own. */
-static int tell(struct engine *e, struct ctl_client *c, uint16_t type, int r, const char *why)
+int ctl_tell(struct engine *e, struct ctl_client *c, uint16_t type, int r, const char *why)
 {
 	ctl_answer(e, c, type, r, why != NULL ? why : ke_words(r));
 	return KE_OK;
@@ -300,12 +297,12 @@ static int on_propose(struct engine *e, struct ctl_client *c, struct wire_in *in
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
 	if (n > 0 && officers_parse(&w.p.officers, (const char *)officers, n) != KE_OK)
-		return tell(e, c, MSG_CTL_PROPOSE_ANS, KE_FORMAT, "the officers are malformed");
+		return ctl_tell(e, c, MSG_CTL_PROPOSE_ANS, KE_FORMAT, "the officers are malformed");
 	r = ctl_guarded(e, do_propose, &w);
 	if (r != KE_OK)
-		return tell(e, c, MSG_CTL_PROPOSE_ANS, r, w.why);
+		return ctl_tell(e, c, MSG_CTL_PROPOSE_ANS, r, w.why);
 	text_uuid(id, w.p.nonce);
-	return tell(e, c, MSG_CTL_PROPOSE_ANS, KE_OK, id);
+	return ctl_tell(e, c, MSG_CTL_PROPOSE_ANS, KE_OK, id);
 }
 
 static int on_approve(struct engine *e, struct ctl_client *c, struct wire_in *in)
@@ -318,7 +315,7 @@ static int on_approve(struct engine *e, struct ctl_client *c, struct wire_in *in
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
 	r = ctl_guarded(e, do_approve, &w);
-	return tell(e, c, MSG_CTL_APPROVE_ANS, r, r == KE_OK ? "the approval is taken" : w.why);
+	return ctl_tell(e, c, MSG_CTL_APPROVE_ANS, r, r == KE_OK ? "the approval is taken" : w.why);
 }
 
 static int on_reject(struct engine *e, struct ctl_client *c, const struct msg *m)
@@ -326,7 +323,8 @@ static int on_reject(struct engine *e, struct ctl_client *c, const struct msg *m
 	struct wish w = {.id = m->body};
 	int r = ctl_guarded(e, do_reject, &w);
 
-	return tell(e, c, MSG_CTL_REJECT_ANS, r, r == KE_OK ? "the proposal is rejected" : w.why);
+	return ctl_tell(
+	    e, c, MSG_CTL_REJECT_ANS, r, r == KE_OK ? "the proposal is rejected" : w.why);
 }
 
 static int on_proposal(struct engine *e, struct ctl_client *c, const struct msg *m)
@@ -336,7 +334,7 @@ static int on_proposal(struct engine *e, struct ctl_client *c, const struct msg 
 
 	if (r == KE_OK)
 		r = db_proposal_get(e->db, m->body, &p);
-	return tell(e, c, MSG_CTL_PROPOSAL_ANS, r,
+	return ctl_tell(e, c, MSG_CTL_PROPOSAL_ANS, r,
 	    r == KE_OK         ? p.text
 	    : r == KE_NOTFOUND ? "there is no such proposal"
 			       : NULL);
@@ -369,9 +367,9 @@ static int show_end(struct engine *e, struct ctl_client *c, uint16_t type, int r
 	if (r == KE_OK)
 		r = jsonw_end(w);
 	if (r != KE_OK)
-		return tell(e, c, type, r, NULL);
+		return ctl_tell(e, c, type, r, NULL);
 	e->scratch[w->len] = '\0';
-	return tell(e, c, type, KE_OK, e->scratch);
+	return ctl_tell(e, c, type, KE_OK, e->scratch);
 }
 
 static int show(struct engine *e, struct ctl_client *c, uint16_t type,
@@ -402,6 +400,8 @@ static int put_status(struct engine *e, struct jsonw *w)
 	health_put(e, w, true);
 	return KE_OK;
 }
+
+/* --- the client --- */
 
 static int on_message(void *arg, struct chan *chan, const struct msg *m)
 {
@@ -435,6 +435,10 @@ static int on_message(void *arg, struct chan *chan, const struct msg *m)
 	case MSG_CTL_BACKUP_CUT:
 	case MSG_CTL_BACKUP_SIGN:
 		return backup_message(e, c, m);
+	case MSG_CTL_IMPORT_KEY:
+		return ctl_import_key(e, c);
+	case MSG_CTL_IMPORT:
+		return ctl_import(e, c, &in);
 	default:
 		return show(e, c, MSG_CTL_STATUS_ANS, put_status);
 	}

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/engine/job.h"
+#include "daemon/engine/pool.h"
 #include "policy/jsonw.h"
 
 #define CTL_CLIENTS 8
@@ -22,7 +23,9 @@ struct ctl_client {
 	uint64_t serial, request;
 	int64_t until_ms;
 	char email[256];
-	uint8_t user[16]; /* the id that an admin is going to have */
+	uint8_t user[16];    /* the id that an admin is going to have */
+	struct db_pool pool; /* that is being imported */
+	bool look_only;
 };
 
 struct ctl {
@@ -38,8 +41,14 @@ void ctl_send(struct engine *e, struct ctl_client *c, uint16_t type, const struc
 /* The usual one: i32 result, str words. */
 void ctl_answer(
     struct engine *e, struct ctl_client *c, uint16_t type, int result, const char *words);
+/* The same with engine's words for r where there are no others; KE_OK. */
+int ctl_tell(struct engine *e, struct ctl_client *c, uint16_t type, int r, const char *why);
 /* A change in a savepoint, so that a refusal leaves nothing. */
 int ctl_guarded(struct engine *e, int (*change)(struct engine *, void *), void *arg) KE_CHECK;
+/* ctl_import.c; KE_PEER. */
+int ctl_import_key(struct engine *e, struct ctl_client *c) KE_CHECK;
+int ctl_import(struct engine *e, struct ctl_client *c, struct wire_in *in) KE_CHECK;
+
 /* A new client; owns fd. */
 void ctl_attach(struct engine *e, int fd);
 /* Closes those that have been there too long. */

@@ -49,21 +49,6 @@ static int take(struct wire_in *in, struct db_payout *p)
 	return KE_OK;
 }
 
-/* Another answer was faster: this one must say the same. */
-static int settled_before(struct engine *e, struct db_payout *p)
-{
-	struct db_payout row;
-	int r = db_payout_get(e->db, p->say.id, &row);
-
-	if (r == KE_OK && row.state == DB_PAYOUT_SIGNED && p->tx_len > 0 &&
-	    (row.tx_len != p->tx_len || memcmp(row.tx, p->tx, p->tx_len) != 0)) {
-		log_error("payout: hsm has signed two transactions for one id");
-		return KE_INTERNAL;
-	}
-	*p = row;
-	return r;
-}
-
 int payout_settle(struct engine *e, struct db_payout *p, int r, struct wire_in *in)
 {
 	bool refused = is_refusal(r);
@@ -75,8 +60,12 @@ int payout_settle(struct engine *e, struct db_payout *p, int r, struct wire_in *
 		r = db_payout_set_signed(e->db, p, now_ms);
 	else if (refused)
 		r = db_payout_set_refused(e->db, p->say.id, now_ms);
+	/*
+	 * Another answer was faster. ECDSA may sign the same transaction in another way each time,
+	 * so the one that is stored is the one that there is.
+	 */
 	if (r == KE_STATE)
-		return settled_before(e, p);
+		return db_payout_get(e->db, p->say.id, p);
 	if (r != KE_OK)
 		return r;
 	p->state = refused ? DB_PAYOUT_REFUSED : DB_PAYOUT_SIGNED;

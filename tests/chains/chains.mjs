@@ -1,8 +1,8 @@
 // What the libraries that people pay with say of addresses and transactions of ours, and values as the
-// old platform's program wrote them. Reads an array of questions as JSON, answers them in order.
-//
-//	node chains.mjs < questions.json
+// old platform's program wrote them. Reads arrays of questions, a line of JSON each, and answers each with
+// a line; what throws ends it.
 import { createCipheriv, randomBytes } from "node:crypto";
+import { createInterface } from "node:readline";
 import { Keypair, PublicKey, SystemInstruction, SystemProgram, Transaction } from "@solana/web3.js";
 import { ethers } from "ethers";
 
@@ -55,7 +55,5 @@ const answers = {
 	base58: ({ hex }) => ethers.encodeBase58(bytes(hex)),
 };
 
-let input = "";
-for await (const chunk of process.stdin)
-	input += chunk;
-process.stdout.write(JSON.stringify(JSON.parse(input).map((q) => answers[q.ask](q))));
+for await (const line of createInterface({ input: process.stdin }))
+	process.stdout.write(JSON.stringify(JSON.parse(line).map((q) => answers[q.ask](q))) + "\n");

@@ -135,14 +135,30 @@ static void anything(struct feed *f)
 	(void)!msg_send(from[which].fd, rule->type, lab.sent, body, n, -1);
 }
 
+static void put_import(struct feed *f, struct wire_out *w)
+{
+	static const uint8_t box[80];
+	struct api_value a = {0};
+
+	wire_put_u8(w, (uint8_t)take(f, 1));
+	wire_put_u8(w, (uint8_t)take(f, 1));
+	wire_put_u64(w, take(f, 2));
+	take_text(f, &a);
+	wire_put_str(w, a.p, a.n);
+	wire_put_u8(w, (uint8_t)take(f, 1));
+	wire_put_raw(w, box, sizeof box);
+	take_text(f, &a);
+	wire_put_str(w, a.p, a.n);
+}
+
 static void control(struct feed *f)
 {
 	static const uint16_t types[] = {MSG_CTL_ADMIN, MSG_CTL_ROLES, MSG_CTL_STATUS, MSG_CTL_KEYS,
-	    MSG_CTL_PROPOSALS, MSG_CTL_PROPOSE};
-	uint8_t body[512];
+	    MSG_CTL_PROPOSALS, MSG_CTL_PROPOSE, MSG_CTL_IMPORT_KEY, MSG_CTL_IMPORT};
+	uint8_t body[1024];
 	struct api_value a = {0}, b = {0};
 	struct wire_out w;
-	uint16_t type = types[take(f, 1) % 6];
+	uint16_t type = types[take(f, 1) % 8];
 
 	wire_out_init(&w, body, sizeof body);
 	if (type == MSG_CTL_PROPOSE) {
@@ -151,6 +167,8 @@ static void control(struct feed *f)
 		wire_put_u32(&w, (uint32_t)take(f, 1));
 		wire_put_u64(&w, take(f, 2));
 	}
+	if (type == MSG_CTL_IMPORT)
+		put_import(f, &w);
 	if (type <= MSG_CTL_ROLES || type == MSG_CTL_PROPOSE) {
 		take_text(f, &a);
 		wire_put_str(&w, a.p, a.n);

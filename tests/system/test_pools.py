@@ -98,6 +98,25 @@ def test_an_evm_payout_says_what_was_asked_for(cashier):
     assert payouts(cashier, pool) == [p]
 
 
+def test_a_solana_address_and_its_payout(cashier):
+    pool = new_pool(cashier, "solana")
+    assert pool["cluster"] == "devnet" and "chain_id" not in pool
+    assert chains.ask("solana_address", key=pool["public_key"]) == pool["address"]
+    a = klero.want(pay(cashier, pool, move(lamports=4_999_000_000)), 201)
+    p = a.json
+    assert p["state"] == "signed" and {k: p[k] for k in move()} == move(lamports=4_999_000_000)
+    said = chains.ask("solana_transaction", raw=p["transaction"])
+    assert said == {"verified": True, "payer": pool["address"], "blockhash": BLOCKHASH, "from": pool["address"],
+                    "to": TO["solana"], "lamports": "4999000000", "program": True, "more": 0, "signature": p["hash"],
+                    "again": p["transaction"]}
+    assert klero.want(cashier.get(a.headers["Location"]), 200).json == p
+    # above the limit with its fee; then the very same transaction by another request; then another one
+    assert pay(cashier, pool, move(lamports=5_000_000_000)).code == "payout-refused"
+    assert pay(cashier, pool, move(lamports=4_999_000_000)).code == "payout-repeated"
+    klero.want(pay(cashier, pool, move(lamports=4_999_000_000, recent_blockhash=TO["solana"])), 201)
+    klero.want(pay(cashier, pool, move(lamports=1)), 201)
+
+
 def test_many_payouts_and_their_pages(cashier):
     pool = new_pool(cashier)
     made = [klero.want(pay(cashier, pool, transfer(n, value=str(n + 1))), 201).json for n in range(7)]
@@ -166,6 +185,23 @@ def refused_fields(admin, pool, wrong, body):
 def test_wrong_fields_of_an_evm_payout(cashier):
     pool = new_pool(cashier)
     refused_fields(cashier, pool, WRONG_EVM + [({"to": pool["address"]}, "/to", "own-address")], transfer)
+
+
+WRONG_SOLANA = [
+    ({"to": TO["evm"]}, "/to", "format"), ({"to": "0" + TO["solana"][1:]}, "/to", "format"),
+    ({"to": "1" + TO["solana"]}, "/to", None), ({"to": TO["solana"][1:]}, "/to", "format"),
+    ({"to": TO["solana"] + "1"}, "/to", None), ({"to": "z" * 44}, "/to", "format"), ({"to": None}, "/to", None),
+    ({"recent_blockhash": "1" * 31}, "/recent_blockhash", None), ({"recent_blockhash": "1" * 33}, "/recent_blockhash", "format"),
+    ({"recent_blockhash": None}, "/recent_blockhash", "required"), ({"lamports": 0}, "/lamports", None),
+    ({"lamports": -1}, "/lamports", None), ({"lamports": "1"}, "/lamports", None), ({"lamports": 2**53}, "/lamports", None),
+    ({"lamports": None}, "/lamports", "required"), ({"value": "1"}, "/value", "unknown"), ({"nonce": 1}, "/nonce", "unknown"),
+    ({"gas_limit": 21000}, "/gas_limit", "unknown"),
+]
+
+
+def test_wrong_fields_of_a_solana_payout(cashier):
+    pool = new_pool(cashier, "solana")
+    refused_fields(cashier, pool, WRONG_SOLANA + [({"to": pool["address"]}, "/to", "own-address")], move)
 
 
 def test_wrong_fields_of_a_pool(cashier):
@@ -300,6 +336,16 @@ def test_killed_while_it_waits(paying, cashier, role):
     assert again["id"] == halted.row["id"] and [p["id"] for p in payouts(cashier, pool)] == [again["id"]]
     assert pay(cashier, pool, transfer(5, value="1"), halted.key).code == "idempotency-key-reused"
     assert chains.ask("evm_transaction", raw=again["transaction"])["hash"] == again["hash"]
+
+
+def test_killed_while_it_waits_for_solana(paying, cashier):
+    pool = new_pool(cashier, "solana")
+    with Halted(paying, cashier, pool, move()) as halted:
+        assert pay(cashier, pool, move()).code == "payout-repeated"
+        paying.kill("hsm")
+    again = klero.want(pay(cashier, pool, move(), halted.key), 201).json
+    assert again["id"] == halted.row["id"]
+    assert chains.ask("solana_transaction", raw=again["transaction"])["verified"]
 
 
 @pytest.mark.parametrize("role", ["engine", "hsm"])

@@ -47,7 +47,7 @@ def test_pools(lab, tmp_path):
     place(a, tmp_path)
     said = run(script("first draw", a.port) + script("pools", a.port), tmp_path).splitlines()
     a.stop()
-    assert any(line.startswith("0x02f8") for line in said) and '"chain":"evm"' in said[-1], said
+    assert any(line.startswith("0x02f8") for line in said) and '"chain":"solana"' in said[-1], said
 
 
 def test_officers_rotate(lab, tmp_path):
