@@ -235,6 +235,11 @@ bench-size: all tools
 # other people's suites and tools against the daemon
 peers: all
 	tests/peers/run.sh $(B)/bin build/peers
+# every PKCS#11 module of Debian 12 under the tests of the HSM; then the table of the README
+.PHONY: modules
+modules: all tools
+	tests/modules/run.sh $(B) build/attack $(MODULES)
+	tests/modules/table.py --write build/attack
 # the long forms of what attacks the product; then the table of SECURITY.md from their results
 attack: all tools
 	tests/attack/run.sh $(B) build/attack $(SUITES)

@@ -134,7 +134,7 @@ static const struct profile_call calls[] = {
     {"fcntl", WIDE, &lock_flags, "the locks of token objects"},
     {"fcntl", KEYADM, &token_flags, "the locks of token objects"},
     {"fcntl", BASE, &base_flags, "SQLite's locks"},
-    {"lseek", WRITER, &always, "stdio"},
+    {"lseek", KEYADM, &always, "stdio"},
     {"getdents64", WRITER, &always, "the objects of a token"},
     {"socket", HSM | TOKEN, &refused, "syslog, after a bad ciphertext"},
 };

@@ -228,12 +228,27 @@ int sandbox_files_as(uid_t uid, gid_t gid, char *why, size_t whylen)
 	return raise_search() == KE_OK ? KE_OK : failed(&w, "capset");
 }
 
+/* What follows binds this thread only: a library that has started others is not held by it. */
+static int is_single(const struct words *w)
+{
+	struct stat st;
+
+	/* a folder has two links and one for each folder in it: here, for each thread */
+	if (stat("/proc/self/task", &st) != 0 || st.st_nlink <= 3)
+		return KE_OK;
+	errno = EPERM;
+	return failed(w, "a library has started threads");
+}
+
 int sandbox_enter(
     const struct sandbox_params *p, char *note, size_t notelen, char *why, size_t whylen)
 {
 	struct words w = {why, whylen};
 	int fd, r;
 
+	r = is_single(&w);
+	if (r != KE_OK)
+		return r;
 	/* the paths are opened before the root and the rights to reach them go */
 	r = landlock_prepare(p->paths, p->npaths, &fd, note, notelen, why, whylen);
 	if (r != KE_OK)

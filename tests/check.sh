@@ -235,6 +235,11 @@ suite_faults() {
 	fi
 }
 
+# A sale and rotations on another module than SoftHSM; the rest by make modules.
+suite_modules() {
+	tap modules tests/modules/run.sh "$base/out" short
+}
+
 suite_demo() {
 	(for n in 1 2; do
 		one "demo-$n" timeout 120 tests/system/demo.sh "$base/out/bin" "$base/demo"
@@ -249,7 +254,7 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults modules demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

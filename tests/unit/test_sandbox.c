@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -374,6 +375,38 @@ static void no_writes_leaves_reading(void **state)
 	assert_int_equal(WEXITSTATUS(status), SURVIVED);
 }
 
+static void *wait_for_ever(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* A library's thread would stay outside: whoever has one does not get in. */
+static void threads_are_refused(void **state)
+{
+	struct sandbox_params params = params_of(SANDBOX_KDF);
+	char note[160], why[160] = "";
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (pid == 0) {
+		pthread_t t;
+
+		if (sandbox_early(64, why, sizeof why) != KE_OK ||
+		    pthread_create(&t, NULL, wait_for_ever, NULL) != 0)
+			_exit(1);
+		if (sandbox_enter(&params, note, sizeof note, why, sizeof why) == KE_OK)
+			_exit(2);
+		_exit(strstr(why, "threads") != NULL && getuid() == geteuid() ? REFUSED : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), REFUSED);
+}
+
 static void a_missing_path_is_refused(void **state)
 {
 	struct sandbox_path path = {"/nonexistent/folder", true};
@@ -475,6 +508,7 @@ int main(void)
 	    cmocka_unit_test(a_blocked_sigsys_kills),
 	    cmocka_unit_test(landlock_leaves_only_the_folder),
 	    cmocka_unit_test(no_writes_leaves_reading),
+	    cmocka_unit_test(threads_are_refused),
 	    cmocka_unit_test(a_missing_path_is_refused),
 	    cmocka_unit_test(identity_and_limits),
 	    cmocka_unit_test(root_is_never_kept),
