@@ -10,6 +10,7 @@
 
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
+#include "hsm/p11/op.h"
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
 #include "sandbox/sandbox.h"
@@ -51,6 +52,25 @@ static void enter_sandbox(enum role self, struct rconf_hsm *c, bool wide)
 	if (wide)
 		c->id.root[0] = '\0';
 	start_sandbox(self, &c->id, &folder, wide && c->folder[0] != '\0' ? 1 : 0, wide);
+}
+
+/*
+ * Keys that stay in the token's files must be readable from inside: as root without Landlock they
+ * are not, for the capability to read another's files is kept only where Landlock bounds it.
+ */
+static void try_keys(struct hsm *h, enum role self)
+{
+	const uint8_t digest[32] = {0};
+	uint8_t sig[64];
+	const struct key *k = key_ring_get(&h->ring, self == ROLE_HSM ? KEY_TOKEN : KEY_TLS, 0);
+
+	if (op_sign_ecdsa(&h->p, k->handle, digest, sig) == KE_OK)
+		return;
+	log_error(
+	    "token %s: the module cannot copy keys, and inside the sandbox their files cannot "
+	    "be read: klerod as root needs a kernel with Landlock for such a module",
+	    h->p.label);
+	_exit(HSM_EXIT_FAILED);
 }
 
 /* serve_handler: and parent hears, once, that a fresh one should take over. */
@@ -110,6 +130,8 @@ int main(int argc, char **argv)
 		start_no_writes(self);
 	hsm_warm_up(&h, self, c, &wide);
 	enter_sandbox(self, c, wide);
+	if (wide)
+		try_keys(&h, self);
 	ready(&h, self);
 	serve(self, handle, &h);
 	/*

@@ -3,10 +3,14 @@ and still knows every older seed."""
 
 import shutil
 import signal
+import subprocess
 import time
 
-import klero
 import pytest
+
+import klero
+from officers import Officer
+from test_rotation import decide, keys, known
 
 REFUSED = "refuses the PIN"
 
@@ -150,3 +154,36 @@ def test_a_start_leaves_the_token_as_it_is(fresh):
     fresh.stop()
     fresh.start()
     assert files and [(p.read_bytes(), p.stat().st_mtime_ns) for p in files] == before
+
+
+class WithoutLandlock(klero.Appliance):
+    def spawn(self):
+        self.process = subprocess.Popen(
+            [self.bin.parent / "tools" / "no_landlock", self.bin / "klerod", "-c", self.conf],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.process
+
+
+@pytest.mark.root_only
+def test_without_landlock(fresh, tmp_path):
+    """On a kernel that lacks it hsm serves, knows its officers and is replaced; with a module that
+    cannot copy keys it says at its start why that cannot be."""
+    old, two = fresh, [Officer(tmp_path, name) for name in ("alice", "bob")]
+    names = tmp_path / "officers"
+    names.write_text("".join(o.line for o in two))
+    old.stop()
+    old.ctl("officer", "enrol", "2", str(names))
+    lines = old.conf.read_text()
+    bare = WithoutLandlock(old.bin, old.dir, port=old.port)
+    bare.start()
+    bare.wait_ready()
+    assert "Landlock (ABI 0)" in bare.log()
+    _wait_for(lambda: known(bare))
+    decide(bare, two, "rotate", "seed")
+    _wait_for(lambda: keys(bare)["seed", 2]["state"] == "active")
+    bare.stop()
+    module = next(line for line in lines.splitlines() if line.startswith("pkcs11-module "))
+    bare.conf.write_text(lines.replace(module, f"pkcs11-module {old.bin.parent}/tools/nocopy.so"))
+    with pytest.raises(klero.Failure, match="needs a kernel with Landlock"):
+        bare.start()
+    bare.conf.write_text(lines)
