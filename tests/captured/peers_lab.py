@@ -307,7 +307,9 @@ class Lab:
         self.bin = self.build / "bin"
         # the tool only writes messages: the ordinary build's will do for the sanitizers' roles
         self.tool = os.environ.get("KLERO_ROLE_CONF") or str(self.build / "tools" / "role_conf")
-        self.appliance = klero.Appliance(self.bin, directory, klero.NO_LIMITS).provision()
+        self.appliance = klero.Appliance(self.bin, directory, klero.NO_LIMITS + [
+            "payout-limit evm:1 1000000000000000000 1000000000000000000000/86400",
+            "payout-limit solana 1000000000 1000000000000/86400"]).provision()
         self.conf, self.alive = {}, []
         empty = self.appliance.dir / "run" / "empty"
         if not empty.exists():

@@ -11,6 +11,9 @@ import time
 from peers_lab import TABLE, WAIT, Breach, packet
 from peers_office import UUID, uuid
 
+EVM, SOLANA = 1, 2
+
+
 def result(body):
     return struct.unpack_from("<i", body)[0]
 
@@ -121,6 +124,37 @@ def tokens(e, session, refresh):
         raise Breach(f"hsm knows a refresh token with bytes {accepted} changed")
 
 
+def payouts(e, kind, fields):
+    """A deposit key is good for its own address, a payout's id for one transaction: nothing that is
+    changed but the id is signed (nor the pool, which an EVM key is not bound to)."""
+    pool, ident = os.urandom(16), os.urandom(16)
+    made = e.good("MSG_HSM_NEW_DEPOSIT", pool + bytes([kind]))[4:]
+    sign = pool + made + ident + bytes([kind]) + fields
+    e.good("MSG_HSM_SIGN_PAYOUT", sign)
+    e.good("MSG_HSM_SIGN_PAYOUT", sign)
+    at = len(pool + made)
+    may = set(range(at, at + 16)) | (set(range(16)) if kind == EVM else set())
+    accepted = set(e.flips("MSG_HSM_SIGN_PAYOUT", sign, range(len(sign)))) - may
+    if accepted:
+        raise Breach(f"hsm signs a payout with bytes {sorted(accepted)} changed")
+    # the same again under a fresh id: another chain, a fee or a value above the limits
+    much = [*range(8), *range(29, 32), *range(60, 84)] if kind == EVM else range(len(fields) - 4, len(fields))
+    for i in much:
+        over = bytearray(fields)
+        over[i] |= 0x80
+        e.refused("MSG_HSM_SIGN_PAYOUT", sign[:at] + os.urandom(16) + bytes([kind]) + over, f"byte {i} too much")
+    e.refused("MSG_HSM_REWRAP_DEPOSIT", pool + made[:1] + os.urandom(made[0]) + made[1 + made[0]:], "another's key")
+    e.refused("MSG_HSM_REWRAP_SEED", bytes(48) + made[1 + made[0]:], "a deposit key")
+    return sign
+
+
+def deposits(e):
+    ether = struct.pack("<QQQQQ", 1, 0, 1 << 55, 1 << 55, 21000) + bytes([0x11] * 20) + (10**17).to_bytes(32, "big")
+    cheap = struct.pack("<QQQQQ", 1, 0, 0, 0, 21000) + ether[40:]
+    e.refused("MSG_HSM_SIGN_PAYOUT", payouts(e, EVM, cheap)[:-109] + os.urandom(16) + bytes([EVM]) + ether, "fees above its limit")
+    payouts(e, SOLANA, bytes([0x33] * 32) + bytes([0x22] * 32) + struct.pack("<Q", 10**6))
+
+
 def hsm(suite, office):
     suite.walked = office.walk()
     kept, e = office.samples, CapturedEngine(suite, office)
@@ -128,6 +162,7 @@ def hsm(suite, office):
     seeds(e, kept["MSG_HSM_REVEAL_SEED"][0], e.good("MSG_HSM_NEW_SEED", bytes(16)))
     records(e, kept["MSG_HSM_SIGN_DRAW1"][0])
     tokens(e, kept["MSG_HSM_SESSION"][-1], kept["MSG_HSM_REFRESH"][0])
+    deposits(e)
     if not office.hsm.ping():
         raise Breach("hsm has ended")
 
