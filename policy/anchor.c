@@ -134,6 +134,25 @@ static void nonce_lines(struct canon *io, struct anchor *a)
 	a->nonces = i;
 }
 
+/* A token of before its first approved action knows of no line. */
+static void audit_line(struct canon *io, struct anchor *a)
+{
+	bool there = canon_reads(io) ? canon_at(io, "audit ") : a->audit != 0;
+
+	if (!there) {
+		a->audit = 0;
+		memset(a->audit_hash, 0, sizeof a->audit_hash);
+		return;
+	}
+	canon_lit(io, "audit ");
+	canon_u64(io, &a->audit);
+	canon_lit(io, " ");
+	canon_hex(io, a->audit_hash, sizeof a->audit_hash);
+	canon_lit(io, "\n");
+	if (a->audit == 0)
+		canon_fail(io, KE_FORMAT);
+}
+
 static void text(struct canon *io, struct anchor *a)
 {
 	canon_lit(io, "kleroterion anchor v1\n");
@@ -141,6 +160,7 @@ static void text(struct canon *io, struct anchor *a)
 	canon_u64_line(io, "written ", &a->written_s);
 	canon_hex_line(io, "appliance ", a->appliance, 16);
 	canon_u64_line(io, "epoch ", &a->epoch);
+	audit_line(io, a);
 	officers_lines(io, &a->officers);
 	key_lines(io, a);
 	nonce_lines(io, a);

@@ -11,6 +11,8 @@
  *	written <unix s>                                never goes back: what has expired stays so
  *	appliance <32 hex>
  *	epoch <n>                                       rises with each change of officers
+ *	audit <lines> <64 hex SHA-256>                  the head of the store's audit chain then,
+ *	                                                from the first approved action on
  *	threshold <m>                                   0: there are no officers
  *	officer <name> <base64 of the SSH key blob>     ANCHOR_OFFICERS_MAX at most
  *	key <purpose> <version> <since s> live|retired|destroyed good|compromised
@@ -69,6 +71,8 @@ struct anchor {
 	uint64_t serial, written_s;
 	uint8_t appliance[16];
 	uint64_t epoch;
+	uint64_t audit; /* lines of the audit chain that the token knows of; 0: of none */
+	uint8_t audit_hash[32];
 	struct officers officers;
 	size_t keys, nonces;
 	struct anchor_key key[ANCHOR_KEYS_MAX];

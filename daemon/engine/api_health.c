@@ -92,6 +92,9 @@ static void put_more(struct engine *e, struct jsonw *w)
 
 void health_put(struct engine *e, struct jsonw *w, bool more)
 {
+	static const char *const history[] = {[QUORUM_HISTORY_UNKNOWN] = "unknown",
+	    [QUORUM_HISTORY_OK] = "ok",
+	    [QUORUM_HISTORY_OLDER] = "older-than-token"};
 	bool store = store_works(e), hsm = hsm_works(e);
 	unsigned n = peers_kdfs(e);
 
@@ -101,6 +104,7 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 	jsonw_kcstr(w, "hsm", token_word(e, 0, hsm));
 	jsonw_kcstr(w, "tls", token_word(e, 1, e->tokens_are[1] == TOKEN_OK));
 	jsonw_kcstr(w, "kdf", n > 0 ? "ok" : "unavailable");
+	jsonw_kcstr(w, "history", history[e->quorum.history]);
 	jsonw_kcstr(w, "version", KLERO_VERSION);
 	if (more)
 		put_more(e, w);

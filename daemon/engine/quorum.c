@@ -15,7 +15,7 @@
 #include "policy/text.h"
 
 #define LOOK_MS 2000
-#define ACT_MAX (RCONF_KEYADM_TEXT + RCONF_KEYADM_APPROVALS + 8)
+#define ACT_MAX (RCONF_KEYADM_TEXT + RCONF_KEYADM_APPROVALS + 8 + 40)
 
 static int refuse(const char **why, int r, const char *words)
 {
@@ -152,6 +152,8 @@ static int collect(void *arg, const struct db_approval *a)
 static int send_act(struct engine *e, const struct db_proposal *p)
 {
 	struct collected *c = calloc(1, sizeof *c);
+	uint8_t head[32];
+	int64_t lines;
 	struct turn_out *o;
 	struct wire_out w;
 	int r;
@@ -159,9 +161,13 @@ static int send_act(struct engine *e, const struct db_proposal *p)
 	if (c == NULL)
 		fatal("out of memory");
 	r = db_approval_each(e->db, p->id, collect, c);
+	if (r == KE_OK)
+		r = db_audit_head(e->db, &lines, head);
 	if (r == KE_OK) {
 		o = turn_out_new(TURN_PARENT, ACT_MAX);
 		wire_out_init(&w, o->body, ACT_MAX);
+		wire_put_u64(&w, (uint64_t)lines);
+		wire_put_raw(&w, head, sizeof head);
 		wire_put_cstr(&w, p->text);
 		wire_put_cstr(&w, c->text);
 		o->len = w.len;
@@ -285,6 +291,29 @@ int quorum_reject(struct engine *e, const uint8_t id[16], const uint8_t *by, con
 
 /* --- the anchor --- */
 
+/*
+ * Does the store hold the audit line that the token knows of? Otherwise it is an older one that was
+ * put back, or another; that shows until officers act again, and their action takes its place.
+ */
+static void compare_history(struct engine *e)
+{
+	const struct anchor *a = &e->quorum.anchor;
+	uint8_t hash[32];
+	int r = turn_begin(e);
+
+	if (r == KE_OK && a->audit > 0)
+		r = a->audit <= INT64_MAX ? db_audit_hash(e->db, (int64_t)a->audit, hash)
+					  : KE_NOTFOUND;
+	e->quorum.history = r == KE_OK && (a->audit == 0 || memcmp(hash, a->audit_hash, 32) == 0)
+				? QUORUM_HISTORY_OK
+			    : r == KE_OK || r == KE_NOTFOUND ? QUORUM_HISTORY_OLDER
+							     : QUORUM_HISTORY_UNKNOWN;
+	if (e->quorum.history == QUORUM_HISTORY_OLDER)
+		log_security("the store is older than the token: its audit log lacks line %llu, "
+			     "which the token knows; a backup was restored, or the store replaced",
+		    (unsigned long long)a->audit);
+}
+
 static int anchor_told(struct engine *e, struct job *j, int r, struct wire_in *in)
 {
 	struct quorum *q = &e->quorum;
@@ -302,6 +331,7 @@ static int anchor_told(struct engine *e, struct job *j, int r, struct wire_in *i
 	if (wire_end(in) != KE_OK || anchor_parse(&q->anchor, (const char *)text, n) != KE_OK)
 		return KE_PEER;
 	q->known = true;
+	compare_history(e);
 	rewrap_start(e);
 	return KE_OK;
 }

@@ -17,9 +17,13 @@
 
 struct engine;
 
+/* Is the store the one that the token knew last? */
+enum quorum_history { QUORUM_HISTORY_UNKNOWN, QUORUM_HISTORY_OK, QUORUM_HISTORY_OLDER };
+
 struct quorum {
 	bool known; /* anchor is what hsm has told */
 	struct anchor anchor;
+	enum quorum_history history;
 	uint64_t asked; /* the hsm channel that it was asked over */
 	struct job job;
 	int64_t next_ms; /* when to look for what has expired or was left over */

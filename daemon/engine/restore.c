@@ -251,6 +251,23 @@ static int check_audit(struct restore *s)
 	    "the audit chain's %" PRId64 " lines follow each other, and end as signed", lines);
 }
 
+/* What the token knows of the store is from the officers' last action. */
+static int tell_history(struct restore *s)
+{
+	const struct anchor *a = &s->e->quorum.anchor;
+	uint8_t hash[32];
+	int r = a->audit == 0 ? KE_OK : db_audit_hash(s->e->db, (int64_t)a->audit, hash);
+
+	if (r == KE_OK && (a->audit == 0 || memcmp(hash, a->audit_hash, 32) == 0))
+		return KE_OK;
+	if (r != KE_OK && r != KE_NOTFOUND)
+		return found(r, "history", "%s", db_why(s->e->db));
+	return found(KE_OK, "history",
+	    "older than the officers' last action, at line %" PRIu64
+	    " of the audit log: /health says so until they act again",
+	    a->audit);
+}
+
 static int check_ledger(struct restore *s)
 {
 	struct db_ledger_report rep;
@@ -366,6 +383,8 @@ static int look_inside(struct restore *s)
 	r = check_owner(s);
 	if (r == KE_OK)
 		r = check_audit(s);
+	if (r == KE_OK)
+		r = tell_history(s);
 	if (r == KE_OK)
 		r = check_ledger(s);
 	if (r == KE_OK)

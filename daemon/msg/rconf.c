@@ -186,6 +186,8 @@ void rconf_put_keyadm(struct wire_out *w, const struct rconf_keyadm *c)
 	put_strings(w, c->names[0], 8, RCONF_PATH);
 	put_token(w, &c->tls);
 	wire_put_cstr(w, c->cert_pem);
+	wire_put_u64(w, c->audit);
+	wire_put_raw(w, c->audit_hash, sizeof c->audit_hash);
 	wire_put_u32(w, c->token_wait_s);
 	wire_put_cstr(w, c->text);
 	wire_put_cstr(w, c->approvals);
@@ -202,6 +204,8 @@ int rconf_get_keyadm(struct wire_in *r, struct rconf_keyadm *c)
 	get_strings(r, c->names[0], 8, RCONF_PATH);
 	get_token(r, &c->tls);
 	wire_get_cstr(r, c->cert_pem, sizeof c->cert_pem);
+	c->audit = wire_get_u64(r);
+	wire_get_raw(r, c->audit_hash, sizeof c->audit_hash);
 	c->token_wait_s = wire_get_u32(r);
 	wire_get_cstr(r, c->text, sizeof c->text);
 	wire_get_cstr(r, c->approvals, sizeof c->approvals);

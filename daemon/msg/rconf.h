@@ -119,6 +119,8 @@ struct rconf_keyadm {
 	char names[8][RCONF_PATH];    /* TLS: subject alternative names, DNS or IP */
 	struct rconf_token tls;       /* APPROVED, purpose tls: the token that the key is made in */
 	char cert_pem[16384];         /* APPROVED, purpose tls: what the certificate's file holds */
+	uint64_t audit;               /* APPROVED: lines of the store's audit chain, says engine, */
+	uint8_t audit_hash[32];       /* and its head */
 	uint32_t token_wait_s;        /* APPROVED: how long a new token key is only published */
 	char text[RCONF_KEYADM_TEXT]; /* APPROVED: the proposal; PROVISION_KEYS, ENROL: officers */
 	char

@@ -45,6 +45,8 @@ static int decode(const struct msg *m, struct act *a)
 	struct wire_in r;
 
 	wire_in_init(&r, m->body, m->len);
+	a->audit = wire_get_u64(&r);
+	wire_get_raw(&r, a->audit_hash, sizeof a->audit_hash);
 	wire_get_cstr(&r, a->text, sizeof a->text);
 	wire_get_cstr(&r, a->approvals, sizeof a->approvals);
 	/*

@@ -98,6 +98,8 @@ struct act {
 	char reason[448];
 	char
 	    cert_pem[sizeof((struct rconf_keyadm_done *)0)->cert_pem]; /* "": no TLS key was made */
+	uint64_t audit; /* the head of the store's audit chain, as engine tells it */
+	uint8_t audit_hash[32];
 	char text[RCONF_KEYADM_TEXT], approvals[RCONF_KEYADM_APPROVALS];
 };
 

@@ -198,6 +198,8 @@ static int make_keyadm(struct parent *p, struct scratch *s, struct wire_out *w)
 	memcpy(k->host, c->host, sizeof k->host);
 	memcpy(k->names, c->tls_names, sizeof k->names);
 	if (!p->act.completing) {
+		k->audit = p->act.audit;
+		memcpy(k->audit_hash, p->act.audit_hash, sizeof k->audit_hash);
 		memcpy(k->text, p->act.text, sizeof k->text);
 		memcpy(k->approvals, p->act.approvals, sizeof k->approvals);
 	}

@@ -285,6 +285,11 @@ static int write_anchor(struct run *r)
 
 	if (result != KE_OK)
 		return result;
+	/* engine's word: a store that is put back shows by it, and engine cannot gain by lying */
+	if (r->c->audit > 0) {
+		r->anchor.audit = r->c->audit;
+		memcpy(r->anchor.audit_hash, r->c->audit_hash, sizeof r->anchor.audit_hash);
+	}
 	anchor_written(&r->anchor, r->now_s);
 	result = data_store(r->p, &r->anchor);
 	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;

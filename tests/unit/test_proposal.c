@@ -40,7 +40,8 @@ static void make_anchor(struct anchor *a)
 {
 	uint64_t version;
 
-	*a = (struct anchor){.serial = 7, .epoch = 3, .written_s = NOW - 1000};
+	*a = (struct anchor){.serial = 7, .epoch = 3, .written_s = NOW - 1000, .audit = 12};
+	memset(a->audit_hash, 0xcd, 32);
 	memset(a->appliance, 0xab, 16);
 	a->officers = *some_officers(3, 2);
 	for (unsigned p = 0; p < KEY_PURPOSES; p++)
@@ -82,6 +83,31 @@ static void test_anchor_text(void **state)
 		assert_int_equal(anchor_parse(&back, text, cap), KE_FORMAT);
 	}
 	assert_int_equal(anchor_parse(&back, text, n + 1), KE_FORMAT);
+}
+
+/* A token that knows of no audit line yet has none in its text, and does not know of line 0. */
+static void test_anchor_audit(void **state)
+{
+	struct anchor a, back;
+	char text[ANCHOR_TEXT_MAX], *line, *end;
+	size_t n;
+
+	(void)state;
+	make_anchor(&a);
+	assert_int_equal(anchor_text(&a, text, sizeof(text), &n), KE_OK);
+	assert_int_equal(anchor_parse(&back, text, n), KE_OK);
+	assert_int_equal(back.audit, 12);
+	assert_memory_equal(back.audit_hash, a.audit_hash, 32);
+	line = memmem(text, n, "audit 12 ", 9);
+	end = (char *)memchr(line, 10, n) + 1;
+	memcpy(line, "audit 00 ", 9);
+	assert_int_equal(anchor_parse(&back, text, n), KE_FORMAT);
+	memmove(line, end, n - (size_t)(end - text));
+	assert_int_equal(anchor_parse(&back, text, n - (size_t)(end - line)), KE_OK);
+	assert_int_equal(back.audit, 0);
+	a.audit = 0;
+	assert_int_equal(anchor_text(&a, text, sizeof(text), &n), KE_OK);
+	assert_null(memmem(text, n, "audit", 5));
 }
 
 /* Whatever is read is written in the same way: there is one text for each anchor. */
@@ -460,6 +486,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_anchor_text),
+	    cmocka_unit_test(test_anchor_audit),
 	    cmocka_unit_test(test_anchor_bytes),
 	    cmocka_unit_test(test_anchor_nonsense),
 	    cmocka_unit_test(test_rotation),
