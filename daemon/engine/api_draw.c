@@ -122,6 +122,15 @@ static int write_note(struct engine *e, struct draw *d, enum note_type type, con
 	return r == KE_OK ? note_open(d->note, *note_len, &k, &signed_len) : r;
 }
 
+/*
+ * hsm has revealed this seed, or signed this raffle's record, for another draw: that one is out,
+ * and this store is older than it.
+ */
+static int no_draw(struct rq *q, int r)
+{
+	return r == KE_DENIED ? rq_refuse(q, PB_RAFFLE_DRAWN) : KE_UNAVAIL;
+}
+
 static int draw_signed(struct rq *q, int r, struct wire_in *in)
 {
 	struct draw *d = q->state;
@@ -130,7 +139,7 @@ static int draw_signed(struct rq *q, int r, struct wire_in *in)
 	enum note_type type;
 
 	if (r != KE_OK)
-		return KE_UNAVAIL;
+		return no_draw(q, r);
 	wire_get_raw(in, id, sizeof id);
 	type = (enum note_type)wire_get_u8(in);
 	wire_get_raw(in, sig, sizeof sig);
@@ -159,7 +168,7 @@ static int draw_revealed(struct rq *q, int r, struct wire_in *in)
 	struct draw *d = q->state;
 
 	if (r != KE_OK)
-		return KE_UNAVAIL;
+		return no_draw(q, r);
 	wire_get_raw(in, d->rec.server_seed, sizeof d->rec.server_seed);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;

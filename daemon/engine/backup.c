@@ -40,6 +40,11 @@ void backup_gone(struct engine *e, uint64_t serial)
 	let_go(e);
 }
 
+bool backup_wishes(const struct engine *e, const struct ctl_client *c)
+{
+	return e->backup.serial == c->serial && e->backup.wish != BACKUP_NOTHING;
+}
+
 /* --- between two turns --- */
 
 static void hold(struct engine *e, struct ctl_client *c)
@@ -146,7 +151,6 @@ void backup_between(struct engine *e)
 	if (wish == BACKUP_NOTHING || c == NULL)
 		return;
 	b->wish = BACKUP_NOTHING;
-	c->request = b->request;
 	if (wish == BACKUP_HOLD)
 		hold(e, c);
 	else
@@ -155,14 +159,7 @@ void backup_between(struct engine *e)
 
 /* --- the client's questions --- */
 
-static int wish(struct engine *e, const struct msg *m, enum backup_wish what)
-{
-	e->backup.wish = what;
-	e->backup.request = m->id;
-	return KE_OK;
-}
-
-static int on_begin(struct engine *e, struct ctl_client *c, const struct msg *m)
+static int on_begin(struct engine *e, struct ctl_client *c)
 {
 	if (e->backup.serial == c->serial)
 		return KE_PEER;
@@ -171,14 +168,16 @@ static int on_begin(struct engine *e, struct ctl_client *c, const struct msg *m)
 		return KE_OK;
 	}
 	e->backup = (struct backup){.serial = c->serial};
-	return wish(e, m, BACKUP_HOLD);
+	e->backup.wish = BACKUP_HOLD;
+	return KE_OK;
 }
 
-static int on_cut(struct engine *e, struct ctl_client *c, const struct msg *m)
+static int on_cut(struct engine *e, const struct ctl_client *c)
 {
-	if (e->backup.serial != c->serial || e->backup.wish != BACKUP_NOTHING || e->backup.cut)
+	if (e->backup.serial != c->serial || e->backup.cut)
 		return KE_PEER;
-	return wish(e, m, BACKUP_CUT);
+	e->backup.wish = BACKUP_CUT;
+	return KE_OK;
 }
 
 /* The line that says so comes after the snapshot, so a restored store does not have it. */
@@ -246,9 +245,9 @@ int backup_message(struct engine *e, struct ctl_client *c, const struct msg *m)
 {
 	switch (m->type) {
 	case MSG_CTL_BACKUP:
-		return on_begin(e, c, m);
+		return on_begin(e, c);
 	case MSG_CTL_BACKUP_CUT:
-		return on_cut(e, c, m);
+		return on_cut(e, c);
 	default:
 		return on_sign(e, c, m);
 	}

@@ -22,13 +22,14 @@ enum backup_wish { BACKUP_NOTHING, BACKUP_HOLD, BACKUP_CUT };
 struct backup {
 	uint64_t serial;       /* of the client that holds the store; 0: nobody */
 	enum backup_wish wish; /* to be done between two turns */
-	uint64_t request;      /* that it is the answer to */
 	bool cut;              /* facts are told */
 	struct backup_manifest facts;
 };
 
 /* MSG_CTL_BACKUP, _CUT and _SIGN. KE_PEER for a body that cannot be read, or out of turn. */
 int backup_message(struct engine *e, struct ctl_client *c, const struct msg *m) KE_CHECK;
+/* Is its answer to this client still to come? */
+bool backup_wishes(const struct engine *e, const struct ctl_client *c);
 /* Between two turns: no transaction is open. */
 void backup_between(struct engine *e);
 /* This client is gone. */

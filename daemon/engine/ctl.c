@@ -410,7 +410,7 @@ static int on_message(void *arg, struct chan *chan, const struct msg *m)
 	struct wire_in in;
 
 	/* one question at a time: there is one place to remember whose answer is due */
-	if (c->job.id != 0)
+	if (c->job.id != 0 || backup_wishes(e, c))
 		return KE_PEER;
 	c->request = m->id;
 	wire_in_init(&in, m->body, m->len);
