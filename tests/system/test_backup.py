@@ -354,6 +354,30 @@ def test_while_one_is_made(made, tmp_path):
 
 
 @pytest.mark.slow
+def test_drawn_since(lab, tmp_path):
+    """A draw that was made after the backup is public; hsm remembers it, whatever store is put back."""
+    a = lab.make().start()
+    admin, person = a.admin(), a.person()
+    admin.confirm(person.deposit(10_000)["id"])
+    raffle = admin.create()["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    klero.want(person.buy(raffle, 9), 201)
+    klero.want(admin.step(raffle, "close"), 200)
+    take(a, tmp_path / "backup")
+    klero.want(admin.step(raffle, "entropy", {"entropy": "00c0ffee"}), 200)
+    klero.want(admin.step(raffle, "draw"), 200)
+    # other entropy would give other winners, the same at another time another record
+    for entropy in ("1234", "00c0ffee"):
+        a.stop()
+        assert restore(a, tmp_path / "backup", "--replace").returncode == 0
+        a.start()
+        klero.want(admin.login().step(raffle, "entropy", {"entropy": entropy}), 200)
+        again = admin.step(raffle, "draw")
+        assert again.status == 409 and again.code == "raffle-drawn", again
+    a.stop()
+
+
+@pytest.mark.slow
 def test_killed_restore(lab, made):
     """Whenever it is killed, the next one finds its way."""
     b = machine(lab, made.a)
@@ -421,6 +445,34 @@ def test_keys_turned_over(lab, guarded, tmp_path):
     assert run.returncode == 0 and "not checked, as you asked" in run.stdout, run
     decide(a, alice, "key", "destroy", "master", "1")
     refused(machine(lab, a), tmp_path / "early", "key master version 1, under which values of this backup stand, was destroyed since", 1)
+
+
+@pytest.mark.slow
+def test_older_store_shows(lab, guarded, tmp_path):
+    """The token knows the audit log as of the officers' last action."""
+    a, alice = guarded
+    assert a.status()["history"] == "ok"
+    take(a, tmp_path / "early")
+    decide(a, alice, "key", "rotate", "log")
+    assert restore(a, tmp_path / "early", "--check").returncode == 0
+    take(a, tmp_path / "late")
+    b = machine(lab, a)
+    run = restore(b, tmp_path / "early")
+    assert run.returncode == 0 and "ok   history     older than the officers' last action" in run.stdout, run
+    b.start()
+    wait_for(lambda: b.status()["history"] == "older-than-token")
+    assert b.client().get("/health").json["history"] == "older-than-token"
+    assert "security the store is older than the token" in b.log()
+    # the next action of theirs takes the present store for the true one
+    decide(b, alice, "key", "rotate", "log")
+    wait_for(lambda: b.status()["history"] == "ok")
+    b.stop()
+    c = machine(lab, a)
+    run = restore(c, tmp_path / "late")
+    assert run.returncode == 0 and "history" not in run.stdout, run
+    c.start()
+    wait_for(lambda: c.status()["history"] == "ok")
+    c.stop()
 
 
 @pytest.mark.slow

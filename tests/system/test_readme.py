@@ -50,6 +50,41 @@ def test_pools(lab, tmp_path):
     assert any(line.startswith("0x02f8") for line in said) and '"chain":"solana"' in said[-1], said
 
 
+def test_another_machine(lab, tmp_path):
+    """The commands on the old machine, then those on a new one that has none of its files."""
+    a = lab.make(limits=True)
+    old, new = tmp_path, lab.dir / "new"  # the roles' own users pass through lab's
+    new.mkdir()
+    new.chmod(0o711)
+    place(a, old)
+    run(script("officers", a.port), old)
+    a.start()
+    person = a.person()
+    (old / "safe").mkdir()
+    wait_for(lambda: '"known":true' in a.ctl("key", "list").stdout)
+    said = run(script("backup", a.port), old)
+    assert "the backup is good" in said
+    a.stop()
+    store = a.dir / "store"
+    b = klero.Appliance(a.bin, new / "build" / "run", port=a.port)
+    (new / "build" / "out").mkdir(parents=True)
+    (new / "build").chmod(0o711)
+    (new / "build" / "out" / "bin").symlink_to(a.bin)
+    for name in ("klero-backup", "alice"):
+        (old / name).rename(new / name)
+    (old / "safe").rename(new / "safe")
+    # the reader changes what is different here: the folder
+    commands = script("restore", a.port).replace(
+        "unpack configuration klero-backup >", f"unpack configuration klero-backup | sed 's#{a.dir}#{b.dir}#' >")
+    said = run(commands, new)
+    assert said.splitlines()[-1].startswith("ok   restored"), said
+    lab.made.append(b)
+    b.start()
+    klero.Person(b.port, b.ca, person.email).login()
+    b.stop()
+    assert store.exists()
+
+
 def test_officers_rotate(lab, tmp_path):
     a = lab.make(limits=True)
     place(a, tmp_path)
