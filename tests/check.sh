@@ -242,11 +242,11 @@ suite_modules() {
 
 suite_demo() {
 	(for n in 1 2; do
-		one "demo-$n" timeout 120 tests/system/demo.sh "$base/out/bin" "$base/demo"
+		one "demo-$n" timeout 300 tests/system/demo.sh "$base/out/bin" "$base/demo"
 	done) &
 	if [ "$(id -u)" = 0 ]; then
 		lend
-		one demo-user as_user timeout 120 tests/system/demo.sh bin demo
+		one demo-user as_user timeout 300 tests/system/demo.sh bin demo
 		rm -rf "$work/user"
 	fi
 	wait
