@@ -134,9 +134,10 @@ static int begin_counts(struct p11 *p, const struct key_ring *ring, const struct
 	static struct once o;
 	int r = once_init(&o, c->journal, c->appliance_id);
 
-	for (size_t i = 0; r == KE_OK && i < ring->n; i++)
-		if (once_counts(ring->keys[i].purpose))
-			r = once_begin(&o, ring->keys[i].purpose, ring->keys[i].version);
+	/* class keys stand in no ring: they are none of the token's own keys */
+	for (unsigned i = 0; r == KE_OK && i < KEY_PURPOSES; i++)
+		if (once_counts(i) && (key_is_class(i) || key_ring_get(ring, i, 1) != NULL))
+			r = once_begin(&o, i, 1);
 	if (r == KE_OK)
 		r = once_stand(&o, KEY_MASTER, BLOB_DB, strlen(BLOB_DB), 1);
 	return r == KE_OK ? r : p11_fail(p, r, "the journal cannot be written: %s", ke_words(r));

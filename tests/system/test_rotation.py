@@ -23,7 +23,8 @@ def officers(tmp_path):
 @pytest.fixture
 def guarded(lab, officers, tmp_path):
     """An appliance whose officers are alice, bob and carol, any two of whom decide."""
-    fresh = lab.make("token-publish 2").start()
+    fresh = lab.make("token-publish 2", "payout-limit evm:1 1000000000000000000 9000000000000000000/86400",
+                     "payout-limit solana 5000000000 50000000000/86400").start()
     names = tmp_path / "officers"
     names.write_text("# who decides\n" + "".join(o.line for o in officers[:3]))
     refused = fresh.ctl("officer", "enrol", "2", str(names), check=False)
@@ -69,7 +70,7 @@ def decide(appliance, who, *words):
     number = appliance.ctl("key", *words).stdout.strip()
     approve(appliance, number, *who)
     end = settle(appliance, number)
-    assert end["state"] == "done", end
+    assert end["state"] == "done", end["reason"]
     wait_for(lambda: known(appliance))
     return end
 
@@ -271,10 +272,57 @@ def test_killed_in_between(guarded, officers):
         guarded.wait_ready()
         wait_for(lambda: guarded.ctl("key", "list", check=False).returncode == 0)
         end = settle(guarded, number)
-        assert end["state"] == "done", end
+        assert end["state"] == "done", end["reason"]
         wait_for(lambda: max(v for p, v in keys(guarded) if p == "seed") == before + 1)
         wait_for(lambda: keys(guarded)["seed", before + 1]["values"] == 1, 30)
     klero.want(admin.step(raffle, "close"), 200)
+
+
+def test_deposit_keys_turn_over(guarded, officers):
+    """The keys of all pools are taken over, addresses stay, and pay under the new version when the old
+    one is destroyed. A key of another address opens nothing."""
+    admin = guarded.admin()
+    networks = ({"chain": "evm", "chain_id": 1}, {"chain": "solana", "cluster": "devnet"})
+    bodies = ({"to": "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f", "value": "1", "max_fee_per_gas": 10**9,
+               "max_priority_fee_per_gas": 10**9, "gas_limit": 21000},
+              {"to": "H4JcMPicKkHcxxDjkyyrLoQj7Kcibd9t815ak4UvTr9M", "lamports": 1})
+    hashes = ("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA", "SysvarRent111111111111111111111111111111111")
+
+    def make(n):
+        return klero.want(admin.post("/api/v1/pools", {"name": str(n), **networks[n % 2]}, idem=True), 201).json
+
+    def pay(n, pool, turn):
+        once = {"nonce": turn} if n % 2 == 0 else {"recent_blockhash": hashes[turn]}
+        return admin.post(f"/api/v1/pools/{pool['id']}/payouts", {**bodies[n % 2], **once}, idem=True)
+
+    pools = [make(n) for n in range(40)]
+    for n in (0, 1):
+        klero.want(pay(n, pools[n], 0), 201)
+    for purpose in ("deposit", "deposit25519"):
+        assert keys(guarded)[purpose, 1]["values"] == 20
+        decide(guarded, officers[:2], "rotate", purpose)
+        wait_for(lambda: keys(guarded)[purpose, 1]["values"] == 0)
+        assert keys(guarded)[purpose, 2]["values"] == 20
+        assert metric(admin, f'klero_rewrap_done_total{{purpose="{purpose}"}}') >= 1
+        decide(guarded, officers[:2], "destroy", purpose, "1")
+        wait_for(lambda: keys(guarded)[purpose, 1]["state"] == "destroyed")
+    for n, pool in enumerate(pools):
+        assert klero.want(admin.get(f"/api/v1/pools/{pool['id']}"), 200).json == pool
+        klero.want(pay(n, pool, 1), 201)
+    # two rows change their keys behind everybody's back
+    guarded.stop()
+    swap = "UPDATE pools SET key = (SELECT key FROM pools o WHERE o.chain = pools.chain AND o.name = {}) WHERE name = {}"
+    run = guarded.store_tool("sql", swap.format("'2'", "'4'") + "; " + swap.format("'3'", "'5'"))
+    assert run.returncode == 0, run
+    guarded.start()
+    guarded.wait_ready()
+    for n in (4, 5):
+        assert pay(n, make(n), 0).status == 201
+        row = klero.want(admin.get("/api/v1/pools?limit=100"), 200).json
+        assert any(p["id"] == pools[n]["id"] for p in row["items"])
+        refused = admin.post(f"/api/v1/pools/{pools[n]['id']}/payouts",
+                             {**bodies[n % 2], **({"nonce": 9} if n % 2 == 0 else {"recent_blockhash": hashes[0]})}, idem=True)
+        assert refused.status == 503, refused
 
 
 def metric(admin, name):
