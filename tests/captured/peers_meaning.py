@@ -90,6 +90,32 @@ def seeds(e, reveal, other_seed):
     e.refused("MSG_HSM_OPEN_DBKEY", blob + e.office.samples["MSG_HSM_OPEN_DBKEY"][0][-16:], "a seed")
 
 
+def credentials(e, opened):
+    """A sealed credential opens as it is and for its own user; whatever is brought instead does not."""
+    phc = e.good("MSG_HSM_OPEN_CREDENTIAL", opened)[6:]
+    accepted = e.flips("MSG_HSM_OPEN_CREDENTIAL", opened, range(len(opened)))
+    if accepted:
+        raise Breach(f"hsm opens a credential with bytes {accepted} changed")
+    user, sealed_text = opened[:16], opened[16:]
+    e.refused("MSG_HSM_OPEN_CREDENTIAL", os.urandom(16) + sealed_text, "another user")
+    e.refused("MSG_HSM_OPEN_CREDENTIAL", user + e.office.samples["MSG_HSM_OPEN_DBKEY"][0][:-16], "the database key")
+    e.refused("MSG_HSM_SEAL_CREDENTIAL", user + struct.pack("<H", 32) + bytes(32), "what is no PHC string")
+    # in one question: mine, another's, and the same in the clear for another
+    plain = struct.pack("<H", len(phc)) + phc
+    answer = e.good("MSG_HSM_RESEAL_CREDENTIALS", struct.pack("<H", 3) + opened + bytes(16) + sealed_text +
+                    bytes(16) + plain)[4:]
+    results = []
+    while answer:
+        n, = struct.unpack_from("<H", answer, 4)
+        results.append((result(answer), n > 0))
+        answer = answer[6 + n:]
+    if [(r == 0, n) for r, n in results] != [(True, True), (False, False), (True, True)]:
+        raise Breach(f"hsm seals anew: {results}")
+    if phc in answer:
+        raise Breach("hsm lets a credential out while it seals it anew")
+    e.refused("MSG_HSM_RAISE", struct.pack("<BI", 0, 1), "a key that is no class key")
+
+
 def reveal_blob(reveal):
     """The sealed seed behind raffle, commitment, tickets, root, aggregate and entropy."""
     return reveal[122 + struct.unpack_from("<H", reveal, 120)[0]:]
@@ -163,6 +189,7 @@ def hsm(suite, office):
     records(e, kept["MSG_HSM_SIGN_DRAW1"][0])
     tokens(e, kept["MSG_HSM_SESSION"][-1], kept["MSG_HSM_REFRESH"][0])
     deposits(e)
+    credentials(e, kept["MSG_HSM_OPEN_CREDENTIAL"][0])
     if not office.hsm.ping():
         raise Breach("hsm has ended")
 

@@ -117,11 +117,12 @@ class Stage:
         while True:
             yield from (("kdf", 0), ("net", 0), ("kdf", 1), ("net", 1))
 
-    def illegal(self, word):
-        for m in TABLE.rows:
-            if (m.sender, m.receiver) != (word, "parent") or m.name.endswith("READY"):
-                yield packet(m.number, bytes(m.least))
+    def illegal(self, word, early):
         ready = TABLE.by_name[f"MSG_{word.upper()}_READY"].number
+        for m in TABLE.rows:
+            # READY itself is illegal the second time
+            if (m.sender, m.receiver) != (word, "parent") or (m.number == ready and not early):
+                yield packet(m.number, bytes(m.least))
         yield from (packet(ready, version=2), packet(ready, b"x"), packet(ready, length=1), packet(0xffff), packet(ready)[:7],
                     packet(ready, bytes(65537)))
 
@@ -131,12 +132,11 @@ class Stage:
         for early in (True, False):
             for i in range(1000 if suite.long else 4):
                 word, index = next(turn)
-                all_of = list(self.illegal(word))
+                all_of = list(self.illegal(word, early))
                 if i >= len(all_of):
                     break
                 ready = packet(TABLE.by_name[f"MSG_{word.upper()}_READY"].number)
                 bad = all_of[i] if suite.long else suite.rng.choice(all_of)
-                # READY itself is illegal the second time
                 self.play(word, index, [bad] if early else [ready, bad])
                 self.is_ended(word, index)
         for word, index in (("kdf", 0), ("net", 0)):
