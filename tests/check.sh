@@ -240,6 +240,11 @@ suite_modules() {
 	tap modules tests/modules/run.sh "$base/out" short
 }
 
+# An HSM that fails, a little of everything; all of it by make attack SUITES=hsm.
+suite_hsm() {
+	KLERO_BIN=$PWD/$base/out/bin pytests hsm env -- tests/hsmfail
+}
+
 suite_demo() {
 	(for n in 1 2; do
 		one "demo-$n" timeout 300 tests/system/demo.sh "$base/out/bin" "$base/demo"
@@ -254,7 +259,7 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults modules demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults hsm modules demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

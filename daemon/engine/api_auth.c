@@ -257,6 +257,14 @@ static int login_known(struct rq *q, const struct db_user *u)
 	return login_open(q, l->user, u->credential);
 }
 
+/* Who was told to come again has guessed nothing. */
+static void login_undo(struct rq *q)
+{
+	const struct api_value *email = rq_field(q, F_EMAIL);
+
+	delay_forgive(q->e->delays, email->p, email->n, q->req.address);
+}
+
 int api_login(struct rq *q)
 {
 	const struct api_value *email = rq_field(q, F_EMAIL);
@@ -269,6 +277,7 @@ int api_login(struct rq *q)
 		metrics_count(&q->e->metrics, METRIC_LOGINS_DELAYED);
 		return rq_refuse_retry(q, PB_TOO_MANY_ATTEMPTS, wait);
 	}
+	q->undo = login_undo;
 	rq_state(q, sizeof(struct login));
 	r = db_user_by_email(q->e->db, (const char *)email->p, email->n, &u);
 	if (r == KE_NOTFOUND || r == KE_FORMAT)

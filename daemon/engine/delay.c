@@ -114,6 +114,19 @@ uint32_t delay_attempt(
 	return 0;
 }
 
+void delay_forgive(struct delay *d, const void *account, size_t n, const uint8_t address[16])
+{
+	uint8_t key[KEY];
+	struct row *r;
+
+	key_of(d, account, n, address, key);
+	r = find(d, key);
+	if (r->attempts == 0)
+		return;
+	r->attempts--;
+	r->until_s = r->last_s; /* it had waited for its turn before it came */
+}
+
 void delay_clear(struct delay *d, const void *account, size_t n, const uint8_t address[16])
 {
 	uint8_t key[KEY];

@@ -27,6 +27,8 @@ void delay_free(struct delay *d);
  */
 uint32_t delay_attempt(
     struct delay *d, const void *account, size_t n, const uint8_t address[16], int64_t now_s);
+/* The attempt could not be made, for want of what checks it: it does not count. */
+void delay_forgive(struct delay *d, const void *account, size_t n, const uint8_t address[16]);
 /* The attempt succeeded: forget the failures. */
 void delay_clear(struct delay *d, const void *account, size_t n, const uint8_t address[16]);
 

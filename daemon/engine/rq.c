@@ -244,6 +244,8 @@ static void finish(struct rq *q)
 {
 	struct turn_out *o;
 
+	if (q->undo != NULL && q->ans.status >= 500)
+		q->undo(q);
 	if (q->ans.body_len > MSG_BODY_MAX - ANSWER_HEAD && body_to_file(q) != KE_OK &&
 	    rq_failure(q, KE_INTERNAL) != RQ_REFUSED)
 		fatal("no answer at all");

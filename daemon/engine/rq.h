@@ -58,6 +58,7 @@ struct rq {
 	bool again;     /* but for its body, which a replay has raffle_answer() write again */
 	char location[128];
 
+	void (*undo)(struct rq *q); /* of a handler: when the answer is to say 5xx; or NULL */
 	void *
 	    state; /* of a handler with steps: sodium_malloc'ed, wiped and freed with the request */
 };

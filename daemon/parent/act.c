@@ -131,6 +131,24 @@ static void start_green(struct parent *p, enum role role)
 	child_start(p, green);
 }
 
+/*
+ * A device that fails keyadm in the middle leaves it open whether the action was carried out. A
+ * fresh hsm reads in the token what has become of it, and engine hears it from there.
+ */
+static bool look(struct parent *p, const char *reason)
+{
+	const struct child *blue = find(p, ROLE_HSM, false);
+
+	if (blue == NULL || blue->state != CHILD_READY || !at_rest(p, ROLE_HSM))
+		return false;
+	p->act.made = true;
+	p->act.result = KE_UNAVAIL;
+	snprintf(p->act.reason, sizeof p->act.reason, "%s", reason);
+	p->act.cert_pem[0] = '\0';
+	start_green(p, ROLE_HSM);
+	return true;
+}
+
 bool act_done(struct parent *p, const struct msg *m)
 {
 	struct rconf_keyadm_done done;
@@ -143,6 +161,8 @@ bool act_done(struct parent *p, const struct msg *m)
 		end_complete(p, done.result, done.reason);
 		return true;
 	}
+	if (done.result == KE_UNAVAIL && look(p, done.reason))
+		return true;
 	if (done.result != KE_OK) {
 		answer(p, done.result, done.reason);
 		return true;
@@ -241,7 +261,8 @@ void act_ended(struct parent *p, struct child *c)
 {
 	if (c->role == ROLE_KEYADM && p->act.completing)
 		end_complete(p, KE_UNAVAIL, no_word(p));
-	else if (c->role == ROLE_KEYADM && p->act.busy && !p->act.made)
+	else if (c->role == ROLE_KEYADM && p->act.busy && !p->act.made &&
+		 (barred(p) || !look(p, no_word(p))))
 		answer(p, barred(p) ? KE_AUTH : KE_UNAVAIL, no_word(p));
 	if (!c->held)
 		return;

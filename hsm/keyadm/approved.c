@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/msg/log.h"
 #include "hsm/keyadm/cert.h"
 #include "hsm/keyadm/enrol.h"
 #include "hsm/keyadm/keyadm.h"
@@ -55,12 +56,8 @@ static int count(struct run *r)
 
 static int sweep(struct p11 *p, const struct anchor *a)
 {
-	struct key_ring ring;
-	int r = key_ring_find(p, &ring);
+	int r = key_sweep(p, a);
 
-	for (size_t i = 0; r == KE_OK && i < ring.n; i++)
-		if (!anchor_wants(a, ring.keys[i].purpose, ring.keys[i].version))
-			r = make_destroy(p, &ring.keys[i]);
 	return r == KE_OK ? class_sweep(p, a) : r;
 }
 
@@ -291,8 +288,7 @@ static int write_anchor(struct run *r)
 		memcpy(r->anchor.audit_hash, r->c->audit_hash, sizeof r->anchor.audit_hash);
 	}
 	anchor_written(&r->anchor, r->now_s);
-	result = data_store(r->p, &r->anchor);
-	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+	return data_store(r->p, &r->anchor);
 }
 
 static int use_nonce(struct run *r)
@@ -305,7 +301,23 @@ static int use_nonce(struct run *r)
 	return KE_OK;
 }
 
-/* After the anchor is written nothing can fail any more but the sweeping, which is done again. */
+/*
+ * It is carried out when the anchor is written. What fails after that, making it durable and
+ * sweeping, fails for the log alone: the next action does it again.
+ */
+static int finish(struct run *r)
+{
+	int result = sync_folder(r->p, r->c->folder);
+
+	if (result == KE_OK)
+		result = sweep(token_of(r, r->proposal.purpose), &r->anchor);
+	if (result == KE_OK)
+		result = sync_folder(r->p, r->c->folder);
+	if (result != KE_OK)
+		log_error("it is carried out, but not tidied up: %s", r->p->why);
+	return KE_OK;
+}
+
 static int carry_out(struct run *r)
 {
 	int result = sweep(r->p, &r->anchor);
@@ -318,9 +330,7 @@ static int carry_out(struct run *r)
 		result = use_nonce(r);
 	if (result == KE_OK)
 		result = write_anchor(r);
-	if (result == KE_OK)
-		result = sweep(token_of(r, r->proposal.purpose), &r->anchor);
-	return result == KE_OK ? sync_folder(r->p, r->c->folder) : result;
+	return result == KE_OK ? finish(r) : result;
 }
 
 int keyadm_approved(

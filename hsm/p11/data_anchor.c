@@ -66,7 +66,7 @@ int data_store(struct p11 *p, const struct anchor *a)
 	char *text = malloc(ANCHOR_TEXT_MAX);
 	struct anchor *back = malloc(sizeof *back);
 	size_t n = 0;
-	int r = KE_NOMEM;
+	int r = KE_NOMEM, made;
 
 	if (text == NULL || back == NULL)
 		goto out;
@@ -74,12 +74,16 @@ int data_store(struct p11 *p, const struct anchor *a)
 	if (r != KE_OK)
 		goto out;
 	r = data_create(p, LABEL, text, n);
-	if (r == KE_OK)
-		r = data_load(p, back);
+	/* an error does not say that it was not made; without an answer nobody knows */
+	made = r;
+	r = data_load(p, back);
 	if (r == KE_OK && back->serial != a->serial)
-		r = p11_fail(p, KE_DAMAGED, "token %s does not keep the anchor object", p->label);
+		r = made != KE_OK ? made
+				  : p11_fail(p, KE_DAMAGED,
+					"token %s does not keep the anchor object", p->label);
+	/* the newest counts: an older one that stays is no harm, and goes with the next */
 	if (r == KE_OK)
-		r = remove_older(p, a->serial);
+		(void)!remove_older(p, a->serial);
 out:
 	free(text);
 	free(back);

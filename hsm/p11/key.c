@@ -13,7 +13,8 @@
 #include "policy/hash.h"
 #include "policy/p256.h"
 
-#define PREFIX "klero/"
+#define PREFIX    "klero/"
+#define LABEL_MAX 128
 
 static const struct key_kind kinds[KEY_PURPOSES] = {
     [KEY_MASTER] = {CKO_SECRET_KEY, CKK_AES, CKM_AES_KEY_GEN, CKM_AES_GCM, KEY_ENCRYPT, 32, false},
@@ -276,21 +277,36 @@ static int read_modifiable(struct p11 *p, struct key *k)
 	return r;
 }
 
-/* Takes one object into the ring; objects that are not ours are passed over. */
-static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE h)
+/* What the label says: KE_NOTFOUND for an object that is not ours, KE_FORMAT for a bad label. */
+static int read_label(struct p11 *p, CK_OBJECT_HANDLE h, char label[LABEL_MAX], struct key *k)
 {
-	struct key k = {.handle = h, .live = true};
-	char label[128];
 	size_t n;
-	int r = p11_attribute(p, h, CKA_LABEL, label, sizeof label - 1, &n);
+	int r = p11_attribute(p, h, CKA_LABEL, label, LABEL_MAX - 1, &n);
 
 	if (r == KE_DAMAGED)
-		return KE_OK; /* longer than any of ours */
+		return KE_NOTFOUND; /* longer than any of ours */
 	if (r != KE_OK)
 		return r;
 	label[n] = '\0';
-	r = parse_label(label, &k.purpose, &k.version);
+	return parse_label(label, &k->purpose, &k->version);
+}
+
+/*
+ * Takes one object into the ring; objects that are not ours are passed over, and so is what the
+ * anchor does not want: a cut in the middle of an action may have left it there, half or twice.
+ */
+static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_OBJECT_HANDLE h,
+    const struct anchor *a)
+{
+	struct key k = {.handle = h, .live = true};
+	char label[LABEL_MAX];
+	int r = read_label(p, h, label, &k);
+
 	if (r == KE_NOTFOUND)
+		return KE_OK;
+	if (r != KE_OK && r != KE_FORMAT)
+		return r;
+	if (r == KE_OK && a != NULL && !anchor_wants(a, k.purpose, k.version))
 		return KE_OK;
 	if (r != KE_OK || kinds[k.purpose].class != class)
 		return p11_fail(p, KE_DAMAGED,
@@ -317,7 +333,41 @@ static int take(struct p11 *p, struct key_ring *ring, CK_OBJECT_CLASS class, CK_
 	return r;
 }
 
+static int pass_over(int r, bool partial)
+{
+	return partial && (r == KE_NOTFOUND || r == KE_EXISTS || r == KE_DAMAGED) ? KE_OK : r;
+}
+
 int key_ring_find(struct p11 *p, struct key_ring *ring)
+{
+	return key_ring_wanted(p, ring, NULL, false);
+}
+
+int key_sweep(struct p11 *p, const struct anchor *a)
+{
+	static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY, CKO_PUBLIC_KEY};
+	CK_OBJECT_HANDLE found[P11_FIND_MAX];
+	char label[LABEL_MAX];
+	struct key k;
+	int r = KE_OK;
+
+	for (size_t c = 0; r == KE_OK && c < sizeof classes / sizeof classes[0]; c++) {
+		CK_ULONG n = 0;
+
+		r = p11_find(p, classes[c], "", found, &n);
+		while (r == KE_OK && n > 0) {
+			r = read_label(p, found[--n], label, &k);
+			if (r == KE_OK && !anchor_wants(a, k.purpose, k.version))
+				r = p11_check(p, "C_DestroyObject",
+				    p->f->C_DestroyObject(p->session, found[n]));
+			else if (r == KE_NOTFOUND || r == KE_FORMAT)
+				r = KE_OK;
+		}
+	}
+	return r;
+}
+
+int key_ring_wanted(struct p11 *p, struct key_ring *ring, const struct anchor *a, bool partial)
 {
 	static const CK_OBJECT_CLASS classes[] = {CKO_SECRET_KEY, CKO_PRIVATE_KEY};
 	CK_OBJECT_HANDLE found[P11_FIND_MAX];
@@ -329,7 +379,7 @@ int key_ring_find(struct p11 *p, struct key_ring *ring)
 
 		r = p11_find(p, classes[c], "", found, &n);
 		for (CK_ULONG i = 0; r == KE_OK && i < n; i++)
-			r = take(p, ring, classes[c], found[i]);
+			r = pass_over(take(p, ring, classes[c], found[i], a), partial);
 		if (r != KE_OK)
 			return r;
 	}

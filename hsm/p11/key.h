@@ -98,6 +98,14 @@ int key_point(const uint8_t *der, size_t n, uint8_t *pub, size_t want) KE_CHECK;
  * section 2 wants it or a label that is none, KE_UNAVAIL. p->why names the key.
  */
 int key_ring_find(struct p11 *p, struct key_ring *ring) KE_CHECK;
+/*
+ * The same without the versions that the anchor (NULL: every one) does not want, in whatever state
+ * they are; partial: and without what is not whole, for a token that has no anchor to say so.
+ */
+int key_ring_wanted(
+    struct p11 *p, struct key_ring *ring, const struct anchor *a, bool partial) KE_CHECK;
+/* Destroys those, halves and doubles of pairs among them. keyadm alone. */
+int key_sweep(struct p11 *p, const struct anchor *a) KE_CHECK;
 
 /* The set without those of KEY_SET_OPTIONAL that the ring has no active key of. */
 unsigned key_ring_set(const struct key_ring *ring, unsigned purposes);

@@ -160,6 +160,7 @@ static int make(
 	    {modifiable, true, true},
 	    {modifiable, false, true},
 	};
+	const struct key of = {.purpose = purpose, .version = version};
 	const struct key_kind *kind;
 	char label[KEY_LABEL_MAX];
 	uint8_t id[KEY_ID_MAX];
@@ -173,8 +174,13 @@ static int make(
 		r = key_kind(p, purpose, &kind);
 	if (r != KE_OK)
 		return r;
-	for (size_t i = 0; rv != CKR_OK && i < sizeof variants / sizeof variants[0]; i++)
+	for (size_t i = 0; rv != CKR_OK && i < sizeof variants / sizeof variants[0]; i++) {
 		rv = try_variant(p, kind, label, id, idlen, &variants[i]);
+		/* an error does not say that nothing was made, and two keys of one label are none
+		 */
+		if (rv != CKR_OK && (r = make_destroy(p, &of)) != KE_OK)
+			return r;
+	}
 	if (rv != CKR_OK)
 		return p11_fail(p, kind->closed && lacks(rv) ? KE_NOTFOUND : KE_UNAVAIL,
 		    "token %s cannot make %s: %s", p->label, label, ckr_name(rv));
@@ -195,11 +201,12 @@ static int try_copy(struct p11 *p, const struct key *k)
 
 int make_key(struct p11 *p, enum key_purpose purpose, uint32_t version, struct key *k)
 {
-	int r = make(p, purpose, version, false, k);
+	int r;
 
-	if (r != KE_OK)
-		return r;
-	r = try_copy(p, k);
+	*k = (struct key){.purpose = purpose, .version = version};
+	r = make(p, purpose, version, false, k);
+	if (r == KE_OK)
+		r = try_copy(p, k);
 	if (r == KE_DENIED) {
 		make_undo(p, k);
 		r = make(p, purpose, version, true, k);

@@ -71,6 +71,18 @@ static int check_complete(struct hsm *h, unsigned purposes)
 	return KE_OK;
 }
 
+/* Those that the anchor wants, when there is one: what a cut has left beside them is not looked at.
+ */
+static int find_keys(struct hsm *h)
+{
+	int r = h->self == ROLE_HSM ? data_load(&h->p, &h->anchor) : KE_NOTFOUND;
+
+	if (r != KE_OK && r != KE_NOTFOUND)
+		return r;
+	return key_ring_wanted(
+	    &h->p, &h->ring, r == KE_OK ? &h->anchor : NULL, h->self == ROLE_TLSKEY);
+}
+
 /* What the token itself says of versions; tlskey's token says nothing. */
 static int obey_anchor(struct hsm *h, unsigned purposes)
 {
@@ -78,7 +90,7 @@ static int obey_anchor(struct hsm *h, unsigned purposes)
 
 	if (h->self != ROLE_HSM)
 		return KE_OK;
-	r = data_load(&h->p, &h->anchor);
+	r = h->anchor.serial > 0 ? KE_OK : KE_NOTFOUND;
 	/* somebody else's token is not an old one of ours */
 	if (r == KE_NOTFOUND && key_ring_demand(&h->p, &h->ring, 1u << KEY_MASTER) != KE_OK)
 		return r;
@@ -119,7 +131,7 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 	if (strlen(host) > HSM_HOST_MAX)
 		return p11_fail(&h->p, KE_LONG, "host: longer than %d bytes", HSM_HOST_MAX);
 	snprintf(h->host, sizeof h->host, "%s", host);
-	r = key_ring_find(&h->p, &h->ring);
+	r = find_keys(h);
 	if (r == KE_OK)
 		r = check_known(h);
 	if (r == KE_OK)

@@ -46,7 +46,7 @@ enum mode {
 	FLIP,   /* a bit of the output is wrong */
 	ZERO,   /* the output is all zeros */
 	LENGTH, /* the output is said to have so many bytes */
-	DIE     /* by SIGABRT, as a module whose own code is at its end */
+	DIE     /* by a signal, as a module whose own code is at its end */
 };
 
 struct order {
@@ -116,7 +116,7 @@ static bool before(const struct order *o)
 	while (o->mode == HANG && __atomic_load_n(&o->first, __ATOMIC_SEQ_CST) != 0)
 		nap(20);
 	if (o->mode == DIE)
-		abort();
+		__builtin_trap();
 	return o->mode == BEFORE;
 }
 

@@ -1,0 +1,104 @@
+"""keyadm's Nth call fails while it carries out what officers have approved. The token is as before or
+wholly changed: it starts again, holds each version once, and the next action works."""
+
+import pytest
+import test_rotation as rotation
+import ward
+from conftest import LONG
+from officers import Officer, wait_for
+
+pytestmark = pytest.mark.row("hsm-keyadm")
+
+
+@pytest.fixture
+def guarded(make, tmp_path):
+    a = make("token-publish 1", "death-budget 100000/1")
+    a.officers = [Officer(tmp_path, name) for name in ("alice", "bob")]
+    names = tmp_path / "officers"
+    names.write_text("".join(o.line for o in a.officers))
+    a.ctl("officer", "enrol", "2", str(names))
+    a.start()
+    wait_for(lambda: rotation.known(a))
+    return a
+
+
+def versions(a, purpose):
+    wait_for(lambda: rotation.known(a))
+    return sorted(v for p, v in rotation.keys(a) if p == purpose)
+
+
+def decide(a, *words):
+    """Settled, whichever way."""
+    number = a.ctl("key", *words).stdout.strip()
+    rotation.approve(a, number, *a.officers)
+    return rotation.settle(a, number)
+
+
+def tidy(a, purpose, have):
+    for (p, v), row in sorted(rotation.keys(a).items()):
+        if p == purpose and row["state"] == "deactivated":
+            decide(a, "destroy", purpose, str(v))
+    return versions(a, purpose)
+
+
+def fresh_start(a):
+    ward.replaced(a, "hsm")
+    wait_for(lambda: rotation.known(a))
+
+
+WRITES = ("C_GenerateKeyPair", "C_GenerateKey", "C_CreateObject", "C_DestroyObject")
+
+
+def cuts(calls):
+    """[(function or None for any, which of them, mode)]: of what changes the token both modes, once of
+    each function in the short form; in the long form each call there is, too."""
+    both = [(c, k, mode) for c in WRITES for k in range(1, 1 + min(calls.count(c), 99 if LONG else 1)) for mode in ("after", "before")]
+    return both + [(None, n, "after" if n % 2 else "before") for n in range(1, len(calls) + 1) if LONG]
+
+
+@pytest.mark.parametrize("purpose", ["log", "tls", "seed", "master", "mac", "token"] if LONG else ["log"])
+def test_rotate(guarded, count, purpose):
+    a, m = guarded, guarded.module
+    with m.traced("keyadm") as calls:
+        assert decide(a, "rotate", purpose)["state"] == "done"
+    have = versions(a, purpose)
+    assert have == [1, 2]
+    for call, n, mode in cuts(calls):
+        m.order(mode, call, ["keyadm"], first=n, value="CKR_DEVICE_ERROR")
+        end = decide(a, "rotate", purpose)
+        fired = m.fired()
+        m.well()
+        count(fired)
+        what = f"{call} {n} of {len(calls)}, {mode}"
+        assert fired, f"{what}: was not reached"
+        fresh_start(a)
+        now = versions(a, purpose)
+        if end["state"] == "done":
+            assert now == have + [have[-1] + 1], f"{what}: {end}: {now}"
+        else:
+            assert now == have, f"{what}: {end}: {now}"
+        have = now
+        if len(have) > 8:  # an anchor holds so many versions; officers take old ones away
+            have = tidy(a, purpose, have)
+    end = decide(a, "rotate", purpose)
+    assert end["state"] == "done", end
+
+
+def test_destroy(guarded, count):
+    a, m = guarded, guarded.module
+    for _ in range(4 if LONG else 2):
+        assert decide(a, "rotate", "log")["state"] == "done"
+    with m.traced("keyadm") as calls:
+        assert decide(a, "destroy", "log", "1")["state"] == "done"
+    writes = [n for n, c in enumerate(calls, 1) if LONG or c in ("C_DestroyObject", "C_CreateObject")]
+    for n in writes[:1 if not LONG else 30]:
+        m.order("before", None, ["keyadm"], first=n, value="CKR_DEVICE_ERROR")
+        victim = next(str(v) for (p, v), row in sorted(rotation.keys(a).items()) if p == "log" and row["state"] == "deactivated")
+        end = decide(a, "destroy", "log", victim)
+        fired = m.fired()
+        m.well()
+        count(fired)
+        fresh_start(a)
+        state = rotation.keys(a)["log", int(victim)]["state"]
+        assert state == ("destroyed" if end["state"] == "done" else "deactivated"), end
+        assert decide(a, "rotate", "log")["state"] == "done"

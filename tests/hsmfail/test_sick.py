@@ -1,0 +1,149 @@
+"""A device that is away for a while, hangs, is slow, dies or lies; a token folder and a module that
+are gone and come back. The appliance serves what needs no key, and is back without a restart."""
+
+import re
+import signal
+import time
+
+import klero
+import pytest
+import ward
+from conftest import LONG
+
+pytestmark = pytest.mark.row("hsm-sick")
+ALWAYS = 2**63
+AWAY_S = 150 if LONG else 6
+
+
+def test_away(make, tmp_path, count):
+    """Longer than any budget of deaths is; engine starts meanwhile, too."""
+    a = make().start()
+    with ward.under_load(a, tmp_path) as watch:
+        a.module.order("before", None, ["hsm", "tlskey"], last=ALWAYS, value="CKR_DEVICE_REMOVED")
+        ward.wait_for(lambda: ward.health(a)["hsm"] == ward.health(a)["tls"] == "unavailable")
+        end = time.monotonic() + AWAY_S
+        ward.kill(a, "engine")
+        while time.monotonic() < end:
+            time.sleep(0.5)
+            assert a.process.poll() is None, a.log()[-2000:]
+        a.module.well()
+        began = time.monotonic()
+        ward.wait_well(a, 45)  # the back-off, and a start
+        print(f"back {time.monotonic() - began:.1f} s after {AWAY_S} s", flush=True)
+        count()
+        assert watch.later > 0
+    assert "more than" not in a.log()
+
+
+def test_engine_meets_a_flapping_hsm(make, count):
+    """hsm starts and is lost at the first question of an engine that starts: that engine's end is no
+    death of its own. (The budget is for the nine hsms that are killed.)"""
+    a = make("death-budget 10/600").start()
+    with a.module.traced("hsm") as calls:
+        ward.replaced(a, "hsm")
+    own = calls.count("C_Decrypt")  # its own start decrypts, too
+    for _ in range(4):
+        a.module.order("before", "C_Decrypt", ["hsm"], first=own + 1, value="CKR_DEVICE_ERROR")
+        ward.kill(a, "hsm")
+        ward.kill(a, "engine")
+        ward.wait_for(lambda: a.module.fired() == 1)
+        count()
+        a.module.well()
+        ward.replaced(a, "hsm")
+    assert a.process.poll() is None
+    assert re.search(r"engine\.0\[\d+\] ended with status 3", a.log())
+    ward.wait_well(a)
+
+
+@pytest.mark.parametrize("mode,value", [("length", 0), ("length", 33), ("length", 2**40), ("zero", 0), ("flip", 0)])
+def test_lies(make, tmp_path, count, mode, value):
+    """What can be seen to be wrong is not passed on. (A MAC that is told once cannot.)"""
+    if not LONG and mode == "length" and value != 2**40:
+        pytest.skip("only in the long form")
+    a = make().start()
+    calls = ["C_DigestFinal", "C_WrapKey", "C_GetAttributeValue", "C_GenerateRandom"]
+    with ward.under_load(a, tmp_path):
+        for role, call in [("hsm", c) for c in calls + (["C_Sign"] if mode == "length" else [])] + [("tlskey", "C_Sign")]:
+            a.module.order(mode, call, [role], value=value)
+            ward.wait_for(lambda: a.module.fired() == 1)
+            a.module.well()
+            count()
+            ward.wait_well(a)
+
+
+def test_slow(make, tmp_path, count):
+    """A network HSM on a bad day: late, and right."""
+    a = make().start()
+    with ward.under_load(a, tmp_path):
+        a.module.order("delay", "C_Sign", ["hsm", "tlskey"], last=ALWAYS, value=150)
+        time.sleep(30 if LONG else 3)
+        count(a.module.fired())
+        a.module.well()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("role,call", [("hsm", "C_Sign"), ("tlskey", "C_Sign"), ("hsm", "C_Login"), ("hsm", "C_FindObjects")])
+def test_hangs(make, tmp_path, count, role, call):
+    """The watchdog ends it; as often as it hangs, it is tried again."""
+    a = make("death-budget 2/600").start()
+    with ward.under_load(a, tmp_path):
+        for _ in range(3):
+            a.module.order("hang", call, [role], last=ALWAYS)
+            if call in ("C_Login", "C_FindObjects"):
+                ward.kill(a, role)
+            before = a.log().count(": killed")
+            ward.wait_for(lambda: a.module.fired() >= 1 and a.log().count(": killed") > before, 60)
+            a.module.well()
+            count()
+            ward.wait_well(a, 70)
+
+
+def test_dies(make, tmp_path, count):
+    """The module's own code ends the process."""
+    a = make().start()
+    with ward.under_load(a, tmp_path):
+        for role in ("hsm", "tlskey"):
+            a.module.order("die", "C_Sign", [role])
+            ward.wait_for(lambda: a.module.fired() == 1)
+            a.module.well()
+            count()
+            ward.wait_well(a)
+
+
+def test_folder_and_module_gone(make, tmp_path, count):
+    a = make().start()
+    with ward.under_load(a, tmp_path):
+        for here, words in ((a.dir / "tokens", "no token labelled|does not start"), (a.dir / "module.so", "cannot be loaded")):
+            away = here.with_name("away")
+            here.rename(away)
+            for role in ("hsm", "tlskey"):
+                ward.kill(a, role)
+            ward.wait_for(lambda: any(w in a.log() for w in words.split("|")))
+            ward.wait_for(lambda: ward.health(a)["hsm"] == "unavailable")
+            time.sleep(1)
+            away.rename(here)
+            ward.wait_well(a)
+            count()
+        here = a.dir / "module.so"
+        whole = here.read_bytes()
+        away = here.with_name("away.so")
+        here.rename(away)
+        here.write_bytes(whole[:len(whole) // 2])
+        ward.kill(a, "hsm")
+        ward.wait_for(lambda: ward.health(a)["hsm"] == "unavailable")
+        here.unlink()
+        away.rename(here)
+        ward.wait_well(a)
+        count()
+
+
+def test_stop_while_away(make, count):
+    """SIGTERM ends it in order, hanging device or not."""
+    a = make().start()
+    a.module.order("before", None, ["hsm", "tlskey"], last=ALWAYS, value="CKR_DEVICE_REMOVED")
+    ward.kill(a, "hsm")
+    ward.wait_for(lambda: ward.health(a)["hsm"] == "unavailable")
+    assert a.stop(signal.SIGTERM) == 0
+    count()
+    a.module.well()
+    klero.want(a.start().client().get("/health/ready"), 200)
