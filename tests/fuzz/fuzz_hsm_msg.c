@@ -13,6 +13,7 @@
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
 #include "hsm/role/hsm.h"
+#include "policy/backup.h"
 #include "policy/hash.h"
 #include "tests/unit/hsm_fill.h"
 
@@ -68,6 +69,8 @@ static const struct {
     {MSG_HSM_IMPORT_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_REWRAP_DEPOSIT, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_RAISE, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_SIGN_BACKUP, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_CHECK_BACKUP, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -344,6 +347,42 @@ static void make_credentials(struct body *plain, struct body *sealed, struct bod
 	must(run(14, both->bytes, both->n, &in) == KE_OK);
 }
 
+/* A manifest of now, as engine has it signed, and the note that comes of it. */
+static void make_backup(struct body *sign, struct body *check)
+{
+	static const unsigned names[] = {BACKUP_STORE, BACKUP_LOG, BACKUP_KEYS, BACKUP_CONF};
+	struct backup_manifest m = {.made_s = (uint64_t)time(NULL),
+	    .program = "0.1.0",
+	    .anchor = hsm.anchor.serial,
+	    .log_key = 1,
+	    .sections = 4};
+	char note[BACKUP_NOTE_MAX];
+	uint8_t id[4], sig[64];
+	struct wire_out w;
+	struct wire_in in;
+	size_t n, line;
+	uint8_t type;
+
+	memcpy(m.appliance, hsm.anchor.appliance, sizeof m.appliance);
+	for (size_t i = 0; i < 4; i++)
+		m.section[i].name = names[i];
+	must(backup_text(&m, note, sizeof note, &n) == KE_OK);
+	wire_out_init(&w, sign->bytes, sizeof sign->bytes);
+	wire_put_str(&w, note, n);
+	sign->n = w.len;
+	must(run(21, sign->bytes, sign->n, &in) == KE_OK);
+	wire_get_raw(&in, id, sizeof id);
+	type = wire_get_u8(&in);
+	wire_get_raw(&in, sig, sizeof sig);
+	note[n++] = '\n';
+	must(note_sig_line(hsm.log_name, (enum note_type)type, id, sig, note + n, 512, &line) ==
+	     KE_OK);
+	wire_out_init(&w, check->bytes, sizeof check->bytes);
+	wire_put_str(&w, note, n + line);
+	check->n = w.len;
+	must(run(22, check->bytes, check->n, &in) == KE_OK);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char *env[1];
@@ -372,6 +411,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_credentials(&valid[12], &valid[13], &valid[14]);
 	make_deposits();
 	valid[20] = (struct body){.bytes = {KEY_DATA, 1, 0, 0, 0}, .n = 5};
+	make_backup(&valid[21], &valid[22]);
 	return 0;
 }
 
