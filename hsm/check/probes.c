@@ -418,30 +418,42 @@ static int probe_unwrap_template(struct check *c, struct check_result *res)
 
 /* --- objects --- */
 
-static int probe_copy(struct check *c, struct check_result *res)
+/* Copies one, CHECK_TIMES times. */
+static int copy_of(struct check *c, struct check_result *res, CK_OBJECT_HANDLE h)
 {
 	CK_BBOOL no = CK_FALSE;
 	CK_ATTRIBUTE change = {CKA_TOKEN, &no, sizeof no};
+	CK_OBJECT_HANDLE copy;
+	int r;
+
+	TIMED(res, r,
+	    p11_check(&c->p, "C_CopyObject",
+		c->p.f->C_CopyObject(c->p.session, h, &change, 1, &copy)) == KE_OK
+		? op_destroy(&c->p, copy)
+		: KE_UNAVAIL);
+	return r;
+}
+
+/* Of a secret key and of a private one, as far as the token makes them. */
+static int probe_copy(struct check *c, struct check_result *res)
+{
+	struct check_result fixed_one = {.us = 0};
+	CK_BBOOL no = CK_FALSE;
 	const CK_ATTRIBUTE fixed = {CKA_MODIFIABLE, &no, sizeof no};
-	CK_OBJECT_HANDLE h, copy;
+	CK_OBJECT_HANDLE h;
 	struct pair k;
 	int r = make_pair(c, CKM_EC_KEY_PAIR_GEN, p256, sizeof p256, &k);
 
-	if (r != KE_OK)
+	if (r != KE_OK && c->seal == 0)
 		return r;
-	TIMED(res, r,
-	    p11_check(&c->p, "C_CopyObject",
-		c->p.f->C_CopyObject(c->p.session, k.priv, &change, 1, &copy)) == KE_OK
-		? op_destroy(&c->p, copy)
-		: KE_UNAVAIL);
-	r = drop_pair(c, &k, r);
+	r = r == KE_OK ? drop_pair(c, &k, copy_of(c, res, k.priv)) : KE_OK;
+	if (r == KE_OK && c->seal != 0)
+		r = copy_of(c, res, c->seal);
 	if (r != KE_OK || c->seal == 0 || make_aes(c, false, &fixed, &h) != KE_OK)
 		return r;
-	if (c->p.f->C_CopyObject(c->p.session, h, &change, 1, &copy) != CKR_OK)
+	if (copy_of(c, &fixed_one, h) != KE_OK)
 		snprintf(res->how, sizeof res->how, "only keys that are CKA_MODIFIABLE");
-	else if (op_destroy(&c->p, copy) != KE_OK)
-		r = KE_UNAVAIL;
-	return op_destroy(&c->p, h) == KE_OK ? r : KE_UNAVAIL;
+	return op_destroy(&c->p, h);
 }
 
 static int probe_data(struct check *c, struct check_result *res)

