@@ -189,6 +189,18 @@ static void refused(const struct rconf_keyadm *c, int why)
 	assert_string_not_equal(done.reason, "");
 }
 
+/* The officers' proposal with another threshold, signed as it stands then. */
+static struct rconf_keyadm threshold_of(const struct proposal *p, char digit)
+{
+	struct rconf_keyadm c = approved(p, 0);
+	size_t n = strlen(c.text), at = 0;
+
+	*(strstr(c.text, "\nthreshold ") + 11) = digit;
+	for (size_t i = 0; i < OFFICERS; i++)
+		at += signer_sign(&signer[i], PROPOSAL_NAMESPACE, c.text, n, c.approvals + at);
+	return c;
+}
+
 static void test_refusals(void **state)
 {
 	struct proposal p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
@@ -226,6 +238,13 @@ static void test_refusals(void **state)
 	p.epoch--;
 	c = approved(&p, 3);
 	refused(&c, KE_STATE);
+	/* more than there are must agree: such a list is no proposal, however many sign it */
+	p = propose(PROPOSE_OFFICERS, KEY_MASTER, 0);
+	set_officers(&p.officers, OFFICERS, 2);
+	c = threshold_of(&p, '9');
+	refused(&c, KE_FORMAT);
+	c = threshold_of(&p, '0');
+	refused(&c, KE_FORMAT);
 	/* his own */
 	p = propose(PROPOSE_ROTATE, KEY_LOG, 0);
 	snprintf(p.proposer, sizeof(p.proposer), "%s", "officer-0");

@@ -137,6 +137,36 @@ static void test_worn_twice(void **state)
 	assert_int_equal(killed, PID);
 }
 
+/* One action at a time, whatever engine asks for: the second is told to come again. */
+static void test_action_during_action(void **state)
+{
+	static uint8_t buf[MSG_MAX];
+	const uint8_t nothing[4] = {0};
+	struct wire_in in;
+	struct msg m;
+	int sv[2];
+
+	(void)state;
+	assert_int_equal(msg_pair(sv), KE_OK);
+	fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	engine->ctl = sv[0];
+	parent.act.busy = true;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(
+		    msg_send(sv[1], MSG_ENGINE_ACT, 0, nothing, sizeof nothing, -1), KE_OK);
+		child_message(&parent, engine);
+		assert_int_equal(msg_recv(sv[1], ROLE_ENGINE, ROLE_PARENT, RUN, buf, &m), KE_OK);
+		assert_int_equal(m.type, MSG_ENGINE_ACTED);
+		wire_in_init(&in, m.body, m.len);
+		assert_int_equal(wire_get_i32(&in), KE_AGAIN);
+		assert_true(parent.act.busy);
+	}
+	assert_int_equal(killed, 0);
+	close(sv[0]);
+	close(sv[1]);
+	engine->ctl = -1;
+}
+
 static void test_blames_of_the_gone(void **state)
 {
 	const uint8_t second[START_PEER_BYTES] = {ROLE_ENGINE, 0, 2};
@@ -214,6 +244,7 @@ int main(void)
 	    WITH(test_pong_without_ping),
 	    WITH(test_pong_after_ping),
 	    WITH(test_worn_twice),
+	    WITH(test_action_during_action),
 	    WITH(test_blames_of_the_gone),
 	    WITH(test_log_without_end),
 	    WITH(test_log_lines_are_lines),

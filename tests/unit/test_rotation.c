@@ -273,6 +273,9 @@ static void test_not_counted(void **state)
 	assert_int_equal(act(PROPOSE_DESTROY, KEY_SEED, version, 3, &done), KE_OK);
 }
 
+/* The database key as it is sealed at last. */
+static char sealed[BLOB_TEXT_MAX];
+
 static void test_dbkey(void **state)
 {
 	uint8_t first[32], again[32];
@@ -294,6 +297,7 @@ static void test_dbkey(void **state)
 	/* resealing needs no second opening, and gives no key away */
 	assert_int_equal(dbkey(MSG_HSM_RESEAL_DBKEY, ctx.keys.sealed_dbkey), KE_VERSION);
 	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, text), KE_DENIED);
+	memcpy(sealed, text, sizeof sealed);
 }
 
 static void test_tokens(void **state)
@@ -355,6 +359,74 @@ static void test_anchor(void **state)
 	assert_true(a.keys > KEY_PURPOSES);
 }
 
+/* Every change of a value's text that somebody might try; the n-th, false when there is none. */
+static bool change(char out[BLOB_TEXT_MAX], const char *text, const char *other, size_t n)
+{
+	static const char *const heads[] = {"klero:2:", "klero:0:", "Klero:1:", "v1:", ":", "",
+	    "klero:1:deposit:v000001:", "klero:1:data:v000001:", "klero:1:mac:v000001:",
+	    "klero:1:seed:v000000:", "klero:1:seed:v1:", "klero:1:seed:v0000001:",
+	    "klero:1:seed:v999999:", "klero:1:db:v000000:", "klero:1:db:v999999:", "klero:1:db::"};
+	const size_t count = sizeof heads / sizeof heads[0];
+	const char *body = strrchr(text, ':') + 1;
+	size_t len = strlen(body);
+
+	if (n < count)
+		snprintf(out, BLOB_TEXT_MAX, "%s%s", heads[n], body);
+	else if (n < count + len) /* shorter and shorter: no tag, half a tag, … */
+		snprintf(out, BLOB_TEXT_MAX, "%.*s", (int)(strlen(text) - 1 - (n - count)), text);
+	else if (n < count + len + 24) /* longer */
+		snprintf(out, BLOB_TEXT_MAX, "%s%.*s", text, (int)(n - count - len + 1),
+		    "AAAAAAAAAAAAAAAAAAAAAAAA");
+	else if (n == count + len + 24) /* of that version, under another one's name */
+		snprintf(out, BLOB_TEXT_MAX, "%.*s%s", (int)(strrchr(other, ':') + 1 - other),
+		    other, body);
+	else if (n < count + len + 25 + (size_t)(body - text))
+		snprintf(out, BLOB_TEXT_MAX, "%s", text);
+	else
+		return false;
+	if (n > count + len + 24) /* each sign of its head */
+		out[n - count - len - 25] ^= 1;
+	return true;
+}
+
+/*
+ * A value of another version, purpose or format, with a tag of another length, without one: hsm
+ * opens none of them, and says so without dying.
+ */
+static void test_bad_values(void **state)
+{
+	struct seed s, later, bad;
+	char db[BLOB_TEXT_MAX], fresh[BLOB_TEXT_MAX], text[BLOB_TEXT_MAX];
+	uint8_t value[32];
+
+	(void)state;
+	decide(PROPOSE_ROTATE, KEY_MASTER, 0);
+	new_seed(&s);
+	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, sealed), KE_OK);
+	assert_int_equal(dbkey(MSG_HSM_RESEAL_DBKEY, sealed), KE_OK);
+	wire_get_cstr(&hsm.in, db, sizeof(db));
+	decide(PROPOSE_ROTATE, KEY_SEED, 0);
+	decide(PROPOSE_ROTATE, KEY_MASTER, 0);
+	new_seed(&later);
+	assert_int_equal(dbkey(MSG_HSM_RESEAL_DBKEY, db), KE_OK);
+	wire_get_cstr(&hsm.in, fresh, sizeof(fresh));
+	bad = s;
+	for (size_t n = 0; change(bad.text, s.text, later.text, n); n++) {
+		assert_int_not_equal(rewrap(&bad), KE_OK);
+		assert_int_not_equal(reveal(&bad, value), KE_OK);
+		assert_int_not_equal(dbkey(MSG_HSM_RESEAL_DBKEY, bad.text), KE_OK);
+	}
+	for (size_t n = 0; change(text, db, fresh, n); n++) {
+		assert_int_not_equal(dbkey(MSG_HSM_RESEAL_DBKEY, text), KE_OK);
+		connect_as(&hsm, ROLE_ENGINE, 0);
+		assert_int_not_equal(dbkey(MSG_HSM_OPEN_DBKEY, text), KE_OK);
+	}
+	/* and the honest ones open as before */
+	assert_int_equal(reveal(&s, value), KE_OK);
+	connect_as(&hsm, ROLE_ENGINE, 0);
+	assert_int_equal(dbkey(MSG_HSM_OPEN_DBKEY, fresh), KE_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +438,7 @@ int main(void)
 	    cmocka_unit_test(test_tokens),
 	    cmocka_unit_test(test_log),
 	    cmocka_unit_test(test_anchor),
+	    cmocka_unit_test(test_bad_values),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
