@@ -34,19 +34,27 @@ class Crashable(klero.Appliance):
         shutil.rmtree(self.store)
         copy(self.dir / name, self.store)
 
-    def put(self, state):
-        """A state that disk.Disk has built becomes the store."""
+    @property
+    def journal(self):
+        """The folder of what hsm must not forget."""
+        return self.dir / "store-hsm"
+
+    def put(self, state, journal=None):
+        """States that disk.Disk has built become the store and hsm's journal."""
         if os.environ.get("CRASH_KEEP") == "1":
             shutil.rmtree(self.dir / "cut", ignore_errors=True)
             copy(state, self.dir / "cut")
-        shutil.rmtree(self.store)
-        os.rename(state, self.store)
+        for made, folder in ((state, self.store), (journal, self.journal)):
+            if made is not None:
+                shutil.rmtree(folder)
+                os.rename(made, folder)
 
     def start_recorded(self):
         """Starts klerod under the recorder; the disk as it is before that."""
-        before = disk.Disk(self.store)
+        folders = [self.store, self.journal]
+        before = disk.Disk(*folders)
         self.recorder = subprocess.Popen(
-            [self.bin.parent / "tools" / "disklog", self.record, self.store, "--", self.bin / "klerod", "-c", self.conf],
+            [self.bin.parent / "tools" / "disklog", self.record, *folders, "--", self.bin / "klerod", "-c", self.conf],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.recorder.stdout.readline()
         if not line.startswith("klerod: ready "):

@@ -3,6 +3,7 @@ may show after the one before, checks that every answer that had left is still t
 loses its power again."""
 
 import collections
+import pathlib
 import random
 import signal
 
@@ -142,12 +143,15 @@ def test_power_loss_at_every_write_of_a_life(make, rng, rounds, result, tmp_path
     app = make()
     whole = load.Book("admin@example.org", ["p0@example.org"])
     disk, events = scripted_life(app, whole)
+    assert any(e.kind == "write" and pathlib.Path(e.name).parent == app.journal for e in events)
     share, n = min(1, rounds(4) / len(events)), 0
     for at in range(len(events) + 1):
         if rng.random() < share or at == len(events):
             state = appliance.fresh_folder(app.dir / "state")
-            disk.cut(rng, {str(app.store): state})
-            app.put(state)
+            # hsm's journal is of the same moment: one of the future has seen what the store never began
+            journal = appliance.fresh_folder(app.dir / "journal")
+            disk.cut(rng, {str(app.store): state, str(app.journal): journal})
+            app.put(state, journal)
             app.start()
             load.Check(app, whole.until(at - 1).of_the_known(), rng, logins=False).run(tmp_path)
             app.stop(signal.SIGKILL)
