@@ -238,7 +238,8 @@ static void go_on(struct engine *e)
 	char active[REWRAP_HEAD];
 	int r;
 
-	if (!s->due || engine_clock_ms() < s->wait_until_ms ||
+	/* an end that waits for what is in flight must not wait for what comes after it */
+	if (!s->due || e->stopping || engine_clock_ms() < s->wait_until_ms ||
 	    !rewrap_active_head(e, KEY_DATA, active))
 		return;
 	r = turn_begin(e);
@@ -285,7 +286,7 @@ void reseal_tick(struct engine *e)
 	bool loaded = e->turn.served - s->served > LOADED;
 
 	s->served = e->turn.served;
-	if (e->peers.hsm.chan == NULL)
+	if (e->peers.hsm.chan == NULL || e->stopping)
 		return;
 	raise_least(e);
 	if (!s->due)
