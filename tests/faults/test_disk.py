@@ -271,7 +271,7 @@ def test_small_disk(make_bench, count):
         b.check_money()
     assert b.appliance.roles()["engine"] == engine, "it took a restart"
     b.hang_up()
-    assert b.appliance.status()["ledger"] == "ok"
+    b.check_ledger()
 
 
 @pytest.mark.root_only

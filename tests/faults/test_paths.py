@@ -181,7 +181,7 @@ def under_all(bench, way, role, count):
     for kind in seam.KINDS:
         problems += every(bench, way, role, kind, count)
     bench.hang_up()
-    assert bench.appliance.status()["ledger"] == "ok"
+    bench.check_ledger()
     assert not problems, "\n" + "\n".join(problems)
 
 
