@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/conf/durable.h"
+
 #define DEPTH 8 /* descriptors of a walk */
 
 /* nftw's callback has no argument of ours. */
@@ -38,30 +40,10 @@ static int give(int fd, const struct rconf_identity *owner)
 	return owner != NULL && geteuid() == 0 ? fchown(fd, owner->uid, owner->gid) : 0;
 }
 
-/* Makes what is new in a folder survive a power cut. */
-static int sync_parent(const char *path)
-{
-	char dir[MADE_PATH];
-	char *slash;
-	int fd, r;
-
-	snprintf(dir, sizeof dir, "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash == NULL)
-		return -1;
-	slash[slash == dir ? 1 : 0] = '\0';
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	r = fsync(fd);
-	close(fd);
-	return r;
-}
-
 int made_note(struct made *m, const char *path, char *why, size_t whylen)
 {
 	note(m, path);
-	return sync_parent(path) == 0 ? KE_OK : failed(why, whylen, path);
+	return durable_name(path) ? KE_OK : failed(why, whylen, path);
 }
 
 int made_folder(struct made *m, const char *path, mode_t mode, const struct rconf_identity *owner,
@@ -77,27 +59,11 @@ int made_folder(struct made *m, const char *path, mode_t mode, const struct rcon
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return failed(why, whylen, path);
-	r = give(fd, owner) == 0 && fchmod(fd, mode) == 0 && fsync(fd) == 0 &&
-		    sync_parent(path) == 0
+	r = give(fd, owner) == 0 && fchmod(fd, mode) == 0 && fsync(fd) == 0 && durable_name(path)
 		? KE_OK
 		: failed(why, whylen, path);
 	close(fd);
 	return r;
-}
-
-static int write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, p, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		p += done;
-		n -= (size_t)done;
-	}
-	return 0;
 }
 
 int made_file(struct made *m, const char *path, mode_t mode, const struct rconf_identity *owner,
@@ -109,8 +75,8 @@ int made_file(struct made *m, const char *path, mode_t mode, const struct rconf_
 		return failed(why, whylen, path);
 	note(m, path);
 	/* fsync last: it covers mode and owner too, without which engine could not read the file */
-	r = write_all(fd, text, n) == 0 && fchmod(fd, mode) == 0 && give(fd, owner) == 0 &&
-		    fsync(fd) == 0 && sync_parent(path) == 0
+	r = durable_write(fd, text, n) && fchmod(fd, mode) == 0 && give(fd, owner) == 0 &&
+		    fsync(fd) == 0 && durable_name(path)
 		? KE_OK
 		: failed(why, whylen, path);
 	close(fd);

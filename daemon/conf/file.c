@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/conf/durable.h"
+
 /* What is wrong with an opened file, in words; NULL when nothing is. */
 static const char *flaw(const struct stat *st, bool secret)
 {
@@ -83,18 +85,15 @@ void conf_journal_folder(const struct conf *c, char path[RCONF_PATH + 16])
 /* An empty file in an own folder, both of which outlive a power cut. */
 static int make_journal(const char *folder, const char *path)
 {
-	int fd, dir;
+	int fd;
 
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
 		return -1;
 	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && (dir < 0 || fsync(fd) != 0 || fsync(dir) != 0)) {
+	if (fd >= 0 && (fsync(fd) != 0 || !durable_name(path) || !durable_name(folder))) {
 		close(fd);
 		fd = -1;
 	}
-	if (dir >= 0)
-		close(dir);
 	return fd;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/conf/durable.h"
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/wire.h"
 #include "daemon/parent/child.h"
@@ -19,40 +20,19 @@
 #define CERT_MAX (sizeof((struct rconf_net *)0)->cert_pem) /* with its NUL */
 
 struct names {
-	char made[RCONF_PATH + 8], old[RCONF_PATH + 8], folder[RCONF_PATH];
+	char made[RCONF_PATH + 8], old[RCONF_PATH + 8];
 };
 
 static void name(struct names *n, const char *path)
 {
-	char *slash;
-
 	snprintf(n->made, sizeof n->made, "%s.new", path);
 	snprintf(n->old, sizeof n->old, "%s.old", path);
-	snprintf(n->folder, sizeof n->folder, "%s", path);
-	slash = strrchr(n->folder, '/'); /* paths in the configuration are absolute */
-	if (slash != NULL)
-		slash[slash == n->folder ? 1 : 0] = '\0';
 }
 
 static int failed(const char *path, char *why, size_t whylen)
 {
 	snprintf(why, whylen, "%s cannot be written: %s", path, strerror(errno));
 	return KE_IO;
-}
-
-static bool write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, p, n);
-
-		if (done < 0 && errno != EINTR)
-			return false;
-		if (done > 0) {
-			p += done;
-			n -= (size_t)done;
-		}
-	}
-	return true;
 }
 
 /* What a killed one has left behind is in the way. */
@@ -67,16 +47,6 @@ static int create(const struct names *n, char *why, size_t whylen)
 	return fd;
 }
 
-static bool sync_folder(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* Under its name stands the whole of the text or what stood there before. */
 static int put(const struct names *n, const char *path, const char *text, char *why, size_t whylen)
 {
@@ -85,9 +55,9 @@ static int put(const struct names *n, const char *path, const char *text, char *
 
 	if (fd < 0)
 		return KE_IO;
-	ok = write_all(fd, text, strlen(text)) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
+	ok = durable_write(fd, text, strlen(text)) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
 	close(fd);
-	if (ok && rename(n->made, path) == 0 && sync_folder(n->folder))
+	if (ok && rename(n->made, path) == 0 && durable_name(path))
 		return KE_OK;
 	(void)failed(path, why, whylen);
 	(void)unlink(n->made);

@@ -1,0 +1,16 @@
+/*
+ * The two steps that everybody needs who makes a file to stay. Runs in parent and in kleroctl.
+ */
+#ifndef DAEMON_CONF_DURABLE_H
+#define DAEMON_CONF_DURABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* All n bytes; false with errno. */
+bool durable_write(int fd, const void *p, size_t n);
+
+/* Makes what was changed in the folder of this path survive a power cut; false with errno. */
+bool durable_name(const char *path);
+
+#endif
