@@ -3,6 +3,8 @@
 # and of keyadm, minutes of absence, hangs (make attack SUITES=hsm). Some two hours.
 #
 #	tests/hsmfail/attack.sh BUILD [PYTEST-ARGUMENT...]
+#
+#	HSMFAIL_SHARE=N   every Nth case only, for a machine with less time
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:?usage: attack.sh BUILD [PYTEST-ARGUMENT...]}

@@ -21,6 +21,7 @@ import klero  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", HERE.parents[1] / "build" / "out" / "bin")).resolve()
 LONG = os.environ.get("HSMFAIL") == "long"
+SHARE = int(os.environ.get("HSMFAIL_SHARE", "1"))  # of the long form: every so many-th case
 ROWS = {  # file: name in the table, what is tried, unit
     "hsm-serving": ("hsm: every call and code", "a PKCS#11 module that fails each function that serves requests with "
                     "CKR_*, before and after its effect, under a load of sales, logins, draws and handshakes", "failures"),

@@ -4,7 +4,7 @@ wholly changed: it starts again, holds each version once, and the next action wo
 import pytest
 import test_rotation as rotation
 import ward
-from conftest import LONG
+from conftest import LONG, SHARE
 from officers import Officer, wait_for
 
 pytestmark = pytest.mark.row("hsm-keyadm")
@@ -50,10 +50,12 @@ WRITES = ("C_GenerateKeyPair", "C_GenerateKey", "C_CreateObject", "C_DestroyObje
 
 
 def cuts(calls):
-    """[(function or None for any, which of them, mode)]: of what changes the token both modes, once of
-    each function in the short form; in the long form each call there is, too."""
-    both = [(c, k, mode) for c in WRITES for k in range(1, 1 + min(calls.count(c), 99 if LONG else 1)) for mode in ("after", "before")]
-    return both + [(None, n, "after" if n % 2 else "before") for n in range(1, len(calls) + 1) if LONG]
+    """[(function or None for any, which of them, mode)]: of what changes the token both modes, and each
+    call there is; in the short form the error that follows the effect, once of each function."""
+    if not LONG:
+        return [(c, 1, "after") for c in WRITES if c in calls]
+    both = [(c, k, mode) for c in WRITES for k in range(1, 1 + calls.count(c)) for mode in ("after", "before")]
+    return both + [(None, n, "after" if n % 2 else "before") for n in range(1, len(calls) + 1, SHARE)]
 
 
 @pytest.mark.parametrize("purpose", ["log", "tls", "seed", "master", "mac", "token"] if LONG else ["log"])
@@ -84,14 +86,14 @@ def test_rotate(guarded, count, purpose):
     assert end["state"] == "done", end
 
 
+@pytest.mark.long
 def test_destroy(guarded, count):
     a, m = guarded, guarded.module
-    for _ in range(4 if LONG else 2):
+    for _ in range(4):
         assert decide(a, "rotate", "log")["state"] == "done"
     with m.traced("keyadm") as calls:
         assert decide(a, "destroy", "log", "1")["state"] == "done"
-    writes = [n for n, c in enumerate(calls, 1) if LONG or c in ("C_DestroyObject", "C_CreateObject")]
-    for n in writes[:1 if not LONG else 30]:
+    for n in range(1, len(calls) + 1)[::SHARE][:30]:
         m.order("before", None, ["keyadm"], first=n, value="CKR_DEVICE_ERROR")
         victim = next(str(v) for (p, v), row in sorted(rotation.keys(a).items()) if p == "log" and row["state"] == "deactivated")
         end = decide(a, "destroy", "log", victim)
