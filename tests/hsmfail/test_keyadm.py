@@ -72,7 +72,8 @@ def test_rotate(guarded, count, purpose):
         m.well()
         count(fired)
         what = f"{call} {n} of {len(calls)}, {mode}"
-        assert fired, f"{what}: was not reached"
+        # the last of many calls are not there when the token holds fewer objects
+        assert fired or call is None, f"{what}: was not reached"
         fresh_start(a)
         now = versions(a, purpose)
         if end["state"] == "done":

@@ -13,6 +13,7 @@ import time
 import klero
 import load
 
+load.PATIENCE = 600  # an outage may take minutes, and the clients wait
 LOST = (OSError, http.client.HTTPException, ssl.SSLError)
 # what may be said while a process that was needed is not there
 LATER = ("hsm-unavailable", "restarting", "password-queue-full", "busy", "proof-preparing")
