@@ -16,6 +16,9 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 	need_debian
 	install nodejs npm
 fi
+# several tests may come at once: one installs, the others wait
+exec 9>"$dir/lock"
+flock 9
 cp "$here/package.json" "$here/package-lock.json" "$here"/*.mjs "$dir"
 if ! cmp -s "$dir/package-lock.json" "$dir/installed.json"; then
 	(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
