@@ -46,6 +46,8 @@ def fresh_start(a):
     wait_for(lambda: rotation.known(a))
 
 
+# An anchor keeps the nonces of some sixty actions for a month: so many appliances for all cuts
+PARTS = 24 if LONG else 1
 WRITES = ("C_GenerateKeyPair", "C_GenerateKey", "C_CreateObject", "C_DestroyObject")
 
 
@@ -55,17 +57,18 @@ def cuts(calls):
     if not LONG:
         return [(c, 1, "after") for c in WRITES if c in calls]
     both = [(c, k, mode) for c in WRITES for k in range(1, 1 + calls.count(c)) for mode in ("after", "before")]
-    return both + [(None, n, "after" if n % 2 else "before") for n in range(1, len(calls) + 1, SHARE)]
+    return both + [(None, n, "after" if n % 2 else "before") for n in range(1, len(calls) + 1)]
 
 
 @pytest.mark.parametrize("purpose", ["log", "tls", "seed", "master", "mac", "token"] if LONG else ["log"])
-def test_rotate(guarded, count, purpose):
+@pytest.mark.parametrize("part", range(0, PARTS, SHARE))
+def test_rotate(guarded, count, purpose, part):
     a, m = guarded, guarded.module
     with m.traced("keyadm") as calls:
         assert decide(a, "rotate", purpose)["state"] == "done"
     have = versions(a, purpose)
     assert have == [1, 2]
-    for call, n, mode in cuts(calls):
+    for call, n, mode in cuts(calls)[part::PARTS]:
         m.order(mode, call, ["keyadm"], first=n, value="CKR_DEVICE_ERROR")
         end = decide(a, "rotate", purpose)
         fired = m.fired()
