@@ -195,6 +195,9 @@ int sandbox_no_writes(char *why, size_t whylen)
 {
 	struct words w = {why, whylen};
 
+	/* Landlock asks for it of whoever is not root */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return failed(&w, "no_new_privs");
 	return landlock_no_writes() == KE_OK ? KE_OK : failed(&w, "Landlock");
 }
 

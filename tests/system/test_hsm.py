@@ -93,6 +93,9 @@ def test_another_token_is_not_taken(fresh, lab):
     _wait_for(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "unavailable")
     for name, pin in pins.items():
         (fresh.dir / name).write_text(pin)
+    # a start that has read the former PINs still must not find the tokens
+    tried = fresh.log().count("is tried again in")
+    _wait_for(lambda: fresh.log().count("is tried again in") >= tried + 4)
     away.rename(here)
     fresh.wait_ready(60)
     klero.want(admin.get("/api/v1/auth/me"), 200)  # its token is as good as before

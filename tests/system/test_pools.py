@@ -13,7 +13,7 @@ import klero
 import pytest
 from officers import wait_for
 
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow  # all but the one that asks each row once
 
 ETHER = 10**18
 LIMITS = ("payout-limit evm:1 1000000000000000000 100000000000000000000/86400",
@@ -72,6 +72,7 @@ def payouts(admin, pool):
 
 # --- a good life ---
 
+@slow
 def test_an_evm_address_is_that_of_its_key(cashier):
     pool = new_pool(cashier, name="Kasse Süd", chain_id=11155111)
     assert pool["name"] == "Kasse Süd" and pool["chain_id"] == 11155111 and "cluster" not in pool
@@ -83,6 +84,7 @@ def test_an_evm_address_is_that_of_its_key(cashier):
     assert klero.want(cashier.get(made.headers["Location"]), 200).json == made.json
 
 
+@slow
 def test_an_evm_payout_says_what_was_asked_for(cashier):
     pool = new_pool(cashier)
     asked = transfer(7, value=str(ETHER // 3))
@@ -98,6 +100,7 @@ def test_an_evm_payout_says_what_was_asked_for(cashier):
     assert payouts(cashier, pool) == [p]
 
 
+@slow
 def test_a_solana_address_and_its_payout(cashier):
     pool = new_pool(cashier, "solana")
     assert pool["cluster"] == "devnet" and "chain_id" not in pool
@@ -117,6 +120,7 @@ def test_a_solana_address_and_its_payout(cashier):
     klero.want(pay(cashier, pool, move(lamports=1)), 201)
 
 
+@slow
 def test_many_payouts_and_their_pages(cashier):
     pool = new_pool(cashier)
     made = [klero.want(pay(cashier, pool, transfer(n, value=str(n + 1))), 201).json for n in range(7)]
@@ -137,6 +141,7 @@ def test_many_payouts_and_their_pages(cashier):
     assert listed["items"] == [other] and listed["next_cursor"]
 
 
+@slow
 def test_any_way_to_write_an_address(cashier):
     """EIP-55: mixed case is a checksum, one case is none. What is answered is always checksummed."""
     pool = new_pool(cashier)
@@ -182,6 +187,7 @@ def refused_fields(admin, pool, wrong, body):
     assert payouts(admin, pool) == []
 
 
+@slow
 def test_wrong_fields_of_an_evm_payout(cashier):
     pool = new_pool(cashier)
     refused_fields(cashier, pool, WRONG_EVM + [({"to": pool["address"]}, "/to", "own-address")], transfer)
@@ -199,11 +205,13 @@ WRONG_SOLANA = [
 ]
 
 
+@slow
 def test_wrong_fields_of_a_solana_payout(cashier):
     pool = new_pool(cashier, "solana")
     refused_fields(cashier, pool, WRONG_SOLANA + [({"to": pool["address"]}, "/to", "own-address")], move)
 
 
+@slow
 def test_wrong_fields_of_a_pool(cashier):
     good = {"name": "x", "chain": "evm", "chain_id": 1}
     for change in ({"name": ""}, {"name": "x" * 65}, {"name": None}, {"name": "a\u0007b"}, {"chain": "bitcoin"}, {"chain": None},
@@ -216,6 +224,7 @@ def test_wrong_fields_of_a_pool(cashier):
     assert cashier.post("/api/v1/pools", good).code == "idempotency-key-required"
 
 
+@slow
 def test_who_may(paying, cashier):
     pool = new_pool(cashier)
     made = klero.want(pay(cashier, pool, transfer()), 201).json
@@ -230,6 +239,7 @@ def test_who_may(paying, cashier):
     assert len(payouts(cashier, pool)) == 1
 
 
+@slow
 def test_foreign_ids(cashier):
     pool, other = new_pool(cashier), new_pool(cashier)
     made = klero.want(pay(cashier, pool, transfer()), 201).json
@@ -243,6 +253,7 @@ def test_foreign_ids(cashier):
 
 # --- once ---
 
+@slow
 def test_the_same_request_again(cashier):
     pool, key = new_pool(cashier), secrets.token_hex(8)
     first = klero.want(pay(cashier, pool, transfer(), key), 201)
@@ -257,6 +268,7 @@ def test_the_same_request_again(cashier):
     assert len(payouts(cashier, pool)) == 1
 
 
+@slow
 def test_a_nonce_is_used_once(paying, cashier):
     pool, got = new_pool(cashier), []
 
@@ -275,6 +287,7 @@ def test_a_nonce_is_used_once(paying, cashier):
     klero.want(pay(cashier, new_pool(cashier, chain_id=11155111), transfer(3)), 201)
 
 
+@slow
 def test_limits(cashier):
     pool = new_pool(cashier)
     cost = 21000 * 30 * 10**9
@@ -324,6 +337,7 @@ class Halted:
         self.appliance.wait_ready()
 
 
+@slow
 @pytest.mark.parametrize("role", ["engine", "hsm"])
 def test_killed_while_it_waits(paying, cashier, role):
     """The row stands, its nonce is taken, and the very request gets the very payout."""
@@ -338,6 +352,7 @@ def test_killed_while_it_waits(paying, cashier, role):
     assert chains.ask("evm_transaction", raw=again["transaction"])["hash"] == again["hash"]
 
 
+@slow
 def test_killed_while_it_waits_for_solana(paying, cashier):
     pool = new_pool(cashier, "solana")
     with Halted(paying, cashier, pool, move()) as halted:
@@ -348,6 +363,7 @@ def test_killed_while_it_waits_for_solana(paying, cashier):
     assert chains.ask("solana_transaction", raw=again["transaction"])["verified"]
 
 
+@slow
 @pytest.mark.parametrize("role", ["engine", "hsm"])
 def test_nobody_comes_again(paying, cashier, role):
     """Then the background has it signed."""
@@ -360,6 +376,7 @@ def test_nobody_comes_again(paying, cashier, role):
     assert again == signed[0]
 
 
+@slow
 def test_kills_under_load(paying, cashier):
     """Engine and hsm die again and again: each request, asked until it is answered, has one payout."""
     pool, done = new_pool(cashier), {}
@@ -411,6 +428,10 @@ def test_told(paying, cashier):
     pool = new_pool(cashier)
     made = klero.want(pay(cashier, pool, transfer()), 201).json
     pay(cashier, pool, transfer(1, value=str(2 * ETHER)))
+    assert made["id"] in [p["id"] for p in payouts(cashier, pool)]
+    assert klero.want(cashier.get(f"/api/v1/pools/{pool['id']}/payouts/{made['id']}"), 200).json["id"] == made["id"]
+    assert klero.want(cashier.get(f"/api/v1/pools/{pool['id']}"), 200).json["address"] == pool["address"]
+    assert pool["id"] in [p["id"] for p in klero.want(cashier.get("/api/v1/pools?limit=100"), 200).json["items"]]
     lines = klero.want(cashier.get("/api/v1/admin/audit?limit=20"), 200).json["items"]
     actions = [(e["action"], e["subject"]) for e in lines if e["actor"] == cashier.id()]
     for action in ("payout-request", "payout-signed"):

@@ -99,7 +99,7 @@ def test_descriptors(appliance):
     extra = {
         "net": ("socket:", "pipe:", "anon_inode:[eventpoll]", "/memfd:klero-limits", "/memfd:openapi.json"),
         "engine": ("socket:", "pipe:", "anon_inode:[eventpoll]", str(appliance.dir.resolve()), "/var/tmp/kleroterion."),
-        "hsm": ("socket:",), "tlskey": ("socket:",), "kdf": ("socket:",),
+        "hsm": ("socket:", str(appliance.dir.resolve() / "store-hsm/journal")), "tlskey": ("socket:",), "kdf": ("socket:",),
     }
     for role, pid in each(appliance):
         folder = pathlib.Path("/proc", str(pid), "fd")
