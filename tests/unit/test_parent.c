@@ -141,7 +141,7 @@ static void test_worn_twice(void **state)
 static void test_action_during_action(void **state)
 {
 	static uint8_t buf[MSG_MAX];
-	const uint8_t nothing[4] = {0};
+	const uint8_t nothing[8 + 32 + 4] = {0}; /* no audit lines, no texts */
 	struct wire_in in;
 	struct msg m;
 	int sv[2];
