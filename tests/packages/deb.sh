@@ -4,8 +4,9 @@
 # then used as an operator would: in a fresh Debian with systemd as PID 1, from `apt install` to a
 # verified draw, through upgrade and reboot, to removal and purge.
 #
-#	tests/packages/deb.sh DEPS               packages built here, in a system of this release
-#	tests/packages/deb.sh - RELEASE DIR      those in DIR, built on RELEASE, in such a system
+#	tests/packages/deb.sh DEPS                  packages built here, in a system of this release
+#	tests/packages/deb.sh - RELEASE DIR [OLD]   those in DIR, built on RELEASE, in such a system;
+#	                                            with OLD, after the older ones there, and upgraded
 #
 # A line per check, "ok" or "not ok"; then the figures. Everything is in a folder of its own, in
 # which the system runs that systemd-nspawn boots; it shares the network (apt, curl) and nothing else.
@@ -16,6 +17,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 deps=$1
 packages=${3-}
+old=${4-}
 release=${2:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 program=check-deb
 passed=0 failed=0 leader='' nspawn=''
@@ -108,9 +110,10 @@ built() {
 
 completes() {
 	bash -c '. "$1"; COMP_WORDS=(kleroctl key ro); COMP_CWORD=2; _kleroctl; echo "${COMPREPLY[*]}"
+		COMP_WORDS=(kleroctl proposal ""); COMP_CWORD=2; _kleroctl; echo "${COMPREPLY[*]}"
 		COMP_WORDS=(kleroctl -c x se); COMP_CWORD=3; _kleroctl; echo "${COMPREPLY[*]}"' - \
 		"$work/x/usr/share/bash-completion/completions/kleroctl" >"$work/completed" 2>&1
-	[ "$(cat "$work/completed")" = $'rotate roll-back\nsetup' ] &&
+	[ "$(cat "$work/completed")" = $'rotate roll-back\nlist show approve reject\nsetup' ] &&
 		zsh -n "$work/x/usr/share/zsh/vendor-completions/_kleroctl"
 }
 
@@ -140,7 +143,7 @@ examine() {
 files_are() {
 	inside find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg \
 		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /usr/share/lintian -o -path /var/cache -o -path /var/log -o -path /var/tmp \) -prune \
-		-o -path '*klero*' ! -path '/var/lib/kleroterion*/*' -printf '%m %u %g %p\n' |
+		-o -path '*klero*' ! -path '/var/lib/kleroterion/*' ! -path '/var/lib/kleroterion-tokens/*' -printf '%m %u %g %p\n' |
 		sed 's| /usr/lib/systemd/system/| /lib/systemd/system/|' | sort >"$work/is"
 	sed -n "s/^[A-Z]*$1[A-Z]* *//p" tests/packages/deb.files | sort >"$work/shall"
 	diff "$work/shall" "$work/is"
@@ -186,6 +189,49 @@ same_proof() {
 	answers && curl -sS --fail --cacert "$ca" "$(cat "$work/proof.url")" | cmp - "$work/proof.json"
 }
 
+# And its first deposit addresses, by what the draw has defined.
+pools() {
+	echo 'payout-limit evm:11155111 10000000000000000 100000000000000000/86400' >>"$root/etc/kleroterion/klerod.conf"
+	inside systemctl restart klerod && answers || return
+	grep -E '^(export CURL|api=|(call|field|login|as_admin)\(\)|admin=)' "$work/draw.sh" >"$work/pools.sh"
+	sed -n '/^<!-- pools/,/^<!-- end/p' README.md | sed -n '/^```sh/,/^```/p' | grep -v '^```' >>"$work/pools.sh"
+	(cd "$work" && set -e && . ./pools.sh) && grep -q '^0x02' "$work/out"
+}
+
+# klerod ends with 4, and nobody starts it again by itself.
+refused() {
+	inside sh -c 'cp -p /etc/kleroterion/keys.pin /root/ && echo 00000000 >/etc/kleroterion/keys.pin'
+	inside systemctl restart klerod
+	for ((i = 0; i < 300; i++)); do
+		state failed && break
+		sleep 0.1
+	done
+	sleep 6 # RestartSec, and a bit
+	inside systemctl show -p ActiveState,NRestarts,ExecMainStatus klerod | tee "$work/now"
+	inside mv /root/keys.pin /etc/kleroterion/keys.pin
+	inside systemctl reset-failed klerod
+	inside systemctl start klerod && answers &&
+		[ "$(sort "$work/now" | tr '\n' ' ')" = 'ActiveState=failed ExecMainStatus=4 NRestarts=0 ' ]
+}
+
+back_up() {
+	apt_inside install age && inside kleroctl backup --with-token /root/klero-backup &&
+		inside kleroctl restore --check /root/klero-backup
+}
+
+# On a machine with the packages and nothing else: the README's restore.
+restore() {
+	cp "$work/officer" "$root/root/officer"
+	inside sh -ec 'mkdir /root/safe; mv /etc/kleroterion/*.pin /root/safe/; rm -r /etc/kleroterion /var/lib/kleroterion*'
+	install_packages || return
+	inside sh -ec 'umask 077
+		kleroctl unpack configuration /root/klero-backup >/etc/kleroterion/klerod.conf
+		mkdir /var/lib/kleroterion-tokens
+		kleroctl unpack token /root/klero-backup | age -d -i /root/officer | tar -xf - -C /var/lib/kleroterion-tokens
+		cp /root/safe/*.pin /etc/kleroterion/
+		kleroctl restore /root/klero-backup' && inside systemctl start klerod
+}
+
 # PINs out of the file system, as systemd's encrypted credentials.
 with_credentials() {
 	local pin
@@ -215,10 +261,10 @@ setup() {
 	inside kleroctl setup 1 /root/officers
 }
 
-# What the unit takes away from a role shows as a warning.
+# What the unit takes away from a role shows as a warning, after this start.
 no_warnings() {
-	inside journalctl --no-pager -o cat -u klerod >"$work/journal"
-	! grep -E '(warn|error|security|ERROR) ' "$work/journal"
+	inside journalctl --no-pager -o cat "_SYSTEMD_INVOCATION_ID=$(inside systemctl show -P InvocationID klerod)" >"$work/journal"
+	grep -q ready "$work/journal" && ! grep -E '(warn|error|security|ERROR) ' "$work/journal"
 }
 
 # klerod has to write the certificate, in a tree that is read-only but for three folders.
@@ -242,6 +288,11 @@ rotate() {
 
 apt_inside() {
 	inside apt-get -q -y -o Dpkg::Options::=--force-confdef "$@"
+}
+
+copy_packages() {
+	cp "$1"/klerod_*.deb "$root/root/klerod.deb"
+	cp "$1"/klero-verify_*.deb "$root/root/klero-verify.deb"
 }
 
 install_packages() {
@@ -271,7 +322,7 @@ live() {
 	check 'package lists' apt_inside update || return
 	start=$(date +%s%N)
 	check 'install both' install_packages || return
-	check 'files after the installation' files_are I
+	[ -n "$old" ] || check 'files after the installation' files_are I
 	check 'enabled, and not started without a setup' state inactive
 	configure
 	check 'kleroctl setup' setup || return
@@ -281,16 +332,21 @@ live() {
 	first=$((($(date +%s%N) - start) / 1000000))
 	check 'a user for each role' roles_have_users
 	check 'no role warns' no_warnings
-	check 'files after the setup' files_are S
+	[ -n "$old" ] || check 'files after the setup' files_are S
 	check 'a draw, verified' draw
 	check 'PINs as encrypted credentials' with_credentials
 	check 'and as files again' without_credentials
 	check 'the TLS key rotated, the certificate replaced' rotate
 	pid=$(inside systemctl show -P MainPID klerod)
+	copy_packages "$work/1"
 	check 'upgrade' install_packages --reinstall
 	check 'restarted by the upgrade' restarted
 	check 'files after the upgrade' files_are U
 	check 'the same proof after the upgrade' same_proof
+	check 'no role warns after the upgrade' no_warnings
+	check 'a refused PIN ends it, once' refused
+	check 'pools and payouts' pools
+	check 'a backup, tried' back_up
 	power_off
 	check 'boot again' power_on
 	check 'the same proof after a reboot' same_proof
@@ -306,6 +362,8 @@ live() {
 	check purge apt_inside purge klerod klero-verify
 	check 'files after the purge' files_are P
 	check 'data after the purge' kept
+	check 'restore on a bare machine' restore
+	check 'the same proof after the restore' same_proof
 }
 
 need_debian
@@ -322,8 +380,7 @@ base=$PWD/build/release-$release-boot
 make_root "$release" "$base" ca-certificates,dbus,procps,systemd-sysv,udev >"$work/root.log" 2>&1 ||
 	cannot "make a root folder: $(tail -n 1 "$work/root.log")"
 cp -a "$base" "$root"
-cp "$work"/1/klerod_*.deb "$root/root/klerod.deb"
-cp "$work"/1/klero-verify_*.deb "$root/root/klero-verify.deb"
+copy_packages "${old:-$work/1}"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 api=https://127.0.0.1:$port
 first=0
