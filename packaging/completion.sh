@@ -16,7 +16,7 @@ first=$(echo "$commands" | cut -d' ' -f1 | sort -u | tr '\n' ' ' | sed 's/ $//')
 # "word) second third ;;" for each first word that has a second
 cases() {
 	for f in $first; do
-		second=$(echo "$commands" | sed -n "s/^$f \(.*\)/\1/p" | tr '\n' ' ' | sed 's/ $//')
+		second=$(echo "$commands" | sed -n "s/^$f \(.*\)/\1/p" | awk '!n[$0]++' | tr '\n' ' ' | sed 's/ $//')
 		[ -z "$second" ] || printf '\t%s) words="%s" ;;\n' "$f" "$second"
 	done
 }
