@@ -228,6 +228,7 @@ def test_a_credential_where_it_does_not_belong(guarded, admin, officer):
         assert answer.status == 500, answer
         assert b"argon2" not in answer.body and b"klero:1:" not in answer.body
     assert metric(admin, "klero_sealed_bad_total") >= seen + 4
+    wait_for(lambda: people[3].id() in guarded.log())  # its line comes by way of parent
     log = guarded.log()
     for person, user in zip(people[:4], ids):
         assert f"the credential of user {person.id()} does not open" in log

@@ -106,6 +106,8 @@ static void test_signed(void **state)
 
 static void test_not_signed(void **state)
 {
+	static const char text[] = "kleroterion/v1 draw\nraffle 00000000000000000000000000000000\n"
+				   "and so on, and so on, and so on, and so on, and so on";
 	static struct peer p;
 	static struct anchor a;
 	struct backup_manifest m, good;
@@ -133,11 +135,7 @@ static void test_not_signed(void **state)
 	m.sections = 3;
 	assert_int_equal(sign(&p, &m), KE_DENIED);
 	/* hsm writes the text itself, from fields: there is no other text that it would sign */
-	assert_int_equal(say(&p, MSG_HSM_SIGN_BACKUP,
-			     "kleroterion/v1 draw\nraffle 00000000000000000000000000000000\n"
-			     "and so on, and so on",
-			     84),
-	    KE_FORMAT);
+	assert_int_equal(say(&p, MSG_HSM_SIGN_BACKUP, text, sizeof(text) - 1), KE_FORMAT);
 	assert_int_equal(sign(&p, &good), KE_OK);
 	stop_role(&p);
 }
