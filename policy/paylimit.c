@@ -48,7 +48,12 @@ int paylimit_parse(struct paylimit *l, const char *s)
 	w = word(&s, '/', &n);
 	if (u256_parse(&l->total, w, n) != KE_OK)
 		return KE_FORMAT;
-	if (text_unu64(&window, s, strlen(s)) != KE_OK || window == 0 || window > WINDOW_MAX_S)
+	w = s;
+	n = strcspn(w, " ");
+	l->approval = l->each;
+	if (w[n] == ' ' && u256_parse(&l->approval, w + n + 1, strlen(w + n + 1)) != KE_OK)
+		return KE_FORMAT;
+	if (text_unu64(&window, w, n) != KE_OK || window == 0 || window > WINDOW_MAX_S)
 		return KE_FORMAT;
 	l->window_s = (uint32_t)window;
 	if (u256_cmp(&l->each, &l->total) > 0 || u256_cmp(&l->total, &zero) == 0)

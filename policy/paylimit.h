@@ -9,12 +9,13 @@
 #include "policy/payout.h"
 
 #define PAYLIMITS_MAX     8
-#define PAYLIMIT_TEXT_MAX 200 /* with its NUL */
+#define PAYLIMIT_TEXT_MAX 256 /* with its NUL */
 
 struct paylimit {
 	uint8_t kind; /* enum payout_kind */
 	uint64_t chain_id;
 	struct u256 each, total;
+	struct u256 approval; /* what costs more needs the officers' approval */
 	uint32_t window_s;
 };
 
@@ -26,8 +27,9 @@ struct paylimit_spent {
 
 /*
  * "evm:<chain id> <each> <total>/<seconds>" or "solana <each> <total>/<seconds>", amounts in wei or
- * lamports, single spaces, 1 to 31,622,400 seconds. KE_FORMAT; KE_RANGE when each is more than
- * total, or total is 0.
+ * lamports, single spaces, 1 to 31,622,400 seconds; then, where there is one, a space and the cost
+ * above which officers must approve (without it: above `each`, that is nothing). KE_FORMAT;
+ * KE_RANGE when each is more than total, or total is 0.
  */
 int paylimit_parse(struct paylimit *l, const char *s) KE_CHECK;
 

@@ -7,23 +7,52 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/base58.h"
 #include "policy/canon.h"
+#include "policy/evm.h"
+#include "policy/text.h"
 
-#define WORDS_MAX 320
+#define WORDS_MAX 512
 
 const char *const proposal_words[PROPOSAL_ACTION_COUNT] = {
-#define X(name, word, purpose, version, officers) word,
+#define X(name, word, purpose, version, officers, payout) word,
     PROPOSAL_ACTIONS(X)
 #undef X
 };
 
 static const struct {
-	bool purpose, version, officers;
+	bool purpose, version, officers, payout;
 } fields[PROPOSAL_ACTION_COUNT] = {
-#define X(name, word, purpose, version, officers) {purpose, version, officers},
+#define X(name, word, purpose, version, officers, payout) {purpose, version, officers, payout},
     PROPOSAL_ACTIONS(X)
 #undef X
 };
+
+/* What a wallet would ask before it signs. */
+static void payout_sentence(const struct proposal *p, char out[WORDS_MAX])
+{
+	const struct payout *pay = &p->payout;
+	char value[U256_TEXT_MAX + 1], cost[U256_TEXT_MAX + 1], to[BASE58_LEN(32) + 1], pool[37];
+	char chain[TEXT_U64_MAX + sizeof "evm:"] = "solana";
+	bool evm = pay->kind == PAYOUT_EVM;
+	struct u256 most = pay->value;
+
+	if (payout_cost(pay, &most) != KE_OK)
+		memset(most.be, 0xff, sizeof most.be);
+	u256_text(value, &pay->value);
+	u256_text(cost, &most);
+	text_uuid(pool, p->pool);
+	if (evm) {
+		snprintf(chain, sizeof chain, "evm:%lu", (unsigned long)pay->chain_id);
+		evm_address_text(to, pay->to);
+	} else {
+		base58_put(to, pay->to, 32);
+	}
+	snprintf(out, WORDS_MAX,
+	    "pay %s %s on the chain %s to %s from the address of pool %s, at a cost of %s at most, "
+	    "fees included",
+	    value, evm ? "wei" : "lamports", chain, to, pool, cost);
+}
 
 /* The action in a sentence, for whoever signs it. */
 static void sentence(const struct proposal *p, char out[WORDS_MAX])
@@ -61,12 +90,37 @@ static void sentence(const struct proposal *p, char out[WORDS_MAX])
 		    "replace it at once",
 		    v, word, does);
 		break;
+	case PROPOSE_PAYOUT:
+		payout_sentence(p, out);
+		break;
 	default:
 		snprintf(out, WORDS_MAX,
 		    "let these %zu officers decide from now on, any %lu of them together; "
 		    "everything that is proposed and not yet approved is void",
 		    p->officers.n, (unsigned long)p->officers.threshold);
 	}
+}
+
+/* Which payout, to the last byte: in hex, for hsm; the sentence says the same to people. */
+static void payout_lines(struct canon *io, struct proposal *p)
+{
+	uint8_t wire[PAYOUT_WIRE_MAX];
+	size_t n = 0;
+
+	canon_hex_line(io, "pool ", p->pool, sizeof p->pool);
+	canon_lit(io, "payout ");
+	if (canon_reads(io))
+		n = canon_word(io) / 2;
+	else if (payout_put(&p->payout, wire, sizeof wire, &n) != KE_OK)
+		canon_fail(io, KE_FORMAT);
+	if (n > sizeof wire)
+		canon_fail(io, KE_FORMAT);
+	if (io->err != KE_OK)
+		return;
+	canon_hex(io, wire, n);
+	if (canon_reads(io) && io->err == KE_OK && payout_get(&p->payout, wire, n) != KE_OK)
+		canon_fail(io, KE_FORMAT);
+	canon_lit(io, "\n");
 }
 
 static void text(struct canon *io, struct proposal *p)
@@ -97,6 +151,8 @@ static void text(struct canon *io, struct proposal *p)
 		canon_u64_line(io, "version ", &p->version);
 	if (fields[p->action].officers)
 		officers_lines(io, &p->officers);
+	if (fields[p->action].payout)
+		payout_lines(io, p);
 	if (io->err != KE_OK)
 		return;
 	sentence(p, words);
@@ -110,6 +166,9 @@ static bool valid(const struct proposal *p)
 	if (p->action >= PROPOSAL_ACTION_COUNT || p->purpose >= KEY_PURPOSES)
 		return false;
 	if (fields[p->action].version && p->version == 0)
+		return false;
+	/* one approval, one payout: hsm signs one transaction for an id, for ever */
+	if (fields[p->action].payout && memcmp(p->payout.id, p->nonce, sizeof p->nonce) != 0)
 		return false;
 	return !fields[p->action].officers || p->officers.n > 0;
 }
@@ -142,6 +201,11 @@ bool proposal_is_own(const char *text, const struct officer *o)
 
 	snprintf(line, sizeof line, "\nproposer %s\n", o->name);
 	return strstr(text, line) != NULL;
+}
+
+bool proposal_is_payout(const char *text)
+{
+	return strstr(text, "\naction payout\n") != NULL;
 }
 
 /* --- approvals --- */

@@ -12,15 +12,18 @@
  *	expires <unix s>
  *	proposer <officer's name>      when an officer proposes: whose approval does not count then
  *	action <word>
- *	purpose <word>                 all but officers
+ *	purpose <word>                 all about keys
  *	version <n>                    roll-back, destroy, compromise, abandon
  *	threshold <m>, officer …       officers: the lines of the anchor
+ *	pool <32 hex>                  payout: whose address pays
+ *	payout <hex>                   payout: its wire form (payout.h), whose id is the nonce
  *	means <the action in words>
  */
 #ifndef POLICY_PROPOSAL_H
 #define POLICY_PROPOSAL_H
 
 #include "policy/anchor.h"
+#include "policy/payout.h"
 
 #define PROPOSAL_NAMESPACE "kleroterion"
 #define PROPOSAL_TEXT_MAX  8192
@@ -30,17 +33,19 @@
 #define PROPOSAL_OPEN_S   86400 /* when nobody says otherwise */
 #define PROPOSAL_OPEN_MAX (PROPOSAL_LIFE_MAX - 3600)
 
-/* action, its word, its fields: purpose?, version?, officers? */
+/* action, its word, its fields: purpose?, version?, officers?, payout? Of payouts hsm is the judge,
+ * of all the others keyadm. */
 #define PROPOSAL_ACTIONS(X)                                                                        \
-	X(PROPOSE_ROTATE, "rotate", 1, 0, 0)                                                       \
-	X(PROPOSE_ROLL_BACK, "roll-back", 1, 1, 0)                                                 \
-	X(PROPOSE_DESTROY, "destroy", 1, 1, 0)                                                     \
-	X(PROPOSE_COMPROMISE, "compromise", 1, 1, 0)                                               \
-	X(PROPOSE_OFFICERS, "officers", 0, 0, 1)                                                   \
-	X(PROPOSE_ABANDON, "abandon", 1, 1, 0)
+	X(PROPOSE_ROTATE, "rotate", 1, 0, 0, 0)                                                    \
+	X(PROPOSE_ROLL_BACK, "roll-back", 1, 1, 0, 0)                                              \
+	X(PROPOSE_DESTROY, "destroy", 1, 1, 0, 0)                                                  \
+	X(PROPOSE_COMPROMISE, "compromise", 1, 1, 0, 0)                                            \
+	X(PROPOSE_OFFICERS, "officers", 0, 0, 1, 0)                                                \
+	X(PROPOSE_ABANDON, "abandon", 1, 1, 0, 0)                                                  \
+	X(PROPOSE_PAYOUT, "payout", 0, 0, 0, 1)
 
 enum proposal_action {
-#define X(name, word, purpose, version, officers) name,
+#define X(name, word, purpose, version, officers, payout) name,
 	PROPOSAL_ACTIONS(X)
 #undef X
 	    PROPOSAL_ACTION_COUNT
@@ -57,6 +62,8 @@ struct proposal {
 	unsigned purpose;                   /* enum key_purpose */
 	uint64_t version;
 	struct officers officers;
+	uint8_t pool[16];
+	struct payout payout;
 };
 
 /* Writes the text; *len its length without a NUL. KE_FULL, KE_FORMAT. */
@@ -66,6 +73,9 @@ int proposal_parse(struct proposal *p, const char *text, size_t n) KE_CHECK;
 
 /* Has this officer proposed it? */
 bool proposal_is_own(const char *text, const struct officer *o);
+
+/* Is this text about a payout? */
+bool proposal_is_payout(const char *text);
 
 /* One armored signature. */
 struct approval {

@@ -101,7 +101,7 @@ static const struct keyword keywords[] = {
 	10000000, false},
     {"payout-limit", set_payout_limit, FIELD(payout_limits), "",
 	"evm:<chain id> or solana, the most of one payout, the most of all/seconds, at most 8 "
-	"chains",
+	"chains; then, if wanted, the cost above which officers must approve",
 	0, 0, true},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
@@ -300,9 +300,10 @@ static bool set_payout_limit(const struct keyword *k, void *field, const struct 
 	struct paylimit l;
 	int n;
 
-	if (v->n != 3)
+	if (v->n != 3 && v->n != 4)
 		return false;
-	n = snprintf(text, sizeof text, "%s %s %s", v->word[0], v->word[1], v->word[2]);
+	n = snprintf(text, sizeof text, "%s %s %s%s%s", v->word[0], v->word[1], v->word[2],
+	    v->n == 4 ? " " : "", v->n == 4 ? v->word[3] : "");
 	if (n < 0 || n >= (int)sizeof text || paylimit_parse(&l, text) != KE_OK)
 		return false;
 	for (size_t i = 0; i < RCONF_PAYLIMITS; i++)

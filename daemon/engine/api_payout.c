@@ -2,8 +2,10 @@
  * Payouts over the API: payout_begin writes the row and reserves its place on the chain → hsm
  * builds the transaction and signs it → payout_signed stores it. Whatever dies in between, the row
  * stands: the same request (its Idempotency-Key says that it is the same) goes on with it, and so
- * does the background (payout.h). Sending the transaction to its chain is no part of this: no role
- * of the appliance speaks to one yet. Runs in engine.
+ * does the background (payout.h). What hsm signs only with the officers' approval is answered as
+ * "requested": it has a proposal of the same id, and the background goes on with it. Sending the
+ * transaction to its chain is no part of this: no role of the appliance speaks to one yet. Runs in
+ * engine.
  */
 #include <stdio.h>
 #include <string.h>
@@ -158,6 +160,7 @@ int api_payout_create(struct rq *q)
 	    .route = q->row->name, .key = q->req.idem, .key_len = q->req.idem_len};
 	struct db_payout *p;
 	struct db_pool pool;
+	bool proposed = false;
 	int r = pool_find(q, &pool);
 
 	if (r != KE_OK)
@@ -176,7 +179,10 @@ int api_payout_create(struct rq *q)
 		r = reserve(q, p);
 	if (r != KE_OK)
 		return r;
-	if (p->state != DB_PAYOUT_REQUESTED)
+	r = payout_is_proposed(q->e, p, &proposed);
+	if (r != KE_OK)
+		return r;
+	if (p->state != DB_PAYOUT_REQUESTED || proposed)
 		return answer_made(q, p);
 	return eng_hsm_sign_payout(q, "payout_signed", payout_signed, &pool, &p->say);
 }

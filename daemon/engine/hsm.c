@@ -501,6 +501,19 @@ int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
 	return ask_own(e, j, "sign_payout_again", step, MSG_HSM_SIGN_PAYOUT, &w);
 }
 
+int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
+    const struct db_pool *pool, const struct payout *p, const char *proposal, const char *approvals)
+{
+	uint8_t buf[PROPOSAL_TEXT_MAX + RCONF_KEYADM_APPROVALS + QUESTION_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_cstr(&w, proposal);
+	wire_put_cstr(&w, approvals);
+	put_payout(&w, pool, p);
+	return ask_own(e, j, "sign_approved", step, MSG_HSM_SIGN_APPROVED, &w);
+}
+
 int eng_hsm_rewrap_deposit(
     struct engine *e, struct job *j, job_step *step, const struct db_pool *pool)
 {

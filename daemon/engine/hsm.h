@@ -97,6 +97,10 @@ int eng_hsm_reseal_credentials(struct engine *e, struct job *j, job_step *step, 
 int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
     const struct db_pool *pool, const struct payout *p) KE_CHECK;
+/* With the officers' proposal of it and their approvals. */
+int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
+    const struct db_pool *pool, const struct payout *p, const char *proposal,
+    const char *approvals) KE_CHECK;
 int eng_hsm_rewrap_deposit(
     struct engine *e, struct job *j, job_step *step, const struct db_pool *pool) KE_CHECK;
 int eng_hsm_import_key(struct engine *e, struct job *j, job_step *step) KE_CHECK;

@@ -8,6 +8,7 @@
 
 #include "daemon/engine/engine.h"
 #include "daemon/engine/pool.h"
+#include "daemon/engine/quorum.h"
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
 #include "policy/base58.h"
@@ -26,6 +27,21 @@ static int audit_line(struct engine *e, const struct db_payout *p, const char *a
 	n = snprintf(detail, sizeof detail, "{\"pool\":\"%s\"}", pool);
 	return db_audit_append(
 	    e->db, turn_now_ms(e), p->created_by, action, p->say.id, detail, (size_t)n);
+}
+
+/*
+ * hsm wants officers to approve it. Where there are none it stays unsigned. KE_STATE then; KE_OK
+ * when it waits for them.
+ */
+static int propose(struct engine *e, const struct db_payout *p)
+{
+	int r = quorum_propose_payout(e, p);
+
+	if (r == KE_STATE)
+		log_security(
+		    "a payout needs the approval of officers, and none are enrolled: it is "
+		    "refused");
+	return r;
 }
 
 /* These answers mean that hsm has not signed it, and will not. */
@@ -51,9 +67,16 @@ static int take(struct wire_in *in, struct db_payout *p)
 
 int payout_settle(struct engine *e, struct db_payout *p, int r, struct wire_in *in)
 {
-	bool refused = is_refusal(r);
 	int64_t now_ms = turn_now_ms(e);
+	bool refused;
 
+	if (r == KE_AUTH) {
+		r = propose(e, p);
+		if (r != KE_STATE)
+			return r;
+		r = KE_DENIED;
+	}
+	refused = is_refusal(r);
 	if (r == KE_OK)
 		r = take(in, p);
 	if (r == KE_OK)
@@ -89,6 +112,39 @@ static int asked_again(struct engine *e, struct job *j, int r, struct wire_in *i
 	return r == KE_PEER ? KE_PEER : KE_OK;
 }
 
+static int ask_approved(struct engine *e, struct payout_one *one, const struct db_pool *pool,
+    const struct db_proposal *asked)
+{
+	char approvals[RCONF_KEYADM_APPROVALS];
+	int r = quorum_approvals(e, asked->id, approvals);
+
+	if (r != KE_OK)
+		return r;
+	return eng_hsm_sign_approved(
+	    e, &one->job, asked_again, pool, &one->payout.say, asked->text, approvals);
+}
+
+/* As its proposal is, when there is one; hsm counts for itself. */
+static int ask_as_decided(struct engine *e, struct payout_one *one, const struct db_pool *pool)
+{
+	struct db_proposal asked;
+	int r = db_proposal_get(e->db, one->payout.say.id, &asked);
+
+	if (r == KE_NOTFOUND)
+		return eng_hsm_sign_payout_again(e, &one->job, asked_again, pool, &one->payout.say);
+	if (r != KE_OK)
+		return r;
+	switch (asked.state) {
+	case DB_PROPOSAL_OPEN:
+	case DB_PROPOSAL_APPROVED:
+		return KE_OK;
+	case DB_PROPOSAL_DONE:
+		return ask_approved(e, one, pool, &asked);
+	default: /* rejected or expired */
+		return payout_settle(e, &one->payout, KE_DENIED, NULL);
+	}
+}
+
 static int ask_again(void *arg, const struct db_payout *p)
 {
 	struct engine *e = arg;
@@ -99,11 +155,28 @@ static int ask_again(void *arg, const struct db_payout *p)
 	while (one->job.id != 0)
 		one++; /* there is one: no more are asked for than there are places */
 	memcpy(e->payouts.after, p->say.id, sizeof e->payouts.after);
+	e->payouts.seen++;
 	r = db_pool_get(e->db, p->pool, &pool);
 	if (r != KE_OK)
 		return r;
 	one->payout = *p;
-	return eng_hsm_sign_payout_again(e, &one->job, asked_again, &pool, &one->payout.say);
+	return ask_as_decided(e, one, &pool);
+}
+
+int payout_is_proposed(struct engine *e, const struct db_payout *p, bool *proposed)
+{
+	struct db_proposal asked;
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_proposal_get(e->db, p->say.id, &asked);
+	*proposed = r == KE_OK;
+	return r == KE_NOTFOUND ? KE_OK : r;
+}
+
+void payout_look(struct engine *e)
+{
+	e->payouts.look_ms = 0;
 }
 
 static bool waiting(const struct payouts *y)
@@ -137,10 +210,11 @@ void payout_tick(struct engine *e)
 	if (e->peers.hsm.chan == NULL || waiting(y) || !is_due(e))
 		return;
 	r = turn_begin(e);
+	y->seen = 0;
 	if (r == KE_OK)
 		r = db_payout_waiting(e->db, y->after, PAYOUT_BATCH, ask_again, e);
 	if (r == KE_OK)
-		y->looking = waiting(y);
+		y->looking = y->seen > 0;
 	else if (r != KE_UNAVAIL && r != KE_FULL)
 		log_warn("payouts that wait cannot be looked for: %s", ke_words(r));
 }

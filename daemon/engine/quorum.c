@@ -105,11 +105,19 @@ static int store_proposal(struct engine *e, const struct proposal *p, const uint
 	return r;
 }
 
+/* What is not the caller's wish. */
+static void frame(struct engine *e, struct proposal *p, int64_t life_s)
+{
+	const struct anchor *a = &e->quorum.anchor;
+
+	memcpy(p->appliance, a->appliance, sizeof p->appliance);
+	p->epoch = a->epoch;
+	p->expires_s = (uint64_t)(turn_now_ms(e) / 1000 + life_s);
+}
+
 int quorum_propose(
     struct engine *e, struct proposal *p, const uint8_t *by, int64_t life_s, const char **why)
 {
-	const struct anchor *a = &e->quorum.anchor;
-	int64_t now_ms = turn_now_ms(e);
 	int r;
 
 	if (!e->quorum.known)
@@ -119,14 +127,28 @@ int quorum_propose(
 		return r;
 	if (life_s < PROPOSAL_OPEN_MIN || life_s > PROPOSAL_OPEN_MAX)
 		return refuse(why, KE_RANGE, "it may stand open from a minute to 29 days");
-	memcpy(p->appliance, a->appliance, sizeof p->appliance);
-	p->epoch = a->epoch;
-	p->expires_s = (uint64_t)(now_ms / 1000 + life_s);
-	engine_uuid(&e->ids, p->nonce, now_ms);
+	frame(e, p, life_s);
+	engine_uuid(&e->ids, p->nonce, turn_now_ms(e));
 	r = store_proposal(e, p, by);
 	if (r == KE_FORMAT)
 		return refuse(why, KE_RANGE, "the proposal lacks a purpose, a version or officers");
 	return r;
+}
+
+int quorum_propose_payout(struct engine *e, const struct db_payout *payout)
+{
+	struct proposal p = {.action = PROPOSE_PAYOUT, .payout = payout->say};
+	int r;
+
+	if (!e->quorum.known)
+		return KE_UNAVAIL;
+	if (e->quorum.anchor.officers.n == 0)
+		return KE_STATE;
+	frame(e, &p, PROPOSAL_OPEN_S);
+	memcpy(p.nonce, payout->say.id, sizeof p.nonce);
+	memcpy(p.pool, payout->pool, sizeof p.pool);
+	r = store_proposal(e, &p, payout->created_by);
+	return r == KE_EXISTS ? KE_OK : r;
 }
 
 /* --- approving --- */
@@ -148,19 +170,30 @@ static int collect(void *arg, const struct db_approval *a)
 	return KE_OK;
 }
 
+int quorum_approvals(struct engine *e, const uint8_t id[16], char out[RCONF_KEYADM_APPROVALS])
+{
+	struct collected c = {.n = 0};
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_approval_each(e->db, id, collect, &c);
+	memcpy(out, c.text, sizeof c.text);
+	return r;
+}
+
 /* To parent, after the commit that has made the proposal "approved". */
 static int send_act(struct engine *e, const struct db_proposal *p)
 {
-	struct collected *c = calloc(1, sizeof *c);
+	char *approvals = malloc(RCONF_KEYADM_APPROVALS);
 	uint8_t head[32];
 	int64_t lines;
 	struct turn_out *o;
 	struct wire_out w;
 	int r;
 
-	if (c == NULL)
+	if (approvals == NULL)
 		fatal("out of memory");
-	r = db_approval_each(e->db, p->id, collect, c);
+	r = quorum_approvals(e, p->id, approvals);
 	if (r == KE_OK)
 		r = db_audit_head(e->db, &lines, head);
 	if (r == KE_OK) {
@@ -169,13 +202,13 @@ static int send_act(struct engine *e, const struct db_proposal *p)
 		wire_put_u64(&w, (uint64_t)lines);
 		wire_put_raw(&w, head, sizeof head);
 		wire_put_cstr(&w, p->text);
-		wire_put_cstr(&w, c->text);
+		wire_put_cstr(&w, approvals);
 		o->len = w.len;
 		o->type = MSG_ENGINE_ACT;
 		turn_send(e, o);
 		e->quorum.busy = true;
 	}
-	free(c);
+	free(approvals);
 	return r;
 }
 
@@ -246,6 +279,12 @@ static int promote(struct engine *e, struct db_proposal *p)
 	int r = db_proposal_set(
 	    e->db, p->id, DB_PROPOSAL_OPEN, DB_PROPOSAL_APPROVED, "", turn_now_ms(e));
 
+	/* not for keyadm: engine asks hsm, and what hsm says is the payout's state */
+	if (r == KE_OK && proposal_is_payout(p->text)) {
+		payout_look(e);
+		return db_proposal_set(
+		    e->db, p->id, DB_PROPOSAL_APPROVED, DB_PROPOSAL_DONE, "", turn_now_ms(e));
+	}
 	if (r != KE_OK || e->quorum.busy)
 		return r;
 	return act_on(e, p);
@@ -286,6 +325,7 @@ int quorum_reject(struct engine *e, const uint8_t id[16], const uint8_t *by, con
 		return refuse(why, r, "there is no such proposal");
 	if (r == KE_STATE)
 		return refuse(why, r, "the proposal is not open any more");
+	payout_look(e); /* it may be a payout's */
 	return r == KE_OK ? audit(e, "proposal-rejected", id, by, "rejected") : r;
 }
 

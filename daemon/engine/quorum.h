@@ -11,6 +11,8 @@
 
 #include "daemon/engine/job.h"
 #include "daemon/msg/msg.h"
+#include "daemon/msg/rconf.h"
+#include "db/db_payout.h"
 #include "db/db_proposal.h"
 #include "policy/jsonw.h"
 #include "policy/proposal.h"
@@ -50,6 +52,16 @@ int quorum_check_proposer(struct engine *e, const struct proposal *p, const char
  */
 int quorum_approve(
     struct engine *e, const uint8_t id[16], const char *armor, size_t n, const char **why) KE_CHECK;
+
+/*
+ * The same for a payout, whose id becomes the proposal's: KE_OK when it is there already, too;
+ * KE_UNAVAIL, KE_STATE (there are no officers).
+ */
+int quorum_propose_payout(struct engine *e, const struct db_payout *payout) KE_CHECK;
+/* An approved proposal's approvals, one behind the other, as keyadm and hsm take them. Opens the
+ * turn. */
+int quorum_approvals(
+    struct engine *e, const uint8_t id[16], char out[RCONF_KEYADM_APPROVALS]) KE_CHECK;
 
 /* KE_NOTFOUND, KE_STATE. */
 int quorum_reject(

@@ -271,8 +271,10 @@ static int decide(struct run *r)
 	case PROPOSE_DESTROY:
 	case PROPOSE_ABANDON:
 		return destroy(r);
-	default:
+	case PROPOSE_OFFICERS:
 		return by_state(r, anchor_set_officers(&r->anchor, &p->officers));
+	default:
+		return p11_fail(r->p, KE_DENIED, "it is not about the token: hsm decides it");
 	}
 }
 

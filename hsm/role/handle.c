@@ -25,6 +25,7 @@ static const struct row rows[] = {
     {MSG_HSM_REWRAP_SEED, hsm_answer_rewrap_seed},
     {MSG_HSM_NEW_DEPOSIT, hsm_answer_new_deposit},
     {MSG_HSM_SIGN_PAYOUT, hsm_answer_sign_payout},
+    {MSG_HSM_SIGN_APPROVED, hsm_answer_sign_approved},
     {MSG_HSM_IMPORT_KEY, hsm_answer_import_key},
     {MSG_HSM_IMPORT_DEPOSIT, hsm_answer_import_deposit},
     {MSG_HSM_REWRAP_DEPOSIT, hsm_answer_rewrap_deposit},

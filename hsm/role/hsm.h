@@ -15,6 +15,7 @@
 #include "policy/legacy.h"
 #include "policy/note.h"
 #include "policy/paylimit.h"
+#include "policy/proposal.h"
 #include "policy/record.h"
 
 #define HSM_HOST_MAX  200
@@ -58,6 +59,7 @@ struct hsm {
 	struct hsm_secrets *secrets;
 	struct paylimit limits[PAYLIMITS_MAX];
 	size_t nlimits;
+	struct proposal proposal;  /* of the payout that is asked for */
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */
 	char *text;                /* RECORD1_TEXT_MAX */
 };
@@ -111,6 +113,8 @@ int hsm_answer_rewrap_seed(
 int hsm_answer_new_deposit(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_sign_payout(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_sign_approved(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_import_key(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_import_deposit(

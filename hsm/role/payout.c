@@ -5,6 +5,9 @@
  * What hsm enforces by itself, whatever engine says:
  * - nothing goes out of a chain that klerod.conf sets no limit for, no payout above the limit of
  *   one, not more in a span of time than the limit of all; fees count, at their most;
+ * - what costs more than that line lets admins pay alone goes out only with the approvals of as
+ * many officers as the token's anchor demands, over a proposal of this very payout from this very
+ * pool;
  * - one payout id makes one transaction: the same again, for it may have been lost, and no other;
  * - only a signature that verifies under the address's own public key leaves.
  * Ids and sums are in hsm's journal (once.h): they outlive the process.
@@ -21,10 +24,17 @@
 #include "policy/solana.h"
 #include "policy/text.h"
 
+/* What officers say about it: views into the message; nothing for none. */
+struct consent {
+	const char *text, *approvals;
+	size_t n, len;
+};
+
 /* A payout on its way. */
 struct paying {
 	struct deposit from;
 	struct payout payout;
+	struct consent consent;
 	struct u256 cost;
 	struct paylimit_spent spent; /* as it will be, when this is the first time */
 	bool known;
@@ -44,6 +54,41 @@ static int refuse(const struct paying *p, int r, const char *why)
 	return r;
 }
 
+/* Is the proposal about this payout, to the last byte? */
+static bool is_about(const struct proposal *asked, const struct paying *p)
+{
+	uint8_t a[PAYOUT_WIRE_MAX], b[PAYOUT_WIRE_MAX];
+	size_t n, m;
+
+	return asked->action == PROPOSE_PAYOUT && memcmp(asked->pool, p->from.pool, 16) == 0 &&
+	       payout_put(&asked->payout, a, sizeof a, &n) == KE_OK &&
+	       payout_put(&p->payout, b, sizeof b, &m) == KE_OK && n == m && memcmp(a, b, n) == 0;
+}
+
+/*
+ * By our own clock and the token's officers. Nothing is written down about the approval: its nonce
+ * is the payout's id, and that stands for one transaction in the journal.
+ */
+static int check_consent(struct hsm *h, const struct paying *p)
+{
+	const struct consent *c = &p->consent;
+	struct approval approvals[ANCHOR_OFFICERS_MAX];
+	struct proposal_verdict v;
+	size_t n;
+	int r;
+
+	if (c->n == 0)
+		return KE_AUTH;
+	if (approvals_split(c->approvals, c->len, approvals, &n) != KE_OK)
+		return refuse(p, KE_DENIED, "its approvals are no signatures");
+	r = proposal_count(
+	    &h->proposal, &h->anchor, c->text, c->n, approvals, n, (uint64_t)time(NULL), &v);
+	if (r != KE_OK)
+		return refuse(p, KE_DENIED, v.why);
+	return is_about(&h->proposal, p) ? KE_OK
+					 : refuse(p, KE_DENIED, "what is approved is another one");
+}
+
 /* Once more the same transaction takes nothing more from the address. */
 static int within_limit(struct hsm *h, struct paying *p)
 {
@@ -60,7 +105,9 @@ static int within_limit(struct hsm *h, struct paying *p)
 	if (r != KE_OK)
 		return r;
 	r = paylimit_spend(limit, &p->spent, &p->cost, (uint64_t)time(NULL));
-	return r == KE_OK ? r : refuse(p, KE_LIMIT, "above the payout-limit of klerod.conf");
+	if (r != KE_OK)
+		return refuse(p, KE_LIMIT, "above the payout-limit of klerod.conf");
+	return u256_cmp(&p->cost, &limit->approval) > 0 ? check_consent(h, p) : KE_OK;
 }
 
 /* Do memory and limits allow it? */
@@ -143,24 +190,46 @@ static int pay(struct hsm *h, struct paying *p)
 	return r == KE_OK ? remember(h, p) : r;
 }
 
+static int answer(struct hsm *h, struct wire_in *in, struct paying *p, struct wire_out *w)
+{
+	int r;
+
+	if (deposit_get(in, &p->from) != KE_OK ||
+	    payout_get(&p->payout, in->p, (size_t)(in->end - in->p)) != KE_OK ||
+	    p->payout.kind != p->from.kind)
+		return KE_PEER;
+	r = pay(h, p);
+	if (hsm_result(h, w, r)) {
+		wire_put_u8(w, (uint8_t)p->name_len);
+		wire_put_raw(w, p->name, p->name_len);
+		wire_put_str(w, p->tx, p->tx_len);
+	}
+	return KE_OK;
+}
+
 int hsm_answer_sign_payout(
     struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
 	struct paying p = {.tx_len = 0};
 	struct wire_in in;
-	int r;
 
 	(void)peer;
 	wire_in_init(&in, m->body, m->len);
-	if (deposit_get(&in, &p.from) != KE_OK ||
-	    payout_get(&p.payout, in.p, (size_t)(in.end - in.p)) != KE_OK ||
-	    p.payout.kind != p.from.kind)
+	return answer(h, &in, &p, w);
+}
+
+int hsm_answer_sign_approved(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	struct paying p = {.tx_len = 0};
+	struct consent *c = &p.consent;
+	struct wire_in in;
+
+	(void)peer;
+	wire_in_init(&in, m->body, m->len);
+	c->text = (const char *)wire_get_str(&in, PROPOSAL_TEXT_MAX, &c->n);
+	c->approvals = (const char *)wire_get_str(&in, RCONF_KEYADM_APPROVALS, &c->len);
+	if (in.err != KE_OK || c->n == 0)
 		return KE_PEER;
-	r = pay(h, &p);
-	if (hsm_result(h, w, r)) {
-		wire_put_u8(w, (uint8_t)p.name_len);
-		wire_put_raw(w, p.name, p.name_len);
-		wire_put_str(w, p.tx, p.tx_len);
-	}
-	return KE_OK;
+	return answer(h, &in, &p, w);
 }

@@ -309,6 +309,7 @@ class Lab:
         self.tool = os.environ.get("KLERO_ROLE_CONF") or str(self.build / "tools" / "role_conf")
         self.appliance = klero.Appliance(self.bin, directory, klero.NO_LIMITS + [
             "payout-limit evm:1 1000000000000000000 1000000000000000000000/86400",
+            "payout-limit evm:6 1000000000000000000 1000000000000000000000/86400 50000000000000000",
             "payout-limit solana 1000000000 1000000000000/86400"]).provision()
         self.conf, self.alive = {}, []
         empty = self.appliance.dir / "run" / "empty"

@@ -174,10 +174,23 @@ def payouts(e, kind, fields):
     return sign
 
 
+def approvals(e, sign):
+    """What nobody has signed is approved by nobody, whatever stands around it; and a message that
+    carries approvals opens no way around the limits."""
+    for proposal in (b"kleroterion approval v1\n", b"x" * 8192, os.urandom(200)):
+        for armor in (b"", os.urandom(300), b"-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----\n" * 9):
+            head = struct.pack("<H", len(proposal)) + proposal + struct.pack("<H", len(armor)) + armor
+            e.refused("MSG_HSM_SIGN_APPROVED", head + sign, "approved by nobody")
+
+
 def deposits(e):
     ether = struct.pack("<QQQQQ", 1, 0, 1 << 55, 1 << 55, 21000) + bytes([0x11] * 20) + (10**17).to_bytes(32, "big")
     cheap = struct.pack("<QQQQQ", 1, 0, 0, 0, 21000) + ether[40:]
-    e.refused("MSG_HSM_SIGN_PAYOUT", payouts(e, EVM, cheap)[:-109] + os.urandom(16) + bytes([EVM]) + ether, "fees above its limit")
+    key = payouts(e, EVM, cheap)[:-109]
+    e.refused("MSG_HSM_SIGN_PAYOUT", key + os.urandom(16) + bytes([EVM]) + ether, "fees above its limit")
+    quorum = key + os.urandom(16) + bytes([EVM]) + struct.pack("<Q", 6) + cheap[8:]
+    e.refused("MSG_HSM_SIGN_PAYOUT", quorum, "without the officers' approval")
+    approvals(e, quorum)
     payouts(e, SOLANA, bytes([0x33] * 32) + bytes([0x22] * 32) + struct.pack("<Q", 10**6))
 
 

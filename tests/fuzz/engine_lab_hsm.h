@@ -233,6 +233,11 @@ static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 	case MSG_HSM_IMPORT_DEPOSIT:
 		lab_deposit(a->body, payout_pub_len(a->body[16]), w);
 		return KE_OK;
+	case MSG_HSM_SIGN_APPROVED:
+		(void)wire_get_str(&in, PROPOSAL_TEXT_MAX, &n);
+		(void)wire_get_str(&in, RCONF_KEYADM_APPROVALS, &n);
+		lab_payout(&in, w);
+		return KE_OK;
 	case MSG_HSM_SIGN_PAYOUT:
 		lab_payout(&in, w);
 		return KE_OK;

@@ -71,6 +71,7 @@ static const struct {
     {MSG_HSM_RAISE, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_SIGN_BACKUP, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_CHECK_BACKUP, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_SIGN_APPROVED, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -294,15 +295,49 @@ static void make_import(struct body *b)
 	must(run(18, b->bytes, b->n, &in) == KE_OK);
 }
 
+/* The payout of a key with a proposal of it that nobody has approved: so far hsm reads it. */
+static void make_approved(struct body *b, const struct body *key)
+{
+	struct payout p = {.id = "approve me",
+	    .kind = PAYOUT_EVM,
+	    .chain_id = 2,
+	    .gas_limit = 21000,
+	    .to = {1},
+	    .value = u256_of(7)};
+	struct proposal asked = {.action = PROPOSE_PAYOUT,
+	    .payout = p,
+	    .epoch = hsm.anchor.epoch,
+	    .expires_s = (uint64_t)time(NULL) + 86400};
+	static char text[PROPOSAL_TEXT_MAX];
+	struct wire_out w;
+	struct wire_in in;
+	size_t n;
+
+	memcpy(asked.appliance, hsm.anchor.appliance, 16);
+	memcpy(asked.nonce, p.id, 16);
+	must(proposal_text(&asked, text, sizeof text, &n) == KE_OK);
+	wire_out_init(&w, b->bytes, sizeof b->bytes);
+	wire_put_str(&w, text, n);
+	wire_put_cstr(&w, "");
+	wire_put_raw(&w, key->bytes, key->n);
+	must(payout_put(&p, b->bytes + w.len, sizeof b->bytes - w.len, &n) == KE_OK);
+	b->n = w.len + n;
+	must(run(REQUESTS - 1, b->bytes, b->n, &in) == KE_DENIED);
+}
+
 static void make_deposits(void)
 {
+	struct body sign;
+
 	must(paylimit_parse(&hsm.limits[0], "evm:1 1000000 1000000000/1") == KE_OK);
 	must(paylimit_parse(&hsm.limits[1], "solana 1000000 1000000000/1") == KE_OK);
-	hsm.nlimits = 2;
+	must(paylimit_parse(&hsm.limits[2], "evm:2 1000000 1000000000/1 5") == KE_OK);
+	hsm.nlimits = 3;
 	make_import(&valid[18]);
 	make_deposit(&valid[15], &valid[19], &valid[16], PAYOUT_SOLANA);
 	/* one of each kind stays: SIGN_PAYOUT's is Solana's, REWRAP_DEPOSIT's is EVM's */
-	make_deposit(&valid[15], &valid[19], &(struct body){.n = 0}, PAYOUT_EVM);
+	make_deposit(&valid[15], &valid[19], &sign, PAYOUT_EVM);
+	make_approved(&valid[REQUESTS - 1], &valid[19]);
 }
 
 /* Where the build counts lines; it would at an ordinary exit. */

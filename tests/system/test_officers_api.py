@@ -8,8 +8,19 @@ import pytest
 import klero
 from officers import Officer, wait_for
 
+ETHER = 10**18
 KEYS, PROPOSALS = "/api/v1/admin/keys", "/api/v1/admin/proposals"
 PURPOSES = "master", "seed", "mac", "token", "log", "tls", "data", "deposit25519", "deposit"
+
+
+def new_pool(admin):
+    return klero.want(admin.post("/api/v1/pools", {"name": "a pool", "chain": "evm", "chain_id": 1}, idem=True), 201).json
+
+
+def pay(admin, pool, nonce, value, key=True):
+    return admin.post(f"/api/v1/pools/{pool['id']}/payouts", {
+        "to": "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F", "value": str(value), "nonce": nonce, "gas_limit": 21000,
+        "max_fee_per_gas": 10**9, "max_priority_fee_per_gas": 10**9}, idem=key)
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +38,17 @@ def officers(tmp_path_factory):
 @pytest.fixture(scope="module")
 def appliance(lab, officers):
     """One without officers first, then with three of whom two must agree."""
-    a = lab.make("token-publish 2").start()
+    # above half an ether officers must approve a payout
+    a = lab.make("token-publish 2", "payout-limit evm:1 1000000000000000000 100000000000000000000/86400 500000000000000000").start()
     a.admin()
     names = a.dir / "officers"
     names.write_text("".join(o.line for o in officers[:3]))
     admin = klero.Person(a.port, a.ca, "admin@example.org").login()
     wait_for(lambda: admin.get(KEYS).status == 200)
     refused(admin.post(PROPOSALS, {"action": "rotate", "purpose": "log"}), 409, "no-officers")
+    pool = new_pool(admin)
+    refused(pay(admin, pool, 0, ETHER * 6 // 10), 422, "payout-refused")
+    assert pay(admin, pool, 0, ETHER // 10).json["state"] == "signed"
     a.stop()
     a.ctl("officer", "enrol", "2", str(names))
     a.start()
@@ -334,3 +349,53 @@ def test_without_hsm(appliance, admin, stranger, officers):
         assert (answer.status, answer.code) in ((503, "keys-unknown"), (201, None), (503, "restarting")), answer
         seen.add(answer.status)
     klero.want(admin.login().post(f"{PROPOSALS}/{number}/reject"), 200)
+
+
+# --- payouts ---
+
+def state_of(admin, pool, payout):
+    return klero.want(admin.get(f"/api/v1/pools/{pool['id']}/payouts/{payout['id']}"), 200).json
+
+
+def test_a_payout_that_officers_approve(appliance, admin, stranger, officers):
+    """It waits for two of them, whatever dies meanwhile; what they sign names payer, payee and sum."""
+    pool, key = new_pool(admin), secrets.token_hex(8)
+    assert klero.want(pay(admin, pool, 0, ETHER // 10), 201).json["state"] == "signed"
+    made = klero.want(pay(admin, pool, 1, ETHER * 6 // 10, key), 201).json
+    assert made["state"] == "requested" and "transaction" not in made
+    asked = show(stranger, made["id"])
+    assert asked["state"] == "open" and "\naction payout\n" in asked["text"]
+    for words in ("pay 600000000000000000 wei on the chain evm:1 to 0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F",
+                  f"from the address of pool {pool['id']}", "at a cost of 600021000000000000 at most"):
+        assert words in asked["text"]
+    # its place on the chain is taken, and the very request gets the very payout
+    refused(pay(admin, pool, 1, 1), 409, "nonce-used")
+    assert pay(admin, pool, 1, ETHER * 6 // 10, key).json["id"] == made["id"]
+    approve(stranger, made["id"], officers[0])
+    appliance.kill("hsm")
+    appliance.wait_ready()
+    assert state_of(admin, pool, made)["state"] == "requested"
+    refused(send(stranger, made["id"], officers[3].sign(asked["text"])), 403, "not-an-officer")
+    appliance.kill("engine")
+    appliance.wait_ready()
+    wait_for(lambda: admin.get(KEYS).status == 200)
+    assert approve(stranger, made["id"], officers[1])["state"] == "done"
+    signed = wait_for(lambda: [p for p in (state_of(admin, pool, made),) if p["state"] != "requested"])[0]
+    assert signed["state"] == "signed" and signed["transaction"].startswith("0x02")
+
+
+def test_a_payout_that_is_rejected(admin, stranger, officers):
+    """Nothing of it is signed then, and its place on the chain is free."""
+    pool = new_pool(admin)
+    made = klero.want(pay(admin, pool, 0, ETHER * 6 // 10), 201).json
+    approve(stranger, made["id"], officers[0])
+    klero.want(admin.post(f"{PROPOSALS}/{made['id']}/reject"), 200)
+    refused(send(stranger, made["id"], officers[1].sign(show(stranger, made["id"])["text"])), 409, "proposal-closed")
+    wait_for(lambda: state_of(admin, pool, made)["state"] == "refused")
+    assert klero.want(pay(admin, pool, 0, 1), 201).json["state"] == "signed"
+
+
+def test_nobody_proposes_a_payout_by_hand(appliance, admin):
+    refused(admin.post(PROPOSALS, {"action": "payout"}), 400, "validation-failed", "/action")
+    # and officers raise no limit: it is not even put to them
+    refused(pay(admin, new_pool(admin), 0, ETHER), 422, "payout-refused")

@@ -82,6 +82,9 @@ U static void set_limits(char limits[][RCONF_PATH])
 	snprintf(limits[1], RCONF_PATH, "evm:5 200000000000000000 200000000000000000/31536000");
 	snprintf(limits[2], RCONF_PATH, "evm:77 1000000000000000000 1000000000000000000000/1");
 	snprintf(limits[3], RCONF_PATH, "solana 1000000000 2000000000/31536000");
+	/* from half an ether on officers must approve */
+	snprintf(limits[4], RCONF_PATH,
+	    "evm:6 1000000000000000000 1000000000000000000000/1 500000000000000000");
 }
 
 U static void configure(struct peer *p, const char *label, const char *pin)

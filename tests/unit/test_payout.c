@@ -146,6 +146,13 @@ static void test_limit_text(void **state)
 	assert_true(l.kind == PAYOUT_EVM && l.chain_id == UINT64_MAX && l.window_s == 31622400);
 	assert_int_equal(paylimit_parse(&l, "solana 0 2/1"), KE_OK);
 	assert_true(l.kind == PAYOUT_SOLANA && l.window_s == 1);
+	assert_int_equal(u256_cmp(&l.approval, &l.each), 0); /* none is above it */
+	assert_int_equal(paylimit_parse(&l, "evm:1 2 2/60 0"), KE_OK);
+	assert_int_equal(u256_cmp(&l.approval, &(struct u256){.be = {0}}), 0);
+	assert_int_equal(paylimit_parse(&l, "evm:1 2 2/60 "), KE_FORMAT);
+	assert_int_equal(paylimit_parse(&l, "evm:1 2 2/60 1 1"), KE_FORMAT);
+	assert_int_equal(paylimit_parse(&l, "evm:1 2 2/60  1"), KE_FORMAT);
+	assert_int_equal(paylimit_parse(&l, "evm:1 2 2/60 x"), KE_FORMAT);
 }
 
 static void test_limit_spend(void **state)

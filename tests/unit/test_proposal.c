@@ -56,8 +56,16 @@ static void make_proposal(struct proposal *p, const struct anchor *a, enum propo
 	randombytes_buf(p->nonce, 16);
 	if (action == PROPOSE_OFFICERS)
 		p->officers = *some_officers(4, 3);
+	else if (action == PROPOSE_PAYOUT)
+		p->payout = (struct payout){.kind = PAYOUT_EVM,
+		    .chain_id = 5,
+		    .gas_limit = 21000,
+		    .max_fee = 2,
+		    .to = {0xde, 0xad},
+		    .value = u256_of(1000)};
 	else if (action != PROPOSE_ROTATE)
 		p->version = 1;
+	memcpy(p->payout.id, p->nonce, 16);
 }
 
 /* --- the anchor --- */
@@ -267,6 +275,66 @@ static void test_nonces(void **state)
 }
 
 /* --- proposals --- */
+
+static void expect_line(const struct proposal *p, const char *line)
+{
+	char text[PROPOSAL_TEXT_MAX + 1];
+	size_t n;
+
+	assert_int_equal(proposal_text(p, text, PROPOSAL_TEXT_MAX, &n), KE_OK);
+	text[n] = '\0';
+	if (strstr(text, line) == NULL)
+		fail_msg("%s is not in %s", line, text);
+	assert_true(proposal_is_payout(text));
+}
+
+/* Officers read to whom, how much, from where, at what cost; hsm reads the same, to the last byte.
+ */
+static void test_payout_text(void **state)
+{
+	char text[PROPOSAL_TEXT_MAX + 1];
+	struct anchor a;
+	struct proposal p, back;
+	size_t n;
+
+	(void)state;
+	make_anchor(&a);
+	make_proposal(&p, &a, PROPOSE_PAYOUT);
+	memset(p.pool, 0x11, 16);
+	expect_line(&p, "\nmeans pay 1000 wei on the chain evm:5 to "
+			"0xdEad000000000000000000000000000000000000 from the address of pool "
+			"11111111-1111-1111-1111-111111111111, at a cost of 43000 at most, fees "
+			"included\n");
+	p.payout.kind = PAYOUT_SOLANA;
+	p.payout.chain_id = p.payout.gas_limit = p.payout.max_fee = 0;
+	memset(p.payout.to, 0, 31);
+	p.payout.to[31] = 1;
+	expect_line(&p, "\nmeans pay 1000 lamports on the chain solana to "
+			"11111111111111111111111111111112 from the address of pool ");
+	memset(p.payout.value.be + 24, 0xff, 8);
+	memset(p.payout.to, 0xff, 32);
+	expect_line(&p, " at a cost of 18446744073709556615 at most");
+	assert_int_equal(proposal_text(&p, text, sizeof text, &n), KE_OK);
+	for (size_t i = 0; i < n; i++) { /* no byte of it can be another */
+		text[i] ^= 1;
+		if (proposal_parse(&back, text, n) == KE_OK)
+			assert_memory_equal(&back.payout.to, &p.payout.to, 32);
+		text[i] ^= 1;
+	}
+	make_proposal(&p, &a, PROPOSE_PAYOUT); /* the longest of all sentences fits */
+	p.payout.chain_id = p.payout.max_fee = p.payout.gas_limit = UINT64_MAX;
+	memset(p.payout.value.be, 0xff, 15);
+	expect_line(&p, " at most, fees included\n");
+	p.payout.id[0] ^= 1; /* its nonce is the payout's id */
+	assert_int_equal(proposal_text(&p, text, sizeof text, &n), KE_FORMAT);
+	p.payout = (struct payout){.kind = 0};
+	memcpy(p.payout.id, p.nonce, 16);
+	assert_int_equal(proposal_text(&p, text, sizeof text, &n), KE_FORMAT);
+	make_proposal(&p, &a, PROPOSE_OFFICERS);
+	assert_int_equal(proposal_text(&p, text, sizeof text - 1, &n), KE_OK);
+	text[n] = '\0';
+	assert_false(proposal_is_payout(text));
+}
 
 static void test_proposal_text(void **state)
 {
@@ -494,6 +562,7 @@ int main(void)
 	    cmocka_unit_test(test_officers),
 	    cmocka_unit_test(test_nonces),
 	    cmocka_unit_test(test_proposal_text),
+	    cmocka_unit_test(test_payout_text),
 	    cmocka_unit_test(test_count),
 	    cmocka_unit_test(test_strangers),
 	    cmocka_unit_test(test_own),
