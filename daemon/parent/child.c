@@ -478,13 +478,14 @@ int64_t child_tick(struct parent *p, struct child *c, int64_t now)
 	return c->deadline_ms != 0 && c->deadline_ms < next ? c->deadline_ms : next;
 }
 
-static void report(struct parent *p, const struct child *c, int status)
+static void report(struct parent *p, const struct child *c, int status, enum fate why)
 {
 	enum log_level level = c->spoke ? LOGL_WARN : LOGL_ERROR;
 	const char *role = role_word(c->role);
 
-	if (c->state == CHILD_DYING)
-		level = LOGL_INFO; /* it was said why */
+	/* it was said why, or it is what an upgrade begins with */
+	if (c->state == CHILD_DYING || (why == FATE_OLD && !p->act.completed))
+		level = LOGL_INFO;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		logs_say(p, LOGL_SECURITY, "%s.%u[%d] was killed by its sandbox", role, c->index,
 		    (int)c->pid);
@@ -506,7 +507,7 @@ static void died(struct parent *p, struct child *c, int status)
 		tokens_ended(p, c->role, WEXITSTATUS(status));
 	why = fate(p, c, status);
 	logs_read(p, c, true);
-	report(p, c, status);
+	report(p, c, status, why);
 	if (c->state == CHILD_READY && parent_now() - c->since_ms >= BACKOFF_RESET * c->waited_ms)
 		c->lost = 0;
 	close_fd(&c->ctl);
