@@ -15,15 +15,16 @@
 #define WORDS_MAX 512
 
 const char *const proposal_words[PROPOSAL_ACTION_COUNT] = {
-#define X(name, word, purpose, version, officers, payout) word,
+#define X(name, word, purpose, version, officers, payout, draw) word,
     PROPOSAL_ACTIONS(X)
 #undef X
 };
 
 static const struct {
-	bool purpose, version, officers, payout;
+	bool purpose, version, officers, payout, draw;
 } fields[PROPOSAL_ACTION_COUNT] = {
-#define X(name, word, purpose, version, officers, payout) {purpose, version, officers, payout},
+#define X(name, word, purpose, version, officers, payout, draw)                                    \
+	{purpose, version, officers, payout, draw},
     PROPOSAL_ACTIONS(X)
 #undef X
 };
@@ -60,6 +61,7 @@ static void sentence(const struct proposal *p, char out[WORDS_MAX])
 	enum key_purpose purpose = p->purpose < KEY_PURPOSES ? p->purpose : KEY_MASTER;
 	const char *word = purpose_words[purpose], *does = purpose_does(purpose);
 	unsigned long v = (unsigned long)p->version;
+	char raffle[37];
 
 	switch (p->action) {
 	case PROPOSE_ROTATE:
@@ -92,6 +94,11 @@ static void sentence(const struct proposal *p, char out[WORDS_MAX])
 		break;
 	case PROPOSE_PAYOUT:
 		payout_sentence(p, out);
+		break;
+	case PROPOSE_DRAW:
+		text_uuid(raffle, p->raffle);
+		snprintf(out, WORDS_MAX, "reveal the seed of raffle %s and draw its winners, once",
+		    raffle);
 		break;
 	default:
 		snprintf(out, WORDS_MAX,
@@ -153,6 +160,8 @@ static void text(struct canon *io, struct proposal *p)
 		officers_lines(io, &p->officers);
 	if (fields[p->action].payout)
 		payout_lines(io, p);
+	if (fields[p->action].draw)
+		canon_hex_line(io, "raffle ", p->raffle, sizeof p->raffle);
 	if (io->err != KE_OK)
 		return;
 	sentence(p, words);
@@ -203,9 +212,9 @@ bool proposal_is_own(const char *text, const struct officer *o)
 	return strstr(text, line) != NULL;
 }
 
-bool proposal_is_payout(const char *text)
+bool proposal_is_hsms(const char *text)
 {
-	return strstr(text, "\naction payout\n") != NULL;
+	return strstr(text, "\naction payout\n") != NULL || strstr(text, "\naction draw\n") != NULL;
 }
 
 /* --- approvals --- */

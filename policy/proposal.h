@@ -17,6 +17,7 @@
  *	threshold <m>, officer …       officers: the lines of the anchor
  *	pool <32 hex>                  payout: whose address pays
  *	payout <hex>                   payout: its wire form (payout.h), whose id is the nonce
+ *	raffle <32 hex>                draw
  *	means <the action in words>
  */
 #ifndef POLICY_PROPOSAL_H
@@ -36,16 +37,17 @@
 /* action, its word, its fields: purpose?, version?, officers?, payout? Of payouts hsm is the judge,
  * of all the others keyadm. */
 #define PROPOSAL_ACTIONS(X)                                                                        \
-	X(PROPOSE_ROTATE, "rotate", 1, 0, 0, 0)                                                    \
-	X(PROPOSE_ROLL_BACK, "roll-back", 1, 1, 0, 0)                                              \
-	X(PROPOSE_DESTROY, "destroy", 1, 1, 0, 0)                                                  \
-	X(PROPOSE_COMPROMISE, "compromise", 1, 1, 0, 0)                                            \
-	X(PROPOSE_OFFICERS, "officers", 0, 0, 1, 0)                                                \
-	X(PROPOSE_ABANDON, "abandon", 1, 1, 0, 0)                                                  \
-	X(PROPOSE_PAYOUT, "payout", 0, 0, 0, 1)
+	X(PROPOSE_ROTATE, "rotate", 1, 0, 0, 0, 0)                                                 \
+	X(PROPOSE_ROLL_BACK, "roll-back", 1, 1, 0, 0, 0)                                           \
+	X(PROPOSE_DESTROY, "destroy", 1, 1, 0, 0, 0)                                               \
+	X(PROPOSE_COMPROMISE, "compromise", 1, 1, 0, 0, 0)                                         \
+	X(PROPOSE_OFFICERS, "officers", 0, 0, 1, 0, 0)                                             \
+	X(PROPOSE_ABANDON, "abandon", 1, 1, 0, 0, 0)                                               \
+	X(PROPOSE_PAYOUT, "payout", 0, 0, 0, 1, 0)                                                 \
+	X(PROPOSE_DRAW, "draw", 0, 0, 0, 0, 1)
 
 enum proposal_action {
-#define X(name, word, purpose, version, officers, payout) name,
+#define X(name, word, purpose, version, officers, payout, draw) name,
 	PROPOSAL_ACTIONS(X)
 #undef X
 	    PROPOSAL_ACTION_COUNT
@@ -64,6 +66,7 @@ struct proposal {
 	struct officers officers;
 	uint8_t pool[16];
 	struct payout payout;
+	uint8_t raffle[16];
 };
 
 /* Writes the text; *len its length without a NUL. KE_FULL, KE_FORMAT. */
@@ -74,8 +77,8 @@ int proposal_parse(struct proposal *p, const char *text, size_t n) KE_CHECK;
 /* Has this officer proposed it? */
 bool proposal_is_own(const char *text, const struct officer *o);
 
-/* Is this text about a payout? */
-bool proposal_is_payout(const char *text);
+/* Is this text about a payout or a draw, so that keyadm has nothing to do? */
+bool proposal_is_hsms(const char *text);
 
 /* One armored signature. */
 struct approval {

@@ -27,7 +27,7 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_text, set_store, set_currencies, set_payout_limit;
+    set_origin, set_env, set_text, set_store, set_yes, set_currencies, set_payout_limit;
 
 struct keyword {
 	const char *word;
@@ -99,6 +99,7 @@ static const struct keyword keywords[] = {
 	false},
     {"hsm-objects", set_number, FIELD(hsm_objects), "100000", "a number from 100 to 10000000", 100,
 	10000000, false},
+    {"draw-approval", set_yes, FIELD(draw_approval), "no", "yes or no", 0, 0, false},
     {"payout-limit", set_payout_limit, FIELD(payout_limits), "",
 	"evm:<chain id> or solana, the most of one payout, the most of all/seconds, at most 8 "
 	"chains; then, if wanted, the cost above which officers must approve",
@@ -321,6 +322,17 @@ static bool set_store(const struct keyword *k, void *field, const struct value *
 		return false;
 	*store = strcmp(v->word[0], "database") == 0 ? RCONF_STORE_DATABASE : RCONF_STORE_FILES;
 	return *store == RCONF_STORE_DATABASE || strcmp(v->word[0], "files") == 0;
+}
+
+static bool set_yes(const struct keyword *k, void *field, const struct value *v)
+{
+	uint8_t *yes = field;
+
+	(void)k;
+	if (v->n != 1)
+		return false;
+	*yes = strcmp(v->word[0], "yes") == 0;
+	return *yes == 1 || strcmp(v->word[0], "no") == 0;
 }
 
 static bool set_currencies(const struct keyword *k, void *field, const struct value *v)

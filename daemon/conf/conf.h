@@ -44,7 +44,8 @@ struct conf {
 	struct conf_token keys, tls;
 	uint32_t nets, kdfs, kdf_queue, max_connections;
 	char origins[RCONF_ORIGINS][RCONF_PATH];
-	uint32_t hsm_objects; /* session objects of one hsm */
+	uint8_t draw_approval; /* officers must approve draws */
+	uint32_t hsm_objects;  /* session objects of one hsm */
 	char payout_limits[RCONF_PAYLIMITS][RCONF_PATH];
 	uint32_t token_publish; /* seconds that a new token key is published before it signs */
 	struct rconf_limit anonymous, auth, approval, user, death_budget;

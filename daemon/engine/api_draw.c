@@ -4,6 +4,7 @@
  * state from which the draw can be asked for again: the time in the record is fixed in the store
  * before the first question, hsm reveals the seed only for the very same tickets and entropy, and
  * Ed25519 signs the very same bytes, so a repeated draw is the same draw.
+ * Where hsm wants officers to approve the draw first, it is put to them, and asked for again then.
  * With fewer tickets than winners + reserves, winners are filled first (DRAW.md section 8).
  * Runs in engine.
  */
@@ -17,6 +18,7 @@
 #include "daemon/engine/logkey.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/proof.h"
+#include "daemon/engine/quorum.h"
 #include "daemon/engine/raffle.h"
 #include "daemon/msg/log.h"
 #include "db/db_job.h"
@@ -163,10 +165,27 @@ static int draw_signed(struct rq *q, int r, struct wire_in *in)
 	return raffle_answer(q);
 }
 
+/* hsm wants officers to approve it: they are asked, once, and whoever draws comes again. */
+static int ask_officers(struct rq *q, const struct draw *d)
+{
+	uint8_t id[16];
+	int r = quorum_propose_draw(q->e, d->rec.raffle, q->user, id);
+
+	if (r == KE_STATE)
+		return rq_refuse(q, PB_NO_OFFICERS);
+	if (r != KE_OK)
+		return r;
+	r = rq_problem(q, PB_APPROVAL_NEEDED); /* which clears the answer */
+	rq_location(q, "/api/v1/proposals/", id);
+	return r;
+}
+
 static int draw_revealed(struct rq *q, int r, struct wire_in *in)
 {
 	struct draw *d = q->state;
 
+	if (r == KE_AUTH)
+		return ask_officers(q, d);
 	if (r != KE_OK)
 		return no_draw(q, r);
 	wire_get_raw(in, d->rec.server_seed, sizeof d->rec.server_seed);
@@ -178,6 +197,23 @@ static int draw_revealed(struct rq *q, int r, struct wire_in *in)
 	if (r != KE_OK)
 		return r;
 	return eng_hsm_sign_draw1(q, "draw_signed", draw_signed, &d->rec);
+}
+
+/* With what officers have approved, when they have: hsm knows whether it needs that. */
+static int ask_seed(struct rq *q, const struct draw *d, const char *seed_blob)
+{
+	char approvals[RCONF_KEYADM_APPROVALS];
+	struct db_proposal p;
+	int r = quorum_draw(q->e, d->rec.raffle, &p);
+
+	if (r == KE_NOTFOUND || (r == KE_OK && p.state != DB_PROPOSAL_DONE))
+		return eng_hsm_reveal_seed(q, "draw_revealed", draw_revealed, &d->rec, seed_blob);
+	if (r == KE_OK)
+		r = quorum_approvals(q->e, p.id, approvals);
+	if (r != KE_OK)
+		return r;
+	return eng_hsm_reveal_approved(
+	    q, "draw_revealed", draw_revealed, &d->rec, seed_blob, p.text, approvals);
 }
 
 int api_raffle_draw(struct rq *q)
@@ -196,7 +232,7 @@ int api_raffle_draw(struct rq *q)
 	r = fill_record(q, d, &raffle);
 	if (r != KE_OK)
 		return r;
-	return eng_hsm_reveal_seed(q, "draw_revealed", draw_revealed, &d->rec, raffle.seed_blob);
+	return ask_seed(q, d, raffle.seed_blob);
 }
 
 /* --- proof and verify --- */

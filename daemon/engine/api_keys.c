@@ -52,7 +52,7 @@ enum { ACTION, PURPOSE, VERSION, OFFICERS, THRESHOLD, EXPIRES_IN, PROPOSER };
 static int check_fields(struct rq *q, unsigned action)
 {
 	static const bool wants[PROPOSAL_ACTION_COUNT][EXPIRES_IN] = {
-#define X(name, word, purpose, version, officers, payout)                                          \
+#define X(name, word, purpose, version, officers, payout, draw)                                    \
 	[name] = {true, purpose, version, officers, officers},
 	    PROPOSAL_ACTIONS(X)
 #undef X

@@ -19,6 +19,7 @@
 
 #define HSM_TIMEOUT_MS 8000 /* one question */
 #define QUESTION_MAX   2048
+#define APPROVED_MAX   (PROPOSAL_TEXT_MAX + RCONF_KEYADM_APPROVALS + QUESTION_MAX)
 #define KEYS_MS        10000 /* how late engine may learn that a published key signs */
 
 static bool same_tokens(const struct token_keys *a, const struct token_keys *b)
@@ -297,6 +298,17 @@ int eng_hsm_new_seed(struct rq *q, const char *name, rq_step *step, const uint8_
 	return await(q, name, step, MSG_HSM_NEW_SEED, &w);
 }
 
+static void put_draw(struct wire_out *w, const struct record1 *rec, const char *seed_blob)
+{
+	wire_put_raw(w, rec->raffle, 16);
+	wire_put_raw(w, rec->seed_commit, 32);
+	wire_put_u64(w, rec->tickets);
+	wire_put_raw(w, rec->root, 32);
+	wire_put_raw(w, rec->aggregate, 32);
+	wire_put_str(w, rec->entropy, rec->entropy_len);
+	wire_put_cstr(w, seed_blob);
+}
+
 int eng_hsm_reveal_seed(
     struct rq *q, const char *name, rq_step *step, const struct record1 *rec, const char *seed_blob)
 {
@@ -304,14 +316,21 @@ int eng_hsm_reveal_seed(
 	struct wire_out w;
 
 	wire_out_init(&w, buf, sizeof buf);
-	wire_put_raw(&w, rec->raffle, 16);
-	wire_put_raw(&w, rec->seed_commit, 32);
-	wire_put_u64(&w, rec->tickets);
-	wire_put_raw(&w, rec->root, 32);
-	wire_put_raw(&w, rec->aggregate, 32);
-	wire_put_str(&w, rec->entropy, rec->entropy_len);
-	wire_put_cstr(&w, seed_blob);
+	put_draw(&w, rec, seed_blob);
 	return await(q, name, step, MSG_HSM_REVEAL_SEED, &w);
+}
+
+int eng_hsm_reveal_approved(struct rq *q, const char *name, rq_step *step,
+    const struct record1 *rec, const char *seed_blob, const char *proposal, const char *approvals)
+{
+	uint8_t buf[APPROVED_MAX];
+	struct wire_out w;
+
+	wire_out_init(&w, buf, sizeof buf);
+	wire_put_cstr(&w, proposal);
+	wire_put_cstr(&w, approvals);
+	put_draw(&w, rec, seed_blob);
+	return await(q, name, step, MSG_HSM_REVEAL_APPROVED, &w);
 }
 
 int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const struct record1 *rec)
@@ -504,7 +523,7 @@ int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
 int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
     const struct db_pool *pool, const struct payout *p, const char *proposal, const char *approvals)
 {
-	uint8_t buf[PROPOSAL_TEXT_MAX + RCONF_KEYADM_APPROVALS + QUESTION_MAX];
+	uint8_t buf[APPROVED_MAX];
 	struct wire_out w;
 
 	wire_out_init(&w, buf, sizeof buf);

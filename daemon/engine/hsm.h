@@ -61,6 +61,10 @@ int eng_hsm_new_seed(
 /* raffle, seed_commit, tickets, root, aggregate and entropy of the record are asked about. */
 int eng_hsm_reveal_seed(struct rq *q, const char *name, rq_step *step, const struct record1 *rec,
     const char *seed_blob) KE_CHECK;
+/* With the officers' proposal of it and their approvals. */
+int eng_hsm_reveal_approved(struct rq *q, const char *name, rq_step *step,
+    const struct record1 *rec, const char *seed_blob, const char *proposal,
+    const char *approvals) KE_CHECK;
 int eng_hsm_sign_draw1(
     struct rq *q, const char *name, rq_step *step, const struct record1 *rec) KE_CHECK;
 

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
-#include "daemon/engine/exposed.h"
 #include "daemon/engine/rewrap.h"
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
+#include "db/db_meta.h"
 #include "policy/text.h"
 
 #define LOOK_MS 2000
@@ -151,6 +151,55 @@ int quorum_propose_payout(struct engine *e, const struct db_payout *payout)
 	return r == KE_EXISTS ? KE_OK : r;
 }
 
+/* Which proposal the raffle's draw has. */
+static void draw_key(char key[DB_META_KEY_MAX + 1], const uint8_t raffle[16])
+{
+	memcpy(key, "draw-asked/", sizeof "draw-asked/");
+	text_hex(key + strlen(key), raffle, 16);
+}
+
+int quorum_draw(struct engine *e, const uint8_t raffle[16], struct db_proposal *p)
+{
+	char key[DB_META_KEY_MAX + 1];
+	uint8_t id[16];
+	size_t n;
+	int r = turn_begin(e);
+
+	draw_key(key, raffle);
+	if (r == KE_OK)
+		r = db_meta_get(e->db, key, id, sizeof id, &n);
+	if (r != KE_OK)
+		return r;
+	return n == sizeof id ? db_proposal_get(e->db, id, p) : KE_DAMAGED;
+}
+
+int quorum_propose_draw(
+    struct engine *e, const uint8_t raffle[16], const uint8_t *by, uint8_t id[16])
+{
+	struct proposal p = {.action = PROPOSE_DRAW};
+	char key[DB_META_KEY_MAX + 1];
+	struct db_proposal open;
+	int r = quorum_draw(e, raffle, &open);
+
+	if (r == KE_OK && open.state == DB_PROPOSAL_OPEN && open.expires_ms > turn_now_ms(e)) {
+		memcpy(id, open.id, sizeof open.id);
+		return KE_OK;
+	}
+	if (r != KE_OK && r != KE_NOTFOUND)
+		return r;
+	if (!e->quorum.known)
+		return KE_UNAVAIL;
+	if (e->quorum.anchor.officers.n == 0)
+		return KE_STATE;
+	frame(e, &p, PROPOSAL_OPEN_S);
+	engine_uuid(&e->ids, p.nonce, turn_now_ms(e));
+	memcpy(p.raffle, raffle, sizeof p.raffle);
+	memcpy(id, p.nonce, sizeof p.nonce);
+	r = store_proposal(e, &p, by);
+	draw_key(key, raffle);
+	return r == KE_OK ? db_meta_set(e->db, key, id, sizeof p.nonce) : r;
+}
+
 /* --- approving --- */
 
 struct collected {
@@ -279,8 +328,9 @@ static int promote(struct engine *e, struct db_proposal *p)
 	int r = db_proposal_set(
 	    e->db, p->id, DB_PROPOSAL_OPEN, DB_PROPOSAL_APPROVED, "", turn_now_ms(e));
 
-	/* not for keyadm: engine asks hsm, and what hsm says is the payout's state */
-	if (r == KE_OK && proposal_is_payout(p->text)) {
+	/* not for keyadm: engine asks hsm, and what hsm says is the payout's state, or the raffle's
+	 */
+	if (r == KE_OK && proposal_is_hsms(p->text)) {
 		payout_look(e);
 		return db_proposal_set(
 		    e->db, p->id, DB_PROPOSAL_APPROVED, DB_PROPOSAL_DONE, "", turn_now_ms(e));
@@ -455,122 +505,4 @@ void quorum_tick(struct engine *e)
 		r = take_up(e);
 	if (r != KE_OK && r != KE_IO)
 		log_warn("proposals: %s", ke_words(r));
-}
-
-/* --- showing --- */
-
-static int put_approval(void *arg, const struct db_approval *a)
-{
-	struct jsonw *w = arg;
-
-	jsonw_object(w);
-	jsonw_kcstr(w, "officer", a->officer);
-	jsonw_ktime(w, "at", a->at_ms);
-	jsonw_object_end(w);
-	return KE_OK;
-}
-
-int quorum_put(struct engine *e, struct jsonw *w, const struct db_proposal *p, bool whose)
-{
-	static const uint8_t nobody[16];
-	int r = turn_begin(e);
-
-	jsonw_object(w);
-	jsonw_kuuid(w, "id", p->id);
-	jsonw_kcstr(w, "state", db_proposal_word(p->state));
-	jsonw_kcstr(w, "text", p->text);
-	jsonw_ktime(w, "created_at", p->created_ms);
-	if (whose && memcmp(p->created_by, nobody, sizeof nobody) != 0)
-		jsonw_kuuid(w, "created_by", p->created_by);
-	jsonw_ktime(w, "expires_at", p->expires_ms);
-	if (p->decided_ms != 0)
-		jsonw_ktime(w, "decided_at", p->decided_ms);
-	if (p->reason[0] != '\0')
-		jsonw_kcstr(w, "reason", p->reason);
-	jsonw_key(w, "approvals");
-	jsonw_array(w);
-	if (r == KE_OK)
-		r = db_approval_each(e->db, p->id, put_approval, w);
-	jsonw_array_end(w);
-	jsonw_object_end(w);
-	return r;
-}
-
-static void put_officers(struct jsonw *w, const struct officers *o)
-{
-	char print[SSH_PRINT_LEN + 1];
-
-	jsonw_kint(w, "threshold", (int64_t)o->threshold);
-	jsonw_key(w, "officers");
-	jsonw_array(w);
-	for (size_t i = 0; i < o->n; i++) {
-		ssh_key_print(print, &o->officer[i].key);
-		jsonw_object(w);
-		jsonw_kcstr(w, "name", o->officer[i].name);
-		jsonw_kcstr(w, "key", print);
-		jsonw_object_end(w);
-	}
-	jsonw_array_end(w);
-}
-
-static int put_key(struct engine *e, struct jsonw *w, const struct anchor_key *k)
-{
-	uint64_t now_s = (uint64_t)(turn_now_ms(e) / 1000);
-	int64_t live = -1;
-	int r = rewrap_count(e, k, &live);
-
-	jsonw_object(w);
-	jsonw_kcstr(w, "purpose", purpose_words[k->purpose]);
-	jsonw_kint(w, "version", (int64_t)k->version);
-	jsonw_kcstr(w, "state", anchor_state_words[anchor_state(&e->quorum.anchor, k, now_s)]);
-	jsonw_ktime(w, "since", (int64_t)k->since_s * 1000);
-	jsonw_kbool(w, "compromised", k->compromised != 0);
-	if (live >= 0)
-		jsonw_kint(w, "values", live);
-	if (r == KE_OK)
-		r = exposed_put(e, w, k);
-	jsonw_object_end(w);
-	return r;
-}
-
-/* How far the re-sealing of what stands under older versions of the data key is. */
-static int put_resealing(struct engine *e, struct jsonw *w)
-{
-	struct reseal_progress p;
-	int r = reseal_progress(e, &p);
-
-	jsonw_object(w);
-	jsonw_kcstr(w, "purpose", purpose_words[KEY_DATA]);
-	if (p.left >= 0)
-		jsonw_kint(w, "left", p.left);
-	jsonw_kint(w, "done", (int64_t)e->reseal.done);
-	if (p.per_s >= 0)
-		jsonw_kint(w, "per_second", p.per_s);
-	if (p.seconds >= 0)
-		jsonw_kint(w, "seconds_left", p.seconds);
-	if (e->reseal.least > 0)
-		jsonw_kint(w, "opens_from", e->reseal.least);
-	jsonw_object_end(w);
-	return r;
-}
-
-int quorum_put_keys(struct engine *e, struct jsonw *w)
-{
-	const struct anchor *a = &e->quorum.anchor;
-	int r = turn_begin(e);
-
-	jsonw_object(w);
-	jsonw_kbool(w, "known", e->quorum.known);
-	jsonw_kint(w, "epoch", (int64_t)a->epoch);
-	put_officers(w, &a->officers);
-	jsonw_key(w, "keys");
-	jsonw_array(w);
-	for (size_t i = 0; r == KE_OK && i < a->keys; i++)
-		r = put_key(e, w, &a->key[i]);
-	jsonw_array_end(w);
-	jsonw_key(w, "resealing");
-	if (r == KE_OK)
-		r = put_resealing(e, w);
-	jsonw_object_end(w);
-	return r;
 }

@@ -58,6 +58,14 @@ int quorum_approve(
  * KE_UNAVAIL, KE_STATE (there are no officers).
  */
 int quorum_propose_payout(struct engine *e, const struct db_payout *payout) KE_CHECK;
+/*
+ * The same for the draw of a raffle: *id is the proposal that is open, or a fresh one. KE_UNAVAIL,
+ * KE_STATE.
+ */
+int quorum_propose_draw(
+    struct engine *e, const uint8_t raffle[16], const uint8_t *by, uint8_t id[16]) KE_CHECK;
+/* The last proposal of that raffle's draw; KE_NOTFOUND. Opens the turn. */
+int quorum_draw(struct engine *e, const uint8_t raffle[16], struct db_proposal *p) KE_CHECK;
 /* An approved proposal's approvals, one behind the other, as keyadm and hsm take them. Opens the
  * turn. */
 int quorum_approvals(

@@ -138,6 +138,7 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	wire_put_cstr(w, c->folder);
 	wire_put_cstr(w, c->host);
 	wire_put_u32(w, c->objects);
+	wire_put_u8(w, c->draw_approval);
 	put_strings(w, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
 	wire_put_u8(w, c->nkeys);
 	for (uint8_t i = 0; i < c->nkeys; i++)
@@ -151,6 +152,7 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	wire_get_cstr(r, c->folder, sizeof c->folder);
 	wire_get_cstr(r, c->host, sizeof c->host);
 	c->objects = wire_get_u32(r);
+	c->draw_approval = wire_get_u8(r);
 	get_strings(r, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
 	c->nkeys = wire_get_u8(r);
 	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)

@@ -76,7 +76,8 @@ struct rconf_hsm { /* hsm and tlskey */
 	struct rconf_token token;
 	char folder[RCONF_PATH]; /* token folder for the wider profile, "" when unknown */
 	char host[RCONF_PATH];
-	uint32_t objects; /* session objects after which a fresh one is wanted */
+	uint32_t objects;      /* session objects after which a fresh one is wanted */
+	uint8_t draw_approval; /* hsm: officers must approve draws */
 	char payout_limits[RCONF_PAYLIMITS]
 			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
 	uint8_t nkeys; /* those that served before, of which the token must hold one; 0: any */

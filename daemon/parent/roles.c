@@ -140,6 +140,7 @@ static int make_hsm(
 	memcpy(hsm->folder, c->module_folder, sizeof hsm->folder);
 	memcpy(hsm->host, c->host, sizeof hsm->host);
 	hsm->objects = c->hsm_objects;
+	hsm->draw_approval = c->draw_approval;
 	if (child->role == ROLE_HSM)
 		memcpy(hsm->payout_limits, c->payout_limits, sizeof hsm->payout_limits);
 	rconf_put_hsm(w, hsm);

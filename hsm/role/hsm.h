@@ -59,7 +59,8 @@ struct hsm {
 	struct hsm_secrets *secrets;
 	struct paylimit limits[PAYLIMITS_MAX];
 	size_t nlimits;
-	struct proposal proposal;  /* of the payout that is asked for */
+	struct proposal proposal;  /* of the payout or draw that is asked for */
+	bool draw_approval;        /* officers must approve draws */
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */
 	char *text;                /* RECORD1_TEXT_MAX */
 };
@@ -103,6 +104,8 @@ int hsm_answer_refresh(struct hsm *, struct serve_peer *, const struct msg *, st
 int hsm_answer_holder(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_new_seed(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_reveal_seed(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_reveal_approved(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_sign_draw1(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_anchor(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);

@@ -17,18 +17,13 @@
 #include <time.h>
 
 #include "daemon/msg/log.h"
+#include "hsm/role/consent.h"
 #include "hsm/role/deposit.h"
 #include "policy/evm.h"
 #include "policy/hash.h"
 #include "policy/keccak.h"
 #include "policy/solana.h"
 #include "policy/text.h"
-
-/* What officers say about it: views into the message; nothing for none. */
-struct consent {
-	const char *text, *approvals;
-	size_t n, len;
-};
 
 /* A payout on its way. */
 struct paying {
@@ -71,20 +66,11 @@ static bool is_about(const struct proposal *asked, const struct paying *p)
  */
 static int check_consent(struct hsm *h, const struct paying *p)
 {
-	const struct consent *c = &p->consent;
-	struct approval approvals[ANCHOR_OFFICERS_MAX];
-	struct proposal_verdict v;
-	size_t n;
-	int r;
+	const char *why = "";
+	int r = consent_check(h, &p->consent, &why);
 
-	if (c->n == 0)
-		return KE_AUTH;
-	if (approvals_split(c->approvals, c->len, approvals, &n) != KE_OK)
-		return refuse(p, KE_DENIED, "its approvals are no signatures");
-	r = proposal_count(
-	    &h->proposal, &h->anchor, c->text, c->n, approvals, n, (uint64_t)time(NULL), &v);
 	if (r != KE_OK)
-		return refuse(p, KE_DENIED, v.why);
+		return r == KE_DENIED ? refuse(p, r, why) : r;
 	return is_about(&h->proposal, p) ? KE_OK
 					 : refuse(p, KE_DENIED, "what is approved is another one");
 }
@@ -222,14 +208,11 @@ int hsm_answer_sign_approved(
     struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
 	struct paying p = {.tx_len = 0};
-	struct consent *c = &p.consent;
 	struct wire_in in;
 
 	(void)peer;
 	wire_in_init(&in, m->body, m->len);
-	c->text = (const char *)wire_get_str(&in, PROPOSAL_TEXT_MAX, &c->n);
-	c->approvals = (const char *)wire_get_str(&in, RCONF_KEYADM_APPROVALS, &c->len);
-	if (in.err != KE_OK || c->n == 0)
+	if (consent_get(&in, &p.consent) != KE_OK)
 		return KE_PEER;
 	return answer(h, &in, &p, w);
 }

@@ -5,6 +5,8 @@
  * - a seed leaves the HSM only for a raffle that has sold a ticket and has its entropy;
  * - once revealed, the same seed comes again only for the very same draw (tickets, root,
  *   aggregate, entropy), and no other seed for that raffle;
+ * - where klerod.conf says so, it leaves only with the officers' approvals of a draw of that
+ * raffle;
  * - a seed made by this process for one raffle is not revealed for another;
  * - a raffle whose seed is revealed gets no new one;
  * - what comes out is what the commitment names.
@@ -17,6 +19,7 @@
 
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
+#include "hsm/role/consent.h"
 #include "hsm/role/hsm.h"
 #include "policy/be.h"
 #include "policy/draw.h"
@@ -139,19 +142,35 @@ void hsm_draw_hash(uint8_t out[32], const struct hsm_draw *d)
 	hash_sha256_2(out, fixed, sizeof fixed, d->entropy, d->entropy_len);
 }
 
+/* Do the officers want this raffle drawn? KE_AUTH when they do not, or not any more. */
+static int check_consent(struct hsm *h, const struct hsm_draw *d, const struct consent *c)
+{
+	const char *why = "it needs the officers' approval";
+	int r = consent_check(h, c, &why);
+
+	if (r == KE_OK && h->proposal.action == PROPOSE_DRAW &&
+	    memcmp(h->proposal.raffle, d->raffle, 16) == 0)
+		return KE_OK;
+	(void)refuse(d->raffle, r == KE_OK ? "what is approved is another one" : why);
+	return KE_AUTH;
+}
+
 /* Do the facts allow it? */
-static int may_reveal(struct hsm *h, const struct hsm_draw *d, const uint8_t draw[32])
+static int may_reveal(
+    struct hsm *h, const struct hsm_draw *d, const uint8_t draw[32], const struct consent *c)
 {
 	uint8_t value[32];
+	int r;
 
 	if (d->tickets == 0 || d->entropy_len == 0 || d->entropy_len > DRAW_ENTROPY_MAX)
 		return KE_RANGE;
 	as_value(value, d->raffle);
 	if (once_ask(&h->once, ONCE_SEED, d->commit, 32, value) == KE_DENIED)
 		return refuse(d->raffle, "it belongs to another raffle");
-	if (once_ask(&h->once, ONCE_DRAW, d->raffle, 16, draw) == KE_DENIED)
+	r = once_ask(&h->once, ONCE_DRAW, d->raffle, 16, draw);
+	if (r == KE_DENIED)
 		return refuse(d->raffle, "a second reveal with other facts");
-	return KE_OK;
+	return r == KE_OK || !h->draw_approval ? KE_OK : check_consent(h, d, c);
 }
 
 /* Unwraps the seed into an object; nothing is known about its value yet. */
@@ -191,14 +210,14 @@ static int unwrap_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t se
 	return r != KE_OK ? r : d;
 }
 
-static int reveal(
-    struct hsm *h, const struct hsm_draw *d, const uint8_t *text, size_t n, uint8_t seed[32])
+static int reveal(struct hsm *h, const struct hsm_draw *d, const struct consent *c,
+    const uint8_t *text, size_t n, uint8_t seed[32])
 {
 	uint8_t draw[32], digest[32], value[32];
 	int r;
 
 	hsm_draw_hash(draw, d);
-	r = may_reveal(h, d, draw);
+	r = may_reveal(h, d, draw, c);
 	if (r == KE_OK)
 		r = unwrap_value(h, text, n, seed);
 	if (r != KE_OK)
@@ -214,30 +233,49 @@ static int reveal(
 	return r == KE_OK ? once_stand(&h->once, KEY_SEED, d->commit, 32, 0) : r;
 }
 
-int hsm_answer_reveal_seed(
-    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+static int answer_reveal(
+    struct hsm *h, struct wire_in *in, const struct consent *c, struct wire_out *w)
 {
 	struct hsm_draw d;
-	struct wire_in in;
 	const uint8_t *text;
 	uint8_t seed[32];
 	size_t n;
 
-	(void)peer;
-	wire_in_init(&in, m->body, m->len);
-	d.raffle = wire_get_view(&in, 16);
-	d.commit = wire_get_view(&in, 32);
-	d.tickets = wire_get_u64(&in);
-	d.root = wire_get_view(&in, 32);
-	d.aggregate = wire_get_view(&in, 32);
-	d.entropy = wire_get_str(&in, 1024, &d.entropy_len);
-	text = wire_get_str(&in, BLOB_TEXT_MAX, &n);
-	if (wire_end(&in) != KE_OK)
+	d.raffle = wire_get_view(in, 16);
+	d.commit = wire_get_view(in, 32);
+	d.tickets = wire_get_u64(in);
+	d.root = wire_get_view(in, 32);
+	d.aggregate = wire_get_view(in, 32);
+	d.entropy = wire_get_str(in, 1024, &d.entropy_len);
+	text = wire_get_str(in, BLOB_TEXT_MAX, &n);
+	if (wire_end(in) != KE_OK)
 		return KE_PEER;
-	if (hsm_result(h, w, reveal(h, &d, text, n, seed)))
+	if (hsm_result(h, w, reveal(h, &d, c, text, n, seed)))
 		wire_put_raw(w, seed, sizeof seed);
 	sodium_memzero(seed, sizeof seed);
 	return KE_OK;
+}
+
+int hsm_answer_reveal_seed(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	const struct consent none = {.n = 0};
+	struct wire_in in;
+
+	(void)peer;
+	wire_in_init(&in, m->body, m->len);
+	return answer_reveal(h, &in, &none, w);
+}
+
+int hsm_answer_reveal_approved(
+    struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
+{
+	struct consent c;
+	struct wire_in in;
+
+	(void)peer;
+	wire_in_init(&in, m->body, m->len);
+	return consent_get(&in, &c) == KE_OK ? answer_reveal(h, &in, &c, w) : KE_PEER;
 }
 
 /* Wraps the object under the active key, when it is the seed that the commitment names. */

@@ -154,6 +154,7 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 /* Parent has parsed them before: a limit that cannot be read would be none. */
 static int take_limits(struct hsm *h, const struct rconf_hsm *c)
 {
+	h->draw_approval = c->draw_approval != 0;
 	for (; h->nlimits < PAYLIMITS_MAX && c->payout_limits[h->nlimits][0] != '\0'; h->nlimits++)
 		if (paylimit_parse(&h->limits[h->nlimits], c->payout_limits[h->nlimits]) != KE_OK)
 			return p11_fail(&h->p, KE_FORMAT, "payout-limit: malformed");

@@ -72,6 +72,7 @@ static const struct {
     {MSG_HSM_SIGN_BACKUP, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_CHECK_BACKUP, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_SIGN_APPROVED, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_REVEAL_APPROVED, ROLE_HSM, ROLE_ENGINE},
 };
 #define REQUESTS (sizeof requests / sizeof requests[0])
 
@@ -322,7 +323,29 @@ static void make_approved(struct body *b, const struct body *key)
 	wire_put_raw(&w, key->bytes, key->n);
 	must(payout_put(&p, b->bytes + w.len, sizeof b->bytes - w.len, &n) == KE_OK);
 	b->n = w.len + n;
-	must(run(REQUESTS - 1, b->bytes, b->n, &in) == KE_DENIED);
+	must(run(REQUESTS - 2, b->bytes, b->n, &in) == KE_DENIED);
+}
+
+/* The draw that was drawn already, which needs no approval any more, with a proposal of it. */
+static void make_approved_draw(struct body *b, const struct body *reveal)
+{
+	struct proposal asked = {.action = PROPOSE_DRAW,
+	    .epoch = hsm.anchor.epoch,
+	    .expires_s = (uint64_t)time(NULL) + 86400};
+	static char text[PROPOSAL_TEXT_MAX];
+	struct wire_out w;
+	struct wire_in in;
+	size_t n;
+
+	memcpy(asked.appliance, hsm.anchor.appliance, 16);
+	must(proposal_text(&asked, text, sizeof text, &n) == KE_OK);
+	wire_out_init(&w, b->bytes, sizeof b->bytes);
+	wire_put_str(&w, text, n);
+	wire_put_cstr(&w, "");
+	wire_put_raw(&w, reveal->bytes, reveal->n);
+	b->n = w.len;
+	must(run(REQUESTS - 1, b->bytes, b->n, &in) == KE_OK);
+	hsm.draw_approval = true;
 }
 
 static void make_deposits(void)
@@ -337,7 +360,8 @@ static void make_deposits(void)
 	make_deposit(&valid[15], &valid[19], &valid[16], PAYOUT_SOLANA);
 	/* one of each kind stays: SIGN_PAYOUT's is Solana's, REWRAP_DEPOSIT's is EVM's */
 	make_deposit(&valid[15], &valid[19], &sign, PAYOUT_EVM);
-	make_approved(&valid[REQUESTS - 1], &valid[19]);
+	make_approved(&valid[REQUESTS - 2], &valid[19]);
+	make_approved_draw(&valid[REQUESTS - 1], &valid[6]);
 }
 
 /* Where the build counts lines; it would at an ordinary exit. */

@@ -399,3 +399,57 @@ def test_nobody_proposes_a_payout_by_hand(appliance, admin):
     refused(admin.post(PROPOSALS, {"action": "payout"}), 400, "validation-failed", "/action")
     # and officers raise no limit: it is not even put to them
     refused(pay(admin, new_pool(admin), 0, ETHER), 422, "payout-refused")
+
+
+# --- draws ---
+
+def closed_raffle(admin):
+    raffle = admin.create()["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    klero.want(admin.buy(raffle, 3), 201)
+    klero.want(admin.step(raffle, "close"), 200)
+    klero.want(admin.step(raffle, "entropy", {"entropy": "00ff"}), 200)
+    return raffle
+
+
+def asked_for(admin, raffle):
+    """The proposal that stands between an admin and the draw."""
+    a = admin.step(raffle, "draw")
+    refused(a, 409, "approval-needed")
+    assert a.headers["Location"].startswith("/api/v1/proposals/")
+    return a.headers["Location"].rsplit("/", 1)[1]
+
+
+def test_a_draw_that_officers_approve(lab, officers):
+    """The seed stays in until two of them want this raffle drawn; each other raffle needs its own."""
+    a = lab.make("draw-approval yes").start()
+    try:
+        admin, cashier = a.admin(), a.admin("cashier@example.org")
+        cashier.confirm(admin.deposit(10000)["id"])
+        raffle, other = closed_raffle(admin), closed_raffle(admin)
+        refused(admin.step(raffle, "draw"), 409, "no-officers")
+        a.stop()
+        (a.dir / "officers").write_text("".join(o.line for o in officers[:3]))
+        a.ctl("officer", "enrol", "2", str(a.dir / "officers"))
+        a.start()
+        a.wait_ready()
+        admin, stranger = klero.Person(a.port, a.ca, "admin@example.org").login(), a.client()
+        wait_for(lambda: admin.get(KEYS).status == 200)
+        number = asked_for(admin, raffle)
+        assert asked_for(admin, raffle) == number
+        assert f"means reveal the seed of raffle {raffle} and draw its winners, once\n" in show(stranger, number)["text"]
+        approve(stranger, number, officers[0])
+        assert asked_for(admin, raffle) == number
+        klero.want(admin.post(f"{PROPOSALS}/{number}/reject"), 200)
+        again = asked_for(admin, raffle)
+        assert again != number
+        for officer in officers[1:3]:
+            approve(stranger, again, officer)
+        a.kill("hsm")
+        a.wait_ready()
+        assert asked_for(admin, other) != again
+        assert klero.want(admin.step(raffle, "draw"), 200).json["state"] == "drawn"
+        asked_for(admin, other)
+        stranger.close()
+    finally:
+        a.stop()

@@ -37,6 +37,7 @@ struct peer {
 };
 
 static struct ctx ctx;
+U static bool draw_approval; /* of the roles that are started from now on */
 
 /* Both tokens, with everything in them. */
 U static void provision(void)
@@ -97,6 +98,7 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 	snprintf(c.host, sizeof c.host, FX_HOST);
 	snprintf(c.folder, sizeof c.folder, "%s", ctx.f.tokens);
 	set_limits(c.payout_limits);
+	c.draw_approval = draw_approval;
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	rconf_put_hsm(&w, &c);
 	assert_int_equal(w.err, KE_OK);

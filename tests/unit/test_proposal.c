@@ -285,7 +285,7 @@ static void expect_line(const struct proposal *p, const char *line)
 	text[n] = '\0';
 	if (strstr(text, line) == NULL)
 		fail_msg("%s is not in %s", line, text);
-	assert_true(proposal_is_payout(text));
+	assert_true(proposal_is_hsms(text));
 }
 
 /* Officers read to whom, how much, from where, at what cost; hsm reads the same, to the last byte.
@@ -333,7 +333,13 @@ static void test_payout_text(void **state)
 	make_proposal(&p, &a, PROPOSE_OFFICERS);
 	assert_int_equal(proposal_text(&p, text, sizeof text - 1, &n), KE_OK);
 	text[n] = '\0';
-	assert_false(proposal_is_payout(text));
+	assert_false(proposal_is_hsms(text));
+	make_proposal(&p, &a, PROPOSE_DRAW);
+	p.version = 0;
+	memset(p.raffle, 0x11, 16);
+	expect_line(&p,
+	    "\nraffle 11111111111111111111111111111111\nmeans reveal the seed of raffle "
+	    "11111111-1111-1111-1111-111111111111 and draw its winners, once\n");
 }
 
 static void test_proposal_text(void **state)
