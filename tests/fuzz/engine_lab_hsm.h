@@ -188,6 +188,7 @@ static void lab_payout(struct wire_in *in, struct wire_out *w)
 static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 {
 	struct wire_in in;
+	size_t n;
 
 	wire_in_init(&in, a->body, a->len);
 	switch (a->type) {
