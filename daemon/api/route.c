@@ -20,7 +20,7 @@
 	}
 #define PROBLEMS(...)                                                                              \
 	{                                                                                          \
-		__VA_ARGS__                                                                        \
+		__VA_ARGS__ __VA_OPT__(, ) PROBLEM_NONE                                            \
 	}
 #define F_TEXT(in, name, req, min, max)                                                            \
 	{                                                                                          \
