@@ -7,34 +7,18 @@
 #include "policy/hash.h"
 #include "policy/pulse.h"
 
-#define FIRST  "pulse-2-1884240.json"
-#define SECOND "pulse-2-1918805.json"
+#define FIRST  "nist/pulse-2-1884240.json"
+#define SECOND "nist/pulse-2-1918805.json"
 
 static char cert[PULSE_CERT_MAX];
 static size_t cert_len;
 
-static size_t read_text(const char *name, char *text, size_t cap)
-{
-	char path[256];
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/vectors/nist/%s", name);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	n = fread(text, 1, cap - 1, f);
-	fclose(f);
-	assert_true(n > 0 && n < cap - 1);
-	text[n] = '\0';
-	return n;
-}
-
 static void read_pulse(const char *name, struct pulse *p)
 {
 	char json[PULSE_JSON_MAX];
-	size_t n = read_text(name, json, sizeof(json));
+	size_t n = vectors_file(name, json, sizeof(json));
 
-	cert_len = read_text("cert-528943a5.pem", cert, sizeof(cert));
+	cert_len = vectors_file("nist/cert-528943a5.pem", cert, sizeof(cert));
 	assert_int_equal(pulse_parse(p, json, n), KE_OK);
 }
 
@@ -113,7 +97,7 @@ static int parse_instead(const char *what, const char *instead)
 	char *at;
 	int n;
 
-	read_text(FIRST, json, sizeof(json));
+	vectors_file(FIRST, json, sizeof(json));
 	at = strstr(json, what);
 	if (at == NULL)
 		fail_msg("no %s", what);

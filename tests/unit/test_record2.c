@@ -12,21 +12,6 @@
 
 static struct record_pick picks[PICKS];
 
-static size_t read_text(const char *name, char *text, size_t cap)
-{
-	char path[256];
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/vectors/draw2/%s", name);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	n = fread(text, 1, cap, f);
-	fclose(f);
-	assert_true(n > 0 && n < cap);
-	return n;
-}
-
 static void want_hex(const char *name, const uint8_t have[32])
 {
 	struct vectors v;
@@ -61,16 +46,16 @@ static void test_vectors(void **state)
 	size_t n;
 
 	(void)state;
-	n = read_text("open.record", text, sizeof(text));
+	n = vectors_file("draw2/open.record", text, sizeof(text));
 	assert_both_ways(text, n, &open);
 	record2_leaf(leaf, text, n);
 	want_hex("open_leaf_hash", leaf);
 	want_hex("seed_commit", open.seed_commit);
-	n = read_text("close.record", text, sizeof(text));
+	n = vectors_file("draw2/close.record", text, sizeof(text));
 	assert_both_ways(text, n, &close);
 	assert_memory_equal(close.open_leaf, leaf, 32);
 	want_hex("ticket_root", close.root);
-	n = read_text("draw.record", text, sizeof(text));
+	n = vectors_file("draw2/draw.record", text, sizeof(text));
 	assert_both_ways(text, n, &draw);
 
 	n = record2_contributions(&draw, given);
@@ -142,8 +127,8 @@ static void test_rules(void **state)
 	struct record2 r = {.picks = picks, .picks_cap = 4};
 
 	(void)state;
-	open[read_text("open.record", open, sizeof(open) - 1)] = '\0';
-	draw[read_text("draw.record", draw, sizeof(draw) - 1)] = '\0';
+	vectors_file("draw2/open.record", open, sizeof(open));
+	vectors_file("draw2/draw.record", draw, sizeof(draw));
 	refuse(open, "winners 3", "winners 0");
 	refuse(open, "winners 3", "winners 100001");
 	refuse(open, "reserves 2", "reserves 99998");
@@ -204,12 +189,13 @@ static void altered(const char *text, size_t n)
 
 static void test_altered(void **state)
 {
-	static const char *const names[] = {"open.record", "close.record", "draw.record"};
+	static const char *const names[] = {
+	    "draw2/open.record", "draw2/close.record", "draw2/draw.record"};
 	char text[8192];
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++)
-		altered(text, read_text(names[i], text, sizeof(text)));
+		altered(text, vectors_file(names[i], text, sizeof(text)));
 	altered(abort_text, strlen(abort_text));
 	altered(forfeit_text, strlen(forfeit_text));
 	altered(amend_text, strlen(amend_text));

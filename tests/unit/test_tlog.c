@@ -33,22 +33,6 @@ static void read_keys(struct keys *k)
 	    note_witness_parse(&k->witness, k->witness_vkey, strlen(k->witness_vkey)), KE_OK);
 }
 
-static size_t read_text(const char *name, char *text, size_t cap)
-{
-	char path[256];
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/vectors/draw2/%s", name);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	n = fread(text, 1, cap - 1, f);
-	fclose(f);
-	assert_true(n > 0 && n < cap - 1);
-	text[n] = '\0';
-	return n;
-}
-
 /* The leaf hash of a ticket, or the ticket root: a word of draw2.txt. */
 static void ticket_leaf(const char *index, uint8_t hash[32])
 {
@@ -69,7 +53,7 @@ static void test_checkpoints(void **state)
 
 	(void)state;
 	read_keys(&k);
-	n = read_text("operator.checkpoint", note, sizeof(note));
+	n = vectors_file("draw2/operator.checkpoint", note, sizeof(note));
 	assert_int_equal(checkpoint_open(&c, note, n, &k.operator_key), KE_OK);
 	assert_true(c.size == 3);
 	assert_string_equal(c.origin, "draws.example.org/klero");
@@ -80,7 +64,7 @@ static void test_checkpoints(void **state)
 		assert_int_equal(checkpoint_text(&c, text, cap, &len), KE_FULL);
 	/* the tickets' key has another name; a name alone does not do either */
 	assert_int_equal(checkpoint_open(&c, note, n, &k.tickets_key), KE_NOTFOUND);
-	n = read_text("tickets.checkpoint", note, sizeof(note));
+	n = vectors_file("draw2/tickets.checkpoint", note, sizeof(note));
 	assert_int_equal(checkpoint_open(&c, note, n, &k.tickets_key), KE_OK);
 	assert_true(c.size == 10);
 	for (size_t i = 0; i < n; i++) {
@@ -144,7 +128,7 @@ static void test_cosignatures(void **state)
 
 	(void)state;
 	read_keys(&k);
-	n = read_text("operator.checkpoint", note, sizeof(note));
+	n = vectors_file("draw2/operator.checkpoint", note, sizeof(note));
 	assert_int_equal(cosign_verify(note, n, &k.witness, &when), KE_OK);
 	assert_true(when > 1780000000 && when < 1800000000);
 	witness = strstr(note, "\xe2\x80\x94 witness");
@@ -177,7 +161,7 @@ static void assert_proof(const char *name, const uint8_t leaf[32], const struct 
 	char text[4096], again[8192];
 	struct tlog_proof p;
 	struct checkpoint c;
-	size_t n = read_text(name, text, sizeof(text)), len;
+	size_t n = vectors_file(name, text, sizeof(text)), len;
 	uint8_t other[32];
 
 	assert_int_equal(tlog_proof_parse(&p, text, n), KE_OK);
@@ -218,9 +202,9 @@ static void test_proofs(void **state)
 	(void)state;
 	read_keys(&k);
 	ticket_leaf("7", leaf);
-	assert_proof("ticket-7.tlog-proof", leaf, &k.tickets_key, 7, 10);
-	record2_leaf(leaf, text, read_text("draw.record", text, sizeof(text)));
-	assert_proof("draw.tlog-proof", leaf, &k.operator_key, 2, 3);
+	assert_proof("draw2/ticket-7.tlog-proof", leaf, &k.tickets_key, 7, 10);
+	record2_leaf(leaf, text, vectors_file("draw2/draw.record", text, sizeof(text)));
+	assert_proof("draw2/draw.tlog-proof", leaf, &k.operator_key, 2, 3);
 }
 
 static void test_proof_refusals(void **state)
@@ -302,7 +286,7 @@ static void test_policy(void **state)
 
 	(void)state;
 	read_keys(&k);
-	n = read_text("operator.checkpoint", note, sizeof(note));
+	n = vectors_file("draw2/operator.checkpoint", note, sizeof(note));
 	assert_int_equal(cosign_verify(note, n, &k.witness, &when), KE_OK);
 	assert_int_equal(parse_policy(&p, &line, "quorum none\n"), KE_OK);
 	assert_true(tlog_policy_met(&p, 0));

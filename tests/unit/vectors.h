@@ -27,15 +27,34 @@ struct vectors {
 };
 
 /* Tests run in the root of the source tree. */
-static inline void vectors_open(struct vectors *v, const char *name)
+static inline FILE *vectors_stream(const char *name)
 {
 	char path[256];
+	FILE *f;
 
-	memset(v, 0, sizeof(*v));
 	snprintf(path, sizeof(path), "tests/vectors/%s", name);
-	v->f = fopen(path, "r");
-	if (v->f == NULL)
+	f = fopen(path, "r");
+	if (f == NULL)
 		fail_msg("%s cannot be read", path);
+	return f;
+}
+
+static inline void vectors_open(struct vectors *v, const char *name)
+{
+	memset(v, 0, sizeof(*v));
+	v->f = vectors_stream(name);
+}
+
+/* A whole file of tests/vectors, shorter than cap, with a NUL behind it. Its length, from 1. */
+static inline size_t vectors_file(const char *name, char *text, size_t cap)
+{
+	FILE *f = vectors_stream(name);
+	size_t n = fread(text, 1, cap - 1, f);
+
+	fclose(f);
+	assert_true(n > 0 && n < cap - 1);
+	text[n] = '\0';
+	return n;
 }
 
 /* The next vector; closes the file at its end. */
