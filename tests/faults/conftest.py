@@ -4,8 +4,6 @@ FAULTS=long tries every N (tests/faults/attack.sh); otherwise a few of each, for
 KLERO_FAULTS names the folder of the programs with the seam (build/out/faults).
 """
 
-import collections
-import json
 import os
 import pathlib
 import shutil
@@ -15,18 +13,20 @@ import tempfile
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "attack"), str(HERE.parent / "system")]
 import bench  # noqa: E402
+import rows  # noqa: E402
+from rows import count, pytest_runtest_makereport, pytest_sessionfinish  # noqa: E402, F401
 
 PROGRAMS = pathlib.Path(os.environ.get("KLERO_FAULTS", HERE.parents[1] / "build" / "out" / "faults")).resolve()
 LONG = os.environ.get("FAULTS") == "long"
 SHARE = int(os.environ.get("FAULTS_SHARE", "1"))  # of the long form: every so many-th N
-ROWS = {  # file: name in the table, what is tried, unit
+rows.declare({  # file: name in the table, what is tried, unit
     "faults": ("faults: every Nth call", "the Nth malloc, read, write, fsync, send and some twenty more fail, in every "
                "role, on the ways of start, replacement, login, sale and draw", "failures"),
     "disk": ("faults: disk", "store and log on a full, a read-only and a failing disk; SQLite busy, pages damaged", "failures"),
     "clock": ("faults: clock", "the wall clock stepped by hours and years, before 1970 and past 2038, under every role", "steps"),
-}
+}, faults=lambda: ", ".join(f"{n} {what}" for what, n in bench.Bench.tally.items() if n))
 
 
 def some(short, rest):
@@ -34,11 +34,8 @@ def some(short, rest):
     return short + rest if LONG else short
 
 
-counts, failed = collections.Counter(), collections.Counter()
-
-
 def pytest_configure(config):
-    config.addinivalue_line("markers", "row(name): the row of the attack table that this belongs to")
+    rows.mark(config)
     config.addinivalue_line("markers", "root_only: needs root")
 
 
@@ -46,35 +43,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("root_only") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
-
-
-def row_of(item):
-    return item.get_closest_marker("row").args[0]
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    failed[row_of(item)] += outcome.get_result().failed
-
-
-def pytest_sessionfinish():
-    folder = os.environ.get("KLERO_ATTACK")
-    for file, (name, tried, unit) in ROWS.items():
-        if not folder or not counts[file]:
-            continue
-        row = {"name": name, "tried": tried, "count": counts[file], "unit": unit, "failed": failed[file]}
-        if file == "faults":
-            row["detail"] = ", ".join(f"{n} {what}" for what, n in bench.Bench.tally.items() if n)
-        pathlib.Path(folder, file + ".json").write_text(json.dumps(row))
-
-
-@pytest.fixture
-def count(request):
-    """Counts for the row of this test: count(n)."""
-    def add(n=1):
-        counts[row_of(request.node)] += n
-    return add
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ HSMFAIL=long tries everything (tests/hsmfail/attack.sh); otherwise a little of e
 KLERO_BIN names the folder of the programs, beside which are the tools (build/out/bin).
 """
 
-import collections
-import json
 import os
 import pathlib
 import shutil
@@ -15,14 +13,16 @@ import tempfile
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "system"), str(HERE.parent / "crash")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "attack"), str(HERE.parent / "system"), str(HERE.parent / "crash")]
 import hsmfail  # noqa: E402
 import klero  # noqa: E402
+import rows  # noqa: E402
+from rows import count, pytest_runtest_makereport, pytest_sessionfinish  # noqa: E402, F401
 
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", HERE.parents[1] / "build" / "out" / "bin")).resolve()
 LONG = os.environ.get("HSMFAIL") == "long"
 SHARE = int(os.environ.get("HSMFAIL_SHARE", "1"))  # of the long form: every so many-th case
-ROWS = {  # file: name in the table, what is tried, unit
+rows.declare({  # file: name in the table, what is tried, unit
     "hsm-serving": ("hsm: every call and code", "a PKCS#11 module that fails each function that serves requests with "
                     "CKR_*, before and after its effect, under a load of sales, logins, draws and handshakes", "failures"),
     "hsm-start": ("hsm: start", "each call of a fresh hsm or tlskey fails, while the load goes on", "failures"),
@@ -32,12 +32,11 @@ ROWS = {  # file: name in the table, what is tried, unit
                    "effect; then a fresh start, and the action once more", "failures"),
     "hsm-pin": ("hsm: PIN", "each way to refuse or lock a PIN, at the start, at a replacement and in keyadm, with "
                 "C_Login counted", "refusals"),
-}
-counts, failed = collections.Counter(), collections.Counter()
+})
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "row(name): the row of the attack table that this belongs to")
+    rows.mark(config)
     config.addinivalue_line("markers", "long: not in make check")
 
 
@@ -45,32 +44,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("long") and not LONG:
             item.add_marker(pytest.mark.skip(reason="only in the long form"))
-
-
-def row_of(item):
-    return item.get_closest_marker("row").args[0]
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    outcome = yield
-    failed[row_of(item)] += outcome.get_result().failed
-
-
-def pytest_sessionfinish():
-    folder = os.environ.get("KLERO_ATTACK")
-    for file, (name, tried, unit) in ROWS.items():
-        if folder and counts[file]:
-            row = {"name": name, "tried": tried, "count": counts[file], "unit": unit, "failed": failed[file]}
-            pathlib.Path(folder, file + ".json").write_text(json.dumps(row))
-
-
-@pytest.fixture
-def count(request):
-    """Counts for the row of this test: count(n)."""
-    def add(n=1):
-        counts[row_of(request.node)] += n
-    return add
 
 
 @pytest.fixture(scope="session")
