@@ -22,32 +22,17 @@ static bool valid(const struct record1 *r)
 
 /* --- the text --- */
 
-/* The lines that begin with name, from `from` in picks on; *count of them are written or found. */
-static void io_picks(
-    struct canon *io, const char *name, struct record1 *r, uint32_t from, uint32_t *count)
+/* Winners, then reserves: together RECORD1_PICKS_MAX at most. */
+static void io_picks(struct canon *io, struct record1 *r)
 {
-	uint32_t n = 0;
+	uint64_t winners = r->winners, reserves = r->reserves;
 
-	while (io->out != NULL ? n < *count : canon_at(io, name)) {
-		struct record_pick *pick;
-		uint64_t pos = n + 1;
-
-		if (from + n == RECORD1_PICKS_MAX) {
-			canon_fail(io, KE_FORMAT);
-			return;
-		}
-		pick = &r->picks[from + n++];
-		canon_lit(io, name);
-		canon_u64(io, &pos);
-		if (pos != n)
-			canon_fail(io, KE_FORMAT);
-		canon_lit(io, " ");
-		canon_u64(io, &pick->index);
-		canon_lit(io, " ");
-		canon_hex(io, pick->ticket, 16);
-		canon_lit(io, "\n");
-	}
-	*count = n;
+	pick_lines(io, "winner ", r->picks, RECORD1_PICKS_MAX, &winners);
+	if (io->err == KE_OK)
+		pick_lines(
+		    io, "reserve ", r->picks + winners, RECORD1_PICKS_MAX - winners, &reserves);
+	r->winners = (uint32_t)winners;
+	r->reserves = (uint32_t)reserves;
 }
 
 static void io_text(struct canon *io, struct record1 *r)
@@ -73,8 +58,7 @@ static void io_text(struct canon *io, struct record1 *r)
 	canon_lit(io, "\n");
 	canon_u64_line(io, "drawn-at ", &r->drawn_ms);
 	canon_hex_line(io, "draw-key ", r->draw_key, 32);
-	io_picks(io, "winner ", r, 0, &r->winners);
-	io_picks(io, "reserve ", r, r->winners, &r->reserves);
+	io_picks(io, r);
 }
 
 int record1_text(const struct record1 *r, char *out, size_t cap, size_t *len)

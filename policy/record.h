@@ -26,14 +26,10 @@
 
 #include "policy/draw.h"
 #include "policy/ke.h"
+#include "policy/pick.h"
 
 #define RECORD1_PICKS_MAX 2000
 #define RECORD1_TEXT_MAX  (2048 + RECORD1_PICKS_MAX * 80)
-
-struct record_pick {
-	uint64_t index;
-	uint8_t ticket[16];
-};
 
 struct record1 {
 	uint8_t raffle[16];

@@ -178,33 +178,6 @@ static void io_close(struct canon *io, struct record2 *r)
 	canon_u64_line(io, "closed-at ", &r->at_s);
 }
 
-static void io_picks(
-    struct canon *io, const char *name, struct record2 *r, uint64_t from, uint64_t *count)
-{
-	uint64_t n = 0;
-
-	while (canon_reads(io) ? canon_at(io, name) : n < *count) {
-		struct record_pick *pick;
-		uint64_t pos = n + 1;
-
-		if (from + n >= r->picks_cap || from + n >= RECORD2_LISTED_MAX) {
-			canon_fail(io, KE_LIMIT);
-			return;
-		}
-		pick = &r->picks[from + n++];
-		canon_lit(io, name);
-		canon_u64(io, &pos);
-		if (pos != n)
-			canon_fail(io, KE_FORMAT);
-		io_space(io);
-		canon_u64(io, &pick->index);
-		io_space(io);
-		canon_hex(io, pick->ticket, 16);
-		canon_lit(io, "\n");
-	}
-	*count = n;
-}
-
 static void io_winners_file(struct canon *io, struct record2 *r)
 {
 	canon_lit(io, "winners-file ");
@@ -219,6 +192,8 @@ static void io_winners_file(struct canon *io, struct record2 *r)
 
 static void io_draw(struct canon *io, struct record2 *r)
 {
+	size_t room = r->picks_cap < RECORD2_LISTED_MAX ? r->picks_cap : RECORD2_LISTED_MAX;
+
 	canon_u64_line(io, "open ", &r->open_index);
 	canon_u64_line(io, "close ", &r->close_index);
 	canon_hex_line(io, "server-seed ", r->server_seed, 32);
@@ -231,10 +206,11 @@ static void io_draw(struct canon *io, struct record2 *r)
 		io_winners_file(io, r);
 		return;
 	}
-	io_picks(io, "winner ", r, 0, &r->winners);
-	io_picks(io, "reserve ", r, r->winners, &r->reserves);
+	pick_lines(io, "winner ", r->picks, room, &r->winners);
 	if (r->winners == 0)
 		canon_fail(io, KE_FORMAT);
+	if (io->err == KE_OK)
+		pick_lines(io, "reserve ", r->picks + r->winners, room - r->winners, &r->reserves);
 }
 
 static void io_abort(struct canon *io, struct record2 *r)
