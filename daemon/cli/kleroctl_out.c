@@ -2,6 +2,7 @@
  * Whole files: see kleroctl_out.h. Where the file system can (O_TMPFILE) the file has no name until
  * it is finished, so that not even a kill leaves anything behind.
  */
+#include "daemon/conf/durable.h"
 #include "daemon/cli/kleroctl_out.h"
 
 #include <errno.h>
@@ -90,17 +91,6 @@ static int give_name(struct out *o)
 	return unlink(o->aside);
 }
 
-static int sync_folder(const struct out *o)
-{
-	int fd = open(o->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -1;
-	r = fsync(fd);
-	close(fd);
-	return r;
-}
-
 int out_commit(struct out *o)
 {
 	int r = KE_IO;
@@ -113,7 +103,7 @@ int out_commit(struct out *o)
 		return r;
 	}
 	if (fsync(o->fd) == 0 && give_name(o) == 0)
-		r = sync_folder(o) == 0 ? KE_OK : KE_IO;
+		r = durable_folder(o->folder) ? KE_OK : KE_IO;
 	else if (errno == EEXIST)
 		r = KE_EXISTS;
 	if (r == KE_OK)

@@ -1,6 +1,7 @@
 /*
  * A backup on its way to be the store: see kleroctl_stage.h.
  */
+#include "daemon/conf/durable.h"
 #include "daemon/cli/kleroctl_stage.h"
 
 #include <errno.h>
@@ -309,12 +310,7 @@ bool stage_occupied(const struct stage *s)
 
 static int sync_folder(struct stage *s, const char *folder)
 {
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = fd >= 0 && fsync(fd) == 0 ? KE_OK : say(s, KE_IO, folder, strerror(errno));
-
-	if (fd >= 0)
-		close(fd);
-	return r;
+	return durable_folder(folder) ? KE_OK : say(s, KE_IO, folder, strerror(errno));
 }
 
 static int move_part(struct stage *s, const char *from, const char *to, const char *name)

@@ -27,12 +27,22 @@ bool durable_write(int fd, const void *p, size_t n)
 	return true;
 }
 
+bool durable_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+	int err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return ok;
+}
+
 bool durable_name(const char *path)
 {
 	char folder[PATH_MAX];
 	char *slash;
-	bool ok;
-	int fd;
 
 	if (snprintf(folder, sizeof folder, "%s", path) >= (int)sizeof folder)
 		return false;
@@ -40,10 +50,5 @@ bool durable_name(const char *path)
 	if (slash == NULL)
 		return false;
 	slash[slash == folder ? 1 : 0] = '\0';
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ok = fsync(fd) == 0;
-	close(fd);
-	return ok;
+	return durable_folder(folder);
 }

@@ -1,5 +1,5 @@
 /*
- * The two steps that everybody needs who makes a file to stay. Runs in parent and in kleroctl.
+ * What everybody needs who makes a file to stay. Runs in parent and in kleroctl.
  */
 #ifndef DAEMON_CONF_DURABLE_H
 #define DAEMON_CONF_DURABLE_H
@@ -9,6 +9,9 @@
 
 /* All n bytes; false with errno. */
 bool durable_write(int fd, const void *p, size_t n);
+
+/* Makes what was changed in this folder survive a power cut; false with errno. */
+bool durable_folder(const char *folder);
 
 /* Makes what was changed in the folder of this path survive a power cut; false with errno. */
 bool durable_name(const char *path);
