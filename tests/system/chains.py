@@ -15,7 +15,7 @@ judges = []
 
 
 def install():
-    subprocess.run([SOURCE / "install.sh", FOLDER], check=True)
+    subprocess.run([klero.HERE.parents[1] / "packaging" / "npm.sh", SOURCE, FOLDER], check=True)
 
 
 def judge():
