@@ -35,16 +35,31 @@ void merkle_range_init(struct merkle_range *r)
 }
 
 /* The new leaf joins the full subtrees of one leaf, two, four … that stand at the right end. */
-void merkle_range_add(struct merkle_range *r, const uint8_t leaf_hash[32])
+size_t merkle_range_grow(struct merkle_range *r, const uint8_t leaf_hash[32],
+    struct merkle_subtree done[MERKLE_SUBTREES])
 {
-	unsigned n = ones(r->size);
+	unsigned n = ones(r->size), height = 0;
+	size_t found = 0;
 	uint8_t h[32];
 
 	memcpy(h, leaf_hash, 32);
-	for (uint64_t bits = r->size; bits & 1; bits >>= 1)
+	for (uint64_t bits = r->size; bits & 1; bits >>= 1) {
 		merkle_node_hash(h, r->hash[--n], h);
+		if (++height % 8 != 0)
+			continue;
+		done[found] = (struct merkle_subtree){.level = height / 8, .index = bits >> 1};
+		memcpy(done[found++].root, h, 32);
+	}
 	memcpy(r->hash[n], h, 32);
 	r->size++;
+	return found;
+}
+
+void merkle_range_add(struct merkle_range *r, const uint8_t leaf_hash[32])
+{
+	struct merkle_subtree done[MERKLE_SUBTREES];
+
+	(void)merkle_range_grow(r, leaf_hash, done);
 }
 
 void merkle_range_root(const struct merkle_range *r, uint8_t root[32])

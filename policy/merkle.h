@@ -22,8 +22,19 @@ struct merkle_range {
 void merkle_leaf_hash(uint8_t out[32], const void *leaf, size_t n);
 void merkle_node_hash(uint8_t out[32], const uint8_t left[32], const uint8_t right[32]);
 
+/* A complete subtree of 256^level leaves, its number among those of its level, its root. */
+struct merkle_subtree {
+	unsigned level; /* from 1 */
+	uint64_t index;
+	uint8_t root[32];
+};
+#define MERKLE_SUBTREES 7 /* that one leaf can complete */
+
 void merkle_range_init(struct merkle_range *r);
 void merkle_range_add(struct merkle_range *r, const uint8_t leaf_hash[32]);
+/* The same, and what the leaf has completed, smallest first; returns how many. */
+size_t merkle_range_grow(struct merkle_range *r, const uint8_t leaf_hash[32],
+    struct merkle_subtree done[MERKLE_SUBTREES]);
 /* SHA-256 of nothing for the empty tree. */
 void merkle_range_root(const struct merkle_range *r, uint8_t root[32]);
 /* Stored form: the hashes one after the other, 32 × popcount(size) bytes. Returns that length. */

@@ -1,0 +1,231 @@
+/*
+ * Tiles: paths as c2sp.org/tlog-tiles writes them and nothing else, which tiles a tree has, and
+ * proofs from stored subtrees against the verification of RFC 9162.
+ */
+#include "tests/unit/vectors.h"
+
+#include "policy/merkle.h"
+#include "policy/tile.h"
+#include "policy/tile_proof.h"
+
+/* --- paths --- */
+
+struct path {
+	const char *path;
+	struct tile t;
+};
+
+static const struct path good[] = {
+    {"0/000", {false, 0, 0, 256}},
+    {"0/000.p/1", {false, 0, 0, 1}},
+    {"0/000.p/255", {false, 0, 0, 255}},
+    {"1/999", {false, 1, 999, 256}},
+    {"0/x001/000", {false, 0, 1000, 256}},
+    {"2/x001/x234/067.p/8", {false, 2, 1234067, 8}},
+    {"0/x001/x000/000", {false, 0, 1000000, 256}},
+    {"entries/x001/x234/067", {true, 0, 1234067, 256}},
+    {"entries/000.p/17", {true, 0, 0, 17}},
+    {"7/000.p/255", {false, 7, 0, 255}},
+    {"0/x072/x057/x594/x037/x927/935.p/255", {false, 0, 72057594037927935, 255}},
+};
+
+static const char *const bad[] = {"", "0", "0/", "/000", "0/0", "0/00", "0/0000", "0/000/",
+    "0/000/1", "00/000", "8/000", "63/000", "-1/000", "+0/000", "0/-01", "0/0a0", "0/x000/000",
+    "0/x000", "0/x1/000", "0/x001/x000", "0/x001", "0/001/000", "0/x001/0", "0/X001/000", "0/000.p",
+    "0/000.p/", "0/000.p/0", "0/000.p/256", "0/000.p/01", "0/000.p/1/", "0/000.P/1",
+    "0/000.p/1.p/1", "0/000p/1", "0/x001.p/1", "0//000", "0/000.p//1", " 0/000", "0/000 ",
+    "0/%30%30%30", "0/../000", "0/..", "entries", "entries/", "entries/0", "entries/x000/000",
+    "Entries/000", "entry/000", "entries/0/000", "7/000", "7/001.p/1",
+    "0/x072/x057/x594/x037/x927/935", "0/x072/x057/x594/x037/x927/936",
+    "0/x999/x999/x999/x999/x999/999", "0/x001/x999/x999/x999/x999/x999/x999/999"};
+
+static void test_paths(void **state)
+{
+	char path[TILE_PATH_MAX + 1];
+	struct tile t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		const struct tile *want = &good[i].t;
+
+		assert_int_equal(tile_parse(&t, good[i].path, strlen(good[i].path)), KE_OK);
+		assert_true(t.entries == want->entries && t.level == want->level &&
+			    t.n == want->n && t.width == want->width);
+		assert_int_equal(tile_path(&t, path), strlen(good[i].path));
+		assert_string_equal(path, good[i].path);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (tile_parse(&t, bad[i], strlen(bad[i])) != KE_FORMAT)
+			fail_msg("%s is accepted", bad[i]);
+	assert_int_equal(tile_parse(&t, "0/000\0", 6), KE_FORMAT);
+}
+
+static void test_within(void **state)
+{
+	static const struct {
+		const char *path;
+		uint64_t least; /* the smallest tree that has it */
+	} cases[] = {{"0/000.p/1", 1}, {"0/000", 256}, {"0/001.p/44", 300}, {"entries/001", 512},
+	    {"1/000.p/1", 256}, {"1/000.p/2", 512}, {"1/000", 65536}, {"2/000.p/1", 65536},
+	    {"7/000.p/1", (uint64_t)1 << 56}, {"7/000.p/255", (uint64_t)255 << 56}};
+	struct tile t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(tile_parse(&t, cases[i].path, strlen(cases[i].path)), KE_OK);
+		assert_true(tile_within(&t, cases[i].least));
+		assert_false(tile_within(&t, cases[i].least - 1));
+		assert_true(tile_within(&t, UINT64_MAX));
+	}
+	t = (struct tile){.n = UINT64_MAX, .width = 1};
+	assert_false(tile_within(&t, UINT64_MAX));
+}
+
+/* --- proofs --- */
+
+#define LEAVES 66100
+#define LEVELS 3
+
+/* What a log keeps of its tree. */
+static uint8_t nodes[LEVELS][LEAVES][32];
+static uint64_t have[LEVELS];
+static uint8_t roots[LEAVES + 1][32];
+static int lost = -1; /* a level that cannot be read */
+
+static int read_nodes(void *arg, unsigned level, uint64_t first, unsigned n, uint8_t (*hash)[32])
+{
+	(void)arg;
+	assert_true(n > 0 && n <= TILE_WIDTH / 2 && (n & (n - 1)) == 0);
+	assert_int_equal(first / TILE_WIDTH, (first + n - 1) / TILE_WIDTH);
+	if ((int)level == lost)
+		return KE_IO;
+	assert_true(level < LEVELS && first + n <= have[level]);
+	memcpy(hash, nodes[level][first], (size_t)n * 32);
+	return KE_OK;
+}
+
+static const struct tile_reader reader = {read_nodes, NULL};
+
+static int make_tree(void **state)
+{
+	struct merkle_subtree done[MERKLE_SUBTREES];
+	struct merkle_range r;
+
+	(void)state;
+	merkle_range_init(&r);
+	merkle_range_root(&r, roots[0]);
+	for (uint64_t i = 0; i < LEAVES; i++) {
+		size_t n;
+
+		merkle_leaf_hash(nodes[0][i], &i, sizeof i);
+		have[0]++;
+		n = merkle_range_grow(&r, nodes[0][i], done);
+		for (size_t k = 0; k < n; k++) {
+			/* each once, in order: the level below it is full up to there */
+			assert_int_equal(done[k].level, k + 1);
+			assert_int_equal(done[k].index, have[done[k].level]++);
+			memcpy(nodes[done[k].level][done[k].index], done[k].root, 32);
+		}
+		merkle_range_root(&r, roots[i + 1]);
+	}
+	assert_int_equal(have[1], LEAVES / 256);
+	assert_int_equal(have[2], 1);
+	return 0;
+}
+
+/* Small ones all, and around the tiles' edges. */
+static uint64_t next_size(uint64_t n)
+{
+	uint64_t edge = (n + 255) / 256 * 256;
+
+	if (n < 20 || edge - n < 3 || (n > edge - 256 && n < edge - 253))
+		return n + 1;
+	return n + 61;
+}
+
+static void test_root(void **state)
+{
+	uint8_t root[32];
+
+	(void)state;
+	for (uint64_t n = 0; n <= LEAVES; n = next_size(n)) {
+		assert_int_equal(tile_root(&reader, n, root), KE_OK);
+		assert_memory_equal(root, roots[n], 32);
+	}
+}
+
+static void check_inclusion(uint64_t i, uint64_t size)
+{
+	uint8_t path[MERKLE_LEVELS][32];
+	size_t n;
+
+	assert_int_equal(tile_inclusion(&reader, i, size, path, &n), KE_OK);
+	assert_int_equal(merkle_verify_inclusion(
+			     nodes[0][i], i, size, (const uint8_t(*)[32])path, n, roots[size]),
+	    KE_OK);
+}
+
+static void test_inclusion(void **state)
+{
+	uint8_t path[MERKLE_LEVELS][32];
+	size_t n;
+
+	(void)state;
+	for (uint64_t size = 1; size <= 40; size++)
+		for (uint64_t i = 0; i < size; i++)
+			check_inclusion(i, size);
+	for (uint64_t size = 255; size <= LEAVES; size += 1021)
+		for (uint64_t i = 0; i < size; i += 4093)
+			check_inclusion(i, size);
+	check_inclusion(LEAVES - 1, LEAVES);
+	assert_int_equal(tile_inclusion(&reader, 7, 7, path, &n), KE_RANGE);
+	assert_int_equal(tile_inclusion(&reader, 0, 0, path, &n), KE_RANGE);
+	lost = 1;
+	assert_int_equal(tile_inclusion(&reader, 3, 1000, path, &n), KE_IO);
+	lost = -1;
+}
+
+static void check_consistency(uint64_t from, uint64_t to)
+{
+	uint8_t path[MERKLE_LEVELS + 1][32];
+	size_t n;
+
+	assert_int_equal(tile_consistency(&reader, from, to, path, &n), KE_OK);
+	assert_int_equal(merkle_verify_consistency(
+			     from, to, (const uint8_t(*)[32])path, n, roots[from], roots[to]),
+	    KE_OK);
+}
+
+static void test_consistency(void **state)
+{
+	uint8_t path[MERKLE_LEVELS + 1][32];
+	size_t n;
+
+	(void)state;
+	for (uint64_t to = 1; to <= 40; to++)
+		for (uint64_t from = 1; from <= to; from++)
+			check_consistency(from, to);
+	for (uint64_t to = 255; to <= LEAVES; to += 1021)
+		for (uint64_t from = 1; from <= to; from += 4095)
+			check_consistency(from, to);
+	check_consistency(65536, LEAVES);
+	check_consistency(LEAVES - 1, LEAVES);
+	assert_int_equal(tile_consistency(&reader, 0, 5, path, &n), KE_RANGE);
+	assert_int_equal(tile_consistency(&reader, 6, 5, path, &n), KE_RANGE);
+	lost = 0;
+	assert_int_equal(tile_consistency(&reader, 300, 301, path, &n), KE_IO);
+	lost = -1;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_paths),
+	    cmocka_unit_test(test_within),
+	    cmocka_unit_test(test_root),
+	    cmocka_unit_test(test_inclusion),
+	    cmocka_unit_test(test_consistency),
+	};
+
+	return cmocka_run_group_tests(tests, make_tree, NULL);
+}
