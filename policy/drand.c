@@ -8,8 +8,6 @@
 #include "policy/be.h"
 #include "policy/hash.h"
 
-#define DST "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
-
 /* drand/drand, common/chain; https://api.drand.sh/52db9ba7…/info */
 const struct drand_chain drand_quicknet = {
     .pub = {0x83, 0xcf, 0x0f, 0x28, 0x96, 0xad, 0xee, 0x7e, 0xb8, 0xb5, 0xf0, 0x1f, 0xca, 0xd3,
@@ -63,17 +61,6 @@ uint64_t drand_round_from(const struct drand_chain *c, uint64_t unix_s)
 	if (unix_s <= c->genesis_s || c->period_s == 0)
 		return 1;
 	return 1 + since / c->period_s + (since % c->period_s != 0);
-}
-
-int drand_verify(const struct drand_chain *c, uint64_t round, const uint8_t *sig, size_t n)
-{
-	uint8_t number[8], msg[32];
-
-	if (round == 0)
-		return KE_RANGE;
-	be_put64(number, round);
-	hash_sha256(msg, number, sizeof(number));
-	return bls_verify(c->pub, sig, n, msg, sizeof(msg), DST);
 }
 
 void drand_contribution(uint8_t out[DRAND_CONTRIBUTION_LEN], const uint8_t chain_hash[32],

@@ -27,8 +27,13 @@
 #define RECORD2_ORIGIN_MAX  255
 #define RECORD2_BEACONS_MAX 4
 #define RECORD2_WORD_MAX    64
-#define RECORD2_LISTED_MAX  10000 /* winners and reserves that stand in the text */
-#define RECORD2_TEXT_MAX    (8192 + RECORD2_LISTED_MAX * 96)
+/*
+ * A record is a leaf of a log of which entries are served in bundles (c2sp.org/tlog-tiles): a u16
+ * before each says its length. So many winners and reserves, of 70 characters at most, stand in
+ * the text, and the rest of it is shorter than 8 KiB; DRAW.md's ten thousand would not fit.
+ */
+#define RECORD2_LISTED_MAX 800
+#define RECORD2_TEXT_MAX   65535
 
 enum record2_kind {
 	RECORD2_OPEN,

@@ -43,16 +43,16 @@ const char *rules_raffle_word(enum raffle_state s)
 		return "closed";
 	case RAFFLE_DRAWN:
 		return "drawn";
+	case RAFFLE_ABORTED:
+		return "aborted";
 	case RAFFLE_STATES:
 		break;
 	}
 	return "unknown";
 }
 
-#define ACTS (RAFFLE_ACT_PROVE + 1)
-
 /* The answer to each act in each state, before the questions of entropy and sales. */
-static const enum rules_no answer[RAFFLE_STATES][ACTS] = {
+static const enum rules_no answer[RAFFLE_ABORTED][RAFFLE_ACT_PROVE + 1] = {
     [RAFFLE_DRAFT] = {RULES_YES, RULES_NOT_OPEN, RULES_NOT_OPEN, RULES_NOT_CLOSED, RULES_NOT_CLOSED,
 	RULES_NOT_DRAWN},
     [RAFFLE_OPEN] = {RULES_NOT_DRAFT, RULES_YES, RULES_YES, RULES_NOT_CLOSED, RULES_NOT_CLOSED,
@@ -64,7 +64,7 @@ static const enum rules_no answer[RAFFLE_STATES][ACTS] = {
 };
 
 /* Where an act leads from the state in which it may happen. */
-static const enum raffle_state next[ACTS] = {
+static const enum raffle_state next[RAFFLE_ACT_PROVE + 1] = {
     [RAFFLE_ACT_OPEN] = RAFFLE_OPEN,
     [RAFFLE_ACT_BUY] = RAFFLE_OPEN,
     [RAFFLE_ACT_CLOSE] = RAFFLE_CLOSED,
@@ -76,7 +76,8 @@ static const enum raffle_state next[ACTS] = {
 enum rules_no rules_raffle_act(
     enum raffle_state s, enum raffle_act a, bool entropy_set, int64_t sold)
 {
-	enum rules_no no = answer[s][a];
+	enum rules_no no =
+	    s < RAFFLE_ABORTED && a <= RAFFLE_ACT_PROVE ? answer[s][a] : RULES_FORMAT;
 
 	if (no != RULES_YES)
 		return no;
@@ -91,6 +92,8 @@ enum rules_no rules_raffle_act(
 
 enum raffle_state rules_raffle_next(enum raffle_state s, enum raffle_act a)
 {
+	if (s >= RAFFLE_ABORTED || a > RAFFLE_ACT_PROVE)
+		return s;
 	return answer[s][a] == RULES_YES ? next[a] : s;
 }
 

@@ -16,14 +16,27 @@
 int rules_money_add(int64_t a, int64_t b, int64_t *sum) KE_CHECK;
 int rules_money_mul(int64_t price, int64_t quantity, int64_t *cost) KE_CHECK;
 
-enum raffle_state { RAFFLE_DRAFT, RAFFLE_OPEN, RAFFLE_CLOSED, RAFFLE_DRAWN, RAFFLE_STATES };
+/* Of both formats; v1 knows no abort. */
+enum raffle_state {
+	RAFFLE_DRAFT,
+	RAFFLE_OPEN,
+	RAFFLE_CLOSED,
+	RAFFLE_DRAWN,
+	RAFFLE_ABORTED,
+	RAFFLE_STATES
+};
+/* v1's acts end with PROVE; ENTROPY is v1's alone, the last ones are v2's: policy/life.h. */
 enum raffle_act {
 	RAFFLE_ACT_OPEN,
 	RAFFLE_ACT_BUY,
 	RAFFLE_ACT_CLOSE,
 	RAFFLE_ACT_ENTROPY,
 	RAFFLE_ACT_DRAW,
-	RAFFLE_ACT_PROVE
+	RAFFLE_ACT_PROVE,
+	RAFFLE_ACT_AMEND,
+	RAFFLE_ACT_ABORT,
+	RAFFLE_ACT_FORFEIT,
+	RAFFLE_ACTS
 };
 
 /* Why an act is refused; the engine maps each to one problem. */
@@ -41,11 +54,21 @@ enum rules_no {
 	RULES_PER_PERSON,
 	RULES_AMOUNT,
 	RULES_SELF_APPROVAL,
-	RULES_DECIDED
+	RULES_DECIDED,
+	/* v2 alone */
+	RULES_FORMAT, /* the act is of the other format */
+	RULES_ABORTED,
+	RULES_TOO_LATE, /* sales have ended, or will have */
+	RULES_TOO_FAR,
+	RULES_TOO_EARLY, /* a beacon value before the delay is over */
+	RULES_BEACON,    /* not pinned here */
+	RULES_NOT_LATER, /* an amend that is not */
+	RULES_BEACON_MISSING,
+	RULES_NOT_BEFORE
 };
 
 const char *rules_raffle_word(enum raffle_state s);
-/* The state machine as a table: may the act happen in this state? */
+/* v1's state machine as a table: may the act happen in this state? */
 enum rules_no rules_raffle_act(
     enum raffle_state s, enum raffle_act a, bool entropy_set, int64_t sold);
 /* The state after an act that may happen. */

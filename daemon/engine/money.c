@@ -54,6 +54,24 @@ enum problem money_problem(enum rules_no no)
 		return PB_SELF_APPROVAL;
 	case RULES_DECIDED:
 		return PB_DEPOSIT_DECIDED;
+	case RULES_FORMAT:
+		return PB_RAFFLE_FORMAT;
+	case RULES_ABORTED:
+		return PB_RAFFLE_ABORTED;
+	case RULES_TOO_LATE:
+		return PB_SALES_ENDED;
+	case RULES_TOO_FAR:
+		return PB_TERMS_FAR;
+	case RULES_TOO_EARLY:
+		return PB_BEACON_EARLY;
+	case RULES_BEACON:
+		return PB_BEACON_UNKNOWN;
+	case RULES_NOT_LATER:
+		return PB_NOT_LATER;
+	case RULES_BEACON_MISSING:
+		return PB_BEACON_MISSING;
+	case RULES_NOT_BEFORE:
+		return PB_NO_BEACON;
 	case RULES_YES:
 		break;
 	}

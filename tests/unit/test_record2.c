@@ -91,7 +91,7 @@ static const char amend_text[] =
     "\ndraw-deadline 1787752000\n";
 static const char file_text[] =
     "kleroterion/v2 draw\nraffle " H32 "\nopen 0\nclose 1\nserver-seed " H64 "\nbeacon drand " H64
-    " 12345 " H64 H32 "\ncontext " H64 "\ndraw-key " H64 "\nwinners-file " H64 " 10001\n";
+    " 12345 " H64 H32 "\ncontext " H64 "\ndraw-key " H64 "\nwinners-file " H64 " 801\n";
 
 static void test_other_kinds(void **state)
 {
@@ -106,7 +106,7 @@ static void test_other_kinds(void **state)
 	assert_both_ways(amend_text, strlen(amend_text), &r);
 	assert_true(r.kind == RECORD2_AMEND && r.terms.beacons[0].round == 12345);
 	assert_both_ways(file_text, strlen(file_text), &r);
-	assert_true(!r.listed && r.winners == 10001);
+	assert_true(!r.listed && r.winners == 801);
 }
 
 static void refuse(const char *text, const char *what, const char *instead)
@@ -146,8 +146,8 @@ static void test_rules(void **state)
 	refuse(draw, "winner 1", "winner 2");
 	refuse(draw, "winner 2 1 584375da1468bb5a3f16df6c22201ec5\n", "");
 	refuse(draw, "reserve 1", "winner 4");
-	refuse(file_text, "10001", "10000");
-	refuse(file_text, "10001", "100001");
+	refuse(file_text, " 801", " 800");
+	refuse(file_text, " 801", " 100001");
 	refuse(forfeit_text, "winner 2", "winner 0");
 	refuse(abort_text, "organiser-withdrew", "Organiser withdrew");
 	refuse(abort_text, "/v2 ", "/v1 ");

@@ -32,7 +32,7 @@ static void test_money(void **state)
 /* state × act: the answer when entropy is set and tickets are sold */
 static void test_states(void **state)
 {
-	static const enum rules_no want[RAFFLE_STATES][6] = {
+	static const enum rules_no want[RAFFLE_ABORTED][6] = {
 	    [RAFFLE_DRAFT] = {RULES_YES, RULES_NOT_OPEN, RULES_NOT_OPEN, RULES_NOT_CLOSED,
 		RULES_NOT_CLOSED, RULES_NOT_DRAWN},
 	    [RAFFLE_OPEN] = {RULES_NOT_DRAFT, RULES_YES, RULES_YES, RULES_NOT_CLOSED,
@@ -44,11 +44,22 @@ static void test_states(void **state)
 	};
 
 	(void)state;
-	for (int s = 0; s < RAFFLE_STATES; s++)
+	for (int s = 0; s < RAFFLE_ABORTED; s++)
 		for (int a = 0; a <= RAFFLE_ACT_PROVE; a++)
 			assert_int_equal(
 			    rules_raffle_act((enum raffle_state)s, (enum raffle_act)a, true, 10),
 			    want[s][a]);
+	/* v2's alone */
+	for (int s = 0; s < RAFFLE_STATES; s++)
+		for (int a = 0; a < RAFFLE_ACTS; a++) {
+			if (s < RAFFLE_ABORTED && a <= RAFFLE_ACT_PROVE)
+				continue;
+			assert_int_equal(
+			    rules_raffle_act((enum raffle_state)s, (enum raffle_act)a, true, 10),
+			    RULES_FORMAT);
+			assert_int_equal(
+			    rules_raffle_next((enum raffle_state)s, (enum raffle_act)a), s);
+		}
 	assert_int_equal(rules_raffle_act(RAFFLE_CLOSED, RAFFLE_ACT_ENTROPY, false, 10), RULES_YES);
 	assert_int_equal(
 	    rules_raffle_act(RAFFLE_CLOSED, RAFFLE_ACT_DRAW, false, 10), RULES_ENTROPY_MISSING);
