@@ -52,6 +52,7 @@ static const struct keyword keywords[] = {
     {"store", set_path, FIELD(store), NULL, A_PATH, 0, 0, false},
     {"run-dir", set_path, FIELD(run_dir), NULL, A_PATH, 0, 0, false},
     {"log-file", set_path, FIELD(log_file), "", A_PATH " or -", 0, 0, false},
+    {"log-syslog", set_path, FIELD(log_syslog), "", A_PATH, 0, 0, false},
     {"tls-certificate", set_path, FIELD(tls_certificate), NULL, A_PATH, 0, 0, false},
     {"tls-names", set_names, FIELD(tls_names), "", "up to 8 host names or addresses", 0, 0, false},
     {"user-net", set_user, FIELD(users[ROLE_NET]), "", A_USER, 0, 0, false},

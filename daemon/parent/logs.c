@@ -1,21 +1,18 @@
 /*
- * The log: see logs.h. A line is "2026-11-21T09:00:00.123Z net.0[4711] info text".
+ * The log: see logs.h.
  */
 #include "daemon/parent/logs.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "policy/text.h"
+#include "daemon/parent/sink.h"
 
 /* What one role may write: so much at once, and in the long run so many bytes a second. */
 #define LOGS_BURST ((size_t)256 << 10)
 #define LOGS_RATE  8192
-
-static const char *const words[] = {"debug", "info", "warn", "error", "security"};
 
 /* How a line ends that standard error gets too: the reason why the start failed. */
 static void echo(struct parent *p, const char *origin, const char *text)
@@ -26,53 +23,22 @@ static void echo(struct parent *p, const char *origin, const char *text)
 	if (p->told)
 		return;
 	p->told = true;
-	if (p->log != STDERR_FILENO && write(STDERR_FILENO, line, (size_t)n) < 0)
+	if (!sink_is_stderr(&p->log) && write(STDERR_FILENO, line, (size_t)n) < 0)
 		return; /* nobody reads it */
-}
-
-static void put(struct parent *p, const char *origin, pid_t pid, const char *text)
-{
-	char line[1400], when[25];
-	struct timespec now;
-	size_t n;
-	ssize_t done;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	text_time(when, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
-	n = (size_t)snprintf(line, sizeof line, "%s %s[%d] %s\n", when, origin, (int)pid, text);
-	if (n >= sizeof line) {
-		n = sizeof line;
-		line[n - 1] = '\n';
-	}
-	/* a full disk must not stop the appliance: there is nobody to tell */
-	done = write(p->log, line, n);
-	(void)done;
 }
 
 void logs_say(struct parent *p, enum log_level level, const char *fmt, ...)
 {
 	char text[1100];
-	size_t n = (size_t)snprintf(text, sizeof text, "%s ", words[level]);
+	size_t n = (size_t)snprintf(text, sizeof text, "%s ", sink_word(level));
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text + n, sizeof text - n, fmt, ap);
 	va_end(ap);
-	put(p, "parent", getpid(), text);
+	sink_put(&p->log, "parent", getpid(), text);
 	if (p->phase == PHASE_BOOT && level >= LOGL_ERROR)
 		echo(p, "", text + n);
-}
-
-/* The text after "error " or "security ", NULL for a line of another level. */
-static const char *grave(const char *line)
-{
-	for (size_t i = LOGL_ERROR; i <= LOGL_SECURITY; i++) {
-		size_t n = strlen(words[i]);
-
-		if (strncmp(line, words[i], n) == 0 && line[n] == ' ')
-			return line + n + 1;
-	}
-	return NULL;
 }
 
 void logs_begin(struct child *c)
@@ -124,9 +90,8 @@ static void finish_line(struct parent *p, struct child *c)
 		return;
 	say_dropped(p, c);
 	snprintf(origin, sizeof origin, "%s.%u", role_word(c->role), c->index);
-	put(p, origin, c->pid, c->line);
-	text = grave(c->line);
-	if (text == NULL || p->phase != PHASE_BOOT)
+	sink_put(&p->log, origin, c->pid, c->line);
+	if (sink_level(c->line, &text) < LOGL_ERROR || p->phase != PHASE_BOOT)
 		return;
 	snprintf(origin, sizeof origin, "%s: ", role_word(c->role));
 	echo(p, origin, text);

@@ -20,6 +20,7 @@
 #include "daemon/parent/child.h"
 #include "daemon/parent/ctl.h"
 #include "daemon/parent/logs.h"
+#include "daemon/parent/service.h"
 #include "daemon/parent/setup.h"
 #include "daemon/parent/stages.h"
 #include "daemon/parent/tokens.h"
@@ -56,8 +57,10 @@ static int version(void)
 static void hangup(struct parent *p)
 {
 	logs_say(p, LOGL_INFO, "hangup: the certificate is read again, and a PIN that was refused");
+	service_reloading(p);
 	cert_tell(p);
 	tokens_again(p);
+	service_reloaded(p);
 }
 
 static void on_signals(struct parent *p)
@@ -85,10 +88,12 @@ static int tick(struct parent *p)
 		if (t < next)
 			next = t;
 	}
-	int64_t t = act_tick(p, now);
+	int64_t act = act_tick(p, now), service = service_tick(p, now);
 
-	if (t < next)
-		next = t;
+	if (act < next)
+		next = act;
+	if (service < next)
+		next = service;
 	return next > now ? (int)(next - now) : 0;
 }
 

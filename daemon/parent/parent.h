@@ -17,6 +17,8 @@
 #include "daemon/msg/msg.h"
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/role.h"
+#include "daemon/parent/dgram.h"
+#include "daemon/parent/sink.h"
 
 #define PARENT_CHILDREN                                                                            \
 	(6 + 2 * CONF_CHILD_MAX) /* two hsms, two tlskeys, engine, keyadm, kdfs, nets              \
@@ -103,6 +105,15 @@ struct act {
 	char text[RCONF_KEYADM_TEXT], approvals[RCONF_KEYADM_APPROVALS];
 };
 
+/* The service manager, when there is one: daemon/parent/service.c */
+struct service {
+	struct dgram to;
+	bool on, stopping;
+	int64_t watchdog_ms,
+	    next_ms;             /* how long it waits for word (0: it does not); the next one */
+	char url[96], told[400]; /* where klerod serves; the last state that it was told */
+};
+
 enum parent_phase {
 	PHASE_BOOT,     /* any death is final */
 	PHASE_RUNNING,  /* the dead are replaced */
@@ -114,8 +125,10 @@ struct parent {
 	struct conf conf;
 	const char *conf_path;
 	char libexec[RCONF_PATH];
-	char empty[RCONF_PATH]; /* the folder that the roles chroot into */
-	int null, signals, listen, ctl, limits, log, journal; /* descriptors */
+	char empty[RCONF_PATH];                          /* the folder that the roles chroot into */
+	int null, signals, listen, ctl, limits, journal; /* descriptors */
+	struct sink log;
+	struct service service;
 	struct child children[PARENT_CHILDREN];
 	size_t n;
 	struct deaths deaths[ROLE_COUNT];

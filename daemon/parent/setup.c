@@ -27,6 +27,7 @@
 #include "daemon/net/limit.h"
 #include "daemon/parent/ctl.h"
 #include "daemon/parent/roles.h"
+#include "daemon/parent/service.h"
 #include "sandbox/sandbox.h"
 
 #define BACKLOG 4096
@@ -177,16 +178,32 @@ static int make_run_folder(struct parent *p, const struct words *w)
 	return r;
 }
 
+static int open_log_file(struct parent *p, const struct words *w)
+{
+	/* O_NONBLOCK: whoever reads a pipe in its place must not hold parent up */
+	int fd = open(p->conf.log_file,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
+
+	if (fd < 0)
+		return wrong(w, KE_IO, p->conf.log_file, strerror(errno));
+	sink_lines(&p->log, fd);
+	return KE_OK;
+}
+
 static int open_log(struct parent *p, const struct words *w)
 {
-	p->log = STDERR_FILENO;
-	if (p->conf.log_file[0] == '\0')
-		return KE_OK;
-	/* O_NONBLOCK: whoever reads a pipe in its place must not hold parent up */
-	p->log = open(p->conf.log_file,
-	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
-	if (p->log < 0)
-		return wrong(w, KE_IO, p->conf.log_file, strerror(errno));
+	const char *syslog = p->conf.log_syslog;
+
+	sink_lines(&p->log, STDERR_FILENO);
+	if (p->conf.log_file[0] != '\0' && syslog[0] != '\0')
+		return wrong(w, KE_DENIED, "log-file and log-syslog", "choose one of them");
+	if (p->conf.log_file[0] != '\0')
+		return open_log_file(p, w);
+	if (syslog[0] != '\0' && sink_socket(&p->log, SINK_SYSLOG, syslog) != KE_OK)
+		return wrong(w, KE_IO, syslog, "is no name for a socket");
+	if (syslog[0] == '\0' && sink_is_journal() &&
+	    sink_socket(&p->log, SINK_JOURNAL, SINK_JOURNAL_PATH) != KE_OK)
+		return wrong(w, KE_IO, "journal", strerror(errno));
 	return KE_OK;
 }
 
@@ -202,11 +219,19 @@ static int cannot_listen(const struct parent *p, const struct words *w, int erro
 	return wrong(w, KE_IO, what, strerror(error));
 }
 
+static int open_service(struct parent *p, const struct words *w)
+{
+	return service_open(p, w->why, w->len);
+}
+
+/* The service manager's, or our own. */
 static int open_listen(struct parent *p, const struct words *w)
 {
 	struct sockaddr *addr = (struct sockaddr *)&p->conf.listen;
-	int on = 1;
+	int on = 1, r = service_listener(p, &p->listen, w->why, w->len);
 
+	if (r != KE_OK || p->listen >= 0)
+		return r;
 	p->listen = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->listen < 0 || setsockopt(p->listen, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
 	    bind(p->listen, addr, p->conf.listen_len) != 0 || listen(p->listen, BACKLOG) != 0)
@@ -261,7 +286,8 @@ static int open_deaths(struct parent *p, const struct words *w)
 int setup_open(struct parent *p, char *why, size_t whylen)
 {
 	static int (*const steps[])(struct parent *, const struct words *) = {open_log,
-	    make_run_folder, open_listen, open_limits, open_journal, open_signals, open_deaths};
+	    open_service, make_run_folder, open_listen, open_limits, open_journal, open_signals,
+	    open_deaths};
 	struct rlimit files = {FILES, FILES};
 	struct words w = {why, whylen};
 	int r = KE_OK;

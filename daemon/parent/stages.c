@@ -12,6 +12,7 @@
 #include "daemon/parent/child.h"
 #include "daemon/parent/logs.h"
 #include "daemon/parent/roles.h"
+#include "daemon/parent/service.h"
 
 /* To standard output: whoever started klerod waits for this line. */
 static void say_ready(struct parent *p)
@@ -35,6 +36,7 @@ static void say_ready(struct parent *p)
 		snprintf(url, sizeof url, "https://%s:%u", host, ntohs(addr.in.sin_port));
 	}
 	logs_say(p, LOGL_INFO, "ready %s", url);
+	service_ready(p, url);
 	printf("klerod: ready %s\n", url);
 	fflush(stdout);
 }

@@ -165,7 +165,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	must(pipe2(out, O_CLOEXEC | O_NONBLOCK) == 0);
 	said = out[0];
-	parent.log = out[1];
+	sink_lines(&parent.log, out[1]);
 	parent.phase = PHASE_RUNNING;
 	parent.conf.kdfs = parent.conf.nets = 2;
 	child_list(&parent);

@@ -338,15 +338,15 @@ class Appliance:
         self.provisioning = run.stdout
         return self
 
-    def spawn(self):
-        """Starts klerod and returns at once."""
+    def spawn(self, before=(), **how):
+        """Starts klerod and returns at once; before is a command that runs it, how is Popen's."""
         more = ["-L", self.libexec] if self.libexec else []
-        self.process = subprocess.Popen([self.bin / "klerod", "-c", self.conf, *more], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*before, self.bin / "klerod", "-c", self.conf, *more], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
         return self.process
 
-    def start(self):
-        p = self.spawn()
+    def start(self, before=(), **how):
+        p = self.spawn(before, **how)
         line = p.stdout.readline()
         if not line.startswith("klerod: ready "):
             p.wait(30)

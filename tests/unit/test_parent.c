@@ -67,7 +67,7 @@ static int setup(void **state)
 	ours = sv[1];
 	pipe_end = log[1];
 	said = out[0];
-	parent.log = out[1];
+	sink_lines(&parent.log, out[1]);
 	logs_begin(hsm);
 	killed = 0;
 	return 0;
@@ -79,7 +79,7 @@ static int teardown(void **state)
 	close(ours);
 	close(pipe_end);
 	close(said);
-	close(parent.log);
+	close(parent.log.fd);
 	close(hsm->log);
 	if (hsm->ctl >= 0)
 		close(hsm->ctl);
