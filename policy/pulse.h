@@ -17,6 +17,7 @@
 #define PULSE_JSON_MAX   16384
 #define PULSE_SIGNED_MAX 4096
 #define PULSE_CERT_MAX   16384 /* PEM */
+#define PULSE_PACKED_MAX (PULSE_SIGNED_MAX + PULSE_SIG_MAX)
 
 struct pulse {
 	char uri[PULSE_TEXT_MAX + 1], version[PULSE_TEXT_MAX + 1], time[PULSE_TEXT_MAX + 1];
@@ -49,6 +50,22 @@ size_t pulse_signed(const struct pulse *p, uint8_t out[PULSE_SIGNED_MAX]);
  * for none, KE_CRYPTO. Whose certificate it is, is not asked here: pin it, or ask its issuer.
  */
 int pulse_verify(const struct pulse *p, const char *pem, size_t n) KE_CHECK;
+
+/*
+ * The whole of a pulse in one piece, for messages and the store: what is signed, then the
+ * signature. The output is their SHA-512, so it is not in there. Returns the length.
+ */
+size_t pulse_pack(const struct pulse *p, uint8_t out[PULSE_PACKED_MAX]);
+/* Strict: what pulse_pack() would not write is KE_FORMAT; KE_VERSION as pulse_parse(). */
+int pulse_unpack(struct pulse *p, const uint8_t *in, size_t n) KE_CHECK;
+
+#define PULSE_WRITTEN_MAX 8192
+/*
+ * A pulse as its beacon serves it, for proof bundles: pulse_parse() reads it back. Writes one value
+ * to w; its errors stay there.
+ */
+struct jsonw;
+void pulse_write(const struct pulse *p, struct jsonw *w);
 
 /* Does b follow a, by index, by its previous value, and not before a in time? KE_CRYPTO. */
 int pulse_follows(const struct pulse *b, const struct pulse *a) KE_CHECK;

@@ -108,6 +108,7 @@ int main(void)
 		return restore_run(&e, hsm);
 	boot_open(&e, hsm);
 	proof_start(&e, e.conf.store);
+	beacons_start(&e);
 	start_loop(&e, &early);
 	start_ready(ROLE_ENGINE);
 	loop(&e);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "daemon/engine/backup.h"
+#include "daemon/engine/beacons.h"
 #include "daemon/engine/clock.h"
 #include "daemon/engine/ctl.h"
 #include "daemon/engine/delay.h"
@@ -59,6 +60,7 @@ struct engine {
 	char sealed[512]; /* the database key as klero.keys holds it */
 	struct kdf kdf;
 	struct maint maint;
+	struct beacons beacons;
 	struct ctl ctl;
 	struct backup backup;
 	struct metrics metrics;

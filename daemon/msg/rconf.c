@@ -71,6 +71,46 @@ static void get_token(struct wire_in *r, struct rconf_token *c)
 	wire_get_cstr(r, c->pin, sizeof c->pin);
 }
 
+static void put_chain(struct wire_out *w, const struct drand_chain *c)
+{
+	wire_put_raw(w, c->pub, sizeof c->pub);
+	wire_put_raw(w, c->group_hash, sizeof c->group_hash);
+	wire_put_u32(w, c->period_s);
+	wire_put_u64(w, c->genesis_s);
+	wire_put_cstr(w, c->id);
+}
+
+static void get_chain(struct wire_in *r, struct drand_chain *c)
+{
+	wire_get_raw(r, c->pub, sizeof c->pub);
+	wire_get_raw(r, c->group_hash, sizeof c->group_hash);
+	c->period_s = wire_get_u32(r);
+	c->genesis_s = wire_get_u64(r);
+	wire_get_cstr(r, c->id, sizeof c->id);
+	if (r->err == KE_OK && (c->period_s == 0 || c->genesis_s > INT64_MAX))
+		r->err = KE_RANGE;
+}
+
+void rconf_put_beacons(struct wire_out *w, const struct rconf_beacons *c)
+{
+	wire_put_u8(w, c->nchains);
+	for (uint8_t i = 0; i < c->nchains; i++)
+		put_chain(w, &c->chains[i]);
+	put_strings(w, c->relays[0], RCONF_RELAYS, RCONF_PATH);
+	put_strings(w, c->nists[0], RCONF_NISTS, RCONF_PATH);
+}
+
+void rconf_get_beacons(struct wire_in *r, struct rconf_beacons *c)
+{
+	c->nchains = wire_get_u8(r);
+	if (r->err == KE_OK && c->nchains > RCONF_CHAINS)
+		r->err = KE_RANGE;
+	for (uint8_t i = 0; r->err == KE_OK && i < c->nchains; i++)
+		get_chain(r, &c->chains[i]);
+	get_strings(r, c->relays[0], RCONF_RELAYS, RCONF_PATH);
+	get_strings(r, c->nists[0], RCONF_NISTS, RCONF_PATH);
+}
+
 void rconf_put_net(struct wire_out *w, const struct rconf_net *c)
 {
 	put_identity(w, &c->id);
@@ -115,6 +155,8 @@ void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c)
 	put_limit(w, &c->user);
 	wire_put_cstr(w, c->currencies);
 	wire_put_u8(w, c->restore);
+	rconf_put_beacons(w, &c->beacons);
+	wire_put_u32(w, c->beacon_delay_s);
 }
 
 int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
@@ -128,6 +170,8 @@ int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
 	get_limit(r, &c->user);
 	wire_get_cstr(r, c->currencies, sizeof c->currencies);
 	c->restore = wire_get_u8(r);
+	rconf_get_beacons(r, &c->beacons);
+	c->beacon_delay_s = wire_get_u32(r);
 	return wire_end(r);
 }
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "daemon/msg/wire.h"
+#include "policy/drand.h"
 
 #define RCONF_PATH      256
 #define RCONF_ORIGINS   16
@@ -19,6 +20,9 @@
 #define RCONF_PAYLIMITS 8
 #define RCONF_KEYS      64 /* of a token; each is named by the SHA-256 of its CKA_ID, cut */
 #define RCONF_KEY_NAME  16
+#define RCONF_CHAINS    4 /* drand's that this appliance knows */
+#define RCONF_RELAYS    8 /* of drand */
+#define RCONF_NISTS     4 /* hosts of NIST's beacon */
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
 struct rconf_identity {
@@ -30,6 +34,16 @@ struct rconf_identity {
 /* count requests in window_s seconds */
 struct rconf_limit {
 	uint32_t count, window_s;
+};
+
+/* The public randomness that raffles may name (DRAW.md section 7). */
+struct rconf_beacons {
+	uint8_t nchains;
+	struct drand_chain chains[RCONF_CHAINS]; /* pinned: no relay has to be believed */
+	/* base URLs, the first "" ends; out asks them, engine knows them by index and for its log
+	 */
+	char relays[RCONF_RELAYS][RCONF_PATH];
+	char nists[RCONF_NISTS][RCONF_PATH];
 };
 
 struct rconf_net {
@@ -57,6 +71,8 @@ struct rconf_engine {
 	struct rconf_limit user; /* per user */
 	char currencies[128];    /* space separated codes in which wallets may be held */
 	uint8_t restore;         /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
+	struct rconf_beacons beacons;
+	uint32_t beacon_delay_s; /* from the end of sales to the first beacon */
 };
 
 /* What a module keeps its tokens in, as far as keyadm's sandbox must know. */
@@ -137,6 +153,8 @@ struct rconf_keyadm_done {
 	char cert_pem[8192];    /* PROVISION_TLS: self-signed P-256 certificate */
 };
 
+void rconf_put_beacons(struct wire_out *w, const struct rconf_beacons *c);
+void rconf_get_beacons(struct wire_in *r, struct rconf_beacons *c);
 void rconf_put_net(struct wire_out *w, const struct rconf_net *c);
 int rconf_get_net(struct wire_in *r, struct rconf_net *c) KE_CHECK;
 void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c);

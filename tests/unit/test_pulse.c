@@ -5,6 +5,7 @@
 #include "tests/unit/vectors.h"
 
 #include "policy/hash.h"
+#include "policy/jsonw.h"
 #include "policy/pulse.h"
 
 #define FIRST  "nist/pulse-2-1884240.json"
@@ -173,6 +174,61 @@ static void test_signed(void **state)
 	assert_hex(digest, 32, "6a1d8e4ad066f4f9574a199521e87c8b3267516de35d60309e67a67011350495");
 }
 
+/* In one piece, and as JSON again: nothing is lost, and nothing else is read. */
+static void test_packed(void **state)
+{
+	uint8_t packed[PULSE_PACKED_MAX], again[PULSE_PACKED_MAX];
+	char json[PULSE_WRITTEN_MAX];
+	struct jsonw w;
+	struct pulse p, q;
+	size_t n;
+
+	(void)state;
+	read_pulse(FIRST, &p);
+	n = pulse_pack(&p, packed);
+	assert_int_equal(pulse_unpack(&q, packed, n), KE_OK);
+	assert_memory_equal(q.output, p.output, PULSE_HASH);
+	assert_int_equal(q.at_ms, p.at_ms);
+	assert_int_equal(pulse_verify(&q, cert, cert_len), KE_OK);
+	jsonw_init(&w, json, sizeof(json));
+	pulse_write(&p, &w);
+	assert_int_equal(jsonw_end(&w), KE_OK);
+	assert_int_equal(pulse_parse(&q, json, w.len), KE_OK);
+	assert_int_equal(pulse_pack(&q, again), n);
+	assert_memory_equal(again, packed, n);
+	for (size_t cut = 0; cut <= n - p.signature_len - 1; cut++)
+		assert_int_equal(pulse_unpack(&q, packed, cut), KE_FORMAT);
+	memset(again + n, 0, sizeof(again) - n);
+	assert_int_equal(pulse_unpack(&q, again, n + 1), KE_FORMAT); /* a signature too long */
+	again[3]++;                                                  /* the uri's length */
+	assert_int_equal(pulse_unpack(&q, again, n), KE_FORMAT);
+}
+
+/* One bit of anything: either it cannot be read, or it is another pulse, which nobody has signed.
+ */
+static void test_packed_altered(void **state)
+{
+	uint8_t packed[PULSE_PACKED_MAX], again[PULSE_PACKED_MAX];
+	struct pulse p, q;
+	size_t n, read = 0;
+
+	(void)state;
+	read_pulse(FIRST, &p);
+	n = pulse_pack(&p, packed);
+	for (size_t i = 0; i < n; i++) {
+		packed[i] ^= 1;
+		if (pulse_unpack(&q, packed, n) == KE_OK) {
+			assert_int_equal(pulse_pack(&q, again), n);
+			assert_memory_equal(again, packed, n);
+			assert_memory_not_equal(q.output, p.output, PULSE_HASH);
+			assert_int_not_equal(pulse_verify(&q, cert, cert_len), KE_OK);
+			read++;
+		}
+		packed[i] ^= 1;
+	}
+	assert_true(read > 1000 && read < n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +237,8 @@ int main(void)
 	    cmocka_unit_test(test_format),
 	    cmocka_unit_test(test_follows),
 	    cmocka_unit_test(test_signed),
+	    cmocka_unit_test(test_packed),
+	    cmocka_unit_test(test_packed_altered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
