@@ -23,7 +23,7 @@
 static int step_read(struct check2 *c)
 {
 	struct bundle_doc *d = &c->doc;
-	size_t format, timestamps, escrow, software;
+	size_t format, timestamps, escrow, software, amends, forfeits, abort, abort_proof;
 	const struct bundle_member members[] = {
 	    {"format", JSON_STRING, &format},
 	    {"operator_vkey", JSON_STRING, &c->at.operator_vkey},
@@ -35,6 +35,10 @@ static int step_read(struct check2 *c)
 	    {"open_proof", JSON_STRING, &c->at.proof[OPEN]},
 	    {"close_proof", JSON_STRING, &c->at.proof[CLOSE]},
 	    {"draw_proof", JSON_STRING, &c->at.proof[DRAW]},
+	    {"abort", JSON_NULL, &abort},
+	    {"abort_proof", JSON_NULL, &abort_proof},
+	    {"amends", JSON_ARRAY, &amends},
+	    {"forfeits", JSON_ARRAY, &forfeits},
 	    {"tickets_checkpoint", JSON_STRING, &c->at.checkpoint},
 	    {"winners", JSON_ARRAY, &c->at.winners},
 	    {"passed", JSON_ARRAY, &c->at.passed},
@@ -57,8 +61,10 @@ static int step_read(struct check2 *c)
 	d->toks[0].size--;
 	r = bundle_members(d, 0, "the bundle", members, sizeof(members) / sizeof(members[0]));
 	d->toks[0].size++;
-	if (r == KE_OK && d->toks[timestamps].size != 0)
-		r = bundle_no(d, KE_VERSION, "this version reads no time stamps");
+	if (r == KE_OK && (d->toks[timestamps].size != 0 || d->toks[amends].size != 0 ||
+			      d->toks[forfeits].size != 0))
+		r = bundle_no(
+		    d, KE_VERSION, "this version reads no amends, forfeits or time stamps");
 	return r;
 }
 

@@ -5,11 +5,16 @@
  *	{"format": "kleroterion-proof/2",
  *	 "operator_vkey", "tickets_vkey",      verifier keys of the two logs
  *	 "policy",                             a tlog-policy
- *	 "open", "close", "draw",              the records' texts
- *	 "open_proof", "close_proof", "draw_proof",   their tlog-proofs in the operator log
- *	 "tickets_checkpoint",                 the ticket log's last one, signed
+ *	 "open", "close", "draw", "abort",     the records' texts, and their tlog-proofs in the
+ *	 "open_proof", "close_proof",          operator log. A raffle ends by a draw or an abort:
+ *	 "draw_proof", "abort_proof",          the other one is null, and with an abort before the
+ *	                                       close so is close
+ *	 "amends": [{"record", "proof"}, …],   in the log's order; the last one's terms count
+ *	 "forfeits": [{"record", "proof"}, …], in the log's order
+ *	 "tickets_checkpoint",                 the ticket log's last one, signed; null without close
  *	 "winners": [{"pos", "index", "ticket_id", "leaf_hex", "tlog_proof"}, …],
- *	    winners, then reserves; pos from 1 in each
+ *	    winners, then reserves, as drawn, whatever was forfeited later; pos from 1 in each. When
+ *	    the draw record names a file, these are its lines
  *	 "passed": [the same, …],
  *	    tickets of holders who had won before (dedupe holder), in the draw's order; pos: how
  *	    many winners and reserves stood before it
@@ -17,8 +22,10 @@
  *	    {"type": "nist2", "pulse", "previous_pulse", "certificate_pem", "intermediate_pem"}, …],
  *	    in the order of the draw record; chain_info and pulses as their sources serve them;
  *	    previous_pulse is null where the pulse is at the very time that was named
- *	 "timestamps": [],
- *	 "escrow_bundle_sha256": hex or null,
+ *	 "timestamps": [{"token", "certificates_pem"}, …],
+ *	    RFC 3161 tokens (DER in base64) over the text of the close record's checkpoint: what its
+ *	    log signed; the certificates are intermediates that the token may lack
+ *	 "escrow_bundle_sha256": hex, or null where the open record names no escrow
  *	 "software": {"version", "git", "sha256"}}
  */
 #ifndef POLICY_BUNDLE2_H

@@ -8,6 +8,7 @@
 
 #include "policy/be.h"
 #include "policy/canon.h"
+#include "policy/hash.h"
 #include "policy/merkle.h"
 
 const char *const record2_words[RECORD2_KINDS] = {
@@ -180,20 +181,50 @@ static void io_close(struct canon *io, struct record2 *r)
 
 static void io_winners_file(struct canon *io, struct record2 *r)
 {
+	uint64_t picks = r->winners + r->reserves;
+
 	canon_lit(io, "winners-file ");
 	canon_hex(io, r->winners_file, 32);
 	io_space(io);
-	canon_u64(io, &r->winners);
+	canon_u64(io, &picks);
 	canon_lit(io, "\n");
-	r->reserves = 0;
-	if (r->winners <= RECORD2_LISTED_MAX || r->winners > DRAW_MAX)
+	if (picks <= RECORD2_LISTED_MAX || picks > DRAW_MAX)
 		canon_fail(io, KE_FORMAT);
+	if (canon_reads(io))
+		r->winners = picks;
 }
+
+/* Winners from one, then reserves, as lines. */
+static void io_picks(struct canon *io, struct record2 *r, size_t max)
+{
+	size_t room = r->picks_cap < max ? r->picks_cap : max;
+
+	pick_lines(io, "winner ", r->picks, room, &r->winners);
+	if (r->winners == 0)
+		canon_fail(io, KE_FORMAT);
+	if (io->err == KE_OK)
+		pick_lines(io, "reserve ", r->picks + r->winners, room - r->winners, &r->reserves);
+}
+
+/*
+ * The longest draw record: what comes before the picks with RECORD2_BEACONS_MAX beacons of drand,
+ * and lines of reserves.
+ */
+enum {
+	DRAW_HEAD = sizeof("kleroterion/v2 draw\nraffle \nopen \nclose \nserver-seed \ncontext "
+			   "\ndraw-key \n") +
+		    32 + 20 + 20 + 64 + 64 + 64,
+	DRAW_BEACON = sizeof("beacon drand   \n") + 64 + 20 + 2 * BLS_SIG_LEN,
+	DRAW_PICK = sizeof("reserve 800  \n") + 20 + 32,
+	FILE_PICK = sizeof("reserve 100000  \n") - 1 + 20 + 32
+};
+_Static_assert(DRAW_HEAD + RECORD2_BEACONS_MAX * DRAW_BEACON + RECORD2_LISTED_MAX * DRAW_PICK <=
+		   RECORD2_TEXT_MAX,
+    "a draw record fits into an entry of the log");
+_Static_assert(RECORD2_FILE_MAX >= DRAW_MAX * FILE_PICK, "a file of all picks fits");
 
 static void io_draw(struct canon *io, struct record2 *r)
 {
-	size_t room = r->picks_cap < RECORD2_LISTED_MAX ? r->picks_cap : RECORD2_LISTED_MAX;
-
 	canon_u64_line(io, "open ", &r->open_index);
 	canon_u64_line(io, "close ", &r->close_index);
 	canon_hex_line(io, "server-seed ", r->server_seed, 32);
@@ -206,11 +237,7 @@ static void io_draw(struct canon *io, struct record2 *r)
 		io_winners_file(io, r);
 		return;
 	}
-	pick_lines(io, "winner ", r->picks, room, &r->winners);
-	if (r->winners == 0)
-		canon_fail(io, KE_FORMAT);
-	if (io->err == KE_OK)
-		pick_lines(io, "reserve ", r->picks + r->winners, room - r->winners, &r->reserves);
+	io_picks(io, r, RECORD2_LISTED_MAX);
 }
 
 static void io_abort(struct canon *io, struct record2 *r)
@@ -286,6 +313,33 @@ int record2_parse(struct record2 *r, const char *text, size_t n)
 	if (io.err == KE_LIMIT)
 		return io.err;
 	return io.err == KE_OK && io.len == n ? KE_OK : KE_FORMAT;
+}
+
+int record2_file_text(const struct record2 *draw, char *out, size_t cap, size_t *len)
+{
+	struct canon io = {.out = (uint8_t *)out, .cap = cap};
+	struct record2 copy = *draw;
+
+	io_picks(&io, &copy, DRAW_MAX);
+	*len = io.len;
+	return io.err == KE_OK || io.err == KE_FULL ? io.err : KE_RANGE;
+}
+
+int record2_file_parse(struct record2 *draw, const char *text, size_t n)
+{
+	struct canon io = {.in = (const uint8_t *)text, .cap = n};
+	uint64_t picks = draw->winners + draw->reserves;
+	uint8_t hash[32];
+
+	hash_sha256(hash, text, n);
+	if (draw->listed || memcmp(hash, draw->winners_file, 32) != 0)
+		return KE_CRYPTO;
+	io_picks(&io, draw, DRAW_MAX);
+	if (io.err == KE_LIMIT)
+		return io.err;
+	if (io.err != KE_OK || io.len != n)
+		return KE_FORMAT;
+	return draw->winners + draw->reserves == picks ? KE_OK : KE_CRYPTO;
 }
 
 void record2_leaf(uint8_t out[32], const char *text, size_t n)

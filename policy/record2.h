@@ -6,11 +6,13 @@
  * Lines, LF, single spaces, this order, nothing optional but beacon and pick lines:
  *	open    as in DRAW.md; without an escrow its line is `escrow 0 0` and 64 zeros
  *	close   as in DRAW.md
- *	draw    as in DRAW.md; above RECORD2_LISTED_MAX winners a winners-file line in their place
+ *	draw    as in DRAW.md; above RECORD2_LISTED_MAX winners and reserves a winners-file line in
+ *	        their place: SHA-256 and number of the winner and reserve lines
  *	abort   raffle, `open <index> <leaf hash>`, `reason <word>`, `statement <sha256>`,
- *`aborted-at <s>` forfeit raffle, `draw <index>`, `winner <position>`, `rule <word>`, `evidence
- *<sha256>`, `forfeited-at <s>` amend   raffle, `open <index> <leaf hash>`, then sales-close to
- *draw-deadline as in open
+ *	        `aborted-at <s>`
+ *	forfeit raffle, `draw <index>`, `winner <position>`, `rule <word>`, `evidence <sha256>`,
+ *	        `forfeited-at <s>`
+ *	amend   raffle, `open <index> <leaf hash>`, then sales-close to draw-deadline as in open
  */
 #ifndef POLICY_RECORD2_H
 #define POLICY_RECORD2_H
@@ -27,13 +29,14 @@
 #define RECORD2_ORIGIN_MAX  255
 #define RECORD2_BEACONS_MAX 4
 #define RECORD2_WORD_MAX    64
+#define RECORD2_TEXT_MAX    65535 /* entry bundles of the log give a leaf's length as a u16 */
 /*
- * A record is a leaf of a log of which entries are served in bundles (c2sp.org/tlog-tiles): a u16
- * before each says its length. So many winners and reserves, of 70 characters at most, stand in
- * the text, and the rest of it is shorter than 8 KiB; DRAW.md's ten thousand would not fit.
+ * Winners and reserves that stand in the text: record2.c shows that they fit, DRAW.md's ten
+ * thousand would not. More stand in a file of their own, the very same lines, of which the text has
+ * the hash and their number.
  */
 #define RECORD2_LISTED_MAX 800
-#define RECORD2_TEXT_MAX   65535
+#define RECORD2_FILE_MAX   (DRAW_MAX * 69)
 
 enum record2_kind {
 	RECORD2_OPEN,
@@ -98,7 +101,9 @@ struct record2 {
 	uint8_t server_seed[32], context[32], draw_key[32];
 	struct record_pick *picks; /* winners, then reserves; the caller's */
 	size_t picks_cap;
-	bool listed; /* false: winners_file stands for them, their number is winners */
+	/* false: winners_file stands for them; then a record that was read has the sum in winners,
+	 * until record2_file_parse() has read the file */
+	bool listed;
 	uint8_t winners_file[32];
 
 	/* abort: reason, statement; forfeit: rule, evidence */
@@ -114,6 +119,15 @@ int record2_text(const struct record2 *r, char *out, size_t cap, size_t *len) KE
  * a draw that lists more is KE_LIMIT.
  */
 int record2_parse(struct record2 *r, const char *text, size_t n) KE_CHECK;
+
+/*
+ * The file of a draw with more picks than are listed: its text, whose hash goes into winners_file,
+ * and its reading for a record whose winners_file and number it must be. Then picks, winners and
+ * reserves are filled as of a record that lists them. KE_FULL; KE_FORMAT, KE_LIMIT as above;
+ * KE_CRYPTO for the file of another record.
+ */
+int record2_file_text(const struct record2 *draw, char *out, size_t cap, size_t *len) KE_CHECK;
+int record2_file_parse(struct record2 *draw, const char *text, size_t n) KE_CHECK;
 
 /* The leaf hash of a record's text. */
 void record2_leaf(uint8_t out[32], const char *text, size_t n);

@@ -13,6 +13,7 @@
 
 #include "policy/be.h"
 #include "policy/bundle2.h"
+#include "policy/bundle2_write.h"
 #include "policy/hash.h"
 #include "policy/leaf.h"
 #include "policy/merkle.h"
@@ -47,8 +48,7 @@ struct made2 {
 	struct made2_tree tickets, log;
 	char text[3][MADE2_TEXT];
 	size_t text_len[3];
-	char pulse[PULSE_JSON_MAX],
-	    cert[PULSE_CERT_MAX]; /* as JSON strings need them: cert escaped */
+	char pulse[PULSE_JSON_MAX], cert[PULSE_CERT_MAX];
 	char chain_info[1024];
 	uint8_t tickets_root[32];
 	uint64_t tickets_size; /* of the signed checkpoint: altered by tests */
@@ -280,7 +280,7 @@ static inline int made2_keys(struct made2 *m)
 	    note_vkey("witness.example.org/w1", NOTE_COSIGN, m->witness_pub, m->witness_vkey,
 		NOTE_VKEY_MAX) != KE_OK)
 		return -1;
-	snprintf(m->policy, sizeof(m->policy), "log %s\\nlog %s\\nwitness w1 %s\\nquorum w1\\n",
+	snprintf(m->policy, sizeof(m->policy), "log %s\nlog %s\nwitness w1 %s\nquorum w1\n",
 	    m->operator_vkey, m->tickets_vkey, m->witness_vkey);
 	return 0;
 }
@@ -352,104 +352,130 @@ static inline int made2_init(
 
 /* --- writing --- */
 
-/* As JSON, with the newlines and the dash of notes as they are in UTF-8. */
-static inline void made2_string(FILE *f, const char *name, const char *s)
+struct made2_out {
+	FILE *f;
+	struct bundle2_writer w;
+	char piece[65536];
+};
+
+static inline struct bundle2_text made2_words(const char *s)
 {
-	fprintf(f, "\"%s\":\"", name);
-	for (; *s != '\0'; s++)
-		if (*s == '\n')
-			fputs("\\n", f);
-		else
-			fputc(*s, f);
-	fputc('"', f);
+	return (struct bundle2_text){s, s != NULL ? strlen(s) : 0};
 }
 
-static inline int made2_ticket(const struct made2 *m, FILE *f, uint64_t pos, uint64_t index)
+/* A piece is written as soon as it stands: the writer needs no more room than for one. */
+static inline int made2_sent(struct made2_out *o, int r)
 {
-	char proof[8192], leaf[2 * LEAF_LEN + 1], ticket[33];
-	struct leaf l;
-
-	if (leaf_decode(&l, m->leaf[index], LEAF_LEN) != KE_OK ||
-	    made2_proof(m, &m->tickets, MADE2_TICKETS, index, proof, sizeof(proof)) != 0)
-		return -1;
-	text_hex(leaf, m->leaf[index], LEAF_LEN);
-	text_hex(ticket, l.ticket, 16);
-	fprintf(f, "{\"pos\":%llu,\"index\":%llu,\"ticket_id\":\"%s\",\"leaf_hex\":\"%s\",",
-	    (unsigned long long)pos, (unsigned long long)index, ticket, leaf);
-	made2_string(f, "tlog_proof", proof);
-	fputc('}', f);
-	return 0;
+	if (r == KE_OK && fwrite(o->piece, 1, o->w.len, o->f) != o->w.len)
+		r = KE_IO;
+	o->w.len = 0;
+	return r;
 }
 
-static inline int made2_tickets(const struct made2 *m, FILE *f)
+static inline int made2_ticket(
+    const struct made2 *m, struct made2_out *o, uint64_t pos, uint64_t index)
+{
+	char proof[8192];
+	struct bundle2_text t;
+
+	if (made2_proof(m, &m->tickets, MADE2_TICKETS, index, proof, sizeof(proof)) != 0)
+		return KE_FULL;
+	t = made2_words(proof);
+	return made2_sent(o, bundle2_put_ticket(&o->w, pos, m->leaf[index], &t));
+}
+
+static inline int made2_tickets(const struct made2 *m, struct made2_out *o)
 {
 	const struct record2 *draw = &m->rec[MADE2_DRAW];
-	int r = 0;
+	int r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_PICKS));
 
-	fputs("\"winners\":[", f);
-	for (uint64_t i = 0; r == 0 && i < draw->winners + draw->reserves; i++) {
-		fputs(i > 0 ? "," : "", f);
+	for (uint64_t i = 0; r == KE_OK && i < draw->winners + draw->reserves; i++)
 		r = made2_ticket(
-		    m, f, i < draw->winners ? i + 1 : i - draw->winners + 1, m->picks[i].index);
+		    m, o, i < draw->winners ? i + 1 : i - draw->winners + 1, m->picks[i].index);
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_PASSED));
+	for (size_t i = 0; r == KE_OK && i < m->npassed; i++)
+		r = made2_ticket(m, o, m->pos_passed[i], m->passed[i]);
+	return r;
+}
+
+static inline int made2_head(const struct made2 *m, struct made2_out *o)
+{
+	const uint64_t at[] = {1, 3, 4};
+	struct checkpoint c = {.size = m->tickets_size, .origin = MADE2_TICKETS};
+	char proof[3][8192], note[8192];
+	struct bundle2_head h = {.operator_vkey = m->operator_vkey,
+	    .tickets_vkey = m->tickets_vkey,
+	    .policy = made2_words(m->policy)};
+	struct bundle2_record *rec[] = {&h.open, &h.close, &h.draw};
+	size_t len = 0;
+
+	memcpy(c.root, m->tickets_root, 32);
+	if (made2_checkpoint(m, &c, note, sizeof(note), &len) != 0)
+		return KE_FULL;
+	h.tickets_checkpoint = (struct bundle2_text){note, len};
+	for (int w = 0; w < 3; w++) {
+		if (made2_proof(m, &m->log, MADE2_HOST, at[w], proof[w], sizeof(proof[w])) != 0)
+			return KE_FULL;
+		*rec[w] = (struct bundle2_record){made2_words(m->text[w]), made2_words(proof[w])};
 	}
-	fputs("],\"passed\":[", f);
-	for (size_t i = 0; r == 0 && i < m->npassed; i++) {
-		fputs(i > 0 ? "," : "", f);
-		r = made2_ticket(m, f, m->pos_passed[i], m->passed[i]);
-	}
-	fputs("],", f);
+	return made2_sent(o, bundle2_put_head(&o->w, &h));
+}
+
+static inline int made2_values(const struct made2 *m, struct made2_out *o)
+{
+	struct bundle2_text info = made2_words(m->chain_info);
+	struct bundle2_pulse p = {.pulse = made2_words(m->pulse),
+	    .certificate = made2_words(m->cert),
+	    .intermediate = made2_words("")};
+	int r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_VALUES));
+
+	if (r == KE_OK)
+		r = made2_sent(
+		    o, bundle2_put_drand(&o->w, &info, &m->rec[MADE2_DRAW].terms.beacons[0]));
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_nist(&o->w, &p));
+	return r;
+}
+
+static inline int made2_pieces(const struct made2 *m, struct made2_out *o)
+{
+	struct bundle2_tail tail = {.version = "0", .git = "", .sha256 = ""};
+	int r = made2_head(m, o);
+
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_AMENDS));
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_FORFEITS));
+	if (r == KE_OK)
+		r = made2_tickets(m, o);
+	if (r == KE_OK)
+		r = made2_values(m, o);
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_TIMESTAMPS));
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_tail(&o->w, &tail));
 	return r;
 }
 
 /* The whole bundle, on the heap; NULL when it did not work. */
 static inline char *made2_write(const struct made2 *m, size_t *n)
 {
-	static const char *const names[] = {"open", "close", "draw"};
-	static const char *const proofs[] = {"open_proof", "close_proof", "draw_proof"};
-	const uint64_t at[] = {1, 3, 4};
-	struct checkpoint c = {.size = m->tickets_size, .origin = MADE2_TICKETS};
-	const struct beacon *drand = &m->rec[MADE2_DRAW].terms.beacons[0];
-	char *out = NULL, text[8192], hex[2 * BLS_SIG_LEN + 1];
-	FILE *f = open_memstream(&out, n);
-	size_t len;
-	int r = 0;
+	struct made2_out *o = malloc(sizeof(*o));
+	char *out = NULL;
+	int r;
 
-	if (f == NULL)
+	if (o == NULL || (o->f = open_memstream(&out, n)) == NULL) {
+		free(o);
 		return NULL;
-	fputs("{\"format\":\"" BUNDLE2_FORMAT "\",", f);
-	made2_string(f, "operator_vkey", m->operator_vkey);
-	fputc(',', f);
-	made2_string(f, "tickets_vkey", m->tickets_vkey);
-	fputc(',', f);
-	made2_string(f, "policy", m->policy);
-	for (int w = 0; w < 3 && r == 0; w++) {
-		fputc(',', f);
-		made2_string(f, names[w], m->text[w]);
-		fputc(',', f);
-		r = made2_proof(m, &m->log, MADE2_HOST, at[w], text, sizeof(text));
-		made2_string(f, proofs[w], r == 0 ? text : "");
 	}
-	memcpy(c.root, m->tickets_root, 32);
-	r |= made2_checkpoint(m, &c, text, sizeof(text) - 1, &len);
-	text[r == 0 ? len : 0] = '\0';
-	fputc(',', f);
-	made2_string(f, "tickets_checkpoint", text);
-	fputc(',', f);
-	r |= made2_tickets(m, f);
-	text_hex(hex, drand->signature, BLS_SIG_LEN);
-	fprintf(f,
-	    "\"beacons\":[{\"type\":\"drand\",\"chain_info\":%s,\"round\":%llu,\"signature\":\"%"
-	    "s\"},"
-	    "{\"type\":\"nist2\",\"pulse\":%s,\"previous_pulse\":null,",
-	    m->chain_info, (unsigned long long)drand->round, hex, m->pulse);
-	made2_string(f, "certificate_pem", m->cert);
-	fputs(",\"intermediate_pem\":\"\"}],\"timestamps\":[],\"escrow_bundle_sha256\":null,"
-	      "\"software\":{\"version\":\"0\",\"git\":\"\",\"sha256\":\"\"}}",
-	    f);
-	if (fclose(f) != 0 || r != 0) {
+	bundle2_write_init(&o->w, o->piece, sizeof(o->piece));
+	r = made2_pieces(m, o);
+	if (fclose(o->f) != 0 || r != KE_OK) {
 		free(out);
-		return NULL;
+		out = NULL;
 	}
+	free(o);
 	return out;
 }
 

@@ -322,7 +322,7 @@ static void test_witnesses(void **state)
 	assert_fails(&t, BUNDLE2_WITNESSES);
 	/* the auditor's own policy outweighs the bundle's */
 	fresh(&t);
-	snprintf(m.policy, sizeof(m.policy), "quorum none\\n");
+	snprintf(m.policy, sizeof(m.policy), "quorum none\n");
 	assert_int_equal(check_made(&t), KE_OK);
 	assert_int_equal(res.claimed, ALL & ~BUNDLE2_WITNESSED);
 	assert_int_equal(tlog_policy_parse(&policy, "quorum none\n", 12, NULL), KE_OK);

@@ -219,6 +219,53 @@ static void test_unwritable(void **state)
 	assert_int_equal(record2_text(&r, text, sizeof(text), &n), KE_RANGE);
 }
 
+/* As many picks as are listed at most fit into an entry of the log; one more is a file's. */
+static void test_file(void **state)
+{
+	static struct record_pick many[RECORD2_LISTED_MAX + 1], read[RECORD2_LISTED_MAX + 1];
+	static char text[RECORD2_TEXT_MAX], file[RECORD2_FILE_MAX];
+	struct record2 r = {.kind = RECORD2_DRAW,
+	    .picks = many,
+	    .picks_cap = RECORD2_LISTED_MAX + 1,
+	    .listed = true};
+	struct record2 got = {.picks = read, .picks_cap = RECORD2_LISTED_MAX + 1};
+	size_t n, len;
+
+	(void)state;
+	for (size_t i = 0; i < RECORD2_LISTED_MAX + 1; i++)
+		many[i].index = UINT64_MAX - i;
+	r.open_index = r.close_index = UINT64_MAX;
+	for (r.terms.nbeacons = 0; r.terms.nbeacons < RECORD2_BEACONS_MAX; r.terms.nbeacons++) {
+		r.terms.beacons[r.terms.nbeacons].round = UINT64_MAX;
+		r.terms.beacons[r.terms.nbeacons].chain_hash[0] = (uint8_t)r.terms.nbeacons;
+	}
+	r.winners = 1;
+	r.reserves = RECORD2_LISTED_MAX - 1;
+	assert_int_equal(record2_text(&r, text, sizeof(text), &n), KE_OK);
+	r.reserves++;
+	assert_int_equal(record2_text(&r, text, sizeof(text), &n), KE_RANGE);
+	assert_int_equal(record2_file_text(&r, file, sizeof(file), &len), KE_OK);
+	assert_int_equal(record2_file_text(&r, file, len - 1, &n), KE_FULL);
+	r.listed = false;
+	hash_sha256(r.winners_file, file, len);
+	assert_int_equal(record2_text(&r, text, sizeof(text), &n), KE_OK);
+	assert_int_equal(record2_parse(&got, text, n), KE_OK);
+	assert_true(!got.listed && got.winners == RECORD2_LISTED_MAX + 1 && got.reserves == 0);
+	assert_int_equal(record2_file_parse(&got, file, len), KE_OK);
+	assert_true(got.winners == 1 && got.reserves == RECORD2_LISTED_MAX);
+	assert_memory_equal(read, many, sizeof(many));
+	/* another file; one that has the hash and not the number; one that is none */
+	file[7] ^= 1;
+	assert_int_equal(record2_file_parse(&got, file, len), KE_CRYPTO);
+	hash_sha256(got.winners_file, file, len);
+	assert_int_equal(record2_file_parse(&got, file, len), KE_FORMAT);
+	file[7] ^= 1;
+	hash_sha256(got.winners_file, file, len);
+	got.winners = 2;
+	got.reserves = RECORD2_LISTED_MAX;
+	assert_int_equal(record2_file_parse(&got, file, len), KE_CRYPTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +274,7 @@ int main(void)
 	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_altered),
 	    cmocka_unit_test(test_unwritable),
+	    cmocka_unit_test(test_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
