@@ -88,7 +88,7 @@ int db_hold(struct db *d, int64_t most) KE_CHECK;
 bool db_held(const struct db *d);
 int64_t db_held_log(const struct db *d);
 void db_let_go(struct db *d);
-/* Writes the log back into klero.db now; happens by itself every 16,000 pages and at db_close(). */
+/* Writes the log back into klero.db now; happens by itself every 4,000 pages and at db_close(). */
 int db_checkpoint(struct db *d) KE_CHECK;
 
 #endif

@@ -103,7 +103,8 @@ def rotation(bench, rounds):
                 raise servers.klero.Failure(f"{purpose} was not rotated: {state}")
             row["took_s"] = turn.took
             out.setdefault(purpose, []).append(row)
-            print(f"round {n + 1}: {purpose}: {row['alone']['per_second']:,.0f}/s, p99 {row['alone']['p99_ms']:.1f} ms; rotated "
+            print(f"round {n + 1}: {purpose}: {row['alone']['per_second']:,.0f}/s, p99 {row['alone']['p99_ms']:.1f} ms, "
+                  f"slowest {row['alone']['max_ms']:.1f} ms; rotated "
                   f"{row['rotated']['per_second']:,.0f}/s, slowest {row['rotated']['max_ms']:.1f} ms, lost {row['rotated']['lost']}",
                   flush=True)
     return out

@@ -233,7 +233,7 @@ class Wire:
         return part
 
 
-def lists(store, admin, often):
+def lists(store, admin, often, pool):
     """{name: (path, token)}: every list of the API with each of its filters."""
     states = {"/api/v1/raffles": ["", "draft", "open", "closed", "drawn"],
               "/api/v1/admin/deposits": ["", "pending", "confirmed", "rejected"]}
@@ -245,6 +245,9 @@ def lists(store, admin, often):
     found["/api/v1/wallet"] = ("/api/v1/wallet", often)
     found["/api/v1/raffles/{id}/tickets"] = (f"/api/v1/raffles/{store.s['big']}/tickets?limit=100", often)
     found["/api/v1/admin/audit"] = ("/api/v1/admin/audit?limit=100", admin)
+    for path in ("/api/v1/pools", "/api/v1/admin/proposals"):
+        found[path] = (f"{path}?limit=100", admin)
+    found["/api/v1/pools/{id}/payouts"] = (f"/api/v1/pools/{pool}/payouts?limit=100", admin)
     found["/api/v1/admin/jobs"] = ("/api/v1/admin/jobs", admin)
     return found
 
@@ -326,7 +329,8 @@ def measure(large, small, saved, options):
     r["start_cold"] = large.start_ms()
     admin = large.admin()
     often = large.write_pairs()[0]
-    found = lists(large, admin.token, often)
+    pool = klero.want(admin.post("/api/v1/pools", {"name": "size", "chain": "evm", "chain_id": 1}, idem=f"size-{r['tickets']}"), 201)
+    found = lists(large, admin.token, often, pool.json["id"])
     wire = Wire(large.a)
     all_lists(wire, found)
     r["lists_cold"] = {name: wire.ask("GET", path, token)[0] for name, (path, token) in found.items()}
