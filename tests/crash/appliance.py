@@ -39,15 +39,18 @@ class Crashable(klero.Appliance):
         """The folder of what hsm must not forget."""
         return self.dir / "store-hsm"
 
-    def put(self, state, journal=None):
-        """States that disk.Disk has built become the store and hsm's journal."""
+    def cut(self, of, rng):
+        """Store and hsm's journal become what the disk may show; how that was chosen. Both are of the
+        same moment: a journal of the future has seen what the store never began."""
+        made = {folder: fresh_folder(self.dir / name) for folder, name in ((self.store, "state"), (self.journal, "journal"))}
+        how = of.cut(rng, {str(folder): state for folder, state in made.items()})
         if os.environ.get("CRASH_KEEP") == "1":
             shutil.rmtree(self.dir / "cut", ignore_errors=True)
-            copy(state, self.dir / "cut")
-        for made, folder in ((state, self.store), (journal, self.journal)):
-            if made is not None:
-                shutil.rmtree(folder)
-                os.rename(made, folder)
+            copy(made[self.store], self.dir / "cut")
+        for folder, state in made.items():
+            shutil.rmtree(folder)
+            os.rename(state, folder)
+        return how
 
     def start_recorded(self):
         """Starts klerod under the recorder; the disk as it is before that."""

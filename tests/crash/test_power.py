@@ -7,7 +7,6 @@ import pathlib
 import random
 import signal
 
-import appliance
 import klero
 import load
 import pytest
@@ -65,11 +64,9 @@ class Chain:
 
     def fall(self, disk, events, at):
         """The store becomes what the disk may show after event `at` (fed up to there)."""
-        state = appliance.fresh_folder(self.app.dir / "state")
-        self.how[disk.cut(self.rng, {str(self.app.store): state})] += 1
+        self.how[self.app.cut(disk, self.rng)] += 1
         # with it engine would make a new store where the old one is lost
-        assert not at or not (state / "klero.new").exists(), "setup's word for a new store came back"
-        self.app.put(state)
+        assert not at or not (self.app.store / "klero.new").exists(), "setup's word for a new store came back"
         self.book = self.book.until(at - 1)
         self.acks += sum(o.ack is not None for o in self.book.of())
 
@@ -147,11 +144,7 @@ def test_power_loss_at_every_write_of_a_life(make, rng, rounds, result, tmp_path
     share, n = min(1, rounds(4) / len(events)), 0
     for at in range(len(events) + 1):
         if rng.random() < share or at == len(events):
-            state = appliance.fresh_folder(app.dir / "state")
-            # hsm's journal is of the same moment: one of the future has seen what the store never began
-            journal = appliance.fresh_folder(app.dir / "journal")
-            disk.cut(rng, {str(app.store): state, str(app.journal): journal})
-            app.put(state, journal)
+            app.cut(disk, rng)
             app.start()
             load.Check(app, whole.until(at - 1).of_the_known(), rng, logins=False).run(tmp_path)
             app.stop(signal.SIGKILL)
