@@ -90,6 +90,7 @@ LIB_ENGINE  := $(B)/libengine.a
 LIB_ROLE    := $(B)/libhsmrole.a
 LIB_KDF     := $(B)/libkdf.a
 LIB_PARENT  := $(B)/libparent.a
+LIB_CTL     := $(B)/libctl.a
 
 $(LIB_POLICY):  $(call objs,policy/*.c)
 $(LIB_MSG):     $(call objs,daemon/msg/*.c)
@@ -106,6 +107,7 @@ $(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
 $(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engine/*.c))
 $(LIB_ROLE):    $(filter-out $(B)/hsm/role/main.o,$(call objs,hsm/role/*.c))
 $(LIB_KDF):     $(filter-out $(B)/daemon/kdf/kdf.o,$(call objs,daemon/kdf/*.c))
+$(LIB_CTL):     $(call objs,daemon/cli/kleroctl_*.c)
 $(LIB_PARENT):  $(filter-out $(B)/daemon/parent/main.o,$(call objs,daemon/parent/*.c))
 
 %.a:
@@ -139,7 +141,7 @@ $(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_ONCE) $(LIB_P11) $(L
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
-$(BIN_DIR)/kleroctl: $(call objs,daemon/cli/kleroctl*.c) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+$(BIN_DIR)/kleroctl: $(B)/daemon/cli/kleroctl.o $(LIB_CTL) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klero-verify: $(call objs,daemon/cli/klero_verify*.c) $(LIB_POLICY)
 	$(link) $(L_SODIUM) $(L_GMP) $(L_CRYPTO)
@@ -165,7 +167,7 @@ captured: all
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-LIB_ALL := $(LIB_CHECK) $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+LIB_ALL := $(LIB_CTL) $(LIB_CHECK) $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) $(L_GMP) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)

@@ -184,7 +184,7 @@ suite_escape() {
 lend() {
 	mkdir -p "$work/user/home"
 	cp -r "$base/out/bin" "$base/out/tools" "$work/user/"
-	cp -r --parents tests Makefile README.md daemon hsm/p11/need.def packaging/npm.sh packaging/apt.sh "$work/user/" 2>/dev/null
+	cp -r --parents tests Makefile README.md daemon packaging hsm/p11/need.def "$work/user/" 2>/dev/null
 	chown -R $user_uid:$user_uid "$work/user"
 }
 

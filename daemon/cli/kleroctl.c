@@ -3,6 +3,7 @@
  */
 #include "daemon/cli/kleroctl.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
@@ -13,131 +14,173 @@
 #include <sys/resource.h>
 
 #include "daemon/conf/spawn.h"
+#include "daemon/msg/msg.h"
 
-static const struct command {
-	const char *first, *second; /* second: NULL for none */
-	int args;                   /* after them; -n: n or more */
-	int (*run)(struct ctl *, int, char **);
-	const char *usage;
-} commands[] = {
-    {"setup", NULL, 0, ctl_setup, "setup"},
-    {"setup", NULL, 2, ctl_setup, "setup THRESHOLD FILE"},
-    {"admin", "create", 1, ctl_admin_create, "admin create EMAIL"},
-    {"user", "roles", -2, ctl_user_roles, "user roles EMAIL ROLE..."},
-    {"status", NULL, 0, ctl_status, "status"},
-    {"key", "list", 0, ctl_key_list, "key list"},
-    {"key", "rotate", -1, ctl_key_rotate, "key rotate PURPOSE [OFFICER]"},
-    {"key", "roll-back", -2, ctl_key_roll_back, "key roll-back PURPOSE VERSION [OFFICER]"},
-    {"key", "destroy", -2, ctl_key_destroy, "key destroy PURPOSE VERSION [OFFICER]"},
-    {"key", "abandon", -2, ctl_key_abandon, "key abandon PURPOSE VERSION [OFFICER]"},
-    {"key", "compromise", -2, ctl_key_compromise, "key compromise PURPOSE VERSION [OFFICER]"},
-    {"officer", "list", 0, ctl_key_list, "officer list"},
-    {"officer", "enrol", 2, ctl_officer_enrol, "officer enrol THRESHOLD FILE"},
-    {"officer", "propose", -2, ctl_officer_propose, "officer propose THRESHOLD FILE [OFFICER]"},
-    {"proposal", "list", 0, ctl_proposal_list, "proposal list"},
-    {"proposal", "list", 1, ctl_proposal_list, "proposal list BEFORE"},
-    {"proposal", "show", 1, ctl_proposal_show, "proposal show ID"},
-    {"proposal", "approve", -1, ctl_proposal_approve, "proposal approve ID [FILE]"},
-    {"proposal", "reject", 1, ctl_proposal_reject, "proposal reject ID"},
-    {"backup", NULL, -1, ctl_backup, "backup [--with-token] [--json] FILE"},
-    {"restore", NULL, -1, ctl_restore, "restore [--check] [--replace] [--unsigned] [--json] FILE"},
-    {"unpack", NULL, 2, ctl_unpack, "unpack SECTION FILE"},
-    {"import", "deposit-keys", -1, ctl_import_deposit_keys,
-	"import deposit-keys [--layout LAYOUT] [--chain CHAIN] [--key-file FILE] [--dry-run] "
-	"[--json] FILE"},
-    {"hsm", "check", 0, ctl_hsm_check, "hsm check"},
-    {"hsm", "check", -1, ctl_hsm_check,
-	"hsm check [--json] [--module FILE] [--parameters TEXT] [--token LABEL [--tls]] "
-	"[--pin-file FILE]"},
-};
-
-#define COMMANDS (sizeof commands / sizeof commands[0])
+static struct ctl ctl;
 
 int ctl_fail(int status, const char *fmt, ...)
 {
+	char line[sizeof ctl.why];
 	va_list ap;
 
-	fputs("kleroctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fprintf(stderr, "kleroctl: %s\n", line);
+	if (ctl.why[0] == '\0')
+		memcpy(ctl.why, line, sizeof line);
 	return status;
 }
 
-/* On standard output for who asked for it, on standard error for who was wrong. */
-static int usage(FILE *to)
+void ctl_print(const struct ctl *c, const char *fmt, ...)
 {
-	fputs("usage:", to);
-	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(to, "\tkleroctl [-c FILE] [-L FOLDER] %s\n", commands[i].usage);
-	fputs("\tkleroctl --help | --version\n", to);
-	return to == stdout ? CTL_OK : CTL_USAGE;
+	va_list ap;
+
+	if (c->json)
+		return;
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
 }
 
-/* The command that the words name; NULL for none or for a wrong number of arguments. */
-static const struct command *find(int argc, char **argv)
+int ctl_json(struct ctl *c, const struct jsonw *w)
 {
-	for (size_t i = 0; i < COMMANDS; i++) {
-		const struct command *c = &commands[i];
-		int words = c->second == NULL ? 1 : 2, args = argc - words;
+	c->told = true;
+	if (jsonw_end(w) != KE_OK)
+		return ctl_fail(CTL_REFUSED, "what is to be told does not fit");
+	fprintf(c->bytes ? stderr : stdout, "%.*s\n", (int)w->len, w->buf);
+	return fflush(stdout) == 0 ? CTL_OK
+				   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
+}
 
-		if (args < 0 || strcmp(argv[0], c->first) != 0)
-			continue;
-		if (c->second != NULL && strcmp(argv[1], c->second) != 0)
-			continue;
-		if (c->args >= 0 ? args == c->args : args >= -c->args)
-			return c;
+int ctl_tell(struct ctl *c, const char *key, const char *words, size_t n)
+{
+	static char buf[2 * MSG_BODY_MAX];
+	struct jsonw w;
+
+	if (!c->json) {
+		/* a text that is to be signed comes with its last LF */
+		printf("%.*s%s", (int)n, words, n > 0 && words[n - 1] == '\n' ? "" : "\n");
+		return fflush(stdout) == 0
+			   ? CTL_OK
+			   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
 	}
-	return NULL;
+	jsonw_init(&w, buf, sizeof buf);
+	jsonw_object(&w);
+	jsonw_kbool(&w, "ok", true);
+	jsonw_kstr(&w, key, words, n);
+	jsonw_object_end(&w);
+	return ctl_json(c, &w);
+}
+
+/* What standard error says to people, for the program that asked for JSON. */
+static void tell_failure(int status)
+{
+	static const char *const codes[] = {
+#define STATUS(name, number, code, what) [number] = code,
+#include "daemon/cli/status.def"
+#undef STATUS
+	};
+	static char buf[6 * sizeof ctl.why + 64];
+	struct jsonw w;
+
+	/* file names have whatever bytes they have */
+	for (char *p = ctl.why; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || (unsigned char)*p > '~')
+			*p = '?';
+	jsonw_init(&w, buf, sizeof buf);
+	jsonw_object(&w);
+	jsonw_kbool(&w, "ok", false);
+	jsonw_kcstr(&w, "code", codes[status]);
+	jsonw_kcstr(&w, "why", ctl.why);
+	jsonw_object_end(&w);
+	(void)ctl_json(&ctl, &w);
 }
 
 /* Secrets pass through here: no core, no debugger, no swap for what is in sodium's memory. */
-static int protect(struct ctl *ctl)
+static int protect(void)
 {
 	struct rlimit none = {0, 0};
 
-	ctl->null = spawn_reserve();
-	if (ctl->null < 0 || sodium_init() < 0)
+	ctl.null = spawn_reserve();
+	if (ctl.null < 0 || sodium_init() < 0)
 		return KE_INTERNAL;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
 		return KE_INTERNAL;
 	return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? KE_INTERNAL : KE_OK;
 }
 
-int main(int argc, char **argv)
+static int misused(void)
 {
-	static const struct option longs[] = {
-	    {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {0}};
-	static struct ctl ctl;
-	const struct command *c;
-	char why[512];
+	fprintf(stderr, "kleroctl: %s; usage: kleroctl ", ctl.why);
+	if (ctl.command != NULL)
+		command_usage(stderr, ctl.command);
+	fputs(ctl.command != NULL ? "\n" : "--help shows the commands\n", stderr);
+	if (ctl.json)
+		tell_failure(CTL_USAGE);
+	return CTL_USAGE;
+}
+
+/* Options before the command; an enum ctl_status, or -1 to go on. */
+static int options(int argc, char **argv)
+{
+	static const struct option longs[] = {{"version", no_argument, NULL, 'V'},
+	    {"help", no_argument, NULL, 'h'}, {"commands", no_argument, NULL, 'l'}, {0}};
 	int opt;
 
-	ctl.conf_path = KLERO_SYSCONF "/klerod.conf";
-	spawn_default_libexec(ctl.libexec, sizeof ctl.libexec);
 	while ((opt = getopt_long(argc, argv, "+c:L:h", longs, NULL)) != -1) {
-		if (opt == 'V') {
+		if (opt == 'V')
 			printf("kleroctl %s\n", KLERO_VERSION);
+		else if (opt == 'h')
+			command_help_all();
+		else if (opt == 'l')
+			command_list();
+		if (strchr("Vhl", opt) != NULL)
 			return CTL_OK;
-		}
-		if (opt == 'h')
-			return usage(stdout);
 		if (opt == 'c')
 			ctl.conf_path = optarg;
 		else if (opt == 'L' && strlen(optarg) < sizeof ctl.libexec)
 			snprintf(ctl.libexec, sizeof ctl.libexec, "%s", optarg);
 		else
-			return usage(stderr);
+			return CTL_USAGE; /* getopt has said why */
 	}
-	c = find(argc - optind, argv + optind);
-	if (c == NULL)
-		return usage(stderr);
-	if (protect(&ctl) != KE_OK)
+	return -1;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	char why[512];
+
+	if (protect() != KE_OK)
 		return ctl_fail(CTL_REFUSED, "cannot protect secrets in memory");
 	/* on an empty machine the configuration itself comes out of a backup */
 	if (c->run != ctl_unpack && conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s", why);
-	optind += c->second == NULL ? 1 : 2;
-	return c->run(&ctl, argc - optind, argv + optind);
+	return c->run(&ctl, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+	bool help = false;
+	int status;
+
+	ctl.conf_path = KLERO_SYSCONF "/klerod.conf";
+	spawn_default_libexec(ctl.libexec, sizeof ctl.libexec);
+	status = options(argc, argv);
+	if (status >= 0)
+		return status;
+	argc -= optind;
+	argv += optind;
+	c = command_parse(&ctl, &argc, &argv, &help);
+	if (c == NULL)
+		return misused();
+	if (help) {
+		command_help(c);
+		return CTL_OK;
+	}
+	status = run(c, argc, argv);
+	if (status != CTL_OK && ctl.json && !ctl.told && ctl.why[0] != '\0')
+		tell_failure(status);
+	return status;
 }

@@ -17,6 +17,7 @@
 #include "daemon/cli/kleroctl.h"
 #include "daemon/cli/kleroctl_live.h"
 #include "daemon/cli/kleroctl_out.h"
+#include "daemon/cli/kleroctl_progress.h"
 #include "daemon/cli/kleroctl_token.h"
 #include "hsm/once/journal.h"
 #include "policy/backup.h"
@@ -29,11 +30,12 @@
 
 struct taking {
 	const struct ctl *ctl;
-	bool json, token;
+	bool token;
 	const char *path;
 	int fd; /* the control socket */
 	struct exchange *x;
 	struct out out;
+	struct progress progress;
 	struct backup_manifest m;
 	uint64_t log_bytes;
 	char anchor[ANCHOR_TEXT_MAX];
@@ -180,6 +182,7 @@ static int pour(struct taking *t, int fd, uint64_t len, const char *what, uint8_
 		hash_run_add(run, t->piece, (size_t)n);
 		status = put(t, t->piece, (size_t)n);
 		len -= (uint64_t)n;
+		progress_add(&t->progress, (uint64_t)n);
 	}
 	hash_run_end(hash, run);
 	return status;
@@ -215,8 +218,10 @@ static int put_big(
 		status = say(t, CTL_REFUSED, path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
 		status = say(t, CTL_REFUSED, path, "is no file");
-	if (status == CTL_OK && name == BACKUP_STORE)
+	if (status == CTL_OK && name == BACKUP_STORE) {
+		progress_begin(&t->progress, t->ctl, "backup", (uint64_t)st.st_size);
 		status = check_encrypted(t, fd, path);
+	}
 	if (status == CTL_OK) {
 		*s = (struct backup_section){
 		    .name = name, .len = len == UINT64_MAX ? (uint64_t)st.st_size : len};
@@ -364,24 +369,25 @@ static int take(struct taking *t)
 
 /* --- words --- */
 
-static void tell(const struct taking *t)
+static int tell(const struct taking *t, struct ctl *ctl)
 {
-	FILE *to = strcmp(t->path, "-") == 0 ? stderr : stdout;
+	FILE *to = ctl->bytes ? stderr : stdout;
 	char made[25], buf[1024];
 	struct jsonw w;
 
 	text_time(made, (int64_t)t->m.made_s * 1000);
-	if (!t->json) {
+	if (!ctl->json) {
 		fprintf(to, "%s: the store as of %s, %llu bytes, %llu audit lines, schema %llu\n",
 		    t->path, made, (unsigned long long)t->out.written,
 		    (unsigned long long)t->m.audit, (unsigned long long)t->m.schema);
 		fprintf(to, "it opens with this token only%s\n",
 		    t->token ? ", which it holds for the officers"
 			     : ": keep the token's own backup, too");
-		return;
+		return CTL_OK;
 	}
 	jsonw_init(&w, buf, sizeof buf);
 	jsonw_object(&w);
+	jsonw_kbool(&w, "ok", true);
 	jsonw_kcstr(&w, "file", t->path);
 	jsonw_kcstr(&w, "made", made);
 	jsonw_kint(&w, "bytes", (int64_t)t->out.written);
@@ -389,8 +395,7 @@ static void tell(const struct taking *t)
 	jsonw_kint(&w, "audit_lines", (int64_t)t->m.audit);
 	jsonw_kbool(&w, "with_token", t->token);
 	jsonw_object_end(&w);
-	if (jsonw_end(&w) == KE_OK)
-		fprintf(to, "%.*s\n", (int)w.len, buf);
+	return ctl_json(ctl, &w);
 }
 
 static int open_out(struct taking *t)
@@ -430,6 +435,7 @@ static int run(struct taking *t)
 		status = CTL_UNREACHABLE;
 	} else {
 		status = take(t);
+		progress_end(&t->progress);
 		close(t->fd);
 	}
 	if (status == CTL_OK)
@@ -438,41 +444,25 @@ static int run(struct taking *t)
 	return status;
 }
 
-static int options(struct taking *t, int argc, char **argv)
-{
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0)
-			t->json = true;
-		else if (strcmp(argv[i], "--with-token") == 0)
-			t->token = true;
-		else if (t->path == NULL && (argv[i][0] != '-' || argv[i][1] == '\0'))
-			t->path = argv[i];
-		else
-			return CTL_USAGE;
-	}
-	return t->path != NULL ? CTL_OK : CTL_USAGE;
-}
-
 int ctl_backup(struct ctl *ctl, int argc, char **argv)
 {
 	static struct taking t;
 	int status;
 
-	t = (struct taking){.ctl = ctl, .x = exchange_new()};
+	(void)argc;
+	t = (struct taking){.ctl = ctl,
+	    .path = argv[0],
+	    .token = ctl_given(ctl, "with-token") != NULL,
+	    .x = exchange_new()};
+	ctl->bytes = strcmp(t.path, "-") == 0;
 	if (t.x == NULL)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
-	status = options(&t, argc, argv);
-	if (status != CTL_OK) {
-		snprintf(t.why, sizeof t.why, "backup [--with-token] [--json] FILE");
-	} else {
-		/* were it not polite, it would only be a little faster */
-		(void)setpriority(PRIO_PROCESS, 0, POLITE);
-		umask(077);
-		status = run(&t);
-	}
+	/* were it not polite, it would only be a little faster */
+	(void)setpriority(PRIO_PROCESS, 0, POLITE);
+	umask(077);
+	status = run(&t);
 	sodium_free(t.x);
 	if (status != CTL_OK)
 		return ctl_fail(status, "%s", t.why);
-	tell(&t);
-	return CTL_OK;
+	return tell(&t, ctl);
 }

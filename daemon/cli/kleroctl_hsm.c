@@ -4,7 +4,6 @@
  * or hang, and SoftHSM crashes in exit handlers. Runs in kleroctl; trusts the module.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -100,6 +99,24 @@ static void print_table(const struct check *c, const struct check_token *t)
 	printf("%s\n\n", check_usable(c) ? "this token can be used" : "this token cannot be used");
 }
 
+/* A line for this token in any case. */
+static int no_report(const struct check_token *t, bool json, const char *why)
+{
+	char buf[1024];
+	struct jsonw w;
+
+	jsonw_init(&w, buf, sizeof buf);
+	jsonw_object(&w);
+	jsonw_kcstr(&w, "token", t->label);
+	jsonw_kbool(&w, "usable", false);
+	jsonw_kcstr(&w, "why", why);
+	jsonw_object_end(&w);
+	if (json && jsonw_end(&w) == KE_OK)
+		printf("%.*s\n", (int)w.len, buf);
+	fflush(stdout);
+	return ctl_fail(CTL_REFUSED, "%s", why);
+}
+
 /*
  * In the child. SoftHSM writes its token's file anew at every login, so here as in hsm no file can
  * be written where the token is a folder.
@@ -113,7 +130,7 @@ static int report(const struct check_token *t, bool folder, bool json)
 		r = check_run(&c, t);
 
 	if (r != KE_OK)
-		return ctl_fail(CTL_REFUSED, "%s", c.p.why[0] != '\0' ? c.p.why : ke_words(r));
+		return no_report(t, json, c.p.why[0] != '\0' ? c.p.why : ke_words(r));
 	if (!json)
 		print_table(&c, t);
 	else if (print_json(&c, t) != KE_OK)
@@ -178,51 +195,20 @@ out:
 	return status;
 }
 
-/* False when the words are not what hsm check takes. */
-static bool parse(int argc, char **argv, struct asked *a, bool *tls)
-{
-	static const struct option longs[] = {
-	    {"module", required_argument, NULL, 'm'},
-	    {"token", required_argument, NULL, 't'},
-	    {"parameters", required_argument, NULL, 'p'},
-	    {"pin-file", required_argument, NULL, 'f'},
-	    {"tls", no_argument, NULL, 's'},
-	    {"json", no_argument, NULL, 'j'},
-	    {0},
-	};
-	int opt;
-
-	optind = 0; /* begin anew: the words before are read */
-	while ((opt = getopt_long(argc, argv, "+", longs, NULL)) != -1) {
-		if (opt == 'm')
-			a->module = optarg;
-		else if (opt == 't')
-			a->label = optarg;
-		else if (opt == 'p')
-			a->params = optarg;
-		else if (opt == 'f')
-			a->pin_file = optarg;
-		else if (opt == 's')
-			*tls = true;
-		else if (opt == 'j')
-			a->json = true;
-		else
-			return false;
-	}
-	return optind == argc;
-}
-
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv)
 {
-	struct asked a = {NULL, NULL, NULL, NULL, false};
-	bool tls = false;
+	const struct asked a = {.module = ctl_given(ctl, "module"),
+	    .label = ctl_given(ctl, "token"),
+	    .params = ctl_given(ctl, "parameters"),
+	    .pin_file = ctl_given(ctl, "pin-file"),
+	    .json = ctl->json};
+	bool tls = ctl_given(ctl, "tls") != NULL;
 	int keys;
 
-	/* getopt looks behind the first word */
-	if (!parse(argc + 1, argv - 1, &a, &tls))
-		return ctl_fail(CTL_USAGE, "hsm check [--json] [--module FILE] [--parameters TEXT] "
-					   "[--token LABEL [--tls]] "
-					   "[--pin-file FILE]");
+	(void)argc;
+	(void)argv;
+	if (tls && a.label == NULL)
+		return ctl_fail(CTL_USAGE, "--tls is about the token that --token names");
 	if (a.label != NULL)
 		return check(ctl, &a, tls ? P11_NEED_TLS : P11_NEED_KEYS);
 	keys = check(ctl, &a, P11_NEED_KEYS);

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -267,7 +266,7 @@ static int import_row(struct import *im, const struct row *row, struct outcome *
 
 /* --- what is told --- */
 
-static void tell_json(const struct import *im, const struct outcome *o)
+static void tell_json(struct import *im, const struct outcome *o)
 {
 	char buf[2 * WORDS_MAX];
 	struct jsonw w;
@@ -285,9 +284,10 @@ static void tell_json(const struct import *im, const struct outcome *o)
 	jsonw_object_end(&w);
 	if (jsonw_end(&w) == KE_OK)
 		printf("%.*s\n", (int)w.len, buf);
+	im->ctl->told = true;
 }
 
-static void tell(const struct import *im, const struct outcome *o)
+static void tell(struct import *im, const struct outcome *o)
 {
 	if (im->json)
 		tell_json(im, o);
@@ -375,47 +375,21 @@ static int set_layout(struct import *im, const char *word)
 #undef X
 }
 
-static int set_option(struct import *im, int opt)
+static int parse(struct import *im, char **argv)
 {
-	switch (opt) {
-	case 'l':
-		return set_layout(im, optarg);
-	case 'c':
-		im->has_chain = true;
-		if (chain_parse(&im->chain, optarg, strlen(optarg)) != KE_OK)
-			return ctl_fail(CTL_USAGE,
-			    "%s: a chain is evm:<chain id>, solana, or solana:<cluster>", optarg);
-		return CTL_OK;
-	case 'k':
-		im->key_path = optarg;
-		return CTL_OK;
-	case 'n':
-		im->look_only = true;
-		return CTL_OK;
-	case 'j':
-		im->json = true;
-		return CTL_OK;
-	default:
-		return CTL_USAGE; /* getopt has said why */
-	}
-}
+	const char *layout = ctl_given(im->ctl, "layout"), *chain = ctl_given(im->ctl, "chain");
+	int status = layout != NULL ? set_layout(im, layout) : CTL_OK;
 
-static int parse(struct import *im, int argc, char **argv)
-{
-	static const struct option longs[] = {{"layout", required_argument, NULL, 'l'},
-	    {"chain", required_argument, NULL, 'c'}, {"key-file", required_argument, NULL, 'k'},
-	    {"dry-run", no_argument, NULL, 'n'}, {"json", no_argument, NULL, 'j'}, {0}};
-	int opt, status;
-
-	optind = 0; /* from the beginning, glibc's way; argv[-1] is the command's last word */
-	while ((opt = getopt_long(argc + 1, argv - 1, "", longs, NULL)) != -1) {
-		status = set_option(im, opt);
-		if (status != CTL_OK)
-			return status;
-	}
-	if (optind != argc)
-		return ctl_fail(CTL_USAGE, "give one file, - for standard input");
-	im->path = argv[optind - 1];
+	if (status != CTL_OK)
+		return status;
+	im->path = argv[0];
+	im->key_path = ctl_given(im->ctl, "key-file");
+	im->look_only = ctl_given(im->ctl, "dry-run") != NULL;
+	im->json = im->ctl->json;
+	im->has_chain = chain != NULL;
+	if (im->has_chain && chain_parse(&im->chain, chain, strlen(chain)) != KE_OK)
+		return ctl_fail(
+		    CTL_USAGE, "%s: a chain is evm:<chain id>, solana, or solana:<cluster>", chain);
 	if (strcmp(im->path, "-") == 0 && im->key_path == NULL)
 		return ctl_fail(CTL_USAGE,
 		    "with the values on standard input, the key has to come by --key-file");
@@ -426,8 +400,9 @@ int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv)
 {
 	struct import im = {.ctl = ctl};
 	FILE *f;
-	int status = parse(&im, argc, argv);
+	int status = parse(&im, argv);
 
+	(void)argc;
 	if (status != CTL_OK)
 		return status;
 	f = strcmp(im.path, "-") == 0 ? stdin : fopen(im.path, "re");

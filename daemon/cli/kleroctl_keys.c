@@ -20,10 +20,10 @@
 #define FILE_MAX 16384
 
 /* One question whose body is in x already. */
-static int finish(struct ctl *ctl, uint16_t type, struct exchange *x)
+static int finish(struct ctl *ctl, uint16_t type, const char *key, struct exchange *x)
 {
 	int status =
-	    x != NULL ? live_ask(ctl, type, x) : ctl_fail(CTL_REFUSED, "out of locked memory");
+	    x != NULL ? live_ask(ctl, type, key, x) : ctl_fail(CTL_REFUSED, "out of locked memory");
 
 	sodium_free(x);
 	return status;
@@ -31,7 +31,7 @@ static int finish(struct ctl *ctl, uint16_t type, struct exchange *x)
 
 static int bare(struct ctl *ctl, uint16_t type)
 {
-	return finish(ctl, type, exchange_new());
+	return finish(ctl, type, NULL, exchange_new());
 }
 
 int ctl_key_list(struct ctl *ctl, int argc, char **argv)
@@ -62,15 +62,13 @@ static int propose(struct ctl *ctl, const struct wish *wish)
 	wire_put_u64(&x->w, PROPOSAL_OPEN_S);
 	wire_put_cstr(&x->w, wish->officers);
 	wire_put_cstr(&x->w, wish->proposer);
-	return finish(ctl, MSG_CTL_PROPOSE, x);
+	return finish(ctl, MSG_CTL_PROPOSE, "proposal", x);
 }
 
-/* The officer's name may stand behind the n words of a command; CTL_USAGE for more than that. */
+/* The officer's name may stand behind the n words of a command. */
 static int take_proposer(int argc, char **argv, int n, const char **name)
 {
 	*name = argc > n ? argv[n] : "";
-	if (argc > n + 1)
-		return ctl_fail(CTL_USAGE, "%s: what is it?", argv[n + 1]);
 	if (strlen(*name) > ANCHOR_NAME_MAX)
 		return ctl_fail(CTL_USAGE, "%s: too long for an officer's name", *name);
 	return CTL_OK;
@@ -182,14 +180,15 @@ static bool is_running(const struct ctl *ctl)
 
 static int run_enrol(struct ctl *ctl, const char *text, const uint8_t appliance[16])
 {
+	static const char enrolled[] =
+	    "the officers are enrolled: from now on only they change the list";
 	static struct rconf_keyadm_done done;
 	char why[512];
 
 	if (keyadm_act(ctl, KEYADM_ENROL, &ctl->conf.keys, appliance, text, &done, why,
 		sizeof why) != KE_OK)
 		return ctl_fail(CTL_REFUSED, "%s", why);
-	printf("the officers are enrolled: from now on only they change the list\n");
-	return CTL_OK;
+	return ctl_tell(ctl, "words", enrolled, sizeof enrolled - 1);
 }
 
 /* The id that setup has written beside the store. */
@@ -241,28 +240,29 @@ static struct exchange *about(const char *id)
 	return x;
 }
 
-static int ask_about(struct ctl *ctl, uint16_t type, const char *id)
+static int ask_about(struct ctl *ctl, uint16_t type, const char *key, const char *id)
 {
 	struct exchange *x = about(id);
 
-	return x != NULL ? finish(ctl, type, x) : CTL_USAGE;
+	return x != NULL ? finish(ctl, type, key, x) : CTL_USAGE;
 }
 
 int ctl_proposal_list(struct ctl *ctl, int argc, char **argv)
 {
-	return argc > 0 ? ask_about(ctl, MSG_CTL_PROPOSALS, argv[0]) : bare(ctl, MSG_CTL_PROPOSALS);
+	return argc > 0 ? ask_about(ctl, MSG_CTL_PROPOSALS, NULL, argv[0])
+			: bare(ctl, MSG_CTL_PROPOSALS);
 }
 
 int ctl_proposal_show(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argc;
-	return ask_about(ctl, MSG_CTL_PROPOSAL, argv[0]);
+	return ask_about(ctl, MSG_CTL_PROPOSAL, "text", argv[0]);
 }
 
 int ctl_proposal_reject(struct ctl *ctl, int argc, char **argv)
 {
 	(void)argc;
-	return ask_about(ctl, MSG_CTL_REJECT, argv[0]);
+	return ask_about(ctl, MSG_CTL_REJECT, "words", argv[0]);
 }
 
 int ctl_proposal_approve(struct ctl *ctl, int argc, char **argv)
@@ -277,5 +277,5 @@ int ctl_proposal_approve(struct ctl *ctl, int argc, char **argv)
 	if (x == NULL)
 		return CTL_USAGE;
 	wire_put_cstr(&x->w, armor);
-	return finish(ctl, MSG_CTL_APPROVE, x);
+	return finish(ctl, MSG_CTL_APPROVE, "words", x);
 }

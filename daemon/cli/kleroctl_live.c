@@ -55,8 +55,8 @@ static int receive(int fd, uint16_t type, struct exchange *x, struct msg *m)
 	return m->type == type + 1 ? KE_OK : KE_PEER;
 }
 
-/* Prints engine's words; its result decides the status. */
-static int show(const struct msg *m)
+/* Tells engine's words under that name; with NULL they are JSON already. Its result decides. */
+static int show(struct ctl *ctl, const char *key, const struct msg *m)
 {
 	struct wire_in r;
 	int32_t result;
@@ -72,8 +72,10 @@ static int show(const struct msg *m)
 		return ctl_fail(CTL_REFUSED, "%s", ke_words(result));
 	if (result != KE_OK)
 		return ctl_fail(CTL_REFUSED, "%.*s", (int)n, (const char *)words);
-	/* a text that is to be signed comes with its last LF */
-	printf("%.*s%s", (int)n, (const char *)words, n > 0 && words[n - 1] == '\n' ? "" : "\n");
+	if (key != NULL)
+		return ctl_tell(ctl, key, (const char *)words, n);
+	printf("%.*s\n", (int)n, (const char *)words);
+	ctl->told = true;
 	return fflush(stdout) == 0 ? CTL_OK
 				   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));
 }
@@ -91,7 +93,7 @@ int live_talk(int fd, uint16_t type, struct exchange *x, struct msg *m)
 	return r == KE_OK ? receive(fd, type, x, m) : r;
 }
 
-int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
+int live_ask(struct ctl *ctl, uint16_t type, const char *key, struct exchange *x)
 {
 	struct msg m;
 	int fd, r;
@@ -104,7 +106,7 @@ int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x)
 	r = live_talk(fd, type, x, &m);
 	close(fd);
 	if (r == KE_OK)
-		return show(&m);
+		return show(ctl, key, &m);
 	return ctl_fail(CTL_UNREACHABLE, "klerod does not answer: %s", ke_words(r));
 }
 
@@ -151,7 +153,7 @@ int ctl_admin_create(struct ctl *ctl, int argc, char **argv)
 	}
 	put_email(&x->w, argv[0]);
 	wire_put_cstr(&x->w, password);
-	status = live_ask(ctl, MSG_CTL_ADMIN, x);
+	status = live_ask(ctl, MSG_CTL_ADMIN, "words", x);
 out:
 	sodium_free(password); /* these wipe */
 	sodium_free(x);
@@ -191,7 +193,7 @@ int ctl_user_roles(struct ctl *ctl, int argc, char **argv)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
 	put_email(&x->w, argv[0]);
 	wire_put_u8(&x->w, (uint8_t)bits);
-	status = live_ask(ctl, MSG_CTL_ROLES, x);
+	status = live_ask(ctl, MSG_CTL_ROLES, "words", x);
 	sodium_free(x);
 	return status;
 }
@@ -205,7 +207,7 @@ int ctl_status(struct ctl *ctl, int argc, char **argv)
 	(void)argv;
 	if (x == NULL)
 		return ctl_fail(CTL_REFUSED, "out of locked memory");
-	status = live_ask(ctl, MSG_CTL_STATUS, x);
+	status = live_ask(ctl, MSG_CTL_STATUS, NULL, x);
 	sodium_free(x);
 	return status;
 }

@@ -27,7 +27,10 @@ int live_nobody(const struct ctl *ctl);
  * KE_TIMEOUT, KE_CLOSED, KE_PEER. */
 int live_talk(int fd, uint16_t type, struct exchange *x, struct msg *m) KE_CHECK;
 
-/* Sends what stands in x->w and prints the answer; an enum ctl_status. */
-int live_ask(const struct ctl *ctl, uint16_t type, struct exchange *x);
+/*
+ * Sends what stands in x->w and tells the answer, with --json as the member key; with key NULL it
+ * is JSON already. An enum ctl_status.
+ */
+int live_ask(struct ctl *ctl, uint16_t type, const char *key, struct exchange *x);
 
 #endif

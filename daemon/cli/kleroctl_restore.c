@@ -126,11 +126,15 @@ static int unpack(struct restoring *t)
 {
 	bool pipe = strcmp(t->path, "-") == 0;
 	int fd = pipe ? STDIN_FILENO : open(t->path, O_RDONLY | O_CLOEXEC), r;
+	struct progress progress;
+	struct stat st;
 	char made[25], words[128];
 
 	if (fd < 0)
 		return say(t, CTL_USAGE, t->path, strerror(errno));
-	r = stage_read(&t->stage, fd);
+	progress_begin(&progress, t->ctl, "unpacking",
+	    fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0);
+	r = stage_read(&t->stage, fd, &progress);
 	if (!pipe)
 		close(fd);
 	if (r != KE_OK) {
@@ -260,29 +264,6 @@ static int run(struct restoring *t)
 	return status;
 }
 
-static int options(struct restoring *t, int argc, char **argv)
-{
-	const struct {
-		const char *word;
-		bool *flag;
-	} known[] = {{"--json", &t->json}, {"--check", &t->check}, {"--replace", &t->replace},
-	    {"--unsigned", &t->any_signer}};
-
-	for (int i = 0; i < argc; i++) {
-		size_t k = 0;
-
-		while (k < sizeof known / sizeof known[0] && strcmp(argv[i], known[k].word) != 0)
-			k++;
-		if (k < sizeof known / sizeof known[0])
-			*known[k].flag = true;
-		else if (t->path == NULL && (argv[i][0] != '-' || argv[i][1] == '\0'))
-			t->path = argv[i];
-		else
-			return CTL_USAGE;
-	}
-	return t->path != NULL ? CTL_OK : CTL_USAGE;
-}
-
 static void begin_json(struct restoring *t)
 {
 	jsonw_init(&t->w, t->report, sizeof t->report);
@@ -307,15 +288,19 @@ int ctl_restore(struct ctl *ctl, int argc, char **argv)
 	static struct restoring t;
 	int status;
 
-	t = (struct restoring){.ctl = ctl};
-	if (options(&t, argc, argv) != CTL_OK)
-		return ctl_fail(
-		    CTL_USAGE, "restore [--check] [--replace] [--unsigned] [--json] FILE");
+	(void)argc;
+	t = (struct restoring){.ctl = ctl,
+	    .path = argv[0],
+	    .json = ctl->json,
+	    .check = ctl_given(ctl, "check") != NULL,
+	    .replace = ctl_given(ctl, "replace") != NULL,
+	    .any_signer = ctl_given(ctl, "unsigned") != NULL};
 	umask(077);
 	begin_json(&t);
 	status = run(&t);
 	if (t.json)
 		end_json(&t, status);
+	ctl->told = t.json;
 	if (status != CTL_OK)
 		return ctl_fail(status, "%s", t.why);
 	if (t.check && !t.json)

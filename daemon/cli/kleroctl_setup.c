@@ -192,7 +192,7 @@ static int make_token(struct setup *s, const struct conf_token *which)
 	if (r == KE_OK)
 		r = setup_token(t, so_pin, t->pin, &what, s->why, sizeof s->why);
 	if (r == KE_OK)
-		printf("token %s: %s\n", which->label,
+		ctl_print(s->ctl, "token %s: %s\n", which->label,
 		    what == SETUP_INITIALISED ? "initialised" : "found");
 out:
 	sodium_free(t);
@@ -221,9 +221,9 @@ static int act(struct setup *s, enum keyadm_action action, const struct conf_tok
 
 	if (r != KE_OK)
 		return r;
-	printf("token %s: keys made\n", which->label);
+	ctl_print(s->ctl, "token %s: keys made\n", which->label);
 	if (done->reason[0] != '\0')
-		printf("token %s: note: %s\n", which->label, done->reason);
+		ctl_print(s->ctl, "token %s: note: %s\n", which->label, done->reason);
 	return KE_OK;
 }
 
@@ -277,6 +277,37 @@ static void say_rest(const struct setup *s, bool at_token)
 		    s->conf->module_folder);
 }
 
+static int tell_json(struct setup *s, struct ctl *ctl)
+{
+	static char buf[2 * MADE_MAX * MADE_PATH];
+	struct jsonw w;
+
+	jsonw_init(&w, buf, sizeof buf);
+	jsonw_object(&w);
+	jsonw_kbool(&w, "ok", true);
+	jsonw_khex(&w, "appliance", s->appliance, sizeof s->appliance);
+	jsonw_kbool(&w, "officers_enrolled", s->officers[0] != '\0');
+	jsonw_key(&w, "made");
+	jsonw_array(&w);
+	for (size_t i = 0; i < s->made.n; i++)
+		jsonw_cstr(&w, s->made.path[i]);
+	jsonw_array_end(&w);
+	jsonw_object_end(&w);
+	return ctl_json(ctl, &w);
+}
+
+static int tell(struct setup *s, struct ctl *ctl)
+{
+	if (ctl->json)
+		return tell_json(s, ctl);
+	made_list(&s->made);
+	puts(s->officers[0] == '\0'
+		 ? "no officers are enrolled, so no key can be rotated: kleroctl officer enrol"
+		 : "the officers are enrolled: from now on only they change the list");
+	printf("the appliance is ready: start klerod -c %s\n", ctl->conf_path);
+	return CTL_OK;
+}
+
 int ctl_setup(struct ctl *ctl, int argc, char **argv)
 {
 	static int (*const steps[])(struct setup *) = {refuse_existing, find_users, make_folders,
@@ -286,6 +317,8 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv)
 	int r = KE_OK;
 
 	s = (struct setup){.ctl = ctl, .conf = &ctl->conf};
+	if (argc == 1)
+		return ctl_fail(CTL_USAGE, "setup THRESHOLD OFFICERS, or neither");
 	if (argc == 2) {
 		int status = officers_file(argv[0], argv[1], s.officers);
 
@@ -305,12 +338,5 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv)
 		say_rest(&s, at_token);
 		return CTL_REFUSED;
 	}
-	made_list(&s.made);
-	if (s.officers[0] == '\0')
-		printf(
-		    "no officers are enrolled, so no key can be rotated: kleroctl officer enrol\n");
-	else
-		printf("the officers are enrolled: from now on only they change the list\n");
-	printf("the appliance is ready: start klerod -c %s\n", ctl->conf_path);
-	return CTL_OK;
+	return tell(&s, ctl);
 }

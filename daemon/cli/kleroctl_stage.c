@@ -225,7 +225,7 @@ static int take(struct unpacking *u, const uint8_t *p, size_t n)
 	return KE_OK;
 }
 
-static int take_all(struct unpacking *u, int fd)
+static int take_all(struct unpacking *u, int fd, struct progress *p)
 {
 	for (;;) {
 		ssize_t n = read(fd, u->buf, sizeof u->buf);
@@ -240,6 +240,7 @@ static int take_all(struct unpacking *u, int fd)
 				   ? KE_OK
 				   : say(u->s, KE_SHORT, "the backup",
 					 "it was cut: its end is missing");
+		progress_add(p, (uint64_t)n);
 		r = take(u, u->buf, (size_t)n);
 		if (r != KE_OK)
 			return r;
@@ -273,7 +274,7 @@ static int keep_manifest(struct unpacking *u)
 	return r == KE_OK ? end_file(u) : r;
 }
 
-int stage_read(struct stage *s, int fd)
+int stage_read(struct stage *s, int fd, struct progress *p)
 {
 	struct unpacking *u = calloc(1, sizeof *u);
 	int r;
@@ -283,7 +284,8 @@ int stage_read(struct stage *s, int fd)
 	u->s = s;
 	u->fd = -1;
 	backup_reader_init(&u->reader);
-	r = take_all(u, fd);
+	r = take_all(u, fd, p);
+	progress_end(p);
 	if (r == KE_OK)
 		r = compare(u);
 	if (r == KE_OK)

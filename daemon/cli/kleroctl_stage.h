@@ -7,6 +7,7 @@
 #define DAEMON_CLI_KLEROCTL_STAGE_H
 
 #include "daemon/cli/kleroctl_made.h"
+#include "daemon/cli/kleroctl_progress.h"
 #include "daemon/conf/conf.h"
 #include "policy/backup.h"
 
@@ -32,7 +33,7 @@ int stage_open(struct stage *s, const struct conf *conf, bool check) KE_CHECK;
  * Unpacks a backup from fd and checks it against its own manifest. KE_VERSION, KE_SHORT, KE_FORMAT,
  * KE_CRYPTO: the file; KE_IO: this machine. All with words in why.
  */
-int stage_read(struct stage *s, int fd) KE_CHECK;
+int stage_read(struct stage *s, int fd, struct progress *p) KE_CHECK;
 /* Is there a store already? */
 bool stage_occupied(const struct stage *s);
 /*

@@ -77,8 +77,8 @@ int ctl_unpack(struct ctl *ctl, int argc, char **argv)
 	static struct unpack u;
 	int fd, status;
 
-	(void)ctl;
 	(void)argc;
+	ctl->bytes = true;
 	while (u.name < BACKUP_NAMES && strcmp(argv[0], backup_words[u.name]) != 0)
 		u.name++;
 	if (u.name == BACKUP_NAMES)
@@ -90,5 +90,7 @@ int ctl_unpack(struct ctl *ctl, int argc, char **argv)
 	status = read_all(&u, fd);
 	if (fd != STDIN_FILENO)
 		close(fd);
-	return status;
+	if (status != CTL_OK || !ctl->json)
+		return status;
+	return ctl_tell(ctl, "section", argv[0], strlen(argv[0]));
 }

@@ -21,6 +21,7 @@ PRODUCT = ("daemon", "hsm", "sandbox", "policy", "db")
 CLANG_FORMAT = "14"  # the formatter's output differs between versions; this one decides
 
 sys.path.insert(0, str(ROOT / "tests" / "lint"))
+import manual  # noqa: E402
 import msgdef  # noqa: E402
 
 
@@ -230,6 +231,12 @@ def rule_linked(bindir):
     return bad
 
 
+def rule_commands(bindir):
+    """The manual page says what kleroctl's own list of commands says."""
+    run = subprocess.run([os.path.join(bindir, "kleroctl"), "--commands"], capture_output=True, text=True)
+    return manual.check(run.stdout) if run.returncode == 0 else [run.stderr.strip()]
+
+
 RULES = [rule_layers, rule_functions, rule_files, rule_openings, rule_words, rule_calls,
          rule_messages, rule_security_table, rule_manuals, rule_scripts, rule_format]
 
@@ -241,6 +248,7 @@ def main():
     rules = [(r.__name__, r) for r in RULES]
     if args.bin:
         rules.append(("rule_linked", lambda: rule_linked(args.bin)))
+        rules.append(("rule_commands", lambda: rule_commands(args.bin)))
     broken = 0
     for name, rule in rules:
         bad = rule()

@@ -111,9 +111,10 @@ built() {
 completes() {
 	bash -c '. "$1"; COMP_WORDS=(kleroctl key ro); COMP_CWORD=2; _kleroctl; echo "${COMPREPLY[*]}"
 		COMP_WORDS=(kleroctl proposal ""); COMP_CWORD=2; _kleroctl; echo "${COMPREPLY[*]}"
-		COMP_WORDS=(kleroctl -c x se); COMP_CWORD=3; _kleroctl; echo "${COMPREPLY[*]}"' - \
+		COMP_WORDS=(kleroctl -c x se); COMP_CWORD=3; _kleroctl; echo "${COMPREPLY[*]}"
+		COMP_WORDS=(kleroctl hsm check --to); COMP_CWORD=3; _kleroctl; echo "${COMPREPLY[*]}"' - \
 		"$work/x/usr/share/bash-completion/completions/kleroctl" >"$work/completed" 2>&1
-	[ "$(cat "$work/completed")" = $'rotate roll-back\nlist show approve reject\nsetup' ] &&
+	[ "$(cat "$work/completed")" = $'rotate roll-back\nlist show approve reject\nsetup\n--token' ] &&
 		zsh -n "$work/x/usr/share/zsh/vendor-completions/_kleroctl"
 }
 

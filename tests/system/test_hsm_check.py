@@ -55,8 +55,8 @@ def test_what_is_wrong_is_said(appliance, tmp_path):
         (["--module", "/nowhere.so"], 1, "cannot be loaded"),
         (["--token", "no-such-token"], 1, ""),
         (["--pin-file", "/nowhere"], 2, "/nowhere"),
-        (["--nonsense"], 2, "hsm check [--json]"),
-        (["more"], 2, "hsm check [--json]"),
+        (["--nonsense"], 2, "usage: kleroctl hsm check [--module"),
+        (["more"], 2, "too many arguments"),
     ):
         run = appliance.ctl("hsm", "check", *words, check=False)
         assert run.returncode == status and said in run.stderr, (words, run)
