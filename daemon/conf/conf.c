@@ -14,7 +14,7 @@
 #include "policy/paylimit.h"
 
 #define LINE_MAX_BYTES 1024
-#define WORDS          16
+#define WORDS          20
 
 /* The words of a line after its keyword. */
 struct value {
@@ -27,7 +27,7 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_text, set_store, set_yes, set_currencies, set_payout_limit;
+    set_origin, set_env, set_text, set_store, set_yes, set_currencies, set_payout_limit, set_escrow;
 
 struct keyword {
 	const char *word;
@@ -105,6 +105,9 @@ static const struct keyword keywords[] = {
 	"evm:<chain id> or solana, the most of one payout, the most of all/seconds, at most 8 "
 	"chains; then, if wanted, the cost above which officers must approve",
 	0, 0, true},
+    {"escrow", set_escrow, FIELD(escrow), "",
+	"how many officers open it, and the absolute paths of the public keys of at most 16", 0, 0,
+	false},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
 
@@ -312,6 +315,20 @@ static bool set_payout_limit(const struct keyword *k, void *field, const struct 
 		if (strncmp(list[i], text, strlen(v->word[0]) + 1) == 0)
 			return false;
 	return append(k, field, text);
+}
+
+static bool set_escrow(const struct keyword *k, void *field, const struct value *v)
+{
+	struct conf_escrow *e = field;
+
+	(void)k;
+	if (v->n < 2 || v->n > 1 + RCONF_ESCROW ||
+	    !number(v->word[0], 1, (uint32_t)v->n - 1, &e->m))
+		return false;
+	for (size_t i = 1; i < v->n; i++)
+		if (v->word[i][0] != '/' || !copy(e->files[i - 1], RCONF_PATH, v->word[i]))
+			return false;
+	return true;
 }
 
 static bool set_store(const struct keyword *k, void *field, const struct value *v)

@@ -27,6 +27,12 @@ struct conf_token {
 	char params[RCONF_PARAMS]; /* for who only reads this token, instead of module_params */
 };
 
+/* Who can open the seed of a raffle that is not drawn: any m of the officers with these keys. */
+struct conf_escrow {
+	uint32_t m; /* 0: nobody */
+	char files[RCONF_ESCROW][RCONF_PATH];
+};
+
 /* The file, line by line; "" where an optional keyword is absent. */
 struct conf {
 	char host[RCONF_PATH];
@@ -48,6 +54,7 @@ struct conf {
 	uint32_t hsm_objects;  /* session objects of one hsm */
 	char payout_limits[RCONF_PAYLIMITS][RCONF_PATH];
 	uint32_t token_publish; /* seconds that a new token key is published before it signs */
+	struct conf_escrow escrow;
 	struct rconf_limit anonymous, auth, approval, user, death_budget;
 	char currencies[128];
 	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */

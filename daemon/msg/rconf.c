@@ -184,6 +184,8 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	wire_put_u32(w, c->objects);
 	wire_put_u8(w, c->draw_approval);
 	put_strings(w, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
+	wire_put_u8(w, c->escrow_m);
+	put_strings(w, c->escrow[0], RCONF_ESCROW, RCONF_PEM);
 	wire_put_u8(w, c->nkeys);
 	for (uint8_t i = 0; i < c->nkeys; i++)
 		wire_put_raw(w, c->keys[i], RCONF_KEY_NAME);
@@ -198,6 +200,8 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	c->objects = wire_get_u32(r);
 	c->draw_approval = wire_get_u8(r);
 	get_strings(r, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
+	c->escrow_m = wire_get_u8(r);
+	get_strings(r, c->escrow[0], RCONF_ESCROW, RCONF_PEM);
 	c->nkeys = wire_get_u8(r);
 	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)
 		return KE_RANGE;

@@ -18,6 +18,8 @@
 #define RCONF_ENVS      4
 #define RCONF_PARAMS    512
 #define RCONF_PAYLIMITS 8
+#define RCONF_ESCROW    16 /* officers */
+#define RCONF_PEM       1024
 #define RCONF_KEYS      64 /* of a token; each is named by the SHA-256 of its CKA_ID, cut */
 #define RCONF_KEY_NAME  16
 #define RCONF_CHAINS    4 /* drand's that this appliance knows */
@@ -96,6 +98,8 @@ struct rconf_hsm { /* hsm and tlskey */
 	uint8_t draw_approval; /* hsm: officers must approve draws */
 	char payout_limits[RCONF_PAYLIMITS]
 			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
+	uint8_t escrow_m;               /* hsm: as many officers open an escrow; 0: there is none */
+	char escrow[RCONF_ESCROW][RCONF_PEM]; /* their RSA public keys, the first "" ends */
 	uint8_t nkeys; /* those that served before, of which the token must hold one; 0: any */
 	uint8_t keys[RCONF_KEYS][RCONF_KEY_NAME];
 };

@@ -123,6 +123,22 @@ static int get_token(struct parent *p, enum role role, struct rconf_token *to, s
 	return r == KE_OK ? tokens_pin(p, role, to->pin, s->why, s->whylen) : r;
 }
 
+/* As they are in the files; hsm is the first to understand them. */
+static int get_escrow(const struct conf *c, struct rconf_hsm *hsm, struct scratch *s)
+{
+	hsm->escrow_m = (uint8_t)c->escrow.m;
+	for (size_t i = 0; i < RCONF_ESCROW && c->escrow.files[i][0] != '\0'; i++) {
+		size_t n = 0;
+		int r = conf_file(c->escrow.files[i], false, hsm->escrow[i], RCONF_PEM - 1, &n,
+		    s->why, s->whylen);
+
+		if (r != KE_OK)
+			return r;
+		hsm->escrow[i][n] = '\0';
+	}
+	return KE_OK;
+}
+
 /* hsm and tlskey differ in token and PIN only. */
 static int make_hsm(
     struct parent *p, const struct child *child, struct scratch *s, struct wire_out *w)
@@ -141,8 +157,12 @@ static int make_hsm(
 	memcpy(hsm->host, c->host, sizeof hsm->host);
 	hsm->objects = c->hsm_objects;
 	hsm->draw_approval = c->draw_approval;
-	if (child->role == ROLE_HSM)
+	if (child->role == ROLE_HSM) {
 		memcpy(hsm->payout_limits, c->payout_limits, sizeof hsm->payout_limits);
+		r = get_escrow(c, hsm, s);
+	}
+	if (r != KE_OK)
+		return r;
 	rconf_put_hsm(w, hsm);
 	return KE_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "hsm/check/check.h"
 #include "hsm/p11/chainkey.h"
+#include "hsm/p11/escrow.h"
 
 #include "hsm/p11/ckr.h"
 #include "hsm/p11/learn.h"
@@ -416,6 +417,16 @@ static int probe_unwrap_template(struct check *c, struct check_result *res)
 	return r == KE_OK ? d : r;
 }
 
+static int probe_escrow(struct check *c, struct check_result *res)
+{
+	int r = learn_escrow(&c->p);
+
+	if (r == KE_OK)
+		snprintf(res->how, sizeof res->how, "with %s",
+		    c->p.ways.oaep == CKM_SHA_1 ? "SHA-1" : "SHA-256");
+	return r;
+}
+
 /* --- objects --- */
 
 /* Copies one, CHECK_TIMES times. */
@@ -514,6 +525,7 @@ check_probe *const check_probes[NEEDS] = {
     [NEED_ED25519] = probe_ed25519,
     [NEED_SECP256K1] = probe_secp256k1,
     [NEED_UNWRAP_TEMPLATE] = probe_unwrap_template,
+    [NEED_ESCROW] = probe_escrow,
     [NEED_COPY] = probe_copy,
     [NEED_DATA] = probe_data,
     [NEED_ALLOWED] = probe_allowed,

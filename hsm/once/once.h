@@ -33,6 +33,7 @@ enum once_kind {
 	ONCE_DRAW = 2,    /* a raffle → what its seed was revealed for */
 	ONCE_NOTE = 3,    /* a raffle → the record that was signed */
 	ONCE_PAYOUT = 4,  /* a payout's id → the address and the transaction that were signed */
+	ONCE_ESCROW = 20, /* an escrow bundle's SHA-256 → the raffle it was made for */
 	ONCE_FACTS,       /* one more than the last fact */
 	ONCE_STAND = 100, /* a value of a purpose → the version it stands under, 0 for none */
 	ONCE_BEGIN, /* a version of an appliance's key was made: counted from its first value on */

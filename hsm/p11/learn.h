@@ -23,6 +23,12 @@ int learn_ways(struct p11 *p, bool symmetric) KE_CHECK;
 int learn_open_key(
     struct p11 *p, CK_MECHANISM_TYPE make, CK_OBJECT_HANDLE *h, uint8_t value[32]) KE_CHECK;
 
+/*
+ * After one way was tried and came to r: KE_OK when the answer was right, KE_NOTFOUND to try
+ * another. A way that is not the module's fails in any manner it likes; only a lost device counts.
+ */
+int learn_tried(struct p11 *p, int r, bool right) KE_CHECK;
+
 /* The two halves of it that seal and wrap, each with a key of its own: for hsm check. */
 int learn_gcm(struct p11 *p) KE_CHECK;
 int learn_wrap(struct p11 *p) KE_CHECK;

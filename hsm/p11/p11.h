@@ -25,6 +25,7 @@ struct p11_ways {
 	CK_MECHANISM_TYPE wrap; /* which is RFC 5649 */
 	bool gcm_brief;         /* GCM's parameters without the IV's bits (PKCS#11 2.20) */
 	bool no_local;          /* a key that the token has made does not say so */
+	CK_MECHANISM_TYPE oaep; /* the hash of RSA-OAEP; 0 until learn_escrow() */
 	bool copies_forget;     /* ALWAYS_SENSITIVE and NEVER_EXTRACTABLE are false in copies */
 };
 

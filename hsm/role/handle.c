@@ -36,6 +36,7 @@ static const struct row rows[] = {
     {MSG_HSM_OPEN_CREDENTIAL, hsm_answer_open_credential},
     {MSG_HSM_RESEAL_CREDENTIALS, hsm_answer_reseal_credentials},
     {MSG_HSM_RAISE, hsm_answer_raise},
+    {MSG_HSM_ESCROW, hsm_answer_escrow},
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 

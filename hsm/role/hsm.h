@@ -61,6 +61,7 @@ struct hsm {
 	size_t nlimits;
 	struct proposal proposal;  /* of the payout or draw that is asked for */
 	bool draw_approval;        /* officers must approve draws */
+	struct hsm_escrow *escrow; /* NULL: none (escrow.h) */
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */
 	char *text;                /* RECORD1_TEXT_MAX */
 };
@@ -134,6 +135,7 @@ int hsm_answer_open_credential(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_reseal_credentials(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_escrow(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_raise(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 

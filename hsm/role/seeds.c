@@ -21,6 +21,7 @@
 #include "hsm/p11/blob.h"
 #include "hsm/role/consent.h"
 #include "hsm/role/hsm.h"
+#include "hsm/role/seeds.h"
 #include "policy/be.h"
 #include "policy/draw.h"
 #include "policy/hash.h"
@@ -196,6 +197,24 @@ static int unwrap(
 		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
 	} while (r == KE_AGAIN);
 	return r;
+}
+
+int seeds_inside(
+    struct hsm *h, const uint8_t raffle[16], const uint8_t *text, size_t n, CK_OBJECT_HANDLE *seed)
+{
+	uint8_t commit[32], value[32];
+	int r = unwrap(h, text, n, false, seed), d;
+
+	if (r != KE_OK)
+		return r;
+	as_value(value, raffle);
+	r = op_seed_digest(&h->p, *seed, commit);
+	if (r == KE_OK && once_ask(&h->once, ONCE_SEED, commit, 32, value) != KE_OK)
+		r = refuse(raffle, "it was not made for this raffle");
+	if (r == KE_OK)
+		return r;
+	d = op_destroy(&h->p, *seed);
+	return d == KE_OK ? r : d;
 }
 
 static int unwrap_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])

@@ -14,6 +14,7 @@
 #include "hsm/p11/data.h"
 #include "hsm/p11/learn.h"
 #include "hsm/role/deposit.h"
+#include "hsm/role/escrow.h"
 #include "hsm/role/exit.h"
 #include "hsm/role/hsm.h"
 
@@ -208,6 +209,8 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 		r = learn_ways(&h->p, self == ROLE_HSM);
 	if (r == KE_OK)
 		r = hsm_prepare(h, self, c->host, wide);
+	if (r == KE_OK && self == ROLE_HSM)
+		r = escrow_prepare(h, c);
 	if (r == KE_VERSION) {
 		log_warn("%s", h->p.why);
 		p11_close(&h->p);

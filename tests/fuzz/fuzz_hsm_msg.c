@@ -5,6 +5,8 @@
  * commitments that it could not guess. No input may crash a handler, end the process, or make an
  * answer that msg.def does not allow; nothing but KE_PEER may come back for what cannot be read.
  */
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,6 +14,7 @@
 
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
+#include "hsm/role/escrow.h"
 #include "hsm/role/hsm.h"
 #include "policy/backup.h"
 #include "policy/hash.h"
@@ -71,6 +74,7 @@ static const struct {
     {MSG_HSM_RAISE, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_SIGN_BACKUP, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_CHECK_BACKUP, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_ESCROW, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_SIGN_APPROVED, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_REVEAL_APPROVED, ROLE_HSM, ROLE_ENGINE},
 };
@@ -442,6 +446,32 @@ static void make_backup(struct body *sign, struct body *check)
 	must(run(22, check->bytes, check->n, &in) == KE_OK);
 }
 
+/* With one officer, whose private key nobody has kept. */
+static void make_escrow(struct body *b)
+{
+	static struct rconf_hsm c = {.escrow_m = 1};
+	EVP_PKEY *key = EVP_RSA_gen(ESCROW_BITS_MIN);
+	BIO *bio = BIO_new(BIO_s_mem());
+	const uint8_t *blob;
+	struct wire_out w;
+	struct wire_in in;
+	size_t n;
+
+	must(PEM_write_bio_PUBKEY(bio, key) == 1);
+	must(BIO_read(bio, c.escrow[0], sizeof c.escrow[0] - 1) > 0);
+	BIO_free(bio);
+	EVP_PKEY_free(key);
+	must(escrow_prepare(&hsm, &c) == KE_OK);
+	memset(b->bytes, 0x23, 16);
+	must(run(5, b->bytes, 16, &in) == KE_OK);
+	(void)wire_get_view(&in, 64);
+	blob = wire_get_str(&in, 400, &n);
+	wire_out_init(&w, b->bytes + 16, sizeof b->bytes - 16);
+	wire_put_str(&w, blob, n);
+	b->n = 16 + w.len;
+	must(run(23, b->bytes, b->n, &in) == KE_OK);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char *env[1];
@@ -471,6 +501,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_deposits();
 	valid[20] = (struct body){.bytes = {KEY_DATA, 1, 0, 0, 0}, .n = 5};
 	make_backup(&valid[21], &valid[22]);
+	make_escrow(&valid[23]);
 	return 0;
 }
 

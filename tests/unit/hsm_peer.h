@@ -12,6 +12,7 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sodium.h>
 
 #include "daemon/msg/role.h"
 #include "hsm/role/exit.h"
@@ -38,6 +39,10 @@ struct peer {
 
 static struct ctx ctx;
 U static bool draw_approval; /* of the roles that are started from now on */
+U static struct {
+	uint8_t m;
+	const char *pem[RCONF_ESCROW];
+} escrow; /* the same */
 
 /* Both tokens, with everything in them. */
 U static void provision(void)
@@ -99,6 +104,9 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 	snprintf(c.folder, sizeof c.folder, "%s", ctx.f.tokens);
 	set_limits(c.payout_limits);
 	c.draw_approval = draw_approval;
+	c.escrow_m = escrow.m;
+	for (size_t i = 0; i < RCONF_ESCROW && escrow.pem[i] != NULL; i++)
+		snprintf(c.escrow[i], RCONF_PEM, "%s", escrow.pem[i]);
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	rconf_put_hsm(&w, &c);
 	assert_int_equal(w.err, KE_OK);
