@@ -4,11 +4,12 @@
  *
  *	bench_hsm [ROUNDS [SECONDS]]
  *
- * In turn in each round, SECONDS each: a bare loop of C_SignInit and C_Sign over a session copy of
- * the token key, in a process of its own; sessions issued by hsm, each of which is one such
- * signature and more, 32 under way; and round trips of a message that needs no token: one at a
- * time, one at a time after a pause in which hsm has gone to sleep, and 32 under way. One JSON
- * object is printed: an array of the rounds' figures for each.
+ * In turn in each round, SECONDS each: two bare loops over session copies of the keys, in a process
+ * of their own, the first of C_SignInit and C_Sign with the token key, the second of all that a
+ * session asks of the module (C_GenerateRandom for the access token's id, that signature, the MAC
+ * of the refresh token); sessions issued by hsm, 32 under way; and round trips of a message that
+ * needs no token: one at a time, one at a time after a pause in which hsm has gone to sleep, and 32
+ * under way. One JSON object is printed: an array of the rounds' figures for each.
  */
 #include <sodium.h>
 #include <time.h>
@@ -51,35 +52,46 @@ static void open_token(struct p11 *p, struct key_ring *ring)
 	MUST(key_ring_copy(p, ring, &copied) == KE_OK && copied);
 }
 
-static double sign_loop(void)
+static void sign(
+    struct p11 *p, CK_MECHANISM_TYPE type, const struct key *k, CK_BYTE *in, CK_ULONG n)
+{
+	CK_MECHANISM m = {.mechanism = type};
+	CK_BYTE out[64];
+	CK_ULONG len = sizeof out;
+
+	MUST(p->f->C_SignInit(p->session, &m, k->handle) == CKR_OK);
+	MUST(p->f->C_Sign(p->session, in, n, out, &len) == CKR_OK);
+}
+
+/* Signatures a second, or whole sessions. */
+static double loop(bool whole)
 {
 	static struct p11 p;
 	static struct key_ring ring;
-	CK_MECHANISM ecdsa = {.mechanism = CKM_ECDSA};
-	CK_BYTE digest[32] = {1}, sig[64];
-	const struct key *k = NULL;
-	double began, end;
+	CK_BYTE in[64] = {1};
+	const struct key *token, *mac;
+	double began;
 	unsigned long n = 0;
 
 	open_token(&p, &ring);
-	for (size_t i = 0; i < ring.n; i++)
-		if (ring.keys[i].purpose == KEY_TOKEN)
-			k = &ring.keys[i];
-	MUST(k != NULL);
+	token = key_ring_get(&ring, KEY_TOKEN, 0);
+	mac = key_ring_get(&ring, KEY_MAC, 0);
+	MUST(token != NULL && mac != NULL);
 	began = now_s();
-	end = began + seconds;
-	for (; now_s() < end; n++) {
-		CK_ULONG len = sizeof sig;
-
-		memcpy(digest, &n, sizeof n);
-		MUST(p.f->C_SignInit(p.session, &ecdsa, k->handle) == CKR_OK);
-		MUST(p.f->C_Sign(p.session, digest, sizeof digest, sig, &len) == CKR_OK);
+	for (; now_s() < began + seconds; n++) {
+		if (whole)
+			MUST(p.f->C_GenerateRandom(p.session, in, 16) == CKR_OK);
+		else
+			memcpy(in, &n, sizeof n);
+		sign(&p, CKM_ECDSA, token, in, 32);
+		if (whole)
+			sign(&p, CKM_SHA256_HMAC, mac, in, sizeof in);
 	}
 	return (double)n / (now_s() - began);
 }
 
 /* In a process of its own: a module is initialised once in each. */
-static double bare(void)
+static double bare(bool whole)
 {
 	double rate = 0;
 	int p[2], status;
@@ -89,7 +101,7 @@ static double bare(void)
 	pid = fork();
 	MUST(pid >= 0);
 	if (pid == 0) {
-		rate = sign_loop();
+		rate = loop(whole);
 		_exit(write(p[1], &rate, sizeof rate) == (ssize_t)sizeof rate ? 0 : 1);
 	}
 	close(p[1]);
@@ -206,8 +218,8 @@ static void print(const char *name, const double *v, int n, const char *end)
 int main(int argc, char **argv)
 {
 	static struct peer p;
-	static double sign[ROUNDS_MAX], made[ROUNDS_MAX], alone[ROUNDS_MAX], woken[ROUNDS_MAX],
-	    many[ROUNDS_MAX];
+	static double signs[ROUNDS_MAX], whole[ROUNDS_MAX], made[ROUNDS_MAX], alone[ROUNDS_MAX],
+	    woken[ROUNDS_MAX], many[ROUNDS_MAX];
 	const struct question none = nothing();
 	int rounds = argc > 1 ? atoi(argv[1]) : 3;
 
@@ -217,7 +229,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < rounds; i++) {
 		struct question q = session();
 
-		sign[i] = bare();
+		signs[i] = bare(false);
+		whole[i] = bare(true);
 		start_role(&p, ROLE_HSM);
 		made[i] = asked(&p, &q, UNDER_WAY);
 		alone[i] = 1e6 / asked(&p, &none, 1);
@@ -227,7 +240,8 @@ int main(int argc, char **argv)
 	}
 	fx_end(&ctx.f);
 	printf("{");
-	print("bare signatures a second", sign, rounds, ", ");
+	print("bare signatures a second", signs, rounds, ", ");
+	print("bare sessions a second", whole, rounds, ", ");
 	print("sessions a second", made, rounds, ", ");
 	print("round trip us", alone, rounds, ", ");
 	print("round trip after a pause us", woken, rounds, ", ");
