@@ -12,7 +12,8 @@ static_assert(RAFFLE_DRAFT == 0 && RAFFLE_OPEN == 1 && RAFFLE_CLOSED == 2 && RAF
     "the raffle states are part of the store's format");
 
 #define COLUMNS(description)                                                                       \
-	"r.no, r.id, r.title, " description ", r.state, r.price, r.currency, r.capacity,"          \
+	"r.no, r.id, r.format, r.title, " description                                              \
+	", r.state, r.price, r.currency, r.capacity,"                                              \
 	" r.per_person, r.winners, r.reserves, r.sold, r.version, r.created_by, r.created_ms,"     \
 	" r.opened_ms, r.closed_ms, r.drawn_ms, r.seed_commit1, r.seed_commit2, r.seed_blob,"      \
 	" r.entropy, r.entropy_by, r.entropy_ms, r.root, r.aggregate, r.server_seed"
@@ -41,9 +42,9 @@ enum {
 	SET_SEED
 };
 static const char *const texts[] = {
-    [CREATE] = "INSERT INTO raffles (no, id, title, price, currency, capacity, per_person, winners,"
-	       " reserves, created_by, created_ms, seeds)"
-	       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    [CREATE] = "INSERT INTO raffles (no, id, format, title, price, currency, capacity, per_person,"
+	       " winners, reserves, created_by, created_ms, seeds)"
+	       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     [CREATE_TEXTS] = "INSERT INTO raffle_texts (raffle, description) VALUES ($1, $2)",
     [GET] = "SELECT " COLUMNS("t.description") " FROM " TABLES " WHERE r.id = $1",
     [PAGE_PUBLIC] = ITEMS " WHERE r.id < $1 AND r.state >= 1"
@@ -63,7 +64,7 @@ static const char *const texts[] = {
     [RECORD] = "SELECT t.record FROM " TABLES " WHERE r.id = $1 AND t.record IS NOT NULL",
     [NOTE] = "SELECT t.note FROM " TABLES " WHERE r.id = $1 AND t.note IS NOT NULL",
     [EXISTS] = "SELECT CASE WHEN entropy IS NULL THEN 0 ELSE 1 END FROM raffles WHERE id = $1",
-    [SALE] = "SELECT no, state, price, currency, capacity, per_person, sold, tree, seeds"
+    [SALE] = "SELECT no, format, state, price, currency, capacity, per_person, sold, tree, seeds"
 	     " FROM raffles WHERE id = $1",
     [SOLD] = "UPDATE raffles SET sold = $3, tree = $4, seeds = $5"
 	     " WHERE no = $1 AND sold = $2 AND state = 1",
@@ -97,6 +98,7 @@ static int create_row(struct db *d, const struct db_raffle *r, int64_t no)
 	hash_run_start(seeds);
 	db_in_int(st, no);
 	db_in_id(st, r->id);
+	db_in_int(st, r->format);
 	db_in_cstr(st, r->title);
 	db_in_int(st, r->price);
 	db_in_cstr(st, r->currency);
@@ -127,6 +129,7 @@ static void read_row(struct db_st *st, struct db_raffle *r)
 {
 	r->no = db_out_int(st);
 	db_out_blob(st, r->id, 16);
+	r->format = (enum raffle_format)db_out_int(st);
 	db_out_text(st, r->title, sizeof r->title);
 	db_out_text(st, r->description, sizeof r->description);
 	r->state = (enum raffle_state)db_out_int(st);
@@ -275,6 +278,7 @@ int db_raffle_sale(struct db *d, const uint8_t id[16], struct db_sale *s)
 		return r;
 	memcpy(s->id, id, 16);
 	s->no = db_out_int(st);
+	s->format = (enum raffle_format)db_out_int(st);
 	s->state = (enum raffle_state)db_out_int(st);
 	s->price = db_out_int(st);
 	db_out_text(st, s->currency, sizeof s->currency);

@@ -19,9 +19,13 @@
 #define DB_RECORD_MAX      RECORD1_TEXT_MAX
 #define DB_NOTE_MAX        (RECORD1_TEXT_MAX + 1024)
 
+/* The store's numbers for how a raffle is drawn: DRAW.md section 11, and the rest of it. */
+enum raffle_format { RAFFLE_V1 = 1, RAFFLE_V2 = 2 };
+
 struct db_raffle {
 	int64_t no;     /* the store's own short number, never shown */
 	uint8_t id[16]; /* UUIDv7 */
+	enum raffle_format format;
 	char title[DB_TITLE_MAX + 1];
 	char description[DB_DESCRIPTION_MAX + 1];
 	enum raffle_state state;
@@ -46,6 +50,7 @@ struct db_raffle {
 struct db_sale {
 	int64_t no;
 	uint8_t id[16];
+	enum raffle_format format;
 	enum raffle_state state;
 	int64_t price;
 	char currency[DB_CURRENCY_MAX + 1];
@@ -55,7 +60,7 @@ struct db_sale {
 };
 
 /*
- * Takes id, title, description, price, currency, capacity, per_person, winners, reserves,
+ * Takes id, format, title, description, price, currency, capacity, per_person, winners, reserves,
  * created_by, created_ms; a draft of version 1. KE_EXISTS.
  */
 int db_raffle_create(struct db *d, const struct db_raffle *r) KE_CHECK;

@@ -1,10 +1,16 @@
 /*
- * Big-endian integers, as DRAW.md writes them. Pure; used inside policy/ and hsm/.
+ * Big-endian integers, as DRAW.md writes them. Pure.
  */
 #ifndef POLICY_BE_H
 #define POLICY_BE_H
 
 #include <stdint.h>
+
+static inline void be_put16(uint8_t p[2], uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
 
 static inline void be_put32(uint8_t p[4], uint32_t v)
 {

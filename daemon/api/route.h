@@ -25,7 +25,13 @@ enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
 
 enum route_rate { RATE_FREE, RATE_ANON, RATE_AUTH, RATE_APPROVAL };
 enum route_idem { IDEM_NONE, IDEM_ACCEPTED, IDEM_REQUIRED };
-enum route_cache { CACHE_NO = 0, CACHE_RAFFLES = 1, CACHE_KEYS = 2 };
+enum route_cache {
+	CACHE_NO = 0,
+	CACHE_RAFFLES = 1,
+	CACHE_KEYS = 2,
+	CACHE_CHECKPOINTS = 4,
+	CACHE_TILES = 8 /* never stale */
+};
 
 enum field_in { IN_PATH, IN_QUERY, IN_BODY };
 enum field_type {

@@ -28,6 +28,7 @@ static void fill(const struct rq *q, struct db_raffle *r)
 	    .capacity = rq_field(q, F_CAPACITY)->i,
 	    .per_person = per_person->present ? per_person->i : 0,
 	    .winners = rq_field(q, F_WINNERS)->i,
+	    .format = RAFFLE_V1,
 	    .reserves = reserves->present ? reserves->i : 0,
 	    .created_ms = q->now_ms,
 	};

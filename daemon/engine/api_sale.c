@@ -30,8 +30,11 @@ struct sale {
 	const char *seed;
 	size_t seed_len;
 	struct db_ticket tickets[QUANTITY_MAX];
+	struct merkle_subtree done[MERKLE_SUBTREES]; /* that the tickets complete in their log */
+	size_t ndone;
 	struct db_account wallet;
 };
+_Static_assert(QUANTITY_MAX < 256, "one sale completes at most one subtree of 256 tickets");
 
 /* The holder's id in leaves: the user's UUID in canonical text. */
 #define HOLDER_LEN 36
@@ -53,6 +56,7 @@ static int prepare(struct rq *q, struct sale *s)
 		return rq_refuse(q, PB_NOT_FOUND);
 	if (r == KE_OK)
 		r = db_holder_get(q->e->db, s->raffle.no, q->user, &s->holder);
+	s->ndone = 0;
 	s->has_holder = r == KE_OK;
 	if (r != KE_OK && r != KE_NOTFOUND)
 		return r;
@@ -114,10 +118,19 @@ static void make_tickets(struct rq *q, struct sale *s)
 		memcpy(leaf.ticket, t->id, sizeof leaf.ticket);
 		leaf_encode(bytes, &leaf);
 		merkle_leaf_hash(hash, bytes, sizeof bytes);
-		merkle_range_add(&s->raffle.range, hash);
+		s->ndone += merkle_range_grow(&s->raffle.range, hash, s->done + s->ndone);
 		hash_run_add(s->raffle.aggregate, seed_hash, sizeof seed_hash);
 	}
 	s->raffle.sold += s->quantity;
+}
+
+/* A v2 raffle's tickets are the leaves of its log: they are in it with the sale, or not at all. */
+static int log_tickets(struct rq *q, const struct sale *s)
+{
+	if (s->raffle.format != RAFFLE_V2)
+		return KE_OK;
+	ckpt_kick(q->e);
+	return db_log_complete(q->e->db, s->raffle.no, s->done, s->ndone);
 }
 
 static int answer_sale(struct rq *q, const struct sale *s)
@@ -152,6 +165,8 @@ static int sell(struct rq *q, struct sale *s)
 	r = db_ticket_issue(q->e->db, &s->holder, s->tickets, (size_t)s->quantity);
 	if (r == KE_OK)
 		r = db_raffle_sold(q->e->db, &s->raffle, s->first);
+	if (r == KE_OK)
+		r = log_tickets(q, s);
 	if (r == KE_OK)
 		r = audit_add(q, q->user, "buy", s->raffle.id,
 		    "{\"first\":%lld,\"quantity\":%lld,\"amount\":%lld}", (long long)s->first,

@@ -61,6 +61,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	rewrap_tick(e);
 	reseal_tick(e);
 	payout_tick(e);
+	ckpt_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)
@@ -74,6 +75,7 @@ static void start_loop(struct engine *e, const struct boot_peers *early)
 	for (unsigned i = 0; i < early->n; i++)
 		peers_attach(e, &early->peer[i].who, early->peer[i].fd);
 	maint_start(e);
+	ckpt_start(e);
 	control_start(e->base, ROLE_ENGINE, &cbs, e);
 }
 
@@ -112,6 +114,7 @@ int main(void)
 	start_loop(&e, &early);
 	start_ready(ROLE_ENGINE);
 	loop(&e);
+	ckpt_stop(&e);
 	maint_stop(&e);
 	db_close(e.db);
 	return 0;

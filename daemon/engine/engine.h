@@ -16,6 +16,7 @@
 
 #include "daemon/engine/backup.h"
 #include "daemon/engine/beacons.h"
+#include "daemon/engine/ckpt.h"
 #include "daemon/engine/clock.h"
 #include "daemon/engine/ctl.h"
 #include "daemon/engine/delay.h"
@@ -63,6 +64,7 @@ struct engine {
 	struct beacons beacons;
 	struct ctl ctl;
 	struct backup backup;
+	struct ckpt ckpt;
 	struct metrics metrics;
 	struct tokcache *tokens;
 	struct userlimit *limits;

@@ -464,6 +464,29 @@ int eng_hsm_sign_backup(struct engine *e, struct job *j, job_step *step, const v
 	return ask_own(e, j, "sign_backup", step, MSG_HSM_SIGN_BACKUP, &w);
 }
 
+int eng_hsm_sign_checkpoint(
+    struct engine *e, struct job *j, job_step *step, const struct ckpt_question *q)
+{
+	uint8_t *buf = malloc(MSG_BODY_MAX);
+	struct wire_out w;
+	int r;
+
+	if (buf == NULL)
+		fatal("out of memory");
+	wire_out_init(&w, buf, MSG_BODY_MAX);
+	wire_put_u8(&w, q->name.oplog);
+	wire_put_raw(&w, q->name.raffle, 16);
+	wire_put_u64(&w, q->head->size);
+	wire_put_raw(&w, q->head->root, 32);
+	wire_put_u64(&w, q->from);
+	wire_put_u8(&w, (uint8_t)q->n);
+	wire_put_raw(&w, q->proof, q->n * 32);
+	wire_put_str(&w, q->note, q->note_len);
+	r = ask_own(e, j, "sign_checkpoint", step, MSG_HSM_SIGN_CHECKPOINT, &w);
+	free(buf);
+	return r;
+}
+
 /* --- deposit keys --- */
 
 int eng_hsm_new_deposit(

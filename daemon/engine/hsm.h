@@ -107,6 +107,10 @@ int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
     const char *approvals) KE_CHECK;
 int eng_hsm_rewrap_deposit(
     struct engine *e, struct job *j, job_step *step, const struct db_pool *pool) KE_CHECK;
+struct ckpt_question;
+/* KE_STATE with u64: hsm knows the log at that size, which the proof must begin at. */
+int eng_hsm_sign_checkpoint(
+    struct engine *e, struct job *j, job_step *step, const struct ckpt_question *q) KE_CHECK;
 int eng_hsm_import_key(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 /* box: crypto_box_seal() of the old platform's key; value: as that platform kept it */
 int eng_hsm_import_deposit(struct engine *e, struct job *j, job_step *step, const uint8_t pool[16],

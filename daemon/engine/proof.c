@@ -13,12 +13,12 @@
 
 #include "daemon/engine/engine.h"
 #include "daemon/engine/logkey.h"
+#include "daemon/engine/logread.h"
 #include "daemon/msg/log.h"
 #include "db/db_job.h"
 #include "db/db_raffle.h"
 #include "db/db_ticket.h"
 #include "policy/bundle.h"
-#include "policy/leaf.h"
 #include "policy/note.h"
 #include "policy/text.h"
 
@@ -170,16 +170,9 @@ static int put_head(struct engine *e, struct proof_build *b)
 static int put_leaf(void *arg, const struct db_ticket_row *row)
 {
 	struct proof_build *b = arg;
-	struct leaf l = {.index = (uint64_t)row->t.index, .issued_ms = (uint64_t)row->t.issued_ms};
 	uint8_t bytes[LEAF_LEN];
-	char holder[37];
 
-	memcpy(l.raffle, b->raffle.id, sizeof l.raffle);
-	memcpy(l.ticket, row->t.id, sizeof l.ticket);
-	text_uuid(holder, row->user);
-	leaf_holder_commit(l.holder_commit, row->salt, holder, strlen(holder));
-	leaf_client_seed_hash(l.client_seed_hash, row->t.client_seed, row->t.client_seed_len);
-	leaf_encode(bytes, &l);
+	logread_ticket(bytes, b->raffle.id, row);
 	return bundle_put_leaf(bytes, b->next++ == 0, b->buf, b->cap, &b->len);
 }
 

@@ -32,6 +32,7 @@ static const struct row rows[] = {
     {MSG_HSM_REWRAP_DEPOSIT, hsm_answer_rewrap_deposit},
     {MSG_HSM_SIGN_BACKUP, hsm_answer_sign_backup},
     {MSG_HSM_CHECK_BACKUP, hsm_answer_check_backup},
+    {MSG_HSM_SIGN_CHECKPOINT, hsm_answer_sign_checkpoint},
     {MSG_HSM_SEAL_CREDENTIAL, hsm_answer_seal_credential},
     {MSG_HSM_OPEN_CREDENTIAL, hsm_answer_open_credential},
     {MSG_HSM_RESEAL_CREDENTIALS, hsm_answer_reseal_credentials},

@@ -14,6 +14,7 @@
 #include "hsm/p11/prove.h"
 #include "policy/legacy.h"
 #include "policy/note.h"
+#include "policy/origin.h"
 #include "policy/paylimit.h"
 #include "policy/proposal.h"
 #include "policy/record.h"
@@ -32,6 +33,20 @@ struct hsm_secrets {
 	uint8_t plain[LEGACY_TEXT_MAX];
 	uint8_t seed[64];   /* the secret of either kind in its first half */
 	uint8_t signer[64]; /* an Ed25519 seed as libsodium signs with it */
+};
+
+/* What hsm knows of a log: the newest head that it has signed, or was shown signed. */
+struct hsm_log {
+	struct log_name name;
+	uint64_t size;
+	uint8_t root[32];
+	uint64_t used; /* of those that rested longest one is forgotten for a new one */
+};
+#define HSM_LOGS 1024
+struct hsm_logs {
+	struct hsm_log log[HSM_LOGS];
+	size_t n;
+	uint64_t serial;
 };
 
 struct hsm {
@@ -62,6 +77,7 @@ struct hsm {
 	struct proposal proposal;  /* of the payout or draw that is asked for */
 	bool draw_approval;        /* officers must approve draws */
 	struct hsm_escrow *escrow; /* NULL: none (escrow.h) */
+	struct hsm_logs *logs;     /* heads of the logs that it has signed: checkpoint.c */
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */
 	char *text;                /* RECORD1_TEXT_MAX */
 };
@@ -128,6 +144,8 @@ int hsm_answer_rewrap_deposit(
 int hsm_answer_sign_backup(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_check_backup(
+    struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_sign_checkpoint(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_seal_credential(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);

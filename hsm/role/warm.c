@@ -32,7 +32,8 @@ static int prepare_hsm(struct hsm *h)
 	note_key_id(h->log_id, h->log_name, key_note_type(log), log->pub);
 	h->picks = calloc(RECORD1_PICKS_MAX, sizeof *h->picks);
 	h->text = malloc(RECORD1_TEXT_MAX);
-	if (h->picks == NULL || h->text == NULL)
+	h->logs = calloc(1, sizeof *h->logs);
+	if (h->picks == NULL || h->text == NULL || h->logs == NULL)
 		return p11_fail(&h->p, KE_NOMEM, "out of memory");
 	r = once_init(&h->once, h->journal, h->anchor.appliance);
 	if (r != KE_OK)

@@ -181,6 +181,7 @@ static void store_open(struct store *s, const char *folder)
 	uint8_t key[32] = {7}, commit[32] = {0}, salt[32] = {0};
 	char why[DB_WHY_MAX];
 	struct db_raffle r = {.id = {2},
+	    .format = RAFFLE_V1,
 	    .title = "bench",
 	    .price = 100,
 	    .currency = "EUR",

@@ -11,7 +11,8 @@ static const uint8_t seed1[32] = {1}, seed2[32] = {2}, hash3[32] = {3}, salt4[32
 
 static struct db_raffle draft(struct env *e, uint8_t n)
 {
-	struct db_raffle r = {.price = 250,
+	struct db_raffle r = {.format = RAFFLE_V1,
+	    .price = 250,
 	    .currency = "EUR",
 	    .capacity = 1000,
 	    .per_person = 10,

@@ -138,6 +138,7 @@ static void end(struct hsm *h)
 {
 	p11_close(&h->p);
 	free(h->picks);
+	free(h->logs);
 	free(h->text);
 	free(h->once.slots);
 	free(h->once.facts);
