@@ -147,14 +147,19 @@ static int options(int argc, char **argv)
 	return -1;
 }
 
+/* On an empty machine the configuration itself comes out of a backup, and an officer has none. */
+static bool without_conf(const struct command *c)
+{
+	return c->run == ctl_unpack || c->run == ctl_escrow_open;
+}
+
 static int run(const struct command *c, int argc, char **argv)
 {
 	char why[512];
 
 	if (protect() != KE_OK)
 		return ctl_fail(CTL_REFUSED, "cannot protect secrets in memory");
-	/* on an empty machine the configuration itself comes out of a backup */
-	if (c->run != ctl_unpack && conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)
+	if (!without_conf(c) && conf_read(&ctl.conf, ctl.conf_path, why, sizeof why) != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s", why);
 	return c->run(&ctl, argc, argv);
 }

@@ -112,6 +112,8 @@ int ctl_proposal_reject(struct ctl *ctl, int argc, char **argv);
 int ctl_backup(struct ctl *ctl, int argc, char **argv);
 int ctl_restore(struct ctl *ctl, int argc, char **argv);
 int ctl_unpack(struct ctl *ctl, int argc, char **argv);
+int ctl_escrow_check(struct ctl *ctl, int argc, char **argv);
+int ctl_escrow_open(struct ctl *ctl, int argc, char **argv);
 int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv);
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv);
 

@@ -59,7 +59,8 @@ def test_every_command_counts_its_words(appliance, listed):
 
 # arguments that are well-formed, for a klerod that is not there
 SOME = {"EMAIL": "a@example.org", "ROLE": "user", "PURPOSE": "log", "VERSION": "1", "THRESHOLD": "1",
-        "ID": "01890000-0000-7000-8000-000000000000", "SECTION": "token", "OFFICERS": "/nonexistent", "FILE": "/nonexistent/x"}
+        "ID": "01890000-0000-7000-8000-000000000000", "SECTION": "token", "OFFICERS": "/nonexistent",
+        "BUNDLE": "/nonexistent/b", "RECORD": "/nonexistent/r", "KEY": "/nonexistent/k", "FILE": "/nonexistent/x"}
 
 
 def test_every_failure_is_one_json_text(lab, listed):
