@@ -35,13 +35,16 @@
 #include "policy/drand.h"
 #include "policy/note.h"
 #include "policy/pulse.h"
+#include "policy/record2.h"
 #include "policy/tlog.h"
 
 #define BUNDLE2_FORMAT       "kleroterion-proof/2"
-#define BUNDLE2_MAX          ((size_t)64 << 20)
+#define BUNDLE2_MAX          ((size_t)512 << 20)
 #define BUNDLE2_DELAY_S      600 /* DRAW.md section 6: from the end of sales to the round */
 #define BUNDLE2_SEEN_S       60  /* and from the close record's cosignatures to it */
 #define BUNDLE2_CERTIFICATES 8
+#define BUNDLE2_LIST_MAX     1000 /* amends, forfeits, time stamps: each */
+#define BUNDLE2_TOLD         32   /* forfeits that the result has room for */
 
 /* What the auditor knows without the bundle; all may be absent. */
 struct bundle2_trust {
@@ -52,6 +55,9 @@ struct bundle2_trust {
 	uint8_t certificates[BUNDLE2_CERTIFICATES][PULSE_HASH]; /* of NIST's beacon: SHA-512 */
 	size_t ncertificates;
 	uint64_t delay_s; /* 0: BUNDLE2_DELAY_S */
+	/* PEM certificates of time-stamping authorities that the auditor trusts; NULL: of none */
+	const char *tsa_pem;
+	size_t tsa_pem_len;
 };
 
 enum bundle2_step {
@@ -66,6 +72,7 @@ enum bundle2_step {
 	BUNDLE2_TIMES,     /* the values are those promised, of moments after the sale */
 	BUNDLE2_BEACONS,   /* and signed by their sources */
 	BUNDLE2_WITNESSES, /* enough witnesses saw the close record before the first value */
+	BUNDLE2_STAMPS,    /* so did a time-stamping authority */
 	BUNDLE2_STEPS
 };
 
@@ -75,7 +82,15 @@ enum bundle2_level {
 	BUNDLE2_SIGNED = 2,
 	BUNDLE2_IN_LOG = 4,
 	BUNDLE2_BEACON = 8,
-	BUNDLE2_WITNESSED = 16
+	BUNDLE2_WITNESSED = 16,
+	BUNDLE2_STAMPED = 32
+};
+
+/* A prize that its winner has lost, and who stands for it in the end. */
+struct bundle2_forfeit {
+	uint64_t pos;
+	uint64_t reserve; /* from 1; 0: nobody */
+	char rule[RECORD2_WORD_MAX + 1];
 };
 
 struct bundle2_result {
@@ -84,7 +99,12 @@ struct bundle2_result {
 	char why[BUNDLE_WHY_MAX];
 	char lacking[BUNDLE_WHY_MAX]; /* why a level that the bundle claims is not reached, or "" */
 	unsigned levels, claimed;
-	uint64_t tickets, winners, reserves;
+	bool aborted; /* and not drawn: then reason, and no winners */
+	char reason[RECORD2_WORD_MAX + 1];
+	uint64_t tickets, winners, reserves, amends, forfeits;
+	struct bundle2_forfeit forfeit[BUNDLE2_TOLD]; /* the first ones */
+	int64_t
+	    stamped_s; /* the earliest good time stamp of the close record, Unix time; 0: none */
 	unsigned seen, witnesses; /* that saw the close record in time, of how many */
 	char operator_vkey[NOTE_VKEY_MAX];
 };

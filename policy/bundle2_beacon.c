@@ -87,25 +87,18 @@ static int read_nist(struct check2 *c, size_t at, const struct beacon *b, struct
 	const struct bundle_member members[] = {
 	    {"type", JSON_STRING, &type},
 	    {"pulse", JSON_OBJECT, &pulse},
+	    {"previous_pulse", JSON_OBJECT | BUNDLE_OR_NULL, &previous},
 	    {"certificate_pem", JSON_STRING, &pem},
 	    {"intermediate_pem", JSON_STRING, &intermediate},
 	};
-	int r;
+	int r = bundle_members(d, at, "a beacon", members, 5);
 
-	if (d->toks[at].type != JSON_OBJECT)
-		return bundle_no(d, KE_FORMAT, "a beacon is not an object");
-	previous = json_member(d->text, d->toks, d->ntoks, at, "previous_pulse");
-	if (previous == 0)
-		return bundle_no(d, KE_FORMAT, "a beacon has no member \"previous_pulse\"");
-	d->toks[at].size--;
-	r = bundle_members(d, at, "a beacon", members, 4);
-	d->toks[at].size++;
 	if (r == KE_OK && !bundle_is(d, type, "nist2"))
 		r = bundle_no(d, KE_CRYPTO, "a beacon is of another type than in the draw record");
 	if (r == KE_OK)
 		r = read_pulse(c, pulse, &g->pulse);
-	g->has_previous = d->toks[previous].type != JSON_NULL;
-	if (r == KE_OK && g->has_previous)
+	g->has_previous = r == KE_OK && !bundle_null(d, previous);
+	if (g->has_previous)
 		r = read_pulse(c, previous, &g->previous);
 	if (r == KE_OK)
 		r = bundle_string(d, pem, &g->pem, &g->pem_len);
@@ -118,7 +111,7 @@ static int read_nist(struct check2 *c, size_t at, const struct beacon *b, struct
 /* The i-th beacon of the bundle, which is that of the draw record. g->pem is the caller's. */
 static int read_given(struct check2 *c, size_t i, struct given *g)
 {
-	const struct beacon *b = &c->rec[DRAW].terms.beacons[i];
+	const struct beacon *b = &c->rec[DRAW].rec.terms.beacons[i];
 	size_t at = c->at.beacons + 1;
 
 	g->pem = NULL;
@@ -170,11 +163,13 @@ static int moment(struct check2 *c, const struct beacon *b, const struct given *
 
 int check2_times(struct check2 *c)
 {
-	const struct record2_terms *promised = &c->rec[OPEN].terms, *came = &c->rec[DRAW].terms;
+	const struct record2_terms *promised = c->terms, *came = &c->rec[DRAW].rec.terms;
 	uint64_t delay = c->trust->delay_s != 0 ? c->trust->delay_s : BUNDLE2_DELAY_S, at_s = 0;
 	struct given g = {0};
 	int r = KE_OK;
 
+	if (!c->drawn)
+		return r;
 	if (came->nbeacons != promised->nbeacons ||
 	    (size_t)c->doc.toks[c->at.beacons].size != came->nbeacons)
 		return bundle_no(
@@ -215,6 +210,25 @@ static const struct drand_chain *pinned(const struct check2 *c, const uint8_t ch
 	return NULL;
 }
 
+uint64_t check2_first(const struct check2 *c, const struct record2_terms *t)
+{
+	uint64_t first_s = UINT64_MAX, at_s;
+
+	for (size_t i = 0; i < t->nbeacons; i++) {
+		const struct beacon *b = &t->beacons[i];
+		const struct drand_chain *chain =
+		    b->kind == BEACON_DRAND ? pinned(c, b->chain_hash) : NULL;
+
+		at_s = b->at_ms / 1000;
+		if (b->kind == BEACON_DRAND &&
+		    (chain == NULL || drand_round_time(chain, b->round, &at_s) != KE_OK))
+			return 0;
+		if (at_s < first_s)
+			first_s = at_s;
+	}
+	return first_s;
+}
+
 /* KE_NOTFOUND when nobody has pinned the source. */
 static int verify_drand(struct check2 *c, const struct beacon *b, const char *what)
 {
@@ -243,36 +257,54 @@ static int verify_nist(struct check2 *c, const struct given *g)
 	return known ? KE_OK : KE_NOTFOUND;
 }
 
+/* Reached or not, a value of a source that nobody has pinned is no failure. */
+static int known(struct check2 *c, int r, const char *lacking, bool *all)
+{
+	if (r != KE_NOTFOUND)
+		return r;
+	check2_lacks(c, lacking);
+	*all = false;
+	return KE_OK;
+}
+
+/* The records cannot be older than the values that they name. */
+static int verify_not_before(struct check2 *c, bool *all)
+{
+	int r = KE_OK;
+
+	for (size_t i = 0; r == KE_OK && i <= c->namends; i++) {
+		const struct logged2 *l = i == 0 ? &c->rec[OPEN] : &c->amends[i - 1];
+
+		r = known(c, verify_drand(c, &l->rec.terms.not_before, "not-before: round"),
+		    "beacon not verified: the not-before chain is not a known one", all);
+	}
+	return r;
+}
+
+static int verify_value(struct check2 *c, size_t i, bool *all)
+{
+	const struct beacon *b = &c->rec[DRAW].rec.terms.beacons[i];
+	struct given g = {0};
+	int r = read_given(c, i, &g);
+
+	if (r == KE_OK && b->kind == BEACON_DRAND)
+		r = known(c, verify_drand(c, b, "round"),
+		    "beacon not verified: its chain is not a known one", all);
+	else if (r == KE_OK)
+		r = known(c, verify_nist(c, &g),
+		    "beacon not verified: the pulse's certificate is not a known one", all);
+	free(g.pem);
+	return r;
+}
+
 int check2_beacons(struct check2 *c)
 {
-	const struct record2_terms *came = &c->rec[DRAW].terms;
-	struct given g = {0};
 	bool all = true;
-	int r = verify_drand(c, &c->rec[OPEN].terms.not_before, "not-before: round");
+	int r = verify_not_before(c, &all);
 
-	if (r == KE_NOTFOUND) {
-		check2_lacks(c, "beacon not verified: the not-before chain is not a known one");
-		all = false;
-		r = KE_OK;
-	}
-	for (size_t i = 0; r == KE_OK && i < came->nbeacons; i++) {
-		r = read_given(c, i, &g);
-		if (r == KE_OK)
-			r = came->beacons[i].kind == BEACON_DRAND
-				? verify_drand(c, &came->beacons[i], "round")
-				: verify_nist(c, &g);
-		free(g.pem);
-		if (r == KE_NOTFOUND) {
-			check2_lacks(
-			    c, came->beacons[i].kind == BEACON_DRAND
-				   ? "beacon not verified: its chain is not a known one"
-				   : "beacon not verified: the pulse's certificate is not a known "
-				     "one");
-			all = false;
-			r = KE_OK;
-		}
-	}
-	if (r == KE_OK && all)
+	for (size_t i = 0; r == KE_OK && i < c->rec[DRAW].rec.terms.nbeacons; i++)
+		r = verify_value(c, i, &all);
+	if (r == KE_OK && all && c->drawn)
 		c->res->levels |= BUNDLE2_BEACON;
 	return r;
 }

@@ -7,33 +7,72 @@
 static int seen_by(struct check2 *c, const char *note, size_t n, const char *what, uint64_t until_s,
     uint64_t *seen)
 {
+	*seen = 0;
 	if (tlog_policy_seen(c->policy, note, n, until_s, seen) != KE_OK)
 		return bundle_no(
 		    &c->doc, KE_CRYPTO, "a witness's cosignature of the %s is wrong", what);
 	return KE_OK;
 }
 
+/* Enough of them, not later than that? Clears *met when not. */
+static int seen_enough(
+    struct check2 *c, const struct logged2 *l, uint64_t until_s, uint64_t *seen, bool *met)
+{
+	int r;
+
+	*seen = 0;
+	if (l->text == NULL)
+		return KE_OK;
+	r = seen_by(c, l->proof.note, l->proof.note_len, record2_words[l->rec.kind], until_s, seen);
+	*met = *met && tlog_policy_met(c->policy, *seen);
+	return r;
+}
+
+/* So long before the first value that nobody can have known it. */
+static uint64_t before(uint64_t first_s)
+{
+	return first_s < BUNDLE2_SEEN_S ? 0 : first_s - BUNDLE2_SEEN_S;
+}
+
+/* Terms may change only while nobody can know what the former ones would have led to. */
+static int check_amends(struct check2 *c, bool *met)
+{
+	const struct record2_terms *was = &c->rec[OPEN].rec.terms;
+	uint64_t seen;
+	int r = KE_OK;
+
+	for (size_t i = 0; r == KE_OK && i < c->namends; i++) {
+		r = seen_enough(c, &c->amends[i], before(check2_first(c, was)), &seen, met);
+		was = &c->amends[i].rec.terms;
+	}
+	return r;
+}
+
 /*
  * A policy without a quorum claims nothing. One that has it asks that enough witnesses have seen
- * each of the records and the tickets, and the close record before anybody could know the first
- * value.
+ * each of the records and the tickets, the close record before anybody could know the first value,
+ * and an amend before anybody could know the first one of the terms that it changed.
  */
 int check2_witnesses(struct check2 *c)
 {
-	uint64_t until = c->first_s < BUNDLE2_SEEN_S ? 0 : c->first_s - BUNDLE2_SEEN_S, seen;
+	uint64_t seen;
 	bool met = true;
-	int r = seen_by(c, c->note, c->note_len, "tickets", UINT64_MAX, &seen);
+	int r = KE_OK;
 
-	if (r == KE_OK)
+	if (c->note != NULL) {
+		r = seen_by(c, c->note, c->note_len, "tickets", UINT64_MAX, &seen);
 		met = tlog_policy_met(c->policy, seen);
+	}
 	for (unsigned w = OPEN; r == KE_OK && w < RECORDS; w++) {
-		r = seen_by(c, c->proof[w].note, c->proof[w].note_len, check2_words[w],
-		    w == CLOSE ? until : UINT64_MAX, &seen);
-		if (r == KE_OK)
-			met = met && tlog_policy_met(c->policy, seen);
-		if (w == CLOSE)
+		r = seen_enough(c, &c->rec[w],
+		    w == CLOSE && c->drawn ? before(c->first_s) : UINT64_MAX, &seen, &met);
+		if (w == (c->drawn ? CLOSE : ABORT))
 			c->res->seen = (unsigned)__builtin_popcountll(seen);
 	}
+	if (r == KE_OK)
+		r = check_amends(c, &met);
+	for (size_t i = 0; r == KE_OK && i < c->nforfeits; i++)
+		r = seen_enough(c, &c->forfeits[i], UINT64_MAX, &seen, &met);
 	if (r != KE_OK || c->policy->quorum == 0)
 		return r;
 	c->res->claimed |= BUNDLE2_WITNESSED;

@@ -60,6 +60,11 @@ int bundle_tokens(struct bundle_doc *d, size_t max)
 	return KE_OK;
 }
 
+bool bundle_null(const struct bundle_doc *d, size_t i)
+{
+	return d->toks[i].type == JSON_NULL;
+}
+
 int bundle_members(
     struct bundle_doc *d, size_t i, const char *what, const struct bundle_member *m, size_t n)
 {
@@ -69,7 +74,8 @@ int bundle_members(
 		*m[k].at = json_member(d->text, d->toks, d->ntoks, i, m[k].name);
 		if (*m[k].at == 0)
 			return bundle_no(d, KE_FORMAT, "%s has no member \"%s\"", what, m[k].name);
-		if (d->toks[*m[k].at].type != m[k].type)
+		if (d->toks[*m[k].at].type != (m[k].type & ~BUNDLE_OR_NULL) &&
+		    !(m[k].type & BUNDLE_OR_NULL && bundle_null(d, *m[k].at)))
 			return bundle_no(
 			    d, KE_FORMAT, "\"%s\" of %s is of the wrong type", m[k].name, what);
 	}

@@ -30,16 +30,18 @@ int bundle_no_memory(struct bundle_doc *d);
 /* Checks and splits the text, which has at most max tokens; d->toks is the caller's to free. */
 int bundle_tokens(struct bundle_doc *d, size_t max) KE_CHECK;
 
+#define BUNDLE_OR_NULL 0x80U
 struct bundle_member {
 	const char *name;
-	enum json_type type;
-	size_t *at; /* where its value's token goes */
+	unsigned type; /* enum json_type, BUNDLE_OR_NULL with it where null will do, too */
+	size_t *at;    /* where its value's token goes */
 };
 /* Finds all members of the object at token i; none may be missing, none unknown. */
 int bundle_members(struct bundle_doc *d, size_t i, const char *what, const struct bundle_member *m,
     size_t n) KE_CHECK;
 
 bool bundle_is(const struct bundle_doc *d, size_t i, const char *s);
+bool bundle_null(const struct bundle_doc *d, size_t i);
 /* The string at token i, unescaped, with a NUL behind it; the caller's to free. */
 int bundle_string(struct bundle_doc *d, size_t i, char **s, size_t *n) KE_CHECK;
 /* Exactly n bytes in hex. */

@@ -33,6 +33,7 @@ static const char usage_text[] =
     "      --policy FILE     the logs and witnesses that you trust (v2; c2sp.org/tlog-policy)\n"
     "      --drand-chain FILE  a drand chain besides quicknet, as its relay's /info says it (v2)\n"
     "      --nist-certificate FILE  a certificate of NIST's beacon that you trust (v2)\n"
+    "      --tsa-ca FILE     certificates of the time-stamping authorities that you trust (v2)\n"
     "      --min-delay SECONDS  from the end of sales to the beacon, 600 if not given (v2)\n"
     "  --json                print one JSON document instead of lines\n"
     "  -q, --quiet           print the last line only\n"
@@ -165,6 +166,8 @@ static int set_option(struct options *o, int c)
 		return verify2_chain(o, optarg);
 	case 'n':
 		return verify2_certificate(o, optarg);
+	case 't':
+		return verify2_tsa(o, optarg);
 	case 'm':
 		return verify2_delay(o, optarg);
 	case 'j':
@@ -188,6 +191,7 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	    {"policy", required_argument, NULL, 'p'},
 	    {"drand-chain", required_argument, NULL, 'd'},
 	    {"nist-certificate", required_argument, NULL, 'n'},
+	    {"tsa-ca", required_argument, NULL, 't'},
 	    {"min-delay", required_argument, NULL, 'm'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"quiet", no_argument, NULL, 'q'},
@@ -354,6 +358,7 @@ int main(int argc, char **argv)
 	if (verify_read(o.file, BUNDLE_MAX, &text, &n) == KE_OK)
 		code = verify2_is(text, n) ? verify2(&o, text, n) : verify(&o, text, n);
 	free(text);
+	free(o.tsa);
 	/* A verdict that could not be written is none. */
 	if (fflush(stdout) != 0 || ferror(stdout))
 		code = EXIT_READ;

@@ -22,6 +22,7 @@ struct options {
 	bool have_policy, have_chain;
 	struct tlog_policy policy;
 	struct drand_chain chain;
+	char *tsa; /* trust.tsa_pem */
 	struct bundle2_trust trust;
 };
 
@@ -34,6 +35,7 @@ int verify_read(const char *file, size_t max, char **buf, size_t *n) KE_CHECK;
 int verify2_policy(struct options *o, const char *file) KE_CHECK;
 int verify2_chain(struct options *o, const char *file) KE_CHECK;
 int verify2_certificate(struct options *o, const char *file) KE_CHECK;
+int verify2_tsa(struct options *o, const char *file) KE_CHECK;
 int verify2_delay(struct options *o, const char *seconds) KE_CHECK;
 
 /* Does the text call itself a v2 bundle? */

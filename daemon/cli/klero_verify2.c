@@ -84,6 +84,22 @@ int verify2_certificate(struct options *o, const char *file)
 	return code;
 }
 
+int verify2_tsa(struct options *o, const char *file)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+	size_t n;
+
+	if (o->tsa != NULL)
+		return verify_usage("more than one file of time-stamping authorities");
+	if (verify_read(file, PULSE_CERT_MAX, &o->tsa, &n) != KE_OK)
+		return EXIT_READ;
+	o->trust.tsa_pem = o->tsa;
+	o->trust.tsa_pem_len = n;
+	return memmem(o->tsa, n, begin, sizeof(begin) - 1) != NULL
+		   ? EXIT_VERIFIED
+		   : verify_usage("those are no certificates in PEM");
+}
+
 int verify2_delay(struct options *o, const char *seconds)
 {
 	if (text_unu64(&o->trust.delay_s, seconds, strlen(seconds)) != KE_OK ||
@@ -127,10 +143,21 @@ bool verify2_is(const char *text, size_t n)
 	return false;
 }
 
+static void print_ending(const struct bundle2_result *res)
+{
+	if (res->aborted)
+		printf("the raffle was aborted");
+	else
+		printf("%llu tickets, %llu winners, %llu reserves",
+		    (unsigned long long)res->tickets, (unsigned long long)res->winners,
+		    (unsigned long long)res->reserves);
+	if (res->amends > 0)
+		printf(", amended %llu times", (unsigned long long)res->amends);
+	printf("; the records name one another");
+}
+
 static void print_meaning(const struct bundle2_result *res, enum bundle2_step s)
 {
-	unsigned long long tickets = res->tickets, winners = res->winners, reserves = res->reserves;
-
 	switch (s) {
 	case BUNDLE2_READ:
 		printf("v2 (" BUNDLE2_FORMAT ")");
@@ -139,11 +166,10 @@ static void print_meaning(const struct bundle2_result *res, enum bundle2_step s)
 		printf("the operator's log is %s", res->operator_vkey);
 		break;
 	case BUNDLE2_RECORDS:
-		printf("%llu tickets, %llu winners, %llu reserves; the records name one another",
-		    tickets, winners, reserves);
+		print_ending(res);
 		break;
 	case BUNDLE2_LOGGED:
-		printf("open, close and draw are in the operator log, in this order, signed");
+		printf("the records are in the operator log, in the right order, signed");
 		break;
 	case BUNDLE2_TICKETS:
 		printf("the ticket log's signed root is the one that the close record names");
@@ -165,8 +191,16 @@ static void print_meaning(const struct bundle2_result *res, enum bundle2_step s)
 						    : "not every value's source is known");
 		break;
 	case BUNDLE2_WITNESSES:
-		printf("%u of %u saw the close record before the first value could be known",
-		    res->seen, res->witnesses);
+		printf("%u of %u saw the %s", res->seen, res->witnesses,
+		    res->aborted ? "abort record"
+				 : "close record before the first value could be known");
+		break;
+	case BUNDLE2_STAMPS:
+		printf(res->levels & BUNDLE2_STAMPED
+			   ? "a trusted authority saw the close record at "
+			     "%lld (Unix time)"
+			   : "not checked, or too late",
+		    (long long)res->stamped_s);
 		break;
 	case BUNDLE2_STEPS:
 		break;
@@ -174,30 +208,57 @@ static void print_meaning(const struct bundle2_result *res, enum bundle2_step s)
 	putchar('\n');
 }
 
+/* Steps that have something to say of this bundle. */
+static bool has_step(const struct bundle2_result *res, enum bundle2_step s)
+{
+	switch (s) {
+	case BUNDLE2_TICKETS:
+		return !res->aborted || res->tickets > 0;
+	case BUNDLE2_COMMIT:
+	case BUNDLE2_WINNERS:
+	case BUNDLE2_DRAW:
+	case BUNDLE2_TIMES:
+	case BUNDLE2_BEACONS:
+		return !res->aborted;
+	case BUNDLE2_STAMPS:
+		return (res->claimed & BUNDLE2_STAMPED) != 0;
+	default:
+		return true;
+	}
+}
+
 static void print_levels(const struct bundle2_result *res)
 {
 	printf("reached:");
-	for (unsigned bit = 1; bit <= BUNDLE2_WITNESSED; bit <<= 1)
+	for (unsigned bit = 1; bit <= BUNDLE2_STAMPED; bit <<= 1) {
 		if (res->levels & bit)
 			printf(" %s", bundle2_level_words((enum bundle2_level)bit));
-	if (res->levels & BUNDLE2_WITNESSED)
-		printf(" %u of %u", res->seen, res->witnesses);
+		if (res->levels & bit & BUNDLE2_WITNESSED)
+			printf(" %u of %u", res->seen, res->witnesses);
+	}
 	putchar('\n');
 }
 
-static void print_lines(const struct options *o, const struct bundle2_result *res)
+/* What became of the raffle besides its draw. */
+static void print_fate(const struct bundle2_result *res)
 {
-	for (unsigned i = 0; i <= (unsigned)res->step; i++) {
-		enum bundle2_step s = (enum bundle2_step)i;
-		bool ok = s != res->step || res->err == KE_OK;
+	if (res->aborted)
+		printf("aborted: %s\n", res->reason);
+	for (uint64_t i = 0; i < res->forfeits && i < BUNDLE2_TOLD; i++) {
+		const struct bundle2_forfeit *f = &res->forfeit[i];
 
-		printf("%s %-13s ", ok ? "ok  " : "FAIL", bundle2_step_words(s));
-		if (ok)
-			print_meaning(res, s);
+		printf("forfeited: winner %llu (%s), ", (unsigned long long)f->pos, f->rule);
+		if (f->reserve > 0)
+			printf("reserve %llu stands for it\n", (unsigned long long)f->reserve);
 		else
-			puts(res->why);
+			printf("nobody stands for it\n");
 	}
-	print_levels(res);
+	if (res->forfeits > BUNDLE2_TOLD)
+		printf("forfeited: %llu in all\n", (unsigned long long)res->forfeits);
+}
+
+static void print_notes(const struct options *o, const struct bundle2_result *res)
+{
 	if (o->trust.delay_s != 0 && o->trust.delay_s != BUNDLE2_DELAY_S)
 		printf("note: %llu s between the end of sales and the beacon were asked for; the "
 		       "standard is %d s\n",
@@ -211,11 +272,49 @@ static void print_lines(const struct options *o, const struct bundle2_result *re
 	if (!o->have_commit)
 		printf("note: no --commit was given; compare the seed commitment with the one "
 		       "published before the sale\n");
+	if (res->amends > 0)
+		printf("note: the terms were amended; DRAW.md allows that before the first sale, "
+		       "or to a later close with a later round\n");
+}
+
+static void print_lines(const struct options *o, const struct bundle2_result *res)
+{
+	for (unsigned i = 0; i <= (unsigned)res->step; i++) {
+		enum bundle2_step s = (enum bundle2_step)i;
+		bool ok = s != res->step || res->err == KE_OK;
+
+		if (ok && !has_step(res, s))
+			continue;
+		printf("%s %-13s ", ok ? "ok  " : "FAIL", bundle2_step_words(s));
+		if (ok)
+			print_meaning(res, s);
+		else
+			puts(res->why);
+	}
+	print_levels(res);
+	if (res->err == KE_OK)
+		print_fate(res);
+	print_notes(o, res);
 }
 
 static bool reached(const struct bundle2_result *res)
 {
 	return res->err == KE_OK && (res->levels & res->claimed) == res->claimed;
+}
+
+static void json_forfeits(struct jsonw *w, const struct bundle2_result *res)
+{
+	jsonw_kint(w, "forfeits", (int64_t)res->forfeits);
+	jsonw_key(w, "forfeited");
+	jsonw_array(w);
+	for (uint64_t i = 0; i < res->forfeits && i < BUNDLE2_TOLD; i++) {
+		jsonw_object(w);
+		jsonw_kint(w, "winner", (int64_t)res->forfeit[i].pos);
+		jsonw_kcstr(w, "rule", res->forfeit[i].rule);
+		jsonw_kint(w, "reserve", (int64_t)res->forfeit[i].reserve);
+		jsonw_object_end(w);
+	}
+	jsonw_array_end(w);
 }
 
 static void print_json(const struct options *o, const struct bundle2_result *res)
@@ -236,9 +335,14 @@ static void print_json(const struct options *o, const struct bundle2_result *res
 	jsonw_kint(&w, "reserves", (int64_t)res->reserves);
 	jsonw_kint(&w, "witnesses_seen", res->seen);
 	jsonw_kint(&w, "witnesses", res->witnesses);
+	jsonw_kint(&w, "amends", (int64_t)res->amends);
+	jsonw_kbool(&w, "aborted", res->aborted);
+	if (res->aborted)
+		jsonw_kcstr(&w, "reason", res->reason);
+	json_forfeits(&w, res);
 	jsonw_key(&w, "levels");
 	jsonw_array(&w);
-	for (unsigned bit = 1; bit <= BUNDLE2_WITNESSED; bit <<= 1)
+	for (unsigned bit = 1; bit <= BUNDLE2_STAMPED; bit <<= 1)
 		if (res->levels & bit)
 			jsonw_cstr(&w, bundle2_level_words((enum bundle2_level)bit));
 	jsonw_array_end(&w);

@@ -31,13 +31,30 @@ struct made2_tree {
 	size_t n;
 };
 
-enum { MADE2_OPEN, MADE2_CLOSE, MADE2_DRAW };
+enum {
+	MADE2_OPEN,
+	MADE2_CLOSE,
+	MADE2_DRAW,
+	MADE2_ABORT,
+	MADE2_AMEND,
+	MADE2_FORFEIT,
+	MADE2_RECORDS
+};
+/* Where they stand in the operator log; a second forfeit stands behind the first. */
+static const uint64_t made2_at[MADE2_RECORDS] = {1, 3, 4, 4, 2, 5};
+#define MADE2_FORFEITS 3
 
 struct made2 {
 	uint8_t pub[32], secret[64], witness_pub[32], witness_secret[64];
 	char operator_vkey[NOTE_VKEY_MAX], tickets_vkey[NOTE_VKEY_MAX], witness_vkey[NOTE_VKEY_MAX];
 	char policy[2048];
-	struct record2 rec[3];
+	struct record2 rec[MADE2_RECORDS];
+	bool aborted,
+	    amended; /* the abort record is used for the draw's, the amend's terms count */
+	uint64_t forfeits[MADE2_FORFEITS]; /* positions */
+	size_t nforfeits;
+	const void *stamp; /* a time stamp's token */
+	size_t stamp_len;
 	struct record_pick picks[MADE2_N_MAX];
 	uint64_t pos_passed[MADE2_N_MAX];
 	uint64_t passed[MADE2_N_MAX];
@@ -46,8 +63,9 @@ struct made2 {
 	uint64_t n, seen_s;
 	uint8_t leaf[MADE2_N_MAX][LEAF_LEN];
 	struct made2_tree tickets, log;
-	char text[3][MADE2_TEXT];
-	size_t text_len[3];
+	char text[MADE2_RECORDS][MADE2_TEXT];
+	size_t text_len[MADE2_RECORDS];
+	char forfeit_text[MADE2_FORFEITS][512];
 	char pulse[PULSE_JSON_MAX], cert[PULSE_CERT_MAX];
 	char chain_info[1024];
 	uint8_t tickets_root[32];
@@ -285,6 +303,46 @@ static inline int made2_keys(struct made2 *m)
 	return 0;
 }
 
+static inline int made2_forfeit(struct made2 *m, size_t i)
+{
+	struct record2 *r = &m->rec[MADE2_FORFEIT];
+	size_t n;
+
+	r->draw_index = made2_at[MADE2_DRAW];
+	r->pos = m->forfeits[i];
+	snprintf(r->word, sizeof(r->word), "not-claimed");
+	if (record2_text(r, m->forfeit_text[i], sizeof(m->forfeit_text[i]) - 1, &n) != KE_OK)
+		return -1;
+	m->forfeit_text[i][n] = '\0';
+	record2_leaf(m->log.leaf[made2_at[MADE2_FORFEIT] + i], m->forfeit_text[i], n);
+	return 0;
+}
+
+/* The records that not every raffle has. */
+static inline int made2_others(struct made2 *m)
+{
+	struct record2 *abort = &m->rec[MADE2_ABORT], *amend = &m->rec[MADE2_AMEND];
+	int r = 0;
+
+	memcpy(abort->open_leaf, m->rec[MADE2_CLOSE].open_leaf, 32);
+	memcpy(amend->open_leaf, m->rec[MADE2_CLOSE].open_leaf, 32);
+	abort->open_index = amend->open_index = made2_at[MADE2_OPEN];
+	snprintf(abort->word, sizeof(abort->word), "organiser-withdrew");
+	if (m->aborted) {
+		r |= made2_text(m, MADE2_ABORT);
+		record2_leaf(m->log.leaf[4], m->text[MADE2_ABORT], m->text_len[MADE2_ABORT]);
+	}
+	if (m->amended) {
+		r |= made2_text(m, MADE2_AMEND);
+		record2_leaf(m->log.leaf[2], m->text[MADE2_AMEND], m->text_len[MADE2_AMEND]);
+	}
+	for (size_t i = 0; r == 0 && i < m->nforfeits; i++)
+		r = made2_forfeit(m, i);
+	if (m->nforfeits > 1)
+		m->log.n = made2_at[MADE2_FORFEIT] + m->nforfeits;
+	return r;
+}
+
 /* Everything that follows from the open record's fields and the tickets; 0 when it worked. */
 static inline int made2_finish(struct made2 *m)
 {
@@ -302,7 +360,7 @@ static inline int made2_finish(struct made2 *m)
 	m->tickets_size = m->n;
 	close->tickets = m->n;
 	record2_leaf(close->open_leaf, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
-	draw->terms = open->terms;
+	draw->terms = m->amended ? m->rec[MADE2_AMEND].terms : open->terms;
 	if (made2_draw(m) != 0 || made2_text(m, MADE2_CLOSE) != 0 || made2_text(m, MADE2_DRAW) != 0)
 		return -1;
 	/* another raffle's record stands first in the log, and one between */
@@ -312,7 +370,7 @@ static inline int made2_finish(struct made2 *m)
 	record2_leaf(m->log.leaf[1], m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
 	record2_leaf(m->log.leaf[3], m->text[MADE2_CLOSE], m->text_len[MADE2_CLOSE]);
 	record2_leaf(m->log.leaf[4], m->text[MADE2_DRAW], m->text_len[MADE2_DRAW]);
-	return 0;
+	return made2_others(m);
 }
 
 /* A raffle of n tickets of that many holders, up to made2_finish(). */
@@ -321,6 +379,8 @@ static inline int made2_init(
 {
 	struct record2 *open = &m->rec[MADE2_OPEN], *close = &m->rec[MADE2_CLOSE],
 		       *draw = &m->rec[MADE2_DRAW];
+	const enum record2_kind kinds[] = {RECORD2_OPEN, RECORD2_CLOSE, RECORD2_DRAW, RECORD2_ABORT,
+	    RECORD2_AMEND, RECORD2_FORFEIT};
 	uint64_t first_s;
 
 	memset(m, 0, sizeof(*m));
@@ -328,11 +388,10 @@ static inline int made2_init(
 		return -1;
 	m->n = n;
 	m->holders = holders;
-	for (int w = 0; w < 3; w++)
+	for (int w = 0; w < MADE2_RECORDS; w++) {
 		memset(m->rec[w].raffle, 0xab, 16);
-	open->kind = RECORD2_OPEN;
-	close->kind = RECORD2_CLOSE;
-	draw->kind = RECORD2_DRAW;
+		m->rec[w].kind = kinds[w];
+	}
 	snprintf(open->origin, sizeof(open->origin), MADE2_TICKETS);
 	memset(draw->server_seed, 9, 32);
 	open->winners = winners;
@@ -343,6 +402,7 @@ static inline int made2_init(
 		return -1;
 	open->terms.sales_close_s = first_s - 3600;
 	open->terms.deadline_s = 1800000000;
+	m->rec[MADE2_AMEND].terms = open->terms;
 	m->seen_s = first_s - 1800;
 	close->open_index = draw->open_index = 1;
 	draw->close_index = 3;
@@ -389,37 +449,68 @@ static inline int made2_tickets(const struct made2 *m, struct made2_out *o)
 	const struct record2 *draw = &m->rec[MADE2_DRAW];
 	int r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_PICKS));
 
-	for (uint64_t i = 0; r == KE_OK && i < draw->winners + draw->reserves; i++)
+	for (uint64_t i = 0; r == KE_OK && !m->aborted && i < draw->winners + draw->reserves; i++)
 		r = made2_ticket(
 		    m, o, i < draw->winners ? i + 1 : i - draw->winners + 1, m->picks[i].index);
 	if (r == KE_OK)
 		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_PASSED));
-	for (size_t i = 0; r == KE_OK && i < m->npassed; i++)
+	for (size_t i = 0; r == KE_OK && !m->aborted && i < m->npassed; i++)
 		r = made2_ticket(m, o, m->pos_passed[i], m->passed[i]);
 	return r;
 }
 
+static inline int made2_record(
+    const struct made2 *m, const char *text, uint64_t at, char *proof, struct bundle2_record *r)
+{
+	if (made2_proof(m, &m->log, MADE2_HOST, at, proof, 8192) != 0)
+		return KE_FULL;
+	*r = (struct bundle2_record){made2_words(text), made2_words(proof)};
+	return KE_OK;
+}
+
 static inline int made2_head(const struct made2 *m, struct made2_out *o)
 {
-	const uint64_t at[] = {1, 3, 4};
 	struct checkpoint c = {.size = m->tickets_size, .origin = MADE2_TICKETS};
-	char proof[3][8192], note[8192];
+	char proof[4][8192], note[8192];
 	struct bundle2_head h = {.operator_vkey = m->operator_vkey,
 	    .tickets_vkey = m->tickets_vkey,
 	    .policy = made2_words(m->policy)};
-	struct bundle2_record *rec[] = {&h.open, &h.close, &h.draw};
+	struct bundle2_record *rec[] = {&h.open, &h.close, &h.draw, &h.abort};
 	size_t len = 0;
+	int r = KE_OK;
 
 	memcpy(c.root, m->tickets_root, 32);
 	if (made2_checkpoint(m, &c, note, sizeof(note), &len) != 0)
 		return KE_FULL;
-	h.tickets_checkpoint = (struct bundle2_text){note, len};
-	for (int w = 0; w < 3; w++) {
-		if (made2_proof(m, &m->log, MADE2_HOST, at[w], proof[w], sizeof(proof[w])) != 0)
-			return KE_FULL;
-		*rec[w] = (struct bundle2_record){made2_words(m->text[w]), made2_words(proof[w])};
+	if (m->tickets_size > 0)
+		h.tickets_checkpoint = (struct bundle2_text){note, len};
+	for (int w = MADE2_OPEN; r == KE_OK && w <= MADE2_ABORT; w++)
+		if (w == (m->aborted ? MADE2_ABORT : MADE2_DRAW) || w == MADE2_OPEN ||
+		    (w == MADE2_CLOSE && m->tickets_size > 0))
+			r = made2_record(m, m->text[w], made2_at[w], proof[w], rec[w]);
+	return r == KE_OK ? made2_sent(o, bundle2_put_head(&o->w, &h)) : r;
+}
+
+/* Amends and forfeits. */
+static inline int made2_lists(const struct made2 *m, struct made2_out *o)
+{
+	char proof[8192];
+	struct bundle2_record rec;
+	int r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_AMENDS));
+
+	if (r == KE_OK && m->amended) {
+		r = made2_record(m, m->text[MADE2_AMEND], made2_at[MADE2_AMEND], proof, &rec);
+		if (r == KE_OK)
+			r = made2_sent(o, bundle2_put_record(&o->w, &rec));
 	}
-	return made2_sent(o, bundle2_put_head(&o->w, &h));
+	if (r == KE_OK)
+		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_FORFEITS));
+	for (size_t i = 0; r == KE_OK && i < m->nforfeits; i++) {
+		r = made2_record(m, m->forfeit_text[i], made2_at[MADE2_FORFEIT] + i, proof, &rec);
+		if (r == KE_OK)
+			r = made2_sent(o, bundle2_put_record(&o->w, &rec));
+	}
+	return r;
 }
 
 static inline int made2_values(const struct made2 *m, struct made2_out *o)
@@ -430,6 +521,8 @@ static inline int made2_values(const struct made2 *m, struct made2_out *o)
 	    .intermediate = made2_words("")};
 	int r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_VALUES));
 
+	if (m->aborted)
+		return r;
 	if (r == KE_OK)
 		r = made2_sent(
 		    o, bundle2_put_drand(&o->w, &info, &m->rec[MADE2_DRAW].terms.beacons[0]));
@@ -440,19 +533,21 @@ static inline int made2_values(const struct made2 *m, struct made2_out *o)
 
 static inline int made2_pieces(const struct made2 *m, struct made2_out *o)
 {
-	struct bundle2_tail tail = {.version = "0", .git = "", .sha256 = ""};
+	const uint8_t *escrow = m->rec[MADE2_OPEN].escrow_n > 0 ? m->rec[MADE2_OPEN].escrow : NULL;
+	struct bundle2_tail tail = {.escrow = escrow, .version = "0", .git = "", .sha256 = ""};
+	const struct bundle2_text none = {"", 0};
 	int r = made2_head(m, o);
 
 	if (r == KE_OK)
-		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_AMENDS));
-	if (r == KE_OK)
-		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_FORFEITS));
+		r = made2_lists(m, o);
 	if (r == KE_OK)
 		r = made2_tickets(m, o);
 	if (r == KE_OK)
 		r = made2_values(m, o);
 	if (r == KE_OK)
 		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_TIMESTAMPS));
+	if (r == KE_OK && m->stamp != NULL)
+		r = made2_sent(o, bundle2_put_stamp(&o->w, m->stamp, m->stamp_len, &none));
 	if (r == KE_OK)
 		r = made2_sent(o, bundle2_put_tail(&o->w, &tail));
 	return r;

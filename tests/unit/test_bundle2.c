@@ -6,51 +6,7 @@
 
 #include <ctype.h>
 
-#include "tests/unit/bundle2_make.h"
-
-#define ALL                                                                                        \
-	(BUNDLE2_REPRODUCED | BUNDLE2_SIGNED | BUNDLE2_IN_LOG | BUNDLE2_BEACON | BUNDLE2_WITNESSED)
-
-static struct made2 m;
-static struct bundle2_result res;
-
-static void trust_all(struct bundle2_trust *t)
-{
-	struct pulse p;
-
-	memset(t, 0, sizeof(*t));
-	assert_int_equal(pulse_parse(&p, m.pulse, strlen(m.pulse)), KE_OK);
-	memcpy(t->certificates[0], p.certificate, PULSE_HASH);
-	t->ncertificates = 1;
-}
-
-static void make(uint64_t n, uint64_t holders, uint64_t winners, uint64_t reserves)
-{
-	assert_int_equal(made2_init(&m, n, holders, winners, reserves), 0);
-}
-
-static int check_made(const struct bundle2_trust *t)
-{
-	size_t n = 0;
-	char *text = made2_write(&m, &n);
-	int r;
-
-	assert_non_null(text);
-	r = bundle2_check(text, n, t, &res);
-	free(text);
-	assert_int_equal(r, res.err);
-	if (r != KE_OK)
-		assert_true(res.why[0] != '\0');
-	return r;
-}
-
-static void assert_fails(const struct bundle2_trust *t, enum bundle2_step step)
-{
-	assert_int_not_equal(check_made(t), KE_OK);
-	if (res.step != step)
-		fail_msg("%s for %s: %s", bundle2_step_words(res.step), bundle2_step_words(step),
-		    res.why);
-}
+#include "tests/unit/bundle2_test.h"
 
 static void test_whole(void **state)
 {
@@ -137,13 +93,6 @@ static void again(int w, size_t at)
 	record2_leaf(m.log.leaf[at], m.text[w], m.text_len[w]);
 }
 
-static void fresh(struct bundle2_trust *t)
-{
-	make(20, 20, 3, 2);
-	assert_int_equal(made2_finish(&m), 0);
-	trust_all(t);
-}
-
 static void test_cheats(void **state)
 {
 	struct record2 *open = &m.rec[MADE2_OPEN], *close = &m.rec[MADE2_CLOSE],
@@ -180,11 +129,11 @@ static void test_cheats(void **state)
 	close->open_index = draw->open_index = 0; /* another record of the log */
 	again(MADE2_CLOSE, 3);
 	again(MADE2_DRAW, 4);
-	assert_fails(&t, BUNDLE2_LOGGED);
+	assert_fails(&t, BUNDLE2_RECORDS);
 	fresh(&t);
 	draw->close_index = 2;
 	again(MADE2_DRAW, 4);
-	assert_fails(&t, BUNDLE2_LOGGED);
+	assert_fails(&t, BUNDLE2_RECORDS);
 	fresh(&t);
 	close->open_leaf[5] ^= 1;
 	again(MADE2_CLOSE, 3);
@@ -227,6 +176,138 @@ static void test_tickets(void **state)
 	snprintf(m.rec[MADE2_OPEN].origin, 100, MADE2_HOST "/r/other");
 	assert_int_equal(made2_finish(&m), 0);
 	assert_fails(&t, BUNDLE2_RECORDS);
+}
+
+/* --- other fates than a plain draw --- */
+
+static void test_aborted(void **state)
+{
+	struct bundle2_trust t;
+
+	(void)state;
+	for (int closed = 0; closed < 2; closed++) {
+		make(20, 20, 3, 2);
+		m.aborted = true;
+		assert_int_equal(made2_finish(&m), 0);
+		m.tickets_size = closed ? 20 : 0;
+		trust_all(&t);
+		assert_int_equal(check_made(&t), KE_OK);
+		assert_true(res.aborted && res.levels == ENDED && res.claimed == ENDED);
+		assert_string_equal(res.reason, "organiser-withdrew");
+		assert_true(res.winners == 0 && res.tickets == (closed ? 20 : 0));
+		/* seen too late for a draw, and nothing is drawn */
+		m.seen_s += 86400;
+		assert_int_equal(check_made(&t), KE_OK);
+		assert_int_equal(res.levels, ENDED);
+	}
+	m.rec[MADE2_ABORT].open_leaf[0] ^= 1;
+	again(MADE2_ABORT, 4);
+	assert_fails(&t, BUNDLE2_RECORDS);
+	m.rec[MADE2_ABORT].open_leaf[0] ^= 1;
+	m.rec[MADE2_ABORT].open_index++;
+	again(MADE2_ABORT, 4);
+	assert_fails(&t, BUNDLE2_RECORDS);
+	m.rec[MADE2_ABORT].open_index--;
+	again(MADE2_ABORT, 4);
+	assert_int_equal(check_made(&t), KE_OK);
+	memset(m.log.leaf[4], 1, 32);
+	assert_fails(&t, BUNDLE2_LOGGED);
+}
+
+/* Who stands for a prize in the end: the next reserve that has not moved up, or nobody. */
+static void test_forfeits(void **state)
+{
+	struct bundle2_trust t;
+
+	(void)state;
+	make(20, 20, 3, 2);
+	m.nforfeits = 3;
+	m.forfeits[0] = 2;
+	m.forfeits[1] = 1;
+	m.forfeits[2] = 2;
+	assert_int_equal(made2_finish(&m), 0);
+	trust_all(&t);
+	assert_int_equal(check_made(&t), KE_OK);
+	assert_int_equal(res.levels, ALL);
+	assert_true(res.forfeits == 3 && res.forfeit[0].pos == 2 && res.forfeit[0].reserve == 0);
+	assert_true(res.forfeit[1].pos == 1 && res.forfeit[1].reserve == 2);
+	assert_string_equal(res.forfeit[2].rule, "not-claimed");
+	/* of a prize that nobody held, and of none */
+	m.forfeits[1] = 2;
+	assert_int_equal(made2_finish(&m), 0);
+	m.forfeits[0] = 4;
+	assert_int_equal(made2_finish(&m), 0);
+	assert_fails(&t, BUNDLE2_DRAW);
+	/* of another draw, and of none in the log */
+	fresh(&t);
+	m.nforfeits = 1;
+	m.forfeits[0] = 1;
+	assert_int_equal(made2_finish(&m), 0);
+	assert_int_equal(check_made(&t), KE_OK);
+	memset(m.log.leaf[5], 1, 32);
+	assert_fails(&t, BUNDLE2_LOGGED);
+	*strstr(m.forfeit_text[0], "draw 4") = 'D';
+	assert_fails(&t, BUNDLE2_RECORDS);
+}
+
+/* The last terms count; nobody may have known what the former ones would have led to. */
+static void test_amends(void **state)
+{
+	struct record2_terms *was = &m.rec[MADE2_OPEN].terms, *terms = &m.rec[MADE2_AMEND].terms;
+	struct bundle2_trust t;
+	uint64_t was_s;
+
+	(void)state;
+	make(20, 20, 3, 2);
+	m.amended = true;
+	was->beacons[0].round = 999000;
+	was->beacons[1].at_ms = terms->beacons[1].at_ms;
+	was->sales_close_s = terms->sales_close_s - 4000;
+	assert_int_equal(made2_finish(&m), 0);
+	trust_all(&t);
+	assert_int_equal(drand_round_time(&drand_quicknet, 999000, &was_s), KE_OK);
+	m.seen_s = was_s - 60;
+	assert_int_equal(check_made(&t), KE_OK);
+	assert_true(res.levels == ALL && res.amends == 1);
+	m.seen_s++;
+	assert_int_equal(check_made(&t), KE_OK);
+	assert_int_equal(res.levels, ALL & ~BUNDLE2_WITNESSED);
+	/* the draw by the terms that no longer count */
+	m.seen_s--;
+	m.amended = false;
+	assert_fails(&t, BUNDLE2_TIMES);
+	/* closed before the end that counts */
+	m.amended = true;
+	m.rec[MADE2_CLOSE].at_s = terms->sales_close_s - 1;
+	assert_int_equal(made2_finish(&m), 0);
+	assert_fails(&t, BUNDLE2_RECORDS);
+	/* of a moment that nobody signed */
+	m.rec[MADE2_CLOSE].at_s = terms->sales_close_s;
+	terms->not_before.signature[47] ^= 1;
+	assert_int_equal(made2_finish(&m), 0);
+	assert_fails(&t, BUNDLE2_BEACONS);
+	terms->not_before.signature[47] ^= 1;
+	assert_int_equal(made2_finish(&m), 0);
+	memset(m.log.leaf[2], 1, 32);
+	assert_fails(&t, BUNDLE2_LOGGED);
+}
+
+static void test_escrow(void **state)
+{
+	struct record2 *open = &m.rec[MADE2_OPEN];
+	struct bundle2_trust t;
+
+	(void)state;
+	fresh(&t);
+	open->escrow_m = 2;
+	open->escrow_n = 3;
+	memset(open->escrow, 5, 32);
+	assert_int_equal(made2_finish(&m), 0);
+	assert_int_equal(check_made(&t), KE_OK);
+	open->escrow[0] ^= 1; /* the bundle's alone */
+	assert_fails(&t, BUNDLE2_COMMIT);
+	open->escrow_n = 0;
+	assert_fails(&t, BUNDLE2_COMMIT);
 }
 
 /* The beacon: another value, an earlier one, one that came too soon, one that nobody signed. */
@@ -459,6 +540,10 @@ int main(void)
 	    cmocka_unit_test(test_two_prizes),
 	    cmocka_unit_test(test_cheats),
 	    cmocka_unit_test(test_tickets),
+	    cmocka_unit_test(test_aborted),
+	    cmocka_unit_test(test_forfeits),
+	    cmocka_unit_test(test_amends),
+	    cmocka_unit_test(test_escrow),
 	    cmocka_unit_test(test_beacons),
 	    cmocka_unit_test(test_other_chain),
 	    cmocka_unit_test(test_witnesses),

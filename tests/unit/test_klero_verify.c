@@ -250,10 +250,10 @@ static void test_named_like_v2(void **state)
 	write_file(
 	    path, "{\"format\": \"kleroterion-proof/1\", \"title\": \"kleroterion-proof/2\"}");
 	assert_int_equal(RUN(path), 1);
-	assert_null(strstr(output, "escrow_bundle_sha256"));
+	assert_null(strstr(output, "operator_vkey"));
 	write_file(path, "{\"format\" :\n\"kleroterion-proof/2\"}");
 	assert_int_equal(RUN(path), 1);
-	assert_non_null(strstr(output, "escrow_bundle_sha256"));
+	assert_non_null(strstr(output, "operator_vkey"));
 	unlink(path);
 }
 
