@@ -7,9 +7,9 @@
 
 /* --- what is pinned --- */
 
-void life_site_init(struct life_site *s)
+void life_site_init(struct life_site *s, uint64_t delay_s)
 {
-	*s = (struct life_site){.delay_s = LIFE_DELAY_S, .chains = {drand_quicknet}, .nchains = 1};
+	*s = (struct life_site){.delay_s = delay_s != 0 ? delay_s : LIFE_DELAY_S};
 }
 
 const struct drand_chain *life_chain(const struct life_site *s, const uint8_t hash[32])

@@ -29,8 +29,8 @@ struct life_site {
 	bool nist; /* a certificate of NIST's beacon is pinned */
 };
 
-/* quicknet alone, LIFE_DELAY_S. */
-void life_site_init(struct life_site *s);
+/* Nothing is pinned yet; delay_s 0: LIFE_DELAY_S. */
+void life_site_init(struct life_site *s, uint64_t delay_s);
 /* KE_FULL; KE_EXISTS when it is there. */
 int life_site_add(struct life_site *s, const struct drand_chain *c) KE_CHECK;
 /* The pinned chain of that hash, or NULL. */

@@ -186,6 +186,9 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	put_strings(w, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
 	wire_put_u8(w, c->escrow_m);
 	put_strings(w, c->escrow[0], RCONF_ESCROW, RCONF_PEM);
+	rconf_put_beacons(w, &c->beacons);
+	wire_put_u32(w, c->beacon_delay_s);
+	wire_put_cstr(w, c->nist_pem);
 	wire_put_u8(w, c->nkeys);
 	for (uint8_t i = 0; i < c->nkeys; i++)
 		wire_put_raw(w, c->keys[i], RCONF_KEY_NAME);
@@ -202,6 +205,9 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	get_strings(r, c->payout_limits[0], RCONF_PAYLIMITS, RCONF_PATH);
 	c->escrow_m = wire_get_u8(r);
 	get_strings(r, c->escrow[0], RCONF_ESCROW, RCONF_PEM);
+	rconf_get_beacons(r, &c->beacons);
+	c->beacon_delay_s = wire_get_u32(r);
+	wire_get_cstr(r, c->nist_pem, sizeof c->nist_pem);
 	c->nkeys = wire_get_u8(r);
 	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)
 		return KE_RANGE;

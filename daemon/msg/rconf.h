@@ -13,18 +13,19 @@
 #include "daemon/msg/wire.h"
 #include "policy/drand.h"
 
-#define RCONF_PATH      256
-#define RCONF_ORIGINS   16
-#define RCONF_ENVS      4
-#define RCONF_PARAMS    512
-#define RCONF_PAYLIMITS 8
-#define RCONF_ESCROW    16 /* officers */
-#define RCONF_PEM       1024
-#define RCONF_KEYS      64 /* of a token; each is named by the SHA-256 of its CKA_ID, cut */
-#define RCONF_KEY_NAME  16
-#define RCONF_CHAINS    4 /* drand's that this appliance knows */
-#define RCONF_RELAYS    8 /* of drand */
-#define RCONF_NISTS     4 /* hosts of NIST's beacon */
+#define RCONF_PATH        256
+#define RCONF_ORIGINS     16
+#define RCONF_ENVS        4
+#define RCONF_PARAMS      512
+#define RCONF_PAYLIMITS   8
+#define RCONF_ESCROW      16 /* officers */
+#define RCONF_PEM         1024
+#define RCONF_KEYS        64 /* of a token; each is named by the SHA-256 of its CKA_ID, cut */
+#define RCONF_KEY_NAME    16
+#define RCONF_CHAINS      4    /* drand's that this appliance knows */
+#define RCONF_RELAYS      8    /* of drand */
+#define RCONF_NISTS       4    /* hosts of NIST's beacon */
+#define RCONF_CERTIFICATE 8192 /* PEM */
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
 struct rconf_identity {
@@ -94,8 +95,11 @@ struct rconf_hsm { /* hsm and tlskey */
 	struct rconf_token token;
 	char folder[RCONF_PATH]; /* token folder for the wider profile, "" when unknown */
 	char host[RCONF_PATH];
-	uint32_t objects;      /* session objects after which a fresh one is wanted */
-	uint8_t draw_approval; /* hsm: officers must approve draws */
+	uint32_t objects;                 /* session objects after which a fresh one is wanted */
+	uint8_t draw_approval;            /* hsm: officers must approve draws */
+	struct rconf_beacons beacons;     /* hsm: what a draw may rest on; without relays */
+	uint32_t beacon_delay_s;          /* hsm: as engine's */
+	char nist_pem[RCONF_CERTIFICATE]; /* hsm: of NIST's beacon, "" for none */
 	char payout_limits[RCONF_PAYLIMITS]
 			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
 	uint8_t escrow_m;               /* hsm: as many officers open an escrow; 0: there is none */

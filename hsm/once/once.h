@@ -29,10 +29,16 @@
 
 /* The numbers stand in journals: a new fact takes the next one. */
 enum once_kind {
-	ONCE_SEED = 1,    /* a seed's v1 commitment → the raffle it was made or revealed for */
-	ONCE_DRAW = 2,    /* a raffle → what its seed was revealed for */
-	ONCE_NOTE = 3,    /* a raffle → the record that was signed */
-	ONCE_PAYOUT = 4,  /* a payout's id → the address and the transaction that were signed */
+	ONCE_SEED = 1,   /* a seed's v1 commitment → the raffle it was made or revealed for */
+	ONCE_DRAW = 2,   /* a raffle → what its seed was revealed for; or its abort */
+	ONCE_NOTE = 3,   /* a raffle → the record that was signed */
+	ONCE_PAYOUT = 4, /* a payout's id → the address and the transaction that were signed */
+	/* of v2 raffles: hsm/role/life.h */
+	ONCE_OPEN = 5,    /* a raffle → its open record's leaf hash */
+	ONCE_AMEND = 6,   /* a raffle, u8 which → that amend's leaf hash */
+	ONCE_CLOSE = 7,   /* a raffle → its close record's leaf hash */
+	ONCE_LAST = 8,    /* a raffle → the size and root that its ticket log ends with */
+	ONCE_SOLD = 9,    /* a raffle → 1: its ticket log has had a checkpoint with tickets */
 	ONCE_ESCROW = 20, /* an escrow bundle's SHA-256 → the raffle it was made for */
 	ONCE_FACTS,       /* one more than the last fact */
 	ONCE_STAND = 100, /* a value of a purpose → the version it stands under, 0 for none */

@@ -5,7 +5,8 @@
  * What hsm enforces by itself, whatever engine says:
  * - the origin is this appliance's, from its own configuration;
  * - a log that it knows never shrinks, and what it signs next holds all that it signed before, by a
- *   consistency proof that it checks itself.
+ *   consistency proof that it checks itself;
+ * - from its close record on, a ticket log gets no other checkpoint than that record's (life.h).
  * It knows HSM_LOGS logs, as long as the process lives. For another one engine shows the newest
  * note, which must be signed by a log key of this token, and the proof begins there. A log that has
  * no note yet is new. So an engine that was captured and has hsm started anew can show an older
@@ -14,7 +15,7 @@
 #include <string.h>
 
 #include "daemon/msg/log.h"
-#include "hsm/role/hsm.h"
+#include "hsm/role/life.h"
 #include "policy/hash.h"
 #include "policy/merkle.h"
 #include "policy/tlog.h"
@@ -153,6 +154,8 @@ static int sign(struct hsm *h, const struct key *k, const struct question *q, ui
 	size_t n;
 	int r = checkpoint_text(&q->head, text, sizeof text, &n);
 
+	if (r == KE_OK && !q->name.oplog)
+		r = life_checkpoint(h, q->name.raffle, q->head.size, q->head.root);
 	if (r == KE_OK)
 		r = key_sign(&h->p, k, text, n, sig);
 	if (r == KE_OK && key_verify(k, text, n, sig) != KE_OK)

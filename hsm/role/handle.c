@@ -21,6 +21,8 @@ static const struct row rows[] = {
     {MSG_HSM_REVEAL_SEED, hsm_answer_reveal_seed},
     {MSG_HSM_REVEAL_APPROVED, hsm_answer_reveal_approved},
     {MSG_HSM_SIGN_DRAW1, hsm_answer_sign_draw1},
+    {MSG_HSM_AGREE, hsm_answer_agree},
+    {MSG_HSM_REVEAL2, hsm_answer_reveal2},
     {MSG_HSM_ANCHOR, hsm_answer_anchor},
     {MSG_HSM_RESEAL_DBKEY, hsm_answer_reseal_dbkey},
     {MSG_HSM_REWRAP_SEED, hsm_answer_rewrap_seed},

@@ -13,6 +13,7 @@
 #include "hsm/p11/key.h"
 #include "hsm/p11/prove.h"
 #include "policy/legacy.h"
+#include "policy/life.h"
 #include "policy/note.h"
 #include "policy/origin.h"
 #include "policy/paylimit.h"
@@ -78,6 +79,8 @@ struct hsm {
 	bool draw_approval;        /* officers must approve draws */
 	struct hsm_escrow *escrow; /* NULL: none (escrow.h) */
 	struct hsm_logs *logs;     /* heads of the logs that it has signed: checkpoint.c */
+	struct life_site site;     /* the pinned beacons, and their delay */
+	const char *nist_pem;      /* "": none */
 	struct record_pick *picks; /* RECORD1_PICKS_MAX */
 	char *text;                /* RECORD1_TEXT_MAX */
 };
@@ -125,6 +128,8 @@ int hsm_answer_reveal_seed(
 int hsm_answer_reveal_approved(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_sign_draw1(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_agree(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_reveal2(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_anchor(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_reseal_dbkey(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);

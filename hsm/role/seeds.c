@@ -1,7 +1,8 @@
 /*
  * Server seeds: made and committed to, revealed once. Runs in hsm: see hsm.h.
  *
- * What hsm enforces by itself, whatever engine says (DRAW.md sections 2 and 11, v1):
+ * What hsm enforces by itself, whatever engine says (DRAW.md sections 2 and 11, v1; for v2 see
+ * life.h):
  * - a seed leaves the HSM only for a raffle that has sold a ticket and has its entropy;
  * - once revealed, the same seed comes again only for the very same draw (tickets, root,
  *   aggregate, entropy), and no other seed for that raffle;
@@ -19,8 +20,7 @@
 
 #include "daemon/msg/log.h"
 #include "hsm/p11/blob.h"
-#include "hsm/role/consent.h"
-#include "hsm/role/hsm.h"
+#include "hsm/role/life.h"
 #include "hsm/role/seeds.h"
 #include "policy/be.h"
 #include "policy/draw.h"
@@ -143,35 +143,64 @@ void hsm_draw_hash(uint8_t out[32], const struct hsm_draw *d)
 	hash_sha256_2(out, fixed, sizeof fixed, d->entropy, d->entropy_len);
 }
 
-/* Do the officers want this raffle drawn? KE_AUTH when they do not, or not any more. */
-static int check_consent(struct hsm *h, const struct hsm_draw *d, const struct consent *c)
+int seed_consent(struct hsm *h, const uint8_t raffle[16], const struct consent *c)
 {
 	const char *why = "it needs the officers' approval";
 	int r = consent_check(h, c, &why);
 
 	if (r == KE_OK && h->proposal.action == PROPOSE_DRAW &&
-	    memcmp(h->proposal.raffle, d->raffle, 16) == 0)
+	    memcmp(h->proposal.raffle, raffle, 16) == 0)
 		return KE_OK;
-	(void)refuse(d->raffle, r == KE_OK ? "what is approved is another one" : why);
+	(void)refuse(raffle, r == KE_OK ? "what is approved is another one" : why);
 	return KE_AUTH;
+}
+
+int seed_owner(struct hsm *h, const uint8_t commit[32], const uint8_t raffle[16])
+{
+	uint8_t value[32];
+	int r;
+
+	as_value(value, raffle);
+	r = once_ask(&h->once, ONCE_SEED, commit, 32, value);
+	if (r == KE_DENIED)
+		return refuse(raffle, "it belongs to another raffle");
+	return r == KE_NOTFOUND ? KE_OK : r;
+}
+
+int seed_told(
+    struct hsm *h, const uint8_t raffle[16], const uint8_t commit[32], const uint8_t draw[32])
+{
+	uint8_t value[32];
+	int r;
+
+	as_value(value, raffle);
+	r = once_tell(&h->once, ONCE_SEED, commit, 32, value);
+	if (r == KE_OK)
+		r = once_tell(&h->once, ONCE_DRAW, raffle, 16, draw);
+	return r == KE_OK ? once_stand(&h->once, KEY_SEED, commit, 32, 0) : r;
 }
 
 /* Do the facts allow it? */
 static int may_reveal(
     struct hsm *h, const struct hsm_draw *d, const uint8_t draw[32], const struct consent *c)
 {
-	uint8_t value[32];
+	bool v2;
 	int r;
 
 	if (d->tickets == 0 || d->entropy_len == 0 || d->entropy_len > DRAW_ENTROPY_MAX)
 		return KE_RANGE;
-	as_value(value, d->raffle);
-	if (once_ask(&h->once, ONCE_SEED, d->commit, 32, value) == KE_DENIED)
-		return refuse(d->raffle, "it belongs to another raffle");
+	r = seed_owner(h, d->commit, d->raffle);
+	if (r == KE_OK)
+		r = life_bound(h, ONCE_OPEN, d->raffle, &v2);
+	if (r != KE_OK)
+		return r;
+	/* its open record promises beacons, not somebody's word */
+	if (v2)
+		return refuse(d->raffle, "a v1 reveal of a v2 raffle");
 	r = once_ask(&h->once, ONCE_DRAW, d->raffle, 16, draw);
 	if (r == KE_DENIED)
 		return refuse(d->raffle, "a second reveal with other facts");
-	return r == KE_OK || !h->draw_approval ? KE_OK : check_consent(h, d, c);
+	return r == KE_OK || !h->draw_approval ? KE_OK : seed_consent(h, d->raffle, c);
 }
 
 /* Unwraps the seed into an object; nothing is known about its value yet. */
@@ -217,7 +246,7 @@ int seeds_inside(
 	return d == KE_OK ? r : d;
 }
 
-static int unwrap_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
+int seed_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
 {
 	CK_OBJECT_HANDLE object;
 	int r = unwrap(h, text, n, true, &object), d;
@@ -229,27 +258,52 @@ static int unwrap_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t se
 	return r != KE_OK ? r : d;
 }
 
+/* Both commitments of what the handle holds. */
+static int compare(struct hsm *h, CK_OBJECT_HANDLE object, const uint8_t raffle[16],
+    const uint8_t commit1[32], const uint8_t commit2[32])
+{
+	uint8_t own[32];
+	int r = op_seed_digest(&h->p, object, own);
+
+	if (r == KE_OK && memcmp(own, commit1, 32) != 0)
+		return KE_CRYPTO;
+	if (r == KE_OK)
+		r = op_kdf(&h->p, object, DRAW_COMMIT_LABEL, raffle, 16, own);
+	if (r == KE_OK && memcmp(own, commit2, 32) != 0)
+		return KE_CRYPTO;
+	return r;
+}
+
+int seed_is(struct hsm *h, const uint8_t raffle[16], const uint8_t commit1[32],
+    const uint8_t commit2[32], const uint8_t *text, size_t n)
+{
+	CK_OBJECT_HANDLE object;
+	int r = seeds_inside(h, raffle, text, n, &object), d;
+
+	if (r != KE_OK)
+		return r;
+	r = compare(h, object, raffle, commit1, commit2);
+	d = op_destroy(&h->p, object);
+	return r != KE_OK ? r : d;
+}
+
 static int reveal(struct hsm *h, const struct hsm_draw *d, const struct consent *c,
     const uint8_t *text, size_t n, uint8_t seed[32])
 {
-	uint8_t draw[32], digest[32], value[32];
+	uint8_t draw[32], digest[32];
 	int r;
 
 	hsm_draw_hash(draw, d);
 	r = may_reveal(h, d, draw, c);
 	if (r == KE_OK)
-		r = unwrap_value(h, text, n, seed);
+		r = seed_value(h, text, n, seed);
 	if (r != KE_OK)
 		return r;
 	hash_sha256(digest, seed, 32);
 	if (sodium_memcmp(digest, d->commit, 32) != 0)
 		return KE_CRYPTO;
 	/* remembered before it is told */
-	as_value(value, d->raffle);
-	r = once_tell(&h->once, ONCE_SEED, d->commit, 32, value);
-	if (r == KE_OK)
-		r = once_tell(&h->once, ONCE_DRAW, d->raffle, 16, draw);
-	return r == KE_OK ? once_stand(&h->once, KEY_SEED, d->commit, 32, 0) : r;
+	return seed_told(h, d->raffle, d->commit, draw);
 }
 
 static int answer_reveal(
@@ -318,13 +372,11 @@ static int rewrap(struct hsm *h, const uint8_t raffle[16], const uint8_t commit[
     const uint8_t *text, size_t n, char *out, size_t cap)
 {
 	CK_OBJECT_HANDLE object;
-	uint8_t value[32];
 	int r, d;
 
-	as_value(value, raffle);
-	if (once_ask(&h->once, ONCE_SEED, commit, 32, value) == KE_DENIED)
-		return refuse(raffle, "it belongs to another raffle");
-	r = unwrap(h, text, n, false, &object);
+	r = seed_owner(h, commit, raffle);
+	if (r == KE_OK)
+		r = unwrap(h, text, n, false, &object);
 	if (r != KE_OK)
 		return r;
 	r = wrap_again(h, commit, object, out, cap);

@@ -163,6 +163,19 @@ static int take_limits(struct hsm *h, const struct rconf_hsm *c)
 	return KE_OK;
 }
 
+/* As klerod.conf pins them; raffles may name no others. */
+static int take_pins(struct hsm *h, const struct rconf_hsm *c)
+{
+	int r = KE_OK;
+
+	life_site_init(&h->site, c->beacon_delay_s);
+	for (uint8_t i = 0; r == KE_OK && i < c->beacons.nchains; i++)
+		r = life_site_add(&h->site, &c->beacons.chains[i]);
+	h->nist_pem = c->nist_pem;
+	h->site.nist = c->nist_pem[0] != '\0';
+	return r == KE_OK ? r : p11_fail(&h->p, r, "drand-chain: one stands twice");
+}
+
 _Noreturn static void give_up(struct hsm *h, int status)
 {
 	log_error("%s", h->p.why);
@@ -206,6 +219,8 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 	sodium_memzero(c->token.pin, sizeof c->token.pin);
 	if (r == KE_OK)
 		r = take_limits(h, c);
+	if (r == KE_OK)
+		r = take_pins(h, c);
 	if (r == KE_OK)
 		r = learn_ways(&h->p, self == ROLE_HSM);
 	if (r == KE_OK)

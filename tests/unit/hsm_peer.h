@@ -38,11 +38,14 @@ struct peer {
 };
 
 static struct ctx ctx;
-U static bool draw_approval; /* of the roles that are started from now on */
 U static struct {
 	uint8_t m;
 	const char *pem[RCONF_ESCROW];
-} escrow; /* the same */
+} escrow; /* of the roles that are started from now on; so what follows */
+U static bool draw_approval;
+U static struct rconf_beacons pins;
+U static uint32_t pin_delay_s;
+U static char pin_nist[RCONF_CERTIFICATE];
 
 /* Both tokens, with everything in them. */
 U static void provision(void)
@@ -107,6 +110,9 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 	c.escrow_m = escrow.m;
 	for (size_t i = 0; i < RCONF_ESCROW && escrow.pem[i] != NULL; i++)
 		snprintf(c.escrow[i], RCONF_PEM, "%s", escrow.pem[i]);
+	c.beacons = pins;
+	c.beacon_delay_s = pin_delay_s;
+	memcpy(c.nist_pem, pin_nist, sizeof c.nist_pem);
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	rconf_put_hsm(&w, &c);
 	assert_int_equal(w.err, KE_OK);

@@ -20,7 +20,8 @@ static const struct drand_chain second = {
 static int fresh(void **state)
 {
 	(void)state;
-	life_site_init(&site);
+	life_site_init(&site, 0);
+	assert_int_equal(life_site_add(&site, &drand_quicknet), KE_OK);
 	assert_int_equal(life_site_add(&site, &second), KE_OK);
 	terms = (struct record2_terms){.sales_close_s = CLOSE,
 	    .deadline_s = CLOSE + 7200,
