@@ -71,6 +71,17 @@ C_P11KIT := $(call pc,--cflags p11-kit-1)
 L_P11    := $(call pc,--libs libp11)
 CFLAGS   += $(C_EVENT) $(C_P11KIT) $(SQLCIPHER_CFLAGS)
 
+# --- the page GET /verify: npm's esbuild makes one file of daemon/page, the same bytes each time ---
+# A package is built without a network: packaging/deb.sh has made it before.
+PAGE    := build/page
+PAGE_OF := $(sort $(wildcard daemon/page/* daemon/page/src/*))
+$(PAGE)/verify.c: $(PAGE_OF) packaging/npm.sh
+	$(call say,PAGE,$@) packaging/npm.sh daemon/page $(PAGE) && node daemon/page/build.mjs $(PAGE)
+$(B)/page.o: $(PAGE)/verify.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
 # --- archives: a program takes from them what it needs and nothing else ---
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)))
 
@@ -103,7 +114,7 @@ $(LIB_ONCE):    $(call objs,hsm/once/*.c)
 $(LIB_SETUP):   $(call objs,hsm/setup/*.c)
 $(LIB_CHECK):   $(call objs,hsm/check/*.c)
 $(LIB_DB):      $(call objs,db/*.c)
-$(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c))
+$(LIB_NET):     $(filter-out $(B)/daemon/net/net.o,$(call objs,daemon/net/*.c)) $(B)/page.o
 $(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engine/*.c))
 $(LIB_ROLE):    $(filter-out $(B)/hsm/role/main.o,$(call objs,hsm/role/*.c))
 $(LIB_KDF):     $(filter-out $(B)/daemon/kdf/kdf.o,$(call objs,daemon/kdf/*.c))

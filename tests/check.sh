@@ -245,6 +245,11 @@ suite_hsm() {
 	KLERO_BIN=$PWD/$base/out/bin pytests hsm env -- tests/hsmfail
 }
 
+# The page GET /verify, in node and in a browser, with some altered proofs; more by make attack SUITES=page.
+suite_page() {
+	tap page timeout 300 tests/page/run.sh "$base/out"
+}
+
 suite_demo() {
 	(for n in 1 2; do
 		one "demo-$n" timeout 300 tests/system/demo.sh "$base/out/bin" "$base/demo"
@@ -259,7 +264,7 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
-[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults hsm modules demo)
+[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults hsm modules page demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS
 	echo "== $s"

@@ -149,12 +149,10 @@ static void success_headers(struct jsonw *w, const struct route *row)
 
 static void success_content(struct jsonw *w, const struct route *row)
 {
-	bool text = row->shape == SHAPE_METRICS;
-
 	oas_object(w, "content");
-	oas_object(w, text ? "text/plain" : "application/json");
+	oas_object(w, shape_media(row->shape));
 	jsonw_key(w, "schema");
-	if (text) {
+	if (shape_table[row->shape].name == NULL) {
 		jsonw_object(w);
 		jsonw_kcstr(w, "type", "string");
 		jsonw_object_end(w);
@@ -177,6 +175,14 @@ static void success(struct jsonw *w, const struct route *row)
 	success_headers(w, row);
 	if (row->shape != SHAPE_NONE)
 		success_content(w, row);
+	jsonw_object_end(w);
+}
+
+/* A document of net's own, which who has it already is not sent again. */
+static void not_modified(struct jsonw *w)
+{
+	oas_object(w, "304");
+	jsonw_kcstr(w, "description", "The same as If-None-Match names");
 	jsonw_object_end(w);
 }
 
@@ -233,6 +239,8 @@ static void responses(struct jsonw *w, const struct route *row)
 	problems_of(row, set);
 	oas_object(w, "responses");
 	success(w, row);
+	if (row->shape == SHAPE_PAGE)
+		not_modified(w);
 	for (unsigned status = 400; status < 600; status++) {
 		int p = PROBLEM_NONE + 1;
 

@@ -41,6 +41,13 @@ const struct shape shape_table[SHAPE_COUNT] = {
 #undef SHAPE
 };
 
+const char *shape_media(enum shape_id shape)
+{
+	if (shape == SHAPE_METRICS)
+		return "text/plain";
+	return shape == SHAPE_PAGE ? "text/html" : "application/json";
+}
+
 const struct member *shape_member(enum shape_id shape, const char *name)
 {
 	const struct member *m = shape_table[shape].members;

@@ -11,6 +11,7 @@
 enum shape_id {
 	SHAPE_NONE,    /* no body */
 	SHAPE_METRICS, /* Prometheus's text format */
+	SHAPE_PAGE,    /* HTML */
 #define SHAPE(symbol, ...) SHAPE_##symbol,
 #include "daemon/api/shape.def"
 #undef SHAPE
@@ -46,12 +47,14 @@ struct member {
 };
 
 struct shape {
-	const char *name; /* NULL for SHAPE_NONE and SHAPE_METRICS */
+	const char *name; /* NULL for what is no JSON */
 	struct member members[SHAPE_MEMBERS + 1];
 };
 
 extern const struct shape shape_table[SHAPE_COUNT];
 
+/* The media type of an answer of that shape, lower case. */
+const char *shape_media(enum shape_id shape);
 /* The member of that name, or NULL. */
 const struct member *shape_member(enum shape_id shape, const char *name);
 

@@ -141,8 +141,13 @@ int api_metrics(struct rq *q)
 	return r == KE_OK ? rq_text(q, API_TEXT_METRICS, len) : r;
 }
 
-/* net answers this one itself; asking engine finds nothing. */
+/* net answers these two itself; asking engine finds nothing. */
 int api_openapi(struct rq *q)
+{
+	return rq_refuse(q, PB_NOT_FOUND);
+}
+
+int api_verify_page(struct rq *q)
 {
 	return rq_refuse(q, PB_NOT_FOUND);
 }

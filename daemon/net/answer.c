@@ -83,6 +83,7 @@ static const char *status_line(uint16_t status)
 	    S(201, "Created"),
 	    S(202, "Accepted"),
 	    S(204, "No Content"),
+	    S(304, "Not Modified"),
 	    S(308, "Permanent Redirect"),
 	    S(400, "Bad Request"),
 	    S(401, "Unauthorized"),
@@ -240,20 +241,39 @@ static void put_rare(
 		put_s(o, "Connection: close\r\n");
 }
 
+static void put_line_s(struct out *o, const char *name, const char *value)
+{
+	put_s(o, name);
+	put_s(o, value);
+	put_s(o, "\r\n");
+}
+
+/* Who may keep it, and what it may do in a browser. */
+static void put_policy(struct out *o, const struct answer_document *d)
+{
+	if (d == NULL) {
+		put_s(o, "Cache-Control: no-store\r\n"
+			 "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+		return;
+	}
+	/* kept, but asked for again each time: the page of yesterday's version is not shown */
+	put_line_s(o, "Cache-Control: ", "no-cache");
+	put_line_s(o, "ETag: ", d->tag);
+	put_line_s(o, "Content-Security-Policy: ", d->policy);
+}
+
 /* The same in every answer; the last lines of the head. */
-static const char security[] =
-    "Cache-Control: no-store\r\n"
-    "Strict-Transport-Security: max-age=31536000\r\n"
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
-    "X-Content-Type-Options: nosniff\r\n"
-    "Referrer-Policy: no-referrer\r\n"
-    "Cross-Origin-Opener-Policy: same-origin\r\n"
-    "Cross-Origin-Resource-Policy: same-origin\r\n"
-    "\r\n";
+static const char security[] = "Strict-Transport-Security: max-age=31536000\r\n"
+			       "X-Content-Type-Options: nosniff\r\n"
+			       "Referrer-Policy: no-referrer\r\n"
+			       "Cross-Origin-Opener-Policy: same-origin\r\n"
+			       "Cross-Origin-Resource-Policy: same-origin\r\n"
+			       "\r\n";
 
 size_t answer_head(const struct answer_env *env, const struct reply *r, const struct api_ans *a,
     const struct answer_extra *extra, char *buf, size_t cap)
 {
+	const struct answer_document *document = extra != NULL ? extra->document : NULL;
 	struct out o = {.p = buf, .cap = cap};
 	bool file = (a->flags & API_ANS_FILE) != 0;
 	char id[37];
@@ -262,8 +282,12 @@ size_t answer_head(const struct answer_env *env, const struct reply *r, const st
 	put_s(&o, "Date: ");
 	put_s(&o, env->date);
 	put_s(&o, "\r\n");
-	if (a->status != 204) { /* RFC 9110 section 8.6: no length where there can be no body */
-		put_s(&o, content_type(a->type));
+	/* RFC 9110 section 8.6: no length where there can be no body */
+	if (a->status != 204 && a->status != 304) {
+		if (document != NULL)
+			put_line_s(&o, "Content-Type: ", document->type);
+		else
+			put_s(&o, content_type(a->type));
 		put_line_u(&o, "Content-Length: ", file ? a->file_len : a->body_len);
 	}
 	text_uuid(id, r->request_id);
@@ -273,6 +297,7 @@ size_t answer_head(const struct answer_env *env, const struct reply *r, const st
 	put_limits(&o, env, r, a);
 	put_rare(&o, r, a, extra);
 	put_cors(&o, env, r, extra);
+	put_policy(&o, document);
 	put(&o, security, sizeof security - 1);
 	return o.full ? 0 : o.len;
 }

@@ -35,10 +35,18 @@ struct answer_env {
 	char date[30]; /* IMF-fixdate */
 };
 
+/* A document that net holds itself, besides the API: fields of its own. */
+struct answer_document {
+	const char *type;   /* Content-Type */
+	const char *policy; /* Content-Security-Policy */
+	const char *tag;    /* ETag */
+};
+
 /* What engine does not say: fields of net's own answers. */
 struct answer_extra {
-	unsigned allow; /* Allow: bits 1 << enum route_method */
-	bool preflight; /* CORS: the origin may use `allow` */
+	const struct answer_document *document; /* NULL: an answer of the API */
+	unsigned allow;                         /* Allow: bits 1 << enum route_method */
+	bool preflight;                         /* CORS: the origin may use `allow` */
 };
 
 /* Can engine's answer be written? Not with a line break in a Location, which would split the head.

@@ -13,6 +13,7 @@
 #include "daemon/net/cache.h"
 #include "daemon/net/hdr.h"
 #include "daemon/net/net.h"
+#include "daemon/net/page.h"
 #include "daemon/net/upstream.h"
 #include "policy/jsonw.h"
 #include "policy/text.h"
@@ -291,20 +292,31 @@ static bool answer_cached(struct conn *c, const uint8_t *buf)
 	return true;
 }
 
-static void answer_openapi(struct conn *c)
+/* One of the documents that net holds; extra says which, NULL for openapi.json. */
+static void answer_document(struct conn *c, int held, size_t n, const struct answer_extra *extra)
 {
-	struct api_ans a = {
-	    .status = 200,
-	    .type = API_JSON,
-	    .flags = API_ANS_FILE,
-	    .file_len = c->net->openapi_len,
-	};
-	int file = fcntl(c->net->openapi, F_DUPFD_CLOEXEC, 0);
+	struct api_ans a = {.status = 200, .type = API_JSON, .flags = API_ANS_FILE, .file_len = n};
+	int file = fcntl(held, F_DUPFD_CLOEXEC, 0);
 
 	if (file < 0)
 		fail(c, PB_BUSY, 1);
 	else
-		send_answer(c, &a, NULL, file);
+		send_answer(c, &a, extra, file);
+}
+
+/* The page GET /verify; who names it as what he has is told so. */
+static void answer_page(struct conn *c, const uint8_t *buf)
+{
+	const struct http_span has = c->http.field[HF_IF_NONE_MATCH];
+	const struct answer_document page = {
+	    .type = "text/html; charset=utf-8", .policy = page_policy, .tag = page_tag};
+	const struct answer_extra extra = {.document = &page};
+	const struct api_ans same = {.status = 304, .type = API_EMPTY};
+
+	if (has.len > 0 && page_is(at(buf, has), has.len))
+		send_answer(c, &same, &extra, -1);
+	else
+		answer_document(c, c->net->page, page_html_len, &extra);
 }
 
 /* --- to engine --- */
@@ -427,7 +439,9 @@ void flow_request(struct conn *c, const uint8_t *buf)
 		if (req_body(q, &c->http, buf) != KE_OK)
 			send_refusal(c);
 		else if (q->route == RT_openapi)
-			answer_openapi(c);
+			answer_document(c, n->openapi, n->openapi_len, NULL);
+		else if (q->route == RT_verify_page)
+			answer_page(c, buf);
 		else
 			send_request(c, buf);
 	}

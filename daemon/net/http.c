@@ -203,6 +203,7 @@ static int field_of(const uint8_t *p, size_t n)
 	    [HF_EXPECT] = {6, "expect"},
 	    [HF_IDEMPOTENCY_KEY] = {15, "idempotency-key"},
 	    [HF_IF_MATCH] = {8, "if-match"},
+	    [HF_IF_NONE_MATCH] = {13, "if-none-match"},
 	    [HF_ORIGIN] = {6, "origin"},
 	    [HF_REQUEST_METHOD] = {29, "access-control-request-method"},
 	    [HF_ACCEPT] = {6, "accept"},
@@ -237,6 +238,12 @@ static bool split_field(const uint8_t *p, size_t n, size_t *name, size_t *value,
 	return true;
 }
 
+/* Lists of which several lines are no contradiction. */
+static bool may_repeat(int f)
+{
+	return f == HF_ACCEPT || f == HF_IF_NONE_MATCH;
+}
+
 static enum step keep_field(struct http *h, const uint8_t *buf, size_t name, size_t off, size_t len)
 {
 	int f = field_of(buf + h->pos, name);
@@ -247,11 +254,12 @@ static enum step keep_field(struct http *h, const uint8_t *buf, size_t name, siz
 		h->close = h->close || hdr_lists(buf + off, len, "close");
 		return STEP_ON;
 	}
-	if (http_has(h, (enum http_field)f) && f != HF_ACCEPT)
+	if (http_has(h, (enum http_field)f) && !may_repeat(f))
 		return refuse(h, PB_HTTP_MALFORMED);
-	/* of several Accept lines none is weighed: "anything" is a safe reading of them */
+	/* of several such lines none is weighed: "accepts anything, has nothing" is a safe reading
+	 */
 	h->field[f] = (struct http_span){(uint32_t)off, (uint32_t)len};
-	if (f == HF_ACCEPT && http_has(h, HF_ACCEPT))
+	if (http_has(h, (enum http_field)f))
 		h->field[f] = (struct http_span){0, 0};
 	h->seen |= 1u << f;
 	return STEP_ON;

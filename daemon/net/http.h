@@ -44,6 +44,7 @@ enum http_field {
 	HF_EXPECT,
 	HF_IDEMPOTENCY_KEY,
 	HF_IF_MATCH,
+	HF_IF_NONE_MATCH,
 	HF_ORIGIN,
 	HF_REQUEST_METHOD, /* Access-Control-Request-Method */
 	HF_ACCEPT,

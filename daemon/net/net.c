@@ -22,6 +22,7 @@
 #include "daemon/loop/control.h"
 #include "daemon/msg/log.h"
 #include "daemon/net/cache.h"
+#include "daemon/net/page.h"
 #include "daemon/net/tls.h"
 #include "daemon/net/upstream.h"
 
@@ -117,7 +118,16 @@ static void receive(struct net *n, struct inherited *in)
 	}
 }
 
-/* openapi.json never changes while we run: it is written once, into memory that can be sent. */
+/* What never changes while we run is written once, into memory that can be sent. */
+static int hold(const char *name, const void *p, size_t n)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, p, n) != (ssize_t)n)
+		fatal("%s: no memory", name);
+	return fd;
+}
+
 static void write_openapi(struct net *n)
 {
 	char *text = malloc(OPENAPI_MAX);
@@ -127,9 +137,7 @@ static void write_openapi(struct net *n)
 		r = openapi_write(text, OPENAPI_MAX, n->conf.host, &n->openapi_len);
 	if (r != KE_OK)
 		fatal("openapi.json: %s", ke_words(r));
-	n->openapi = memfd_create("openapi.json", MFD_CLOEXEC);
-	if (n->openapi < 0 || write(n->openapi, text, n->openapi_len) != (ssize_t)n->openapi_len)
-		fatal("openapi.json: no memory");
+	n->openapi = hold("openapi.json", text, n->openapi_len);
 	free(text);
 }
 
@@ -148,6 +156,7 @@ static void warm_up(struct net *n, struct inherited *in)
 		fatal("out of memory");
 	fetches_init(&n->fetches);
 	write_openapi(n);
+	n->page = hold("verify.html", page_html, page_html_len);
 	net_clock(n);
 	n->tls = tls_new(n->conf.cert_pem, &n->key, n->now_ms, why, sizeof why);
 	if (n->tls == NULL)

@@ -57,6 +57,7 @@ struct net {
 	int64_t unix_ms;              /* the wall clock at the same time */
 	int openapi;                  /* memfd with openapi.json */
 	size_t openapi_len;
+	int page; /* memfd with the page GET /verify */
 	uint8_t random[NET_ID_POOL];
 	size_t random_left;
 	/* working memory, never live across two callbacks */

@@ -304,7 +304,7 @@ static int read_authorization(struct req *q, const struct http *h, const uint8_t
 
 static int read_accept(struct req *q, const struct http *h, const uint8_t *buf)
 {
-	const char *type = q->route == RT_metrics ? "text/plain" : "application/json";
+	const char *type = shape_media(q->row->shape);
 	const uint8_t *p = buf + h->field[HF_ACCEPT].off;
 	size_t n = h->field[HF_ACCEPT].len;
 	enum hdr_accept said = hdr_accepts(p, n, type);

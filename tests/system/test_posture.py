@@ -97,7 +97,7 @@ def test_limits(appliance):
 def test_descriptors(appliance):
     """0 to 3 as parent has made them; beyond them only channels, and what the role is for."""
     extra = {
-        "net": ("socket:", "pipe:", "anon_inode:[eventpoll]", "/memfd:klero-limits", "/memfd:openapi.json"),
+        "net": ("socket:", "pipe:", "anon_inode:[eventpoll]", "/memfd:klero-limits", "/memfd:openapi.json", "/memfd:verify.html"),
         "engine": ("socket:", "pipe:", "anon_inode:[eventpoll]", str(appliance.dir.resolve()), "/var/tmp/kleroterion."),
         "hsm": ("socket:", str(appliance.dir.resolve() / "store-hsm/journal")), "tlskey": ("socket:",), "kdf": ("socket:",),
     }

@@ -445,6 +445,7 @@ static void test_found(void **state)
 	static const char text[] = "POST /p/a?q=1 HTTP/1.1\r\nhost: h.example:1\r\n"
 				   "AUTHORIZATION:\tBearer abc \r\nContent-Type: t/u\r\n"
 				   "Idempotency-Key: k\r\nIf-Match: \"v1\"\r\nOrigin: o\r\n"
+				   "If-None-Match: W/\"x\"\r\n"
 				   "Access-Control-Request-Method: GET\r\nAccept: x/y\r\n"
 				   "Content-Encoding: gzip\r\nExpect: 100-CONTINUE\r\n"
 				   "Connection: foo, Close\r\nContent-Length: 2\r\n\r\n{}REST";
@@ -453,8 +454,9 @@ static void test_found(void **state)
 		const char *value;
 	} fields[] = {{HF_HOST, "h.example:1"}, {HF_AUTHORIZATION, "Bearer abc"},
 	    {HF_CONTENT_TYPE, "t/u"}, {HF_IDEMPOTENCY_KEY, "k"}, {HF_IF_MATCH, "\"v1\""},
-	    {HF_ORIGIN, "o"}, {HF_REQUEST_METHOD, "GET"}, {HF_ACCEPT, "x/y"},
-	    {HF_CONTENT_ENCODING, "gzip"}, {HF_EXPECT, "100-CONTINUE"}, {HF_CONTENT_LENGTH, "2"}};
+	    {HF_IF_NONE_MATCH, "W/\"x\""}, {HF_ORIGIN, "o"}, {HF_REQUEST_METHOD, "GET"},
+	    {HF_ACCEPT, "x/y"}, {HF_CONTENT_ENCODING, "gzip"}, {HF_EXPECT, "100-CONTINUE"},
+	    {HF_CONTENT_LENGTH, "2"}};
 
 	(void)state;
 	expect(text, sizeof text - 1, OK);

@@ -1,0 +1,37 @@
+// What each check is for, in a line for a buyer: by klero-verify's words for the steps.
+
+export const MEANING = {
+	2: {
+		bundle: "The file is a proof, whole and well-formed.",
+		keys: "It says whose logs and witnesses it speaks of.",
+		records: "The three records, opening, closing and draw, belong together.",
+		"operator log": "Each record stands in the operator’s public log, in this order and signed.",
+		"ticket log": "The signed list of tickets is the one that was closed.",
+		commitment: "The seed that was used is the one that was sealed before the sale.",
+		winners: "Each winning ticket is in the closed list.",
+		draw: "Drawn again here: the same tickets win, in the same order.",
+		times: "The dice are those that were promised, and were cast long enough after sales ended.",
+		beacons: "The dice are signed by their public sources.",
+		witnesses: "Independent witnesses saw the closed list before the dice were cast.",
+	},
+	1: {
+		bundle: "The file is a proof, whole and well-formed.",
+		signature: "The record is signed by the operator that it names.",
+		record: "The record is one of this raffle, with as many winners as announced.",
+		commitment: "The seed that was used is the one that was sealed before the sale.",
+		leaves: "Every ticket is there, in order.",
+		root: "The tickets have the fingerprint that was closed.",
+		"client seeds": "The buyers’ own words are those in their tickets.",
+		aggregate: "All of the buyers’ words went into the draw.",
+		draw: "Drawn again here: the same tickets win, in the same order.",
+		winners: "The winners’ ids are those of their tickets.",
+	},
+};
+
+export const LEVELS = {
+	reproduced: "drawn again here",
+	signed: "signed",
+	logged: "in the public log",
+	"beacon-verified": "dice verified",
+	witnessed: "witnessed",
+};
