@@ -152,7 +152,7 @@ $(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_ONCE) $(LIB_P11) $(L
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
-$(BIN_DIR)/kleroctl: $(B)/daemon/cli/kleroctl.o $(LIB_CTL) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+$(BIN_DIR)/kleroctl: $(B)/daemon/cli/kleroctl.o $(LIB_CTL) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_ONCE) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klero-verify: $(call objs,daemon/cli/klero_verify*.c) $(LIB_POLICY)
 	$(link) $(L_SODIUM) $(L_GMP) $(L_CRYPTO)

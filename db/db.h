@@ -27,6 +27,7 @@
 #define DB_WHY_MAX    256
 
 #define DB_CREATE 1u /* make the store when there is none; an existing one is opened */
+#define DB_AS_IS  2u /* an older schema is not migrated: KE_STATE */
 
 struct db;
 
@@ -39,6 +40,7 @@ struct db;
  *	KE_WRONG_KEY  the key is not this store's
  *	KE_DAMAGED    the key is right, the store is not
  *	KE_VERSION    a newer program wrote it
+ *	KE_STATE      an older program wrote it, and DB_AS_IS
  *	KE_UNAVAIL    another process has it open
  *	KE_IO         folder, disk or permission
  * Looks at: the key check, SQLCipher's version, the MACs of all pages it needs (header, schema,

@@ -159,12 +159,18 @@ static int snapshot(struct opening *o)
 	return open_file(o);
 }
 
-static int bring_up(struct opening *o, const struct db_migration *list, size_t n)
+static int bring_up(struct opening *o, unsigned flags, const struct db_migration *list, size_t n)
 {
 	int r = open_file(o);
 
 	if (!r)
 		r = check_version(o, list[n - 1].version);
+	if (!r && (flags & DB_AS_IS) != 0 && o->d->schema < list[n - 1].version)
+		return db_fail(o->d, KE_STATE,
+		    "schema %d of %.100s/%s is older than this program's %d: klerod brings it up "
+		    "to "
+		    "date when it starts",
+		    o->d->schema, o->folder, DB_FILE, list[n - 1].version);
 	if (!r && o->d->schema > 0 && o->d->schema < list[n - 1].version)
 		r = snapshot(o);
 	if (!r)
@@ -191,7 +197,7 @@ int db_open_with(struct db **out, const char *folder, const uint8_t key[32], uns
 	}
 	r = survey(&o, flags);
 	if (!r)
-		r = bring_up(&o, list, n);
+		r = bring_up(&o, flags, list, n);
 	if (r)
 		goto out;
 	r = db_sqlite_prepare(o.d);

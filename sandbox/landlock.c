@@ -97,6 +97,15 @@ out:
 	return r;
 }
 
+long landlock_abi(char *note, size_t notelen)
+{
+	struct ruleset all;
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	(void)what_it_can(&all, note, notelen);
+	return abi < 0 ? 0 : abi;
+}
+
 int landlock_prepare(const struct sandbox_path *paths, size_t n, int *fd, char *note,
     size_t notelen, char *why, size_t whylen)
 {

@@ -18,6 +18,9 @@
 int landlock_prepare(const struct sandbox_path *paths, size_t n, int *fd, char *note,
     size_t notelen, char *why, size_t whylen) KE_CHECK;
 
+/* The version of this kernel's Landlock, 0 for none; note: what it lacks, "" when nothing. */
+long landlock_abi(char *note, size_t notelen);
+
 /* Puts the process under the ruleset for good. Needs no_new_privs. fd -1 does nothing. */
 int landlock_enter(int fd) KE_CHECK;
 

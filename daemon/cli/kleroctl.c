@@ -147,10 +147,12 @@ static int options(int argc, char **argv)
 	return -1;
 }
 
-/* On an empty machine the configuration itself comes out of a backup, and an officer has none. */
+/* On an empty machine it comes out of a backup, and an officer has none; doctor looks at it, too.
+ */
 static bool without_conf(const struct command *c)
 {
-	return c->run == ctl_unpack || c->run == ctl_escrow_open;
+	return c->run == ctl_unpack || c->run == ctl_escrow_open || c->run == ctl_doctor ||
+	       c->run == ctl_support;
 }
 
 static int run(const struct command *c, int argc, char **argv)

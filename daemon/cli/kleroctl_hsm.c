@@ -4,6 +4,7 @@
  * or hang, and SoftHSM crashes in exit handlers. Runs in kleroctl; trusts the module.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -12,7 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/cli/kleroctl.h"
+#include "daemon/cli/kleroctl_hsm.h"
+#include "daemon/conf/durable.h"
 #include "hsm/check/check.h"
 #include "policy/jsonw.h"
 #include "sandbox/sandbox.h"
@@ -23,6 +25,7 @@
 struct asked {
 	const char *module, *label, *params, *pin_file;
 	bool json;
+	int line; /* a descriptor for one line instead of the table, -1 for none */
 };
 
 static void put_need(struct jsonw *w, const struct need_row *row, const struct check_result *r)
@@ -99,8 +102,16 @@ static void print_table(const struct check *c, const struct check_token *t)
 	printf("%s\n\n", check_usable(c) ? "this token can be used" : "this token cannot be used");
 }
 
+/* The one line that was asked for, or one on standard error. */
+static int refuse(const struct asked *a, int status, const char *why)
+{
+	if (a->line < 0)
+		return ctl_fail(status, "%s", why);
+	return durable_write(a->line, why, strlen(why)) ? status : CTL_REFUSED;
+}
+
 /* A line for this token in any case. */
-static int no_report(const struct check_token *t, bool json, const char *why)
+static int no_report(const struct asked *a, const struct check_token *t, const char *why)
 {
 	char buf[1024];
 	struct jsonw w;
@@ -111,17 +122,31 @@ static int no_report(const struct check_token *t, bool json, const char *why)
 	jsonw_kbool(&w, "usable", false);
 	jsonw_kcstr(&w, "why", why);
 	jsonw_object_end(&w);
-	if (json && jsonw_end(&w) == KE_OK)
+	if (a->json && jsonw_end(&w) == KE_OK)
 		printf("%.*s\n", (int)w.len, buf);
 	fflush(stdout);
-	return ctl_fail(CTL_REFUSED, "%s", why);
+	return refuse(a, CTL_REFUSED, why);
+}
+
+static int one_line(const struct asked *a, const struct check *c, const struct check_token *t)
+{
+	const char *missing = NULL;
+	char words[256];
+
+	for (unsigned i = 0; i < NEEDS && missing == NULL; i++)
+		if (need_rows[i].must && need_is_for(&need_rows[i], t->what) &&
+		    c->results[i].state != CHECK_HAS)
+			missing = need_rows[i].name;
+	snprintf(words, sizeof words, "token %.64s, %.40s: %s%s", t->label, c->library,
+	    missing == NULL ? "has all that is needed" : "lacks ", missing == NULL ? "" : missing);
+	return refuse(a, missing == NULL ? CTL_OK : CTL_REFUSED, words);
 }
 
 /*
  * In the child. SoftHSM writes its token's file anew at every login, so here as in hsm no file can
  * be written where the token is a folder.
  */
-static int report(const struct check_token *t, bool folder, bool json)
+static int report(const struct asked *a, const struct check_token *t, bool folder)
 {
 	static struct check c;
 	int r = folder ? sandbox_no_writes(c.p.why, sizeof c.p.why) : KE_OK;
@@ -130,8 +155,10 @@ static int report(const struct check_token *t, bool folder, bool json)
 		r = check_run(&c, t);
 
 	if (r != KE_OK)
-		return no_report(t, json, c.p.why[0] != '\0' ? c.p.why : ke_words(r));
-	if (!json)
+		return no_report(a, t, c.p.why[0] != '\0' ? c.p.why : ke_words(r));
+	if (a->line >= 0)
+		return one_line(a, &c, t);
+	if (!a->json)
 		print_table(&c, t);
 	else if (print_json(&c, t) != KE_OK)
 		return ctl_fail(CTL_REFUSED, "the report does not fit");
@@ -140,23 +167,25 @@ static int report(const struct check_token *t, bool folder, bool json)
 	return check_usable(&c) ? CTL_OK : CTL_REFUSED;
 }
 
-static int in_child(const struct check_token *t, bool folder, bool json)
+static int in_child(const struct asked *a, const struct check_token *t, bool folder)
 {
+	char words[160];
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid < 0)
-		return ctl_fail(CTL_REFUSED, "fork: %s", strerror(errno));
+		return refuse(a, CTL_REFUSED, "no process can be started");
 	if (pid == 0) {
 		alarm(CHECK_S);
-		_exit(report(t, folder, json));
+		_exit(report(a, t, folder));
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	return ctl_fail(CTL_REFUSED, "token %s: the module %s", t->label,
+	snprintf(words, sizeof words, "token %.64s: the module %s", t->label,
 	    WTERMSIG(status) == SIGALRM ? "does not answer" : "crashed");
+	return refuse(a, CTL_REFUSED, words);
 }
 
 /* One token of the configuration, as far as the command line does not say otherwise. */
@@ -172,12 +201,12 @@ static int check(const struct ctl *ctl, const struct asked *a, enum p11_need wha
 	if (conf_token(&ctl->conf, which, t, why, sizeof why) != KE_OK ||
 	    conf_pin(a->pin_file != NULL ? a->pin_file : which->pin_file, t->pin, why,
 		sizeof why) != KE_OK) {
-		ctl_fail(status, "%s", why);
+		refuse(a, status, why);
 		goto out;
 	}
 	for (size_t i = 0; i < RCONF_ENVS; i++)
 		env[i] = t->env[i];
-	status = in_child(
+	status = in_child(a,
 	    &(struct check_token){
 		.module = a->module != NULL ? a->module : t->module,
 		.params = a->params != NULL          ? a->params
@@ -189,9 +218,28 @@ static int check(const struct ctl *ctl, const struct asked *a, enum p11_need wha
 		.nenv = RCONF_ENVS,
 		.what = what,
 	    },
-	    ctl->conf.module_folder[0] != '\0', a->json);
+	    ctl->conf.module_folder[0] != '\0');
 out:
 	sodium_free(t);
+	return status;
+}
+
+int hsm_look(struct ctl *ctl, enum p11_need what, char *words, size_t len)
+{
+	struct asked a = {.line = -1};
+	int sv[2], status;
+	ssize_t n;
+
+	snprintf(words, len, "it was not looked at");
+	if (pipe2(sv, O_CLOEXEC) != 0)
+		return CTL_REFUSED;
+	a.line = sv[1];
+	status = check(ctl, &a, what);
+	close(sv[1]);
+	n = read(sv[0], words, len - 1);
+	if (n > 0)
+		words[n] = '\0';
+	close(sv[0]);
 	return status;
 }
 
@@ -201,7 +249,8 @@ int ctl_hsm_check(struct ctl *ctl, int argc, char **argv)
 	    .label = ctl_given(ctl, "token"),
 	    .params = ctl_given(ctl, "parameters"),
 	    .pin_file = ctl_given(ctl, "pin-file"),
-	    .json = ctl->json};
+	    .json = ctl->json,
+	    .line = -1};
 	bool tls = ctl_given(ctl, "tls") != NULL;
 	int keys;
 

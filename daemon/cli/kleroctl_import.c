@@ -18,7 +18,6 @@
 #include "daemon/cli/kleroctl_ask.h"
 #include "daemon/cli/kleroctl_live.h"
 #include "policy/chain.h"
-#include "policy/json.h"
 #include "policy/jsonw.h"
 #include "policy/legacy.h"
 #include "policy/text.h"
@@ -225,23 +224,6 @@ static int send_value(struct import *im, const struct row *row, const uint8_t bo
 	return r;
 }
 
-/* A string member of engine's JSON. */
-static void member(const char *json, const char *name, char *out, size_t cap)
-{
-	struct json_tok toks[32];
-	size_t n, i, len = 0;
-
-	out[0] = '\0';
-	if (json_check(json, strlen(json), 32, &n, NULL) != KE_OK ||
-	    json_split(json, strlen(json), toks, n) != KE_OK)
-		return;
-	i = json_member(json, toks, n, 0, name);
-	if (i == 0 || toks[i].type != JSON_STRING ||
-	    json_string(json, &toks[i], out, cap - 1, &len) != KE_OK)
-		len = 0;
-	out[len] = '\0';
-}
-
 /* KE_OK, or why the line failed in o->why. */
 static int import_row(struct import *im, const struct row *row, struct outcome *o, bool *reached)
 {
@@ -257,9 +239,9 @@ static int import_row(struct import *im, const struct row *row, struct outcome *
 		r = send_value(im, row, box, o->why, reached);
 	if (r != KE_OK)
 		return r;
-	member(o->why, "state", o->state, sizeof o->state);
-	member(o->why, "address", o->address, sizeof o->address);
-	member(o->why, "pool_id", o->pool, sizeof o->pool);
+	live_member(o->why, "state", o->state, sizeof o->state);
+	live_member(o->why, "address", o->address, sizeof o->address);
+	live_member(o->why, "pool_id", o->pool, sizeof o->pool);
 	o->why[0] = '\0';
 	return KE_OK;
 }

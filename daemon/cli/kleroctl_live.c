@@ -14,6 +14,7 @@
 #include "daemon/cli/kleroctl.h"
 #include "daemon/cli/kleroctl_ask.h"
 #include "daemon/cli/kleroctl_live.h"
+#include "policy/json.h"
 #include "policy/roles.h"
 
 #define ANSWER_MS    60000
@@ -108,6 +109,48 @@ int live_ask(struct ctl *ctl, uint16_t type, const char *key, struct exchange *x
 	if (r == KE_OK)
 		return show(ctl, key, &m);
 	return ctl_fail(CTL_UNREACHABLE, "klerod does not answer: %s", ke_words(r));
+}
+
+void live_member(const char *json, const char *name, char *out, size_t cap)
+{
+	struct json_tok toks[96];
+	size_t n, i, len = 0;
+
+	out[0] = '\0';
+	if (json_check(json, strlen(json), 96, &n, NULL) != KE_OK ||
+	    json_split(json, strlen(json), toks, n) != KE_OK)
+		return;
+	i = json_member(json, toks, n, 0, name);
+	if (i == 0 || toks[i].type != JSON_STRING ||
+	    json_string(json, &toks[i], out, cap - 1, &len) != KE_OK)
+		len = 0;
+	out[len] = '\0';
+}
+
+int live_status(const struct ctl *ctl, char *text, size_t cap)
+{
+	struct exchange *x = exchange_new();
+	const uint8_t *words;
+	struct wire_in in;
+	struct msg m;
+	size_t n = 0;
+	int fd = live_reach(ctl), r = KE_UNAVAIL;
+
+	if (x != NULL && fd >= 0)
+		r = live_talk(fd, MSG_CTL_STATUS, x, &m);
+	if (r == KE_OK) {
+		wire_in_init(&in, m.body, m.len);
+		r = wire_get_i32(&in);
+		words = wire_get_str(&in, cap - 1, &n);
+		if (wire_end(&in) != KE_OK)
+			r = KE_PEER;
+		else
+			snprintf(text, cap, "%.*s", (int)n, (const char *)words);
+	}
+	if (fd >= 0)
+		close(fd);
+	sodium_free(x);
+	return r;
 }
 
 struct exchange *exchange_new(void)

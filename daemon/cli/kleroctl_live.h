@@ -17,6 +17,12 @@ struct exchange {
 /* NULL without locked memory; sodium_free() wipes it. */
 struct exchange *exchange_new(void);
 
+/* The state of a running appliance, JSON of less than cap bytes. KE_UNAVAIL and the like. */
+int live_status(const struct ctl *ctl, char *text, size_t cap) KE_CHECK;
+
+/* A string member of engine's JSON, "" when there is none. */
+void live_member(const char *json, const char *name, char *out, size_t cap);
+
 /* The control socket, or -1 with errno. */
 int live_reach(const struct ctl *ctl);
 

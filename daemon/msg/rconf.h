@@ -64,6 +64,7 @@ struct rconf_net {
 #define RCONF_CHECK    1u /* look at all of it, and end */
 #define RCONF_RESTORE  2u /* and make it fit to serve */
 #define RCONF_UNSIGNED 4u /* take it though its log key is gone */
+#define RCONF_DOCTOR   8u /* it is the machine's own, and no backup: change nothing */
 
 struct rconf_engine {
 	struct rconf_identity id;
