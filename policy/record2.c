@@ -18,6 +18,7 @@ const char *const record2_words[RECORD2_KINDS] = {
     [RECORD2_ABORT] = "abort",
     [RECORD2_FORFEIT] = "forfeit",
     [RECORD2_AMEND] = "amend",
+    [RECORD2_APPROVED] = "approved",
 };
 static const char *const beacon_words[BEACON_KINDS] = {"drand", "nist2"};
 static const char *const dedupe_words[] = {"none", "holder"};
@@ -265,6 +266,14 @@ static void io_amend(struct canon *io, struct record2 *r)
 	io_terms(io, &r->terms);
 }
 
+/* Not about a raffle: what its line names is the appliance. */
+static void io_approved(struct canon *io, struct record2 *r)
+{
+	io_word_line(io, "action ", r);
+	canon_hex_line(io, "proposal ", r->paper, 32);
+	canon_u64_line(io, "approved-at ", &r->at_s);
+}
+
 static void (*const io_kind[RECORD2_KINDS])(struct canon *, struct record2 *) = {
     [RECORD2_OPEN] = io_open,
     [RECORD2_CLOSE] = io_close,
@@ -272,6 +281,7 @@ static void (*const io_kind[RECORD2_KINDS])(struct canon *, struct record2 *) = 
     [RECORD2_ABORT] = io_abort,
     [RECORD2_FORFEIT] = io_forfeit,
     [RECORD2_AMEND] = io_amend,
+    [RECORD2_APPROVED] = io_approved,
 };
 
 static void io_record(struct canon *io, struct record2 *r)
@@ -281,7 +291,7 @@ static void io_record(struct canon *io, struct record2 *r)
 	canon_lit(io, "kleroterion/v2 ");
 	canon_choice(io, record2_words, RECORD2_KINDS, &kind);
 	canon_lit(io, "\n");
-	canon_hex_line(io, "raffle ", r->raffle, 16);
+	canon_hex_line(io, kind == RECORD2_APPROVED ? "appliance " : "raffle ", r->raffle, 16);
 	if (io->err != KE_OK)
 		return;
 	r->kind = (enum record2_kind)kind;

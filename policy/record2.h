@@ -13,6 +13,9 @@
  *	forfeit raffle, `draw <index>`, `winner <position>`, `rule <word>`, `evidence <sha256>`,
  *	        `forfeited-at <s>`
  *	amend   raffle, `open <index> <leaf hash>`, then sales-close to draw-deadline as in open
+ *	approved  `appliance <32 hex>`, `action <word>`, `proposal <sha256>`, `approved-at <s>`:
+ *what the officers have approved and the appliance has carried out (KEYS.md section 5); of no
+ *raffle, but for the action "draw", which the proposal's text names
  */
 #ifndef POLICY_RECORD2_H
 #define POLICY_RECORD2_H
@@ -45,6 +48,7 @@ enum record2_kind {
 	RECORD2_ABORT,
 	RECORD2_FORFEIT,
 	RECORD2_AMEND,
+	RECORD2_APPROVED, /* of no raffle */
 	RECORD2_KINDS
 };
 extern const char *const record2_words[RECORD2_KINDS];
@@ -76,7 +80,7 @@ enum record2_default { DEFAULT_ESCROW, DEFAULT_VOID };
 
 struct record2 {
 	enum record2_kind kind;
-	uint8_t raffle[16];
+	uint8_t raffle[16]; /* approved: the appliance */
 
 	/* open, amend */
 	struct record2_terms terms;
@@ -94,7 +98,7 @@ struct record2 {
 	/* close */
 	uint64_t tickets;
 	uint8_t root[32];
-	uint64_t at_s; /* closed-at, aborted-at, forfeited-at */
+	uint64_t at_s; /* closed-at, aborted-at, forfeited-at, approved-at */
 
 	/* draw; its beacons are terms.beacons */
 	uint64_t close_index;
@@ -106,7 +110,7 @@ struct record2 {
 	bool listed;
 	uint8_t winners_file[32];
 
-	/* abort: reason, statement; forfeit: rule, evidence */
+	/* abort: reason, statement; forfeit: rule, evidence; approved: action, proposal */
 	char word[RECORD2_WORD_MAX + 1];
 	uint8_t paper[32];
 	uint64_t draw_index, pos; /* forfeit */

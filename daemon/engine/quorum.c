@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/oplog.h"
 #include "daemon/engine/rewrap.h"
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
@@ -288,9 +289,34 @@ static int add_approval(
 	return r == KE_OK ? audit(e, "proposal-approved", p->id, NULL, o->name) : r;
 }
 
+/* Into the operator log, for everybody: what officers have approved has been done. */
+static int publish(struct engine *e, const struct db_proposal *row)
+{
+	struct record2 rec = {.kind = RECORD2_APPROVED, .at_s = (uint64_t)turn_now_ms(e) / 1000};
+	struct proposal *p = calloc(1, sizeof *p);
+	char text[512];
+	uint64_t index;
+	size_t n;
+	int r;
+
+	if (p == NULL)
+		fatal("out of memory");
+	r = proposal_parse(p, row->text, strlen(row->text));
+	memcpy(rec.raffle, e->appliance, sizeof rec.raffle);
+	if (r == KE_OK)
+		snprintf(rec.word, sizeof rec.word, "%s", proposal_words[p->action]);
+	free(p);
+	hash_sha256(rec.paper, row->text, strlen(row->text));
+	if (r == KE_OK)
+		r = record2_text(&rec, text, sizeof text, &n);
+	return r == KE_OK ? oplog_append(e, rec.raffle, rec.kind, text, n, turn_now_ms(e), &index)
+			  : r;
+}
+
 static int settle(struct engine *e, int result, const char *reason)
 {
 	enum db_proposal_state to = result == KE_OK ? DB_PROPOSAL_DONE : DB_PROPOSAL_FAILED;
+	struct db_proposal row;
 	int r = turn_begin(e);
 
 	/* a fresh hsm that does not start: the token is changed all the same */
@@ -299,6 +325,11 @@ static int settle(struct engine *e, int result, const char *reason)
 	if (r == KE_OK)
 		r = db_proposal_set(
 		    e->db, e->quorum.acting, DB_PROPOSAL_APPROVED, to, reason, turn_now_ms(e));
+	if (r == KE_OK && to == DB_PROPOSAL_DONE) {
+		r = db_proposal_get(e->db, e->quorum.acting, &row);
+		if (r == KE_OK)
+			r = publish(e, &row);
+	}
 	return r == KE_OK
 		   ? audit(e, "proposal-settled", e->quorum.acting, NULL, db_proposal_word(to))
 		   : r;
@@ -332,8 +363,9 @@ static int promote(struct engine *e, struct db_proposal *p)
 	 */
 	if (r == KE_OK && proposal_is_hsms(p->text)) {
 		payout_look(e);
-		return db_proposal_set(
+		r = db_proposal_set(
 		    e->db, p->id, DB_PROPOSAL_APPROVED, DB_PROPOSAL_DONE, "", turn_now_ms(e));
+		return r == KE_OK ? publish(e, p) : r;
 	}
 	if (r != KE_OK || e->quorum.busy)
 		return r;

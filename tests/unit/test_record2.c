@@ -89,6 +89,9 @@ static const char amend_text[] =
     "kleroterion/v2 amend\nraffle " H32 "\nopen 7 " H64
     "\nsales-close 1787742000\nbeacon drand " H64 " 12345\nnot-before drand " H64 " 1 " H64 H32
     "\ndraw-deadline 1787752000\n";
+static const char approved_text[] =
+    "kleroterion/v2 approved\nappliance " H32 "\naction roll-back\nproposal " H64
+    "\napproved-at 1787742000\n";
 static const char file_text[] =
     "kleroterion/v2 draw\nraffle " H32 "\nopen 0\nclose 1\nserver-seed " H64 "\nbeacon drand " H64
     " 12345 " H64 H32 "\ncontext " H64 "\ndraw-key " H64 "\nwinners-file " H64 " 801\n";
@@ -105,6 +108,9 @@ static void test_other_kinds(void **state)
 	assert_true(r.kind == RECORD2_FORFEIT && r.draw_index == 9 && r.pos == 2);
 	assert_both_ways(amend_text, strlen(amend_text), &r);
 	assert_true(r.kind == RECORD2_AMEND && r.terms.beacons[0].round == 12345);
+	assert_both_ways(approved_text, strlen(approved_text), &r);
+	assert_true(r.kind == RECORD2_APPROVED && r.paper[0] == 0xab);
+	assert_string_equal(r.word, "roll-back");
 	assert_both_ways(file_text, strlen(file_text), &r);
 	assert_true(!r.listed && r.winners == 801);
 }
@@ -199,6 +205,7 @@ static void test_altered(void **state)
 	altered(abort_text, strlen(abort_text));
 	altered(forfeit_text, strlen(forfeit_text));
 	altered(amend_text, strlen(amend_text));
+	altered(approved_text, strlen(approved_text));
 	altered(file_text, strlen(file_text));
 }
 
