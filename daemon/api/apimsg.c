@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policy/text.h"
+#include "policy/tile.h"
 
 #define CURRENCY_MIN 2
 #define CURRENCY_MAX 8
@@ -32,6 +33,7 @@ static void put_value(struct wire_out *w, const struct field *f, const struct ap
 	case FIELD_EMAIL:
 	case FIELD_HEX:
 	case FIELD_DECIMAL:
+	case FIELD_TILE:
 	case FIELD_CURSOR:
 		wire_put_str(w, v->p, v->n);
 		return;
@@ -39,6 +41,7 @@ static void put_value(struct wire_out *w, const struct field *f, const struct ap
 		wire_put_i64(w, v->i);
 		return;
 	case FIELD_UUID:
+	case FIELD_LOG:
 		wire_put_raw(w, v->p, 16);
 		return;
 	case FIELD_ENUM:
@@ -115,6 +118,7 @@ static size_t word_count(const struct field *f)
 bool api_value_ok(const struct field *f, const struct api_value *v)
 {
 	bool sized = v->n >= (size_t)f->min && v->n <= (size_t)f->max;
+	struct tile tile;
 
 	switch (f->type) {
 	case FIELD_TEXT:
@@ -131,7 +135,10 @@ bool api_value_ok(const struct field *f, const struct api_value *v)
 	case FIELD_INT:
 		return v->i >= f->min && v->i <= f->max;
 	case FIELD_UUID:
+	case FIELD_LOG:
 		return v->n == 16;
+	case FIELD_TILE:
+		return sized && tile_parse(&tile, (const char *)v->p, v->n) == KE_OK;
 	case FIELD_ENUM:
 		return v->i >= 0 && (size_t)v->i < word_count(f);
 	case FIELD_MONEY:
@@ -155,6 +162,7 @@ static void get_value(struct wire_in *r, const struct field *f, struct api_value
 	case FIELD_EMAIL:
 	case FIELD_HEX:
 	case FIELD_DECIMAL:
+	case FIELD_TILE:
 	case FIELD_CURSOR:
 		v->p = wire_get_str(r, (size_t)f->max, &v->n);
 		break;
@@ -162,6 +170,7 @@ static void get_value(struct wire_in *r, const struct field *f, struct api_value
 		v->i = wire_get_i64(r);
 		break;
 	case FIELD_UUID:
+	case FIELD_LOG:
 		v->p = wire_get_view(r, 16);
 		v->n = 16;
 		break;

@@ -126,6 +126,19 @@ void oas_field(struct jsonw *w, const struct field *f)
 		oas_string(w, f->min, f->max);
 		jsonw_kcstr(w, "pattern", "^(0|[1-9][0-9]*)$");
 		break;
+	case FIELD_LOG:
+		oas_string(w, 32, 36);
+		jsonw_kcstr(w, "pattern", "^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$");
+		jsonw_kcstr(w, "description", "A raffle's id, with all of its dashes or without");
+		break;
+	case FIELD_TILE:
+		oas_string(w, f->min, f->max);
+		jsonw_kcstr(
+		    w, "pattern", "^([0-7]|entries)(/x[0-9]{3})*/[0-9]{3}([.]p/[0-9]{1,3})?$");
+		jsonw_kcstr(w, "description",
+		    "Where a tile stands: level or \"entries\", number, width of a partial one "
+		    "(c2sp.org/tlog-tiles); its slashes stand as they are");
+		break;
 	case FIELD_CURSOR:
 		oas_string(w, f->min, f->max);
 		jsonw_kcstr(w, "pattern", "^[A-Za-z0-9_-]+$");

@@ -149,17 +149,21 @@ static void success_headers(struct jsonw *w, const struct route *row)
 
 static void success_content(struct jsonw *w, const struct route *row)
 {
+	const char *name = shape_table[row->shape].name;
+
 	oas_object(w, "content");
 	oas_object(w, shape_media(row->shape));
 	jsonw_key(w, "schema");
-	if (shape_table[row->shape].name == NULL) {
+	if (name == NULL) {
 		jsonw_object(w);
 		jsonw_kcstr(w, "type", "string");
+		if (row->shape == SHAPE_OCTETS)
+			jsonw_kcstr(w, "format", "binary");
 		jsonw_object_end(w);
 	} else if (is_list(row)) {
 		oas_list(w, row->shape);
 	} else {
-		oas_ref(w, "schemas", shape_table[row->shape].name);
+		oas_ref(w, "schemas", name);
 	}
 	jsonw_object_end(w);
 	jsonw_object_end(w);
@@ -314,13 +318,26 @@ static bool path_seen(size_t before)
 	return false;
 }
 
+/* {+x} of the table, which takes the rest of the path, is {x} there. */
+static const char *oas_path(const char *pattern, char *out, size_t cap)
+{
+	const char *plus = strstr(pattern, "{+");
+
+	if (plus == NULL)
+		return pattern;
+	snprintf(out, cap, "%.*s{%s", (int)(plus - pattern), pattern, plus + 2);
+	return out;
+}
+
 static void paths(struct jsonw *w)
 {
+	char path[64];
+
 	oas_object(w, "paths");
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		if (path_seen(i))
 			continue;
-		oas_object(w, route_table[i].path);
+		oas_object(w, oas_path(route_table[i].path, path, sizeof path));
 		for (size_t k = i; k < ROUTE_COUNT; k++)
 			if (strcmp(route_table[k].path, route_table[i].path) == 0)
 				operation(w, &route_table[k]);

@@ -9,6 +9,7 @@
 
 #include "policy/chain.h"
 #include "policy/proposal.h"
+#include "policy/tile.h"
 #include "policy/u256.h"
 
 #define REQUIRED true
@@ -85,6 +86,20 @@
 			0                                                                          \
 		}                                                                                  \
 	}
+#define F_LOG(in, name)                                                                            \
+	{                                                                                          \
+		name, in, FIELD_LOG, REQUIRED, 16, 16,                                             \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
+#define F_TILE(in, name)                                                                           \
+	{                                                                                          \
+		name, in, FIELD_TILE, REQUIRED, 5, TILE_PATH_MAX,                                  \
+		{                                                                                  \
+			0                                                                          \
+		}                                                                                  \
+	}
 #define F_LIMIT()                                                                                  \
 	{                                                                                          \
 		"limit", IN_QUERY, FIELD_INT, OPTIONAL, 1, 100,                                    \
@@ -120,7 +135,15 @@ bool route_ignores_token(const struct route *row)
 	return row->who == WHO_ANYONE && row->rate != RATE_ANON;
 }
 
-/* Does the path fit the pattern? {x} stands for one segment without a slash. */
+bool route_is_log(const struct route *row)
+{
+	return (row->cache & (CACHE_CHECKPOINTS | CACHE_TILES)) != 0;
+}
+
+/*
+ * Does the path fit the pattern? {x} stands for one segment without a slash, {+x} for all that is
+ * left.
+ */
 static bool fits(const char *pattern, const char *path, size_t n, struct route_param *params)
 {
 	const char *end = path + n;
@@ -133,8 +156,9 @@ static bool fits(const char *pattern, const char *path, size_t n, struct route_p
 			continue;
 		}
 		const char *start = path;
+		bool rest = pattern[1] == '+';
 
-		while (path < end && *path != '/')
+		while (path < end && (rest || *path != '/'))
 			path++;
 		if (path == start || count == ROUTE_PARAMS)
 			return false;

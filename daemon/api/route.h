@@ -23,7 +23,7 @@ enum route_method { GET, POST, PATCH, PUT, DELETE, METHOD_COUNT };
 #define WHO_AUDITOR   (ROLE_BIT_AUDITOR | ROLE_BIT_ADMIN)
 #define WHO_ADMIN     ROLE_BIT_ADMIN
 
-enum route_rate { RATE_FREE, RATE_ANON, RATE_AUTH, RATE_APPROVAL };
+enum route_rate { RATE_FREE, RATE_ANON, RATE_AUTH, RATE_APPROVAL, RATE_LOGS };
 enum route_idem { IDEM_NONE, IDEM_ACCEPTED, IDEM_REQUIRED };
 enum route_cache {
 	CACHE_NO = 0,
@@ -44,7 +44,9 @@ enum field_type {
 	FIELD_MONEY,   /* {"amount", "currency"}; amount min..2^53-1; currency [A-Z0-9]{2,8} */
 	FIELD_HEX,     /* lower-case hex; min..max bytes; raw bytes on the wire */
 	FIELD_DECIMAL, /* a whole number as digits in a string, 1..max of them: beyond 2^53 */
-	FIELD_CURSOR   /* opaque base64url, up to 128 bytes of text */
+	FIELD_LOG,   /* a raffle's id as UUID or, as origins have it, as 32 hex digits; 16 bytes */
+	FIELD_TILE,  /* the path of a tile (policy/tile.h), slashes and all */
+	FIELD_CURSOR /* opaque base64url, up to 128 bytes of text */
 };
 
 #define FIELD_WORDS    12
@@ -86,6 +88,9 @@ enum route_id {
 extern const struct route route_table[ROUTE_COUNT];
 
 const char *route_method_name(enum route_method m);
+
+/* Is it a log's, which pages of any origin may read? Its errors may be kept by nobody. */
+bool route_is_log(const struct route *row);
 
 /*
  * Rows open to anyone do not look at a token, unless it spared the request from being counted per

@@ -43,9 +43,17 @@ const struct shape shape_table[SHAPE_COUNT] = {
 
 const char *shape_media(enum shape_id shape)
 {
-	if (shape == SHAPE_METRICS)
+	switch (shape) {
+	case SHAPE_METRICS:
+	case SHAPE_TEXT:
 		return "text/plain";
-	return shape == SHAPE_PAGE ? "text/html" : "application/json";
+	case SHAPE_PAGE:
+		return "text/html";
+	case SHAPE_OCTETS:
+		return "application/octet-stream";
+	default:
+		return "application/json";
+	}
 }
 
 const struct member *shape_member(enum shape_id shape, const char *name)

@@ -12,6 +12,8 @@ enum shape_id {
 	SHAPE_NONE,    /* no body */
 	SHAPE_METRICS, /* Prometheus's text format */
 	SHAPE_PAGE,    /* HTML */
+	SHAPE_TEXT,    /* plain text: a checkpoint, a proof */
+	SHAPE_OCTETS,  /* bytes: a tile */
 #define SHAPE(symbol, ...) SHAPE_##symbol,
 #include "daemon/api/shape.def"
 #undef SHAPE

@@ -85,6 +85,7 @@ static const struct keyword keywords[] = {
     {"limit-anonymous", set_limit, FIELD(anonymous), "100/900", A_LIMIT, 1, DAY, false},
     {"limit-auth", set_limit, FIELD(auth), "5/900", A_LIMIT, 1, DAY, false},
     {"limit-approval", set_limit, FIELD(approval), "30/900", A_LIMIT, 1, DAY, false},
+    {"limit-logs", set_limit, FIELD(logs), "3000/60", A_LIMIT, 1, DAY, false},
     {"limit-user", set_limit, FIELD(user), "1000/900", A_LIMIT, 1, DAY, false},
     {"currencies", set_currencies, FIELD(currencies), "EUR", "codes of three capital letters", 0, 0,
 	false},

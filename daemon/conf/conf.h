@@ -55,7 +55,7 @@ struct conf {
 	char payout_limits[RCONF_PAYLIMITS][RCONF_PATH];
 	uint32_t token_publish; /* seconds that a new token key is published before it signs */
 	struct conf_escrow escrow;
-	struct rconf_limit anonymous, auth, approval, user, death_budget;
+	struct rconf_limit anonymous, auth, approval, logs, user, death_budget;
 	char currencies[128];
 	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */
 };

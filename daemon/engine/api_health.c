@@ -87,6 +87,7 @@ static void put_more(struct engine *e, struct jsonw *w)
 	jsonw_kint(w, "waiting", e->jobs.waiting);
 	jsonw_kint(w, "kdf_queue", e->kdf.queued);
 	jsonw_kint(w, "turns", (int64_t)e->metrics.counter[METRIC_TURNS]);
+	jsonw_kint(w, "checkpoints", (int64_t)e->ckpt.signatures);
 	jsonw_kint(w, "tickets_sold", (int64_t)e->metrics.counter[METRIC_TICKETS_SOLD]);
 }
 
@@ -105,6 +106,7 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 	jsonw_kcstr(w, "tls", token_word(e, 1, e->tokens_are[1] == TOKEN_OK));
 	jsonw_kcstr(w, "kdf", n > 0 ? "ok" : "unavailable");
 	jsonw_kcstr(w, "history", history[e->quorum.history]);
+	jsonw_kcstr(w, "logs", ckpt_late(e) ? "late" : "ok");
 	jsonw_kcstr(w, "version", KLERO_VERSION);
 	if (more)
 		put_more(e, w);

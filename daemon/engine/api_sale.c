@@ -4,6 +4,7 @@
  * one step. Runs in engine.
  */
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/engine/api.h"
@@ -133,6 +134,16 @@ static int log_tickets(struct rq *q, const struct sale *s)
 	return db_log_complete(q->e->db, s->raffle.no, s->done, s->ndone);
 }
 
+/* Where the proof will be that the ticket is in its raffle's log. */
+static void put_receipt(struct jsonw *w, const uint8_t ticket[16])
+{
+	char id[37], link[sizeof id + 32];
+
+	text_uuid(id, ticket);
+	snprintf(link, sizeof link, "/api/v1/tickets/%s/receipt", id);
+	jsonw_kcstr(w, "receipt", link);
+}
+
 static int answer_sale(struct rq *q, const struct sale *s)
 {
 	struct jsonw *w = rq_json(q);
@@ -147,6 +158,8 @@ static int answer_sale(struct rq *q, const struct sale *s)
 		jsonw_object(w);
 		jsonw_kuuid(w, "id", s->tickets[i].id);
 		jsonw_kint(w, "index", s->tickets[i].index);
+		if (s->raffle.format == RAFFLE_V2)
+			put_receipt(w, s->tickets[i].id);
 		jsonw_object_end(w);
 	}
 	jsonw_array_end(w);

@@ -38,8 +38,8 @@
 struct event_base;
 struct db;
 
-#define ENGINE_SCRATCH                                                                             \
-	((size_t)2 << 20) /* the longest answer; beyond 64 KiB it travels as a memfd */
+/* The longest answer, an entry bundle of records; beyond 64 KiB it travels as a memfd. */
+#define ENGINE_SCRATCH ((size_t)17 << 20)
 
 struct engine {
 	struct rconf_engine conf;

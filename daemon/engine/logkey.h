@@ -8,11 +8,19 @@
 #include <stddef.h>
 
 #include "policy/note.h"
+#include "policy/origin.h"
 
 struct engine;
 
 /* Writes down the key that hsm signs with now. Opens the turn. */
 int logkey_keep(struct engine *e) KE_CHECK;
+
+/*
+ * The key that has signed a checkpoint of that log, under the log's name, by any version that this
+ * store has known; KE_NOTFOUND, KE_FORMAT. Opens the turn.
+ */
+int logkey_of_log(struct engine *e, const struct log_name *log, const char *note, size_t n,
+    struct note_key *k) KE_CHECK;
 
 /* The key that a note of ours names as its signer; KE_NOTFOUND, KE_FORMAT. Opens the turn. */
 int logkey_of(struct engine *e, const char *note, size_t n, struct note_key *k) KE_CHECK;

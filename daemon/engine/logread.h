@@ -29,8 +29,7 @@ void logread_init(struct logread *l, struct engine *e, const struct db_log *log)
 void logread_ticket(
     uint8_t out[LEAF_LEN], const uint8_t raffle[16], const struct db_ticket_row *row);
 
-/* The most that a bundle of records is served with; one of tickets is far below. */
-#define LOGREAD_BUNDLE_MAX ((size_t)TILE_WIDTH * (2 + 4096))
+#define LOGREAD_TILE_MAX ((size_t)TILE_WIDTH * (2 + DB_LOG_TEXT_MAX))
 /*
  * A tile as it is served: 32 bytes a hash, or entries with their lengths; *len bytes into out. The
  * caller has checked that the log has it. KE_DAMAGED when the store lacks something of it, KE_FULL.

@@ -125,6 +125,7 @@ void rconf_put_net(struct wire_out *w, const struct rconf_net *c)
 	put_limit(w, &c->anonymous);
 	put_limit(w, &c->auth);
 	put_limit(w, &c->approval);
+	put_limit(w, &c->logs);
 }
 
 int rconf_get_net(struct wire_in *r, struct rconf_net *c)
@@ -141,6 +142,7 @@ int rconf_get_net(struct wire_in *r, struct rconf_net *c)
 	get_limit(r, &c->anonymous);
 	get_limit(r, &c->auth);
 	get_limit(r, &c->approval);
+	get_limit(r, &c->logs);
 	return wire_end(r);
 }
 

@@ -57,7 +57,7 @@ struct rconf_net {
 	char origins[RCONF_ORIGINS][RCONF_PATH]; /* CORS: allowed origins, the first "" ends */
 	uint32_t max_connections;                /* of this process */
 	uint32_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
-	struct rconf_limit anonymous, auth, approval; /* per address */
+	struct rconf_limit anonymous, auth, approval, logs; /* per address */
 };
 
 /* What an engine that kleroctl restore has started is to do with the store in its folder. */

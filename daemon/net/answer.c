@@ -137,6 +137,10 @@ static const char *content_type(uint8_t type)
 		return "Content-Type: application/problem+json\r\n";
 	case API_TEXT_METRICS:
 		return "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
+	case API_TEXT:
+		return "Content-Type: text/plain; charset=utf-8\r\n";
+	case API_OCTETS:
+		return "Content-Type: application/octet-stream\r\n";
 	default:
 		return "";
 	}
@@ -161,9 +165,9 @@ static void put_limit(struct out *o, const char *name, uint32_t quota, uint32_t 
 static void put_limits(
     struct out *o, const struct answer_env *env, const struct reply *r, const struct api_ans *a)
 {
-	static const char *const words[] = {"", "anonymous", "auth", "approval"};
+	static const char *const words[] = {"", "anonymous", "auth", "approval", "logs"};
 	const struct rconf_limit *const limits[] = {
-	    NULL, &env->conf->anonymous, &env->conf->auth, &env->conf->approval};
+	    NULL, &env->conf->anonymous, &env->conf->auth, &env->conf->approval, &env->conf->logs};
 	const struct rconf_limit *l = limits[r->policy];
 
 	if (a->limit > 0) {
@@ -189,6 +193,10 @@ static void put_methods(struct out *o, const char *name, unsigned allow)
 static void put_cors(struct out *o, const struct answer_env *env, const struct reply *r,
     const struct answer_extra *extra)
 {
+	if (r->open) {
+		put_s(o, "Access-Control-Allow-Origin: *\r\n");
+		return;
+	}
 	if (env->conf->origins[0][0] == '\0')
 		return;
 	put_s(o, "Vary: Origin\r\n");
@@ -248,12 +256,23 @@ static void put_line_s(struct out *o, const char *name, const char *value)
 	put_s(o, "\r\n");
 }
 
-/* Who may keep it, and what it may do in a browser. */
-static void put_policy(struct out *o, const struct answer_document *d)
+/* What of a log may be kept: its tiles. Of its errors it says nothing (DRAW.md section 3). */
+static const char *log_cache_control(const struct reply *r, const struct api_ans *a)
 {
+	if (a->status != 200)
+		return "";
+	return r->fixed ? "Cache-Control: public, max-age=604800, immutable\r\n"
+			: "Cache-Control: no-store\r\n";
+}
+
+/* Who may keep it, who may show it, and what it may do in a browser. */
+static void put_policy(
+    struct out *o, const struct reply *r, const struct api_ans *a, const struct answer_document *d)
+{
+	put_line_s(o, "Cross-Origin-Resource-Policy: ", r->open ? "cross-origin" : "same-origin");
 	if (d == NULL) {
-		put_s(o, "Cache-Control: no-store\r\n"
-			 "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+		put_s(o, r->open ? log_cache_control(r, a) : "Cache-Control: no-store\r\n");
+		put_s(o, "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
 		return;
 	}
 	/* kept, but asked for again each time: the page of yesterday's version is not shown */
@@ -267,7 +286,6 @@ static const char security[] = "Strict-Transport-Security: max-age=31536000\r\n"
 			       "X-Content-Type-Options: nosniff\r\n"
 			       "Referrer-Policy: no-referrer\r\n"
 			       "Cross-Origin-Opener-Policy: same-origin\r\n"
-			       "Cross-Origin-Resource-Policy: same-origin\r\n"
 			       "\r\n";
 
 size_t answer_head(const struct answer_env *env, const struct reply *r, const struct api_ans *a,
@@ -297,7 +315,7 @@ size_t answer_head(const struct answer_env *env, const struct reply *r, const st
 	put_limits(&o, env, r, a);
 	put_rare(&o, r, a, extra);
 	put_cors(&o, env, r, extra);
-	put_policy(&o, document);
+	put_policy(&o, r, a, document);
 	put(&o, security, sizeof security - 1);
 	return o.full ? 0 : o.len;
 }

@@ -17,13 +17,15 @@
 /* More than any head takes: location and origin are bounded, all else is fixed. */
 #define ANSWER_HEAD_MAX 6144
 
-enum answer_policy { POLICY_NONE, POLICY_ANONYMOUS, POLICY_AUTH, POLICY_APPROVAL };
+enum answer_policy { POLICY_NONE, POLICY_ANONYMOUS, POLICY_AUTH, POLICY_APPROVAL, POLICY_LOGS };
 
 /* What is remembered of a request until its answer leaves. */
 struct reply {
 	uint8_t request_id[16];
 	bool head;      /* HEAD: the answer has no body */
 	bool close;     /* the connection ends with it */
+	bool open;      /* a log's: for every origin */
+	bool fixed;     /* a tile, which stays what it is for ever */
 	int8_t origin;  /* index of the allowed origin, -1: none */
 	uint8_t policy; /* enum answer_policy: which limit of the address was counted */
 	uint32_t remaining, reset_s;

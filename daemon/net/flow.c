@@ -50,6 +50,7 @@ static void begin_reply(struct conn *c)
 	r->head = c->http.method == HTTP_M_HEAD;
 	r->close = c->http.close;
 	r->origin = -1;
+	r->open = r->fixed = false;
 	if (!c->admitted) /* what was counted before a 100 is still to be told */
 		r->policy = POLICY_NONE;
 	new_request_id(c->net, r->request_id);
@@ -176,6 +177,8 @@ static struct counted counted_by(const struct net *n, enum route_rate rate)
 		return (struct counted){&n->conf.auth, LIMIT_AUTH, POLICY_AUTH};
 	if (rate == RATE_APPROVAL)
 		return (struct counted){&n->conf.approval, LIMIT_APPROVAL, POLICY_APPROVAL};
+	if (rate == RATE_LOGS)
+		return (struct counted){&n->conf.logs, LIMIT_LOGS, POLICY_LOGS};
 	return (struct counted){&n->conf.anonymous, LIMIT_ANONYMOUS, POLICY_ANONYMOUS};
 }
 
@@ -269,23 +272,34 @@ static bool answer_moved(struct conn *c, const uint8_t *buf)
 	return true;
 }
 
+/* What of an answer's head follows from the request's row. */
+static void set_row(struct conn *c, const struct route *row)
+{
+	c->reply.open = route_is_log(row);
+	c->reply.fixed = row->cache == CACHE_TILES;
+}
+
 /* A public answer that is there already. Only for requests that are certain to be good. */
 static bool answer_cached(struct conn *c, const uint8_t *buf)
 {
 	const struct http *h = &c->http;
 	const struct http_span accept = h->field[HF_ACCEPT];
 	const struct cache_entry *e;
+	const struct route *row;
 
 	if ((h->method != GET && h->method != HTTP_M_HEAD) || h->body.len > 0 ||
 	    (h->seen & (1u << HF_AUTHORIZATION | 1u << HF_IF_MATCH)) != 0)
 		return false;
-	if (accept.len > 0 &&
-	    hdr_accepts(at(buf, accept), accept.len, "application/json") != HDR_ACCEPTED)
-		return false;
 	e = cache_get(c->net->cache, at(buf, h->path), target_len(h));
 	if (e == NULL)
 		return false;
-	if (!admit(c, &route_table[e->route]))
+	row = &route_table[e->route];
+	if (accept.len > 0 &&
+	    hdr_accepts(at(buf, accept), accept.len, shape_media(row->shape)) != HDR_ACCEPTED)
+		return false;
+	set_row(c, row);
+	/* a log from memory costs no more than a refusal would */
+	if (row->rate != RATE_LOGS && !admit(c, row))
 		return true;
 	c->net->stats.cache_hits++;
 	send_answer(c, &e->ans, NULL, -1);
@@ -393,6 +407,7 @@ static bool check_head(struct conn *c, const uint8_t *buf)
 			send_refusal(c);
 		return false;
 	}
+	set_row(c, q->row);
 	if (!admit(c, q->row))
 		return false;
 	if (req_head(q, &c->http, buf) == KE_OK)

@@ -21,7 +21,8 @@ enum limit_class {
 	LIMIT_ANONYMOUS, /* requests without a token */
 	LIMIT_AUTH,      /* password guessing */
 	LIMIT_APPROVAL,  /* officers' signatures */
-	LIMIT_BADTOKEN   /* tokens that engine refused */
+	LIMIT_BADTOKEN,  /* tokens that engine refused */
+	LIMIT_LOGS       /* of the logs, what was not in net's memory */
 };
 
 struct limit {

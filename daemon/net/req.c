@@ -126,6 +126,12 @@ static const char *refusal(const struct field *f, const struct api_value *v)
 	}
 }
 
+static bool read_id(const struct field *f, uint8_t id[16], const uint8_t *p, size_t n)
+{
+	return text_unuuid(id, (const char *)p, n) == KE_OK ||
+	       (f->type == FIELD_LOG && text_unhex(id, 16, (const char *)p, n) == KE_OK);
+}
+
 /*
  * A value from its text (path, query, or a JSON string already decoded; writable for e-mail).
  * NULL when it is good, else the code of the error.
@@ -148,10 +154,10 @@ static const char *value_from_text(
 			return "unknown-value";
 		break;
 	case FIELD_UUID:
+	case FIELD_LOG:
 		v->p = arena_take(q, 16);
 		v->n = 16;
-		if (v->p == NULL ||
-		    text_unuuid(q->arena + q->used - 16, (const char *)p, n) != KE_OK)
+		if (v->p == NULL || !read_id(f, q->arena + q->used - 16, p, n))
 			return "format";
 		break;
 	case FIELD_HEX:

@@ -85,6 +85,7 @@ static int make_net(
 	net->anonymous = c->anonymous;
 	net->auth = c->auth;
 	net->approval = c->approval;
+	net->logs = c->logs;
 	rconf_put_net(w, net);
 	return KE_OK;
 }

@@ -26,7 +26,7 @@ import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-NO_LIMITS = ["limit-anonymous 10000000/900", "limit-auth 10000000/900", "limit-approval 10000000/900",
+NO_LIMITS = ["limit-anonymous 10000000/900", "limit-auth 10000000/900", "limit-approval 10000000/900", "limit-logs 10000000/900",
              "limit-user 10000000/900"]
 PASSWORD = "correct horse battery staple"
 

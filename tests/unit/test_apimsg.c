@@ -38,9 +38,27 @@ static void test_every_row_routes_to_itself(void **state)
 		assert_int_equal(route_match((int)row->method, path, n, params, &allow), i);
 		for (size_t k = 0; k < holes; k++)
 			assert_true(params[k].n == 1 && params[k].p[0] == 'X');
+		/* one that takes the rest takes this too */
 		path[n] = '/';
-		assert_int_equal(route_match((int)row->method, path, n + 1, params, &allow), -1);
+		assert_int_equal(route_match((int)row->method, path, n + 1, params, &allow),
+		    strstr(row->path, "{+") != NULL ? i : -1);
 	}
+}
+
+/* A parameter that takes the rest of the path, slashes and all, but not nothing. */
+static void test_rest_of_path(void **state)
+{
+	static const char path[] = "/r/X/tile/0/x001/000.p/5";
+	struct route_param params[ROUTE_PARAMS];
+	unsigned allow;
+
+	(void)state;
+	assert_int_equal(route_match(GET, path, strlen(path), params, &allow), RT_raffle_tile);
+	assert_true(params[0].n == 1 && params[1].n == 14 &&
+		    memcmp(params[1].p, "0/x001/000.p/5", 14) == 0);
+	assert_int_equal(route_match(GET, path, 10, params, &allow), -1);
+	assert_int_equal(route_match(GET, "/tile/", 6, params, &allow), -1);
+	assert_int_equal(route_match(POST, path, strlen(path), params, &allow), -2);
 }
 
 static void test_methods(void **state)
@@ -84,7 +102,8 @@ static void test_rows_are_whole(void **state)
 		for (const struct field *f = row->fields; f->name != NULL; f++) {
 			char hole[64];
 
-			snprintf(hole, sizeof hole, "{%s}", f->name);
+			snprintf(
+			    hole, sizeof hole, "{%s%s}", f->type == FIELD_TILE ? "+" : "", f->name);
 			fields += f->in == IN_PATH;
 			if (f->in == IN_PATH)
 				assert_non_null(strstr(row->path, hole));
@@ -162,8 +181,11 @@ static void test_values(void **state)
 	const struct field text = {"t", IN_BODY, FIELD_TEXT, true, 1, 8, {0}};
 	const struct field money = {"m", IN_BODY, FIELD_MONEY, true, 1, MONEY_MAX, {0}};
 	const struct field cursor = {"c", IN_QUERY, FIELD_CURSOR, false, 1, 128, {0}};
+	const struct field tile = {"t", IN_PATH, FIELD_TILE, true, 5, 47, {0}};
 
 	(void)state;
+	assert_true(ok(&tile, "0/000") && ok(&tile, "entries/x001/000.p/255"));
+	assert_false(ok(&tile, "0/0") || ok(&tile, "../000") || ok(&tile, "9/000"));
 	assert_true(ok(&email, "a@b") && ok(&email, "j\xc3\xb6rg@example.org"));
 	assert_false(ok(&email, "@b.c") || ok(&email, "a@") || ok(&email, "ab@") ||
 		     ok(&email, "a\x7f@b.c") || ok(&email, "a@b@c") || ok(&email, "A@b.c") ||
@@ -318,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_row_routes_to_itself),
+	    cmocka_unit_test(test_rest_of_path),
 	    cmocka_unit_test(test_methods),
 	    cmocka_unit_test(test_old_paths_move),
 	    cmocka_unit_test(test_rows_are_whole),
