@@ -11,9 +11,8 @@
 #include "policy/p256.h"
 #include "policy/text.h"
 
-#define SIG_MAX  P256_DER_MAX    /* the longest signature of ours */
-#define DASH     "\xe2\x80\x94 " /* em dash, space: how a signature line begins */
-#define DASH_LEN 4
+_Static_assert(NOTE_SIG_MAX >= P256_DER_MAX, "the longest signature of ours");
+#define DASH_LEN (sizeof(NOTE_DASH) - 1)
 
 /* --- names and keys --- */
 
@@ -193,9 +192,9 @@ bool note_key_same(const struct note_key *a, const struct note_key *b)
 int note_sig_line(const char *name, enum note_type type, const uint8_t id[4], const uint8_t sig[64],
     char *out, size_t cap, size_t *len)
 {
-	char b64[TEXT_B64_LEN(4 + SIG_MAX) + 1];
-	const char *piece[] = {DASH, name, " ", b64, "\n"};
-	uint8_t both[4 + SIG_MAX];
+	char b64[TEXT_B64_LEN(4 + NOTE_SIG_MAX) + 1];
+	const char *piece[] = {NOTE_DASH, name, " ", b64, "\n"};
+	uint8_t both[4 + NOTE_SIG_MAX];
 	size_t n = 64;
 	int r = KE_OK;
 
@@ -218,7 +217,7 @@ static int line_split(struct note_line *l, const char *p, const char *end, const
 	const char *lf = memchr(p, '\n', (size_t)(end - p)), *blank;
 	size_t bytes;
 
-	if (lf == NULL || lf - p < DASH_LEN || memcmp(p, DASH, DASH_LEN) != 0)
+	if (lf == NULL || (size_t)(lf - p) < DASH_LEN || memcmp(p, NOTE_DASH, DASH_LEN) != 0)
 		return KE_FORMAT;
 	*next = lf + 1;
 	l->name = p + DASH_LEN;
@@ -250,7 +249,7 @@ int note_line_id(const struct note_line *l, const char *name, uint8_t id[4])
 	return KE_OK;
 }
 
-static int verify(
+int note_verify(
     const struct note_key *k, const uint8_t *sig, size_t n, const char *text, size_t len)
 {
 	uint8_t digest[32];
@@ -269,14 +268,14 @@ static int verify(
 static int line_verify(
     const struct note_line *l, const struct note_key *k, const char *text, size_t text_len)
 {
-	uint8_t id[4], sig[4 + SIG_MAX];
+	uint8_t id[4], sig[4 + NOTE_SIG_MAX];
 	size_t n;
 
 	if (note_line_id(l, k->name, id) != KE_OK || memcmp(id, k->id, 4) != 0)
 		return KE_NOTFOUND;
 	if (text_unb64(sig, sizeof(sig), &n, l->b64, l->b64_len) != KE_OK)
 		return KE_CRYPTO;
-	return verify(k, sig + 4, n - 4, text, text_len);
+	return note_verify(k, sig + 4, n - 4, text, text_len);
 }
 
 /* UTF-8 without control characters but LF. */
@@ -331,6 +330,26 @@ int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_
 			result = v;
 	}
 	return r == KE_NOTFOUND ? result : r;
+}
+
+int note_signature(
+    const char *msg, size_t n, const struct note_key *k, uint8_t sig[NOTE_SIG_MAX], size_t *len)
+{
+	uint8_t id[4], both[4 + NOTE_SIG_MAX];
+	struct note_lines lines;
+	struct note_line line;
+	size_t text_len;
+	int r = note_lines_begin(&lines, msg, n, &text_len);
+
+	while (r == KE_OK && (r = note_lines_next(&lines, &line)) == KE_OK) {
+		if (note_line_id(&line, k->name, id) != KE_OK || memcmp(id, k->id, 4) != 0 ||
+		    text_unb64(both, sizeof(both), len, line.b64, line.b64_len) != KE_OK)
+			continue;
+		*len -= 4;
+		memcpy(sig, both + 4, *len);
+		return KE_OK;
+	}
+	return r;
 }
 
 int note_signer(const char *msg, size_t n, const char *name, uint8_t id[4])

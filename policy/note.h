@@ -17,6 +17,8 @@
 #define NOTE_NAME_MAX 255
 #define NOTE_SIGS_MAX 64 /* a log's and 32 witnesses', with room for keys that turn over */
 
+#define NOTE_DASH     "\xe2\x80\x94 " /* em dash, space: how a signature line begins */
+#define NOTE_SIG_MAX  80              /* bytes: Ed25519, or ECDSA in DER */
 #define NOTE_PUB_MAX  65
 #define NOTE_VKEY_MAX (NOTE_NAME_MAX + 160)
 
@@ -61,6 +63,13 @@ int note_sig_line(const char *name, enum note_type type, const uint8_t id[4], co
  * wrong, KE_FORMAT when it is no note.
  */
 int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_len) KE_CHECK;
+
+/* A signature by k over n bytes of text, as its line carries it. KE_CRYPTO. */
+int note_verify(const struct note_key *k, const uint8_t *sig, size_t sig_len, const char *text,
+    size_t n) KE_CHECK;
+/* The bytes of the note's first signature by k, not verified; KE_NOTFOUND, KE_FORMAT. */
+int note_signature(const char *msg, size_t n, const struct note_key *k, uint8_t sig[NOTE_SIG_MAX],
+    size_t *len) KE_CHECK;
 
 /*
  * The key id of the note's first signature line by this name, so that the key can be looked up;

@@ -31,3 +31,23 @@ int origin_key(const struct log_name *l, const char *host, enum note_type type, 
 	note_key_id(k->id, k->name, type, k->pub);
 	return KE_OK;
 }
+
+bool origin_belongs(const char *origin, const char *oplog)
+{
+	size_t n = strlen(oplog);
+	uint8_t raffle[16];
+
+	if (strncmp(origin, oplog, n) != 0)
+		return false;
+	if (origin[n] == '\0')
+		return true;
+	return strncmp(origin + n, "/r/", 3) == 0 &&
+	       text_unhex(raffle, sizeof raffle, origin + n + 3, strlen(origin + n + 3)) == KE_OK;
+}
+
+int origin_witness(const char *host, char out[NOTE_NAME_MAX + 1])
+{
+	int n = snprintf(out, NOTE_NAME_MAX + 1, "%s/klero/witness", host);
+
+	return n > 0 && n <= NOTE_NAME_MAX ? KE_OK : KE_LONG;
+}

@@ -24,4 +24,12 @@ int origin_of(const struct log_name *l, const char *host, char out[NOTE_NAME_MAX
 int origin_key(const struct log_name *l, const char *host, enum note_type type, const uint8_t *pub,
     struct note_key *k) KE_CHECK;
 
+/*
+ * Is it the origin of the operator log of that name, or of a ticket log beside it: the name,
+ * "/r/", 32 hex digits?
+ */
+bool origin_belongs(const char *origin, const char *oplog);
+/* The name of an appliance as a witness: "<host>/klero/witness", with a NUL; KE_LONG. */
+int origin_witness(const char *host, char out[NOTE_NAME_MAX + 1]) KE_CHECK;
+
 #endif

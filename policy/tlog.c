@@ -5,6 +5,7 @@
 #include "policy/tlog.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/be.h"
@@ -123,6 +124,46 @@ int cosign_verify(const char *note, size_t n, const struct note_key *w, uint64_t
 	return r == KE_NOTFOUND ? result : r;
 }
 
+int cosign_take(const char *note, size_t note_len, const char *answer, size_t n,
+    const struct note_key *w, const char **line, size_t *len, uint64_t *time_s)
+{
+	struct note_lines head, l = {.p = answer, .end = answer + n};
+	struct note_line one;
+	size_t text_len;
+	int r = note_lines_begin(&head, note, note_len, &text_len);
+
+	while (r == KE_OK) {
+		const char *from = l.p;
+
+		r = note_lines_next(&l, &one);
+		if (r != KE_OK)
+			break;
+		r = cosign_check(w, &one, note, text_len, time_s);
+		*line = from;
+		*len = (size_t)(l.p - from);
+		if (r != KE_NOTFOUND)
+			return r;
+		r = KE_OK;
+	}
+	return r;
+}
+
+int cosign_line(const struct note_key *w, uint64_t time_s, const uint8_t sig[64],
+    char out[COSIGN_LINE_MAX], size_t *len)
+{
+	uint8_t both[4 + COSIGN_LEN];
+	char b64[TEXT_B64_LEN(sizeof(both)) + 1];
+	int n;
+
+	memcpy(both, w->id, 4);
+	be_put64(both + 4, time_s);
+	memcpy(both + 12, sig, 64);
+	text_b64(b64, both, sizeof(both));
+	n = snprintf(out, COSIGN_LINE_MAX, NOTE_DASH "%s %s\n", w->name, b64);
+	*len = n > 0 ? (size_t)n : 0;
+	return n > 0 && n < COSIGN_LINE_MAX ? KE_OK : KE_FULL;
+}
+
 /* --- proofs --- */
 
 static void io_extra(struct canon *io, struct tlog_proof *p)
@@ -134,19 +175,31 @@ static void io_extra(struct canon *io, struct tlog_proof *p)
 	canon_lit(io, "\n");
 }
 
-static void io_path(struct canon *io, struct tlog_proof *p)
+/* Up to max hashes, a line each, and an empty line. */
+static void io_path(struct canon *io, uint8_t (*path)[32], size_t *len, size_t max)
 {
 	size_t n = 0;
 
-	while (io->err == KE_OK && (canon_reads(io) ? !canon_at(io, "\n") : n < p->path_len)) {
-		if (n == TLOG_PATH_MAX) {
+	while (io->err == KE_OK && (canon_reads(io) ? !canon_at(io, "\n") : n < *len)) {
+		if (n == max) {
 			canon_fail(io, KE_LIMIT);
 			return;
 		}
-		io_hash(io, p->path[n++]);
+		io_hash(io, path[n++]);
 	}
-	p->path_len = n;
+	*len = n;
 	canon_lit(io, "\n");
+}
+
+/* Behind what was written, the note as it is. */
+static int put_note(struct canon *io, const char *note, size_t n, size_t *len)
+{
+	if (io->err == KE_OK && n > io->cap - io->len)
+		canon_fail(io, KE_FULL);
+	if (io->err == KE_OK)
+		memcpy(io->out + io->len, note, n);
+	*len = io->len + n;
+	return io->err;
 }
 
 static void io_proof(struct canon *io, struct tlog_proof *p)
@@ -154,7 +207,7 @@ static void io_proof(struct canon *io, struct tlog_proof *p)
 	canon_lit(io, TLOG_PROOF_HEAD);
 	io_extra(io, p);
 	canon_u64_line(io, "index ", &p->index);
-	io_path(io, p);
+	io_path(io, p->path, &p->path_len, TLOG_PATH_MAX);
 }
 
 int tlog_proof_text(const struct tlog_proof *p, char *out, size_t cap, size_t *len)
@@ -165,12 +218,7 @@ int tlog_proof_text(const struct tlog_proof *p, char *out, size_t cap, size_t *l
 	if (p->extra_len > TLOG_EXTRA_MAX || p->path_len > TLOG_PATH_MAX)
 		return KE_RANGE;
 	io_proof(&io, &copy);
-	if (io.err == KE_OK && p->note_len > cap - io.len)
-		return KE_FULL;
-	if (io.err == KE_OK)
-		memcpy(out + io.len, p->note, p->note_len);
-	*len = io.len + p->note_len;
-	return io.err;
+	return put_note(&io, p->note, p->note_len, len);
 }
 
 int tlog_proof_parse(struct tlog_proof *p, const char *text, size_t n)
@@ -194,4 +242,34 @@ int tlog_proof_verify(const struct tlog_proof *p, const uint8_t leaf_hash[32],
 	r = merkle_verify_inclusion(
 	    leaf_hash, p->index, c->size, (const uint8_t(*)[32])p->path, p->path_len, c->root);
 	return r == KE_OK ? r : KE_CRYPTO;
+}
+
+/* --- submissions --- */
+
+static void io_submission(struct canon *io, struct tlog_submission *s)
+{
+	canon_u64_line(io, TLOG_SUBMISSION_HEADING, &s->old);
+	io_path(io, s->path, &s->path_len, TLOG_CONSISTENCY_MAX);
+}
+
+int tlog_submission_text(const struct tlog_submission *s, char *out, size_t cap, size_t *len)
+{
+	struct canon io = {.out = (uint8_t *)out, .cap = cap};
+	struct tlog_submission copy = *s;
+
+	if (s->path_len > TLOG_CONSISTENCY_MAX)
+		return KE_RANGE;
+	io_submission(&io, &copy);
+	return put_note(&io, s->note, s->note_len, len);
+}
+
+int tlog_submission_parse(struct tlog_submission *s, const char *text, size_t n)
+{
+	struct canon io = {.in = (const uint8_t *)text, .cap = n};
+
+	memset(s, 0, sizeof(*s));
+	io_submission(&io, s);
+	s->note = text + io.len;
+	s->note_len = n - io.len;
+	return io.err;
 }

@@ -48,6 +48,18 @@ int cosign_text(
  */
 int cosign_verify(const char *note, size_t n, const struct note_key *w, uint64_t *time_s) KE_CHECK;
 
+/*
+ * Of a witness's answer to a submission, n characters: the first line that is a good cosignature by
+ * w on the note; *line is in the answer, *len with its LF. KE_NOTFOUND: none is by w; KE_CRYPTO:
+ * one is, and is wrong; KE_FORMAT: the answer is not made of signature lines.
+ */
+int cosign_take(const char *note, size_t note_len, const char *answer, size_t n,
+    const struct note_key *w, const char **line, size_t *len, uint64_t *time_s) KE_CHECK;
+/* A cosignature as a line, with its LF and a NUL. KE_FULL. */
+#define COSIGN_LINE_MAX (8 + NOTE_NAME_MAX + TEXT_B64_LEN(4 + COSIGN_LEN) + 2)
+int cosign_line(const struct note_key *w, uint64_t time_s, const uint8_t sig[64],
+    char out[COSIGN_LINE_MAX], size_t *len) KE_CHECK;
+
 /* --- proofs --- */
 
 #define TLOG_PATH_MAX   64
@@ -75,6 +87,26 @@ int tlog_proof_parse(struct tlog_proof *p, const char *text, size_t n) KE_CHECK;
  */
 int tlog_proof_verify(const struct tlog_proof *p, const uint8_t leaf_hash[32],
     const struct note_key *log, struct checkpoint *c) KE_CHECK;
+
+/* --- submissions to witnesses: c2sp.org/tlog-witness, add-checkpoint --- */
+
+#define TLOG_CONSISTENCY_MAX    63
+#define TLOG_SUBMISSION_MAX     (32 + TLOG_CONSISTENCY_MAX * 45 + TLOG_SUBMISSION_NOTE)
+#define TLOG_SUBMISSION_NOTE    8192
+#define TLOG_SUBMISSION_HEADING "old "
+
+struct tlog_submission {
+	uint64_t old; /* size that the proof begins at */
+	uint8_t path[TLOG_PATH_MAX][32];
+	size_t path_len;
+	const char *note; /* the checkpoint, signatures and all: in the text that was parsed */
+	size_t note_len;
+};
+
+int tlog_submission_text(
+    const struct tlog_submission *s, char *out, size_t cap, size_t *len) KE_CHECK;
+/* Strict; KE_FORMAT, KE_LIMIT. What is behind the empty line is not looked at. */
+int tlog_submission_parse(struct tlog_submission *s, const char *text, size_t n) KE_CHECK;
 
 /* --- policies --- */
 

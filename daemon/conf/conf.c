@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/note.h"
 #include "policy/paylimit.h"
 
 #define LINE_MAX_BYTES 1024
@@ -27,7 +28,8 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_text, set_store, set_yes, set_currencies, set_payout_limit, set_escrow;
+    set_origin, set_env, set_text, set_store, set_yes, set_currencies, set_payout_limit, set_escrow,
+    set_log;
 
 struct keyword {
 	const char *word;
@@ -109,6 +111,8 @@ static const struct keyword keywords[] = {
     {"escrow", set_escrow, FIELD(escrow), "",
 	"how many officers open it, and the absolute paths of the public keys of at most 16", 0, 0,
 	false},
+    {"witness-log", set_log, FIELD(witness_logs), "",
+	"the verifier key of another appliance's operator log, at most 16 of them", 0, 0, true},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
 
@@ -330,6 +334,26 @@ static bool set_escrow(const struct keyword *k, void *field, const struct value 
 		if (v->word[i][0] != '/' || !copy(e->files[i - 1], RCONF_PATH, v->word[i]))
 			return false;
 	return true;
+}
+
+/* One line for each appliance; a log has one key. */
+static bool set_log(const struct keyword *k, void *field, const struct value *v)
+{
+	char(*list)[RCONF_VKEY] = field;
+	struct note_key key, other;
+
+	(void)k;
+	if (v->n != 1 || strlen(v->word[0]) >= RCONF_VKEY ||
+	    note_vkey_parse(&key, v->word[0], strlen(v->word[0])) != KE_OK)
+		return false;
+	for (size_t i = 0; i < RCONF_LOGS; i++) {
+		if (list[i][0] == '\0')
+			return copy(list[i], RCONF_VKEY, v->word[0]);
+		if (note_vkey_parse(&other, list[i], strlen(list[i])) != KE_OK ||
+		    strcmp(other.name, key.name) == 0)
+			return false;
+	}
+	return false;
 }
 
 static bool set_store(const struct keyword *k, void *field, const struct value *v)

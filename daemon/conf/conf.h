@@ -56,6 +56,7 @@ struct conf {
 	uint32_t token_publish; /* seconds that a new token key is published before it signs */
 	struct conf_escrow escrow;
 	struct rconf_limit anonymous, auth, approval, logs, user, death_budget;
+	char witness_logs[RCONF_LOGS][RCONF_VKEY];
 	char currencies[128];
 	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */
 };

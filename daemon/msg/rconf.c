@@ -156,6 +156,7 @@ void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c)
 	wire_put_u32(w, c->kdf_queue);
 	put_limit(w, &c->user);
 	wire_put_cstr(w, c->currencies);
+	put_strings(w, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
 	wire_put_u8(w, c->restore);
 	rconf_put_beacons(w, &c->beacons);
 	wire_put_u32(w, c->beacon_delay_s);
@@ -171,6 +172,7 @@ int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
 	c->kdf_queue = wire_get_u32(r);
 	get_limit(r, &c->user);
 	wire_get_cstr(r, c->currencies, sizeof c->currencies);
+	get_strings(r, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
 	c->restore = wire_get_u8(r);
 	rconf_get_beacons(r, &c->beacons);
 	c->beacon_delay_s = wire_get_u32(r);
@@ -191,6 +193,7 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	rconf_put_beacons(w, &c->beacons);
 	wire_put_u32(w, c->beacon_delay_s);
 	wire_put_cstr(w, c->nist_pem);
+	put_strings(w, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
 	wire_put_u8(w, c->nkeys);
 	for (uint8_t i = 0; i < c->nkeys; i++)
 		wire_put_raw(w, c->keys[i], RCONF_KEY_NAME);
@@ -210,6 +213,7 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	rconf_get_beacons(r, &c->beacons);
 	c->beacon_delay_s = wire_get_u32(r);
 	wire_get_cstr(r, c->nist_pem, sizeof c->nist_pem);
+	get_strings(r, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
 	c->nkeys = wire_get_u8(r);
 	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)
 		return KE_RANGE;

@@ -26,6 +26,8 @@
 #define RCONF_RELAYS      8    /* of drand */
 #define RCONF_NISTS       4    /* hosts of NIST's beacon */
 #define RCONF_CERTIFICATE 8192 /* PEM */
+#define RCONF_LOGS        16   /* of other appliances */
+#define RCONF_VKEY        512
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
 struct rconf_identity {
@@ -74,7 +76,8 @@ struct rconf_engine {
 	uint32_t kdf_queue;      /* waiting passwords before 503 */
 	struct rconf_limit user; /* per user */
 	char currencies[128];    /* space separated codes in which wallets may be held */
-	uint8_t restore;         /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
+	char witness_logs[RCONF_LOGS][RCONF_VKEY]; /* operator logs of others, the first "" ends */
+	uint8_t restore; /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
 	struct rconf_beacons beacons;
 	uint32_t beacon_delay_s; /* from the end of sales to the first beacon */
 };
@@ -104,7 +107,8 @@ struct rconf_hsm { /* hsm and tlskey */
 	char payout_limits[RCONF_PAYLIMITS]
 			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
 	uint8_t escrow_m;               /* hsm: as many officers open an escrow; 0: there is none */
-	char escrow[RCONF_ESCROW][RCONF_PEM]; /* their RSA public keys, the first "" ends */
+	char escrow[RCONF_ESCROW][RCONF_PEM];      /* their RSA public keys, the first "" ends */
+	char witness_logs[RCONF_LOGS][RCONF_VKEY]; /* hsm: as engine's */
 	uint8_t nkeys; /* those that served before, of which the token must hold one; 0: any */
 	uint8_t keys[RCONF_KEYS][RCONF_KEY_NAME];
 };

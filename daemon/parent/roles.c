@@ -104,6 +104,7 @@ static int make_engine(
 	engine->kdfs = (uint8_t)c->kdfs;
 	engine->kdf_queue = c->kdf_queue;
 	engine->user = c->user;
+	memcpy(engine->witness_logs, c->witness_logs, sizeof engine->witness_logs);
 	rconf_put_engine(w, engine);
 	return KE_OK;
 }
@@ -160,6 +161,7 @@ static int make_hsm(
 	hsm->draw_approval = c->draw_approval;
 	if (child->role == ROLE_HSM) {
 		memcpy(hsm->payout_limits, c->payout_limits, sizeof hsm->payout_limits);
+		memcpy(hsm->witness_logs, c->witness_logs, sizeof hsm->witness_logs);
 		r = get_escrow(c, hsm, s);
 	}
 	if (r != KE_OK)

@@ -139,6 +139,34 @@ static void take_spent(struct once *o, const struct journal_record *r)
 		memset(s->spent.sum.be, 0xff, sizeof s->spent.sum.be);
 }
 
+/* The log's place; NULL when it has none. */
+static struct once_log *log_of(struct once *o, const uint8_t origin[16])
+{
+	for (uint32_t i = 0; i < o->nlogs; i++)
+		if (memcmp(o->logs[i].origin, origin, 16) == 0)
+			return &o->logs[i];
+	return NULL;
+}
+
+/* Only what follows the last one counts, so that of two that follow it the first does. */
+static void take_cosigned(struct once *o, const struct journal_record *r)
+{
+	struct once_log *l = log_of(o, r->name);
+	uint64_t from = be_get64(r->name + 16), size = be_get64(r->name + 24);
+
+	if (size <= from || from != (l != NULL ? l->size : 0))
+		return;
+	if (l == NULL && o->nlogs == ONCE_LOGS) {
+		o->lossy = true;
+		return;
+	}
+	if (l == NULL)
+		l = &o->logs[o->nlogs++];
+	memcpy(l->origin, r->name, 16);
+	l->size = size;
+	memcpy(l->root, r->value, 32);
+}
+
 static void take(void *arg, const struct journal_record *r)
 {
 	struct once *o = arg;
@@ -154,6 +182,8 @@ static void take(void *arg, const struct journal_record *r)
 		take_begin(o, r, p);
 	else if (r != NULL && r->kind == ONCE_SPENT)
 		take_spent(o, r);
+	else if (r != NULL && r->kind == ONCE_COSIGNED)
+		take_cosigned(o, r);
 	else
 		o->damaged++; /* of a later version of this program */
 }
@@ -188,6 +218,7 @@ int once_load(struct once *o, int fd)
 	o->journal = (struct journal){.fd = fd};
 	o->n = 0;
 	o->counts = 0;
+	o->nlogs = 0;
 	memset(o->spent, 0, sizeof o->spent);
 	o->damaged = 0;
 	o->lossy = false;
@@ -202,7 +233,9 @@ int once_init(struct once *o, int fd, const uint8_t appliance[16])
 	/* large and untouched: the kernel gives pages as they are used */
 	o->slots = calloc(ONCE_SLOTS, sizeof *o->slots);
 	o->facts = calloc(ONCE_MAX, sizeof *o->facts);
-	return o->slots != NULL && o->facts != NULL ? once_load(o, fd) : KE_NOMEM;
+	o->logs = calloc(ONCE_LOGS, sizeof *o->logs);
+	return o->slots != NULL && o->facts != NULL && o->logs != NULL ? once_load(o, fd)
+								       : KE_NOMEM;
 }
 
 /* --- facts --- */
@@ -326,4 +359,49 @@ int once_spend(struct once *o, const struct payout *p, uint64_t start_s, const s
 	be_put64(rec.name + 9, start_s);
 	memcpy(rec.value, cost->be, sizeof cost->be);
 	return add(o, &rec);
+}
+
+/* --- other people's logs --- */
+
+static void origin_hash(uint8_t out[32], const char *origin)
+{
+	hash_sha256(out, origin, strlen(origin));
+}
+
+int once_cosigned(struct once *o, const char *origin, struct once_log *last)
+{
+	const struct once_log *l;
+	uint8_t name[32];
+	int r = refresh(o);
+
+	if (r != KE_OK)
+		return r;
+	origin_hash(name, origin);
+	l = log_of(o, name);
+	if (l == NULL)
+		return KE_NOTFOUND;
+	*last = *l;
+	return KE_OK;
+}
+
+int once_cosign(
+    struct once *o, const char *origin, uint64_t from, uint64_t size, const uint8_t root[32])
+{
+	struct journal_record rec = {.kind = ONCE_COSIGNED};
+	const struct once_log *l;
+	int r;
+
+	origin_hash(rec.name, origin);
+	if (size <= from)
+		return KE_CONFLICT;
+	if (o->nlogs == ONCE_LOGS && log_of(o, rec.name) == NULL)
+		return KE_FULL;
+	be_put64(rec.name + 16, from);
+	be_put64(rec.name + 24, size);
+	memcpy(rec.value, root, 32);
+	r = add(o, &rec);
+	if (r != KE_OK)
+		return r;
+	l = log_of(o, rec.name);
+	return l != NULL && l->size == size && memcmp(l->root, root, 32) == 0 ? KE_OK : KE_CONFLICT;
 }

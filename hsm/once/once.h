@@ -44,6 +44,7 @@ enum once_kind {
 	ONCE_STAND = 100, /* a value of a purpose → the version it stands under, 0 for none */
 	ONCE_BEGIN, /* a version of an appliance's key was made: counted from its first value on */
 	ONCE_SPENT, /* what a payout may cost, and the span of time that it counts in */
+	ONCE_COSIGNED = 110, /* another appliance's log grew from one size to another, seen by us */
 };
 
 struct once_fact {
@@ -64,6 +65,15 @@ struct once_spent {
 	struct paylimit_spent spent;
 };
 
+/* The largest checkpoint that was cosigned of somebody else's log. */
+struct once_log {
+	uint8_t origin[16]; /* the first half of its hash */
+	uint64_t size;
+	uint8_t root[32];
+};
+
+#define ONCE_LOGS 65536 /* a ticket log for each raffle of those who are witnessed */
+
 #define ONCE_CHAINS                                                                                \
 	(4 * PAYLIMITS_MAX) /* ever; beyond, those are forgotten that rested longest               \
 			     */
@@ -78,6 +88,8 @@ struct once {
 	struct once_count count[ANCHOR_KEYS_MAX];
 	size_t counts;
 	struct once_spent spent[ONCE_CHAINS];
+	struct once_log *logs;
+	uint32_t nlogs;
 	uint32_t damaged; /* records that were finished and do not read any more */
 	bool lossy;       /* more than there is room for: no count is whole */
 };
@@ -109,6 +121,16 @@ int once_spent(struct once *o, const struct payout *p, struct paylimit_spent *sp
 /* Adds a cost to the span that began at start_s. Durable. KE_FULL, KE_IO. */
 int once_spend(
     struct once *o, const struct payout *p, uint64_t start_s, const struct u256 *cost) KE_CHECK;
+
+/* What was cosigned of a log last: KE_NOTFOUND when nothing was; KE_IO. */
+int once_cosigned(struct once *o, const char *origin, struct once_log *last) KE_CHECK;
+/*
+ * From a log of `from` leaves (0: nothing was cosigned) to the larger one of size and root.
+ * Durable. KE_CONFLICT when it is not what was cosigned last (another process was faster), KE_FULL,
+ * KE_IO.
+ */
+int once_cosign(struct once *o, const char *origin, uint64_t from, uint64_t size,
+    const uint8_t root[32]) KE_CHECK;
 
 /* keyadm has made this version: everything under it will be counted. Durable. KE_IO. */
 int once_begin(struct once *o, enum key_purpose purpose, uint32_t version) KE_CHECK;

@@ -40,6 +40,7 @@ static const struct row rows[] = {
     {MSG_HSM_RESEAL_CREDENTIALS, hsm_answer_reseal_credentials},
     {MSG_HSM_RAISE, hsm_answer_raise},
     {MSG_HSM_ESCROW, hsm_answer_escrow},
+    {MSG_HSM_COSIGN, hsm_answer_cosign},
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 

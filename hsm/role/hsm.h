@@ -75,8 +75,10 @@ struct hsm {
 	struct hsm_secrets *secrets;
 	struct paylimit limits[PAYLIMITS_MAX];
 	size_t nlimits;
-	struct proposal proposal;  /* of the payout or draw that is asked for */
-	bool draw_approval;        /* officers must approve draws */
+	struct proposal proposal;              /* of the payout or draw that is asked for */
+	bool draw_approval;                    /* officers must approve draws */
+	struct note_key witnessed[RCONF_LOGS]; /* operator logs of others: cosign.c */
+	size_t nwitnessed;
 	struct hsm_escrow *escrow; /* NULL: none (escrow.h) */
 	struct hsm_logs *logs;     /* heads of the logs that it has signed: checkpoint.c */
 	struct life_site site;     /* the pinned beacons, and their delay */
@@ -159,6 +161,7 @@ int hsm_answer_open_credential(
 int hsm_answer_reseal_credentials(
     struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_escrow(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
+int hsm_answer_cosign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_raise(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 int hsm_answer_tls_sign(struct hsm *, struct serve_peer *, const struct msg *, struct wire_out *);
 

@@ -153,6 +153,18 @@ int hsm_prepare(struct hsm *h, enum role self, const char *host, bool *wide)
 	return r;
 }
 
+static int take_logs(struct hsm *h, const struct rconf_hsm *c)
+{
+	for (; h->nwitnessed < RCONF_LOGS && c->witness_logs[h->nwitnessed][0] != '\0';
+	     h->nwitnessed++) {
+		const char *vkey = c->witness_logs[h->nwitnessed];
+
+		if (note_vkey_parse(&h->witnessed[h->nwitnessed], vkey, strlen(vkey)) != KE_OK)
+			return p11_fail(&h->p, KE_FORMAT, "witness-log: malformed");
+	}
+	return KE_OK;
+}
+
 /* Parent has parsed them before: a limit that cannot be read would be none. */
 static int take_limits(struct hsm *h, const struct rconf_hsm *c)
 {
@@ -160,7 +172,7 @@ static int take_limits(struct hsm *h, const struct rconf_hsm *c)
 	for (; h->nlimits < PAYLIMITS_MAX && c->payout_limits[h->nlimits][0] != '\0'; h->nlimits++)
 		if (paylimit_parse(&h->limits[h->nlimits], c->payout_limits[h->nlimits]) != KE_OK)
 			return p11_fail(&h->p, KE_FORMAT, "payout-limit: malformed");
-	return KE_OK;
+	return take_logs(h, c);
 }
 
 /* As klerod.conf pins them; raffles may name no others. */
