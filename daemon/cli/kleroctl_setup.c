@@ -191,6 +191,8 @@ static int make_token(struct setup *s, const struct conf_token *which)
 		r = conf_pin(so, so_pin, s->why, sizeof s->why);
 	if (r == KE_OK)
 		r = setup_token(t, so_pin, t->pin, &what, s->why, sizeof s->why);
+	if (r != KE_OK)
+		conf_blame(s->conf, conf_about(s->conf, which, s->why), s->why, sizeof s->why);
 	if (r == KE_OK)
 		ctl_print(s->ctl, "token %s: %s\n", which->label,
 		    what == SETUP_INITIALISED ? "initialised" : "found");

@@ -117,12 +117,12 @@ static const struct keyword keywords[] = {
 };
 
 #define KEYWORDS (sizeof keywords / sizeof keywords[0])
+_Static_assert(KEYWORDS <= CONF_KEYWORDS_MAX, "the lines of all keywords have room");
 
 struct parser {
 	struct conf *conf;
 	const char *name; /* the file's */
 	unsigned line;
-	unsigned seen[KEYWORDS]; /* line of each, 0 when not yet */
 	char *why;
 	size_t whylen;
 };
@@ -452,9 +452,9 @@ static int parse_line(struct parser *p, const char *text, size_t n)
 	for (size_t i = 0; i < KEYWORDS; i++) {
 		if (strcmp(keywords[i].word, v.word[0]) != 0)
 			continue;
-		if (p->seen[i] != 0 && !keywords[i].repeat)
+		if (p->conf->line[i] != 0 && !keywords[i].repeat)
 			return mistake(p, keywords[i].word, " stands twice", "");
-		p->seen[i] = p->line;
+		p->conf->line[i] = (uint16_t)p->line; /* a file has fewer bytes than that */
 		rest.n = v.n - 1;
 		memcpy(rest.word, v.word + 1, rest.n * sizeof v.word[0]);
 		return set(p, i, &rest);
@@ -472,7 +472,7 @@ static int defaults(struct parser *p)
 		struct value v;
 		int r;
 
-		if (p->seen[i] != 0)
+		if (p->conf->line[i] != 0)
 			continue;
 		if (keywords[i].value == NULL)
 			return mistake(p, "the keyword ", keywords[i].word, " is missing");
@@ -494,6 +494,7 @@ int conf_parse(
 	struct parser p = {.conf = c, .name = name, .line = 1, .why = why, .whylen = whylen};
 
 	memset(c, 0, sizeof *c);
+	snprintf(c->file, sizeof c->file, "%s", name);
 	while (n > 0) {
 		const char *end = memchr(text, '\n', n);
 		size_t len = end == NULL ? n : (size_t)(end - text);
@@ -508,4 +509,30 @@ int conf_parse(
 		p.line++;
 	}
 	return defaults(&p);
+}
+
+void conf_blame(const struct conf *c, const void *field, char *why, size_t whylen)
+{
+	size_t at = (size_t)((const char *)field - (const char *)c), i = 0;
+	char place[RCONF_PATH + 64], words[1024];
+
+	while (i < KEYWORDS && keywords[i].at != at)
+		i++;
+	if (field == NULL || i == KEYWORDS)
+		return;
+	if (c->line[i] != 0)
+		snprintf(place, sizeof place, "%s:%u: %s", c->file, c->line[i], keywords[i].word);
+	else
+		snprintf(place, sizeof place, "%s: %s", c->file, keywords[i].word);
+	snprintf(words, sizeof words, "%s", why);
+	snprintf(why, whylen, "%s: %s", place, words);
+}
+
+const void *conf_about(const struct conf *c, const struct conf_token *which, const char *words)
+{
+	if (strstr(words, "PIN") != NULL)
+		return which->pin_file;
+	if (strstr(words, c->module) != NULL)
+		return c->module;
+	return strstr(words, which->label) != NULL ? which->label : NULL;
 }

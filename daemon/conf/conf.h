@@ -33,8 +33,12 @@ struct conf_escrow {
 	char files[RCONF_ESCROW][RCONF_PATH];
 };
 
+#define CONF_KEYWORDS_MAX 96
+
 /* The file, line by line; "" where an optional keyword is absent. */
 struct conf {
+	char file[RCONF_PATH];            /* where it was read, for messages */
+	uint16_t line[CONF_KEYWORDS_MAX]; /* of each keyword, 0 where it is absent */
 	char host[RCONF_PATH];
 	struct sockaddr_storage listen;
 	socklen_t listen_len;
@@ -67,6 +71,17 @@ struct conf {
  */
 int conf_parse(struct conf *c, const char *name, const char *text, size_t n, char *why,
     size_t whylen) KE_CHECK;
+
+/*
+ * Puts "file:line: keyword: " before what is wrong with the value of a field of c, so that the
+ * operator finds it; "file: keyword: " where the keyword is absent and its default is wrong.
+ */
+void conf_blame(const struct conf *c, const void *field, char *why, size_t whylen);
+
+/*
+ * The field that a key holder's own words are about: PIN, module or token of which; NULL for none.
+ */
+const void *conf_about(const struct conf *c, const struct conf_token *which, const char *words);
 
 /* Reads and parses a file that nobody but root and the caller may have written. */
 int conf_read(struct conf *c, const char *path, char *why, size_t whylen) KE_CHECK;

@@ -36,6 +36,19 @@ static int clear(int fd, const struct sockaddr_un *sun)
 	return unlink(sun->sun_path) == 0 ? KE_OK : KE_IO;
 }
 
+bool ctl_is_served(const struct parent *p)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un sun;
+	bool served =
+	    fd >= 0 && address(p, &sun) == KE_OK &&
+	    (connect(fd, (const struct sockaddr *)&sun, sizeof sun) == 0 || errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
 int ctl_open(struct parent *p, char *why, size_t whylen)
 {
 	int r = KE_IO, probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -10,6 +10,9 @@
 /* Makes <run-dir>/ctl.sock, mode 0600. Refuses when another klerod answers there. */
 int ctl_open(struct parent *p, char *why, size_t whylen) KE_CHECK;
 
+/* Does a klerod with this run folder live? */
+bool ctl_is_served(const struct parent *p);
+
 /* One client: root or our own user, or nobody. */
 void ctl_accept(struct parent *p);
 

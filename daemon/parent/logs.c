@@ -15,10 +15,10 @@
 #define LOGS_RATE  8192
 
 /* How a line ends that standard error gets too: the reason why the start failed. */
-static void echo(struct parent *p, const char *origin, const char *text)
+static void echo(struct parent *p, const char *text)
 {
 	char line[1400];
-	int n = snprintf(line, sizeof line, "klerod: %s%s\n", origin, text);
+	int n = snprintf(line, sizeof line, "klerod: %s\n", text);
 
 	if (p->told)
 		return;
@@ -38,7 +38,7 @@ void logs_say(struct parent *p, enum log_level level, const char *fmt, ...)
 	va_end(ap);
 	sink_put(&p->log, "parent", getpid(), text);
 	if (p->phase == PHASE_BOOT && level >= LOGL_ERROR)
-		echo(p, "", text + n);
+		echo(p, text + n);
 }
 
 void logs_begin(struct child *c)
@@ -76,6 +76,20 @@ static void say_dropped(struct parent *p, struct child *c)
 	c->log_dropped = 0;
 }
 
+/* Why a role does not start, and which line of klerod.conf that is about. */
+static void tell_place(struct parent *p, enum role role, const char *text)
+{
+	const struct conf_token *token = role == ROLE_TLSKEY ? &p->conf.tls : &p->conf.keys;
+	char words[1300];
+
+	snprintf(words, sizeof words, "%s: %s", role_word(role), text);
+	if (role == ROLE_HSM || role == ROLE_TLSKEY)
+		conf_blame(&p->conf, conf_about(&p->conf, token, text), words, sizeof words);
+	else if (role == ROLE_ENGINE && strstr(text, p->conf.store) != NULL)
+		conf_blame(&p->conf, p->conf.store, words, sizeof words);
+	echo(p, words);
+}
+
 static void finish_line(struct parent *p, struct child *c)
 {
 	char origin[32];
@@ -93,8 +107,7 @@ static void finish_line(struct parent *p, struct child *c)
 	sink_put(&p->log, origin, c->pid, c->line);
 	if (sink_level(c->line, &text) < LOGL_ERROR || p->phase != PHASE_BOOT)
 		return;
-	snprintf(origin, sizeof origin, "%s: ", role_word(c->role));
-	echo(p, origin, text);
+	tell_place(p, c->role, text);
 	c->spoke = true;
 }
 

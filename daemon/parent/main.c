@@ -187,6 +187,8 @@ int main(int argc, char **argv)
 		child_list(p);
 		r = setup_check(p, why, sizeof why);
 	}
+	if (r == KE_OK && test)
+		r = setup_try(p, why, sizeof why);
 	if (r == KE_OK && test) {
 		printf("klerod: %s is good\n", p->conf_path);
 		return 0;

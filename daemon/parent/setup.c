@@ -31,6 +31,8 @@
 #include "sandbox/sandbox.h"
 
 #define BACKLOG 4096
+/* how a trial ends that found a read-only file system */
+#define PASSAGE_SHUT 2
 /* descriptors of a net: its clients and some */
 #define FILES 65536
 
@@ -42,6 +44,14 @@ struct words {
 static int wrong(const struct words *w, int r, const char *what, const char *how)
 {
 	snprintf(w->why, w->len, "%s: %s", what, how);
+	return r;
+}
+
+/* The same, with the line of klerod.conf that it is about before it. */
+static int blamed(const struct parent *p, const struct words *w, const void *field, int r)
+{
+	if (r != KE_OK)
+		conf_blame(&p->conf, field, w->why, w->len);
 	return r;
 }
 
@@ -83,16 +93,19 @@ static int check_files(const struct parent *p, const struct words *w)
 
 	snprintf(path, sizeof path, "%s/klero.keys", p->conf.store);
 	if (access(path, F_OK) != 0)
-		return wrong(
-		    w, KE_NOTFOUND, path, "is not there: run kleroctl setup, or restore a backup");
+		return blamed(p, w, p->conf.store,
+		    wrong(w, KE_NOTFOUND, path,
+			"is not there: run kleroctl setup, or restore a backup"));
 	if (access(p->conf.module, R_OK) != 0)
-		return wrong(w, KE_NOTFOUND, p->conf.module, strerror(errno));
-	r = check_pin(w, p->conf.keys.pin_file);
+		return blamed(
+		    p, w, p->conf.module, wrong(w, KE_NOTFOUND, p->conf.module, strerror(errno)));
+	r = blamed(p, w, p->conf.keys.pin_file, check_pin(w, p->conf.keys.pin_file));
 	if (r == KE_OK)
-		r = check_pin(w, p->conf.tls.pin_file);
+		r = blamed(p, w, p->conf.tls.pin_file, check_pin(w, p->conf.tls.pin_file));
 	if (r == KE_OK)
-		r = conf_file(
-		    p->conf.tls_certificate, false, pem, sizeof pem - 1, &n, w->why, w->len);
+		r = blamed(p, w, p->conf.tls_certificate,
+		    conf_file(
+			p->conf.tls_certificate, false, pem, sizeof pem - 1, &n, w->why, w->len));
 	return r;
 }
 
@@ -112,9 +125,14 @@ static int check_passage(
 		if (setgroups(0, NULL) != 0 || setresgid(id->gid, id->gid, id->gid) != 0 ||
 		    setresuid(id->uid, id->uid, id->uid) != 0)
 			_exit(1);
-		_exit(access(p->conf.store, R_OK | W_OK | X_OK) == 0 ? 0 : 1);
+		if (access(p->conf.store, R_OK | W_OK | X_OK) == 0)
+			_exit(0);
+		_exit(errno == EROFS ? PASSAGE_SHUT : 1);
 	}
-	if (waitpid(pid, &status, 0) != pid || status != 0) {
+	if (waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == PASSAGE_SHUT)
+		return wrong(w, KE_IO, p->conf.store, strerror(EROFS));
+	if (status != 0) {
 		snprintf(w->why, w->len,
 		    "%s: user %u cannot reach it: open the folders above it (chmod o+x), or move "
 		    "it",
@@ -143,21 +161,22 @@ int setup_check(struct parent *p, char *why, size_t whylen)
 	int r = KE_OK;
 
 	for (size_t i = 0; r == KE_OK && i < p->n; i++) {
-		r = conf_identity(&p->conf, p->children[i].role, &id, why, whylen);
+		r = blamed(p, &w, p->conf.users[p->children[i].role],
+		    conf_identity(&p->conf, p->children[i].role, &id, why, whylen));
 		if (p->children[i].role == ROLE_ENGINE)
 			engine = id;
 	}
 	if (r == KE_OK)
-		r = check_folder(&w, p->conf.store, engine.uid);
+		r = blamed(p, &w, p->conf.store, check_folder(&w, p->conf.store, engine.uid));
 	if (r == KE_OK)
-		r = check_passage(p, &w, &engine);
+		r = blamed(p, &w, p->conf.store, check_passage(p, &w, &engine));
 	if (r == KE_OK)
 		r = check_files(p, &w);
 	return r == KE_OK ? check_programs(p, &w) : r;
 }
 
 /* The run folder and in it the empty one that the roles chroot into. */
-static int make_run_folder(struct parent *p, const struct words *w)
+static int make_run(struct parent *p, const struct words *w)
 {
 	int r;
 
@@ -174,7 +193,9 @@ static int make_run_folder(struct parent *p, const struct words *w)
 	r = check_folder(w, p->empty, geteuid());
 	/* it holds nothing, so it can be made anew; rmdir fails when that is not so */
 	if (r == KE_OK && (rmdir(p->empty) != 0 || mkdir(p->empty, 0555) != 0))
-		return wrong(w, KE_DENIED, p->empty, "is not empty: remove what is in it");
+		return wrong(w, KE_DENIED, p->empty,
+		    errno == ENOTEMPTY || errno == EEXIST ? "is not empty: remove what is in it"
+							  : strerror(errno));
 	return r;
 }
 
@@ -185,9 +206,15 @@ static int open_log_file(struct parent *p, const struct words *w)
 	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0640);
 
 	if (fd < 0)
-		return wrong(w, KE_IO, p->conf.log_file, strerror(errno));
+		return blamed(
+		    p, w, p->conf.log_file, wrong(w, KE_IO, p->conf.log_file, strerror(errno)));
 	sink_lines(&p->log, fd);
 	return KE_OK;
+}
+
+static int make_run_folder(struct parent *p, const struct words *w)
+{
+	return blamed(p, w, p->conf.run_dir, make_run(p, w));
 }
 
 static int open_log(struct parent *p, const struct words *w)
@@ -216,7 +243,7 @@ static int cannot_listen(const struct parent *p, const struct words *w, int erro
 		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		host[0] = '\0';
 	snprintf(what, sizeof what, "listen %s port %s", host, port);
-	return wrong(w, KE_IO, what, strerror(error));
+	return blamed(p, w, &p->conf.listen, wrong(w, KE_IO, what, strerror(error)));
 }
 
 static int open_service(struct parent *p, const struct words *w)
@@ -239,6 +266,21 @@ static int open_listen(struct parent *p, const struct words *w)
 	return KE_OK;
 }
 
+int setup_try(struct parent *p, char *why, size_t whylen)
+{
+	struct words w = {why, whylen};
+	int r;
+
+	/* ours may have the port: who changes the configuration asks while klerod runs */
+	if (ctl_is_served(p))
+		return KE_OK;
+	r = open_listen(p, &w);
+	if (p->listen >= 0)
+		close(p->listen);
+	p->listen = -1;
+	return r;
+}
+
 /* Shared by all nets, so that a client has one limit and not one per process. */
 static int open_limits(struct parent *p, const struct words *w)
 {
@@ -253,7 +295,7 @@ static int open_limits(struct parent *p, const struct words *w)
 static int open_journal(struct parent *p, const struct words *w)
 {
 	p->journal = conf_journal(&p->conf, w->why, w->len);
-	return p->journal < 0 ? p->journal : KE_OK;
+	return blamed(p, w, p->conf.store, p->journal < 0 ? p->journal : KE_OK);
 }
 
 static int open_signals(struct parent *p, const struct words *w)

@@ -12,6 +12,9 @@
  */
 int setup_check(struct parent *p, char *why, size_t whylen) KE_CHECK;
 
+/* Could it listen? A try that leaves nothing; true, too, where a klerod of ours does already. */
+int setup_try(struct parent *p, char *why, size_t whylen) KE_CHECK;
+
 /* Opens log, sockets, limits and signals. */
 int setup_open(struct parent *p, char *why, size_t whylen) KE_CHECK;
 

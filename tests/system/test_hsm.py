@@ -160,11 +160,8 @@ def test_a_start_leaves_the_token_as_it_is(fresh):
 
 
 class WithoutLandlock(klero.Appliance):
-    def spawn(self):
-        self.process = subprocess.Popen(
-            [self.bin.parent / "tools" / "no_landlock", self.bin / "klerod", "-c", self.conf],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        return self.process
+    def spawn(self, before=(), **how):
+        return super().spawn([*before, self.bin.parent / "tools" / "no_landlock"], **how)
 
 
 @pytest.mark.root_only
