@@ -8,6 +8,7 @@ B        ?= build/out
 DEPS     := build/deps
 CC       ?= cc
 PREFIX   ?= /usr
+SBINDIR  ?= $(PREFIX)/sbin
 LIBEXEC  ?= $(PREFIX)/libexec/kleroterion
 SYSCONF  ?= /etc/kleroterion
 VERSION  := 0.1.0
@@ -277,8 +278,8 @@ format:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(B)/bin/klerod $(B)/bin/kleroctl $(DESTDIR)$(PREFIX)/sbin
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/bin/klerod $(B)/bin/kleroctl $(DESTDIR)$(SBINDIR)
 	install -m 755 $(B)/bin/klero-verify $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(filter $(B)/bin/klerod-%,$(PROGRAMS)) $(DESTDIR)$(LIBEXEC)
 	install -m 644 packaging/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
@@ -291,6 +292,12 @@ deb: $(DEPS)/deps.mk
 	packaging/deb.sh $(DEPS) build/deb
 check-deb: $(DEPS)/deps.mk
 	tests/packages/deb.sh $(DEPS)
+# the same for Fedora and RHEL 9: a source package, and one that is built here to be looked at
+.PHONY: rpm check-rpm
+rpm: $(DEPS)/deps.mk
+	packaging/rpm.sh $(DEPS) build/rpm
+check-rpm: $(DEPS)/deps.mk
+	tests/packages/rpm.sh $(DEPS)
 
 clean:
 	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov build/scan build/memcheck

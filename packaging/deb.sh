@@ -5,8 +5,7 @@
 #	packaging/deb.sh DEPS DIR
 #
 # The build runs in a temporary copy of the committed tree, where packaging/debian becomes debian/.
-# It fetches nothing: the page GET /verify has been made before, with npm's packages as its lock file
-# names them; SQLCipher is Debian's where that is new enough; elsewhere (Debian 12) the copy
+# It fetches nothing: what needs that has been made before (packaging/tree.sh); SQLCipher is Debian's where that is new enough; elsewhere (Debian 12) the copy
 # takes the static library that packaging/deps.sh has made in DEPS, from Debian 13's signed source.
 # The same commit, the same compiler and libraries give the same bytes, wherever the copy is.
 set -eu
@@ -29,8 +28,7 @@ version=$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)
 [ "$version" = "$(sed -n 's/^VERSION *:= *//p' Makefile)" ] ||
 	cannot "build: packaging/debian/changelog says $version, the Makefile another version"
 src=$work/kleroterion-$version
-mkdir "$src"
-git archive HEAD | tar -x -C "$src"
+packaging/tree.sh "$src"
 mv "$src/packaging/debian" "$src/debian"
 
 # newer than the scripts that would make it
@@ -41,17 +39,6 @@ if [ -e "$deps/sqlcipher/done" ] && grep -q libsqlcipher.a "$deps/deps.mk"; then
 	profiles=pkg.kleroterion.static-sqlcipher
 fi
 cp "$deps/deps.mk" "$src/build/deps/deps.mk"
-
-# the page of the committed sources: newer than they are, so that the build takes it as it stands
-page=$work/page
-if [ -d build/page/node_modules ]; then
-	mkdir "$page"
-	cp -r build/page/node_modules build/page/installed.json build/page/package-lock.json "$page/"
-fi
-"$src/packaging/npm.sh" "$src/daemon/page" "$page"
-node "$src/daemon/page/build.mjs" "$page"
-mkdir -p "$src/build/page"
-cp "$page/verify.c" "$src/build/page/"
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 DEB_BUILD_PROFILES=$profiles

@@ -2,7 +2,10 @@
 # Builds SQLCipher as a static library from Debian 13's source package, for systems whose own is
 # too old. Called by packaging/deps.sh, which holds the lock.
 #
-#	packaging/sqlcipher.sh DIR LEAST-VERSION
+#	packaging/sqlcipher.sh DIR LEAST-VERSION [source]
+#
+# With the word "source" nothing is compiled: DIR/source then holds what upstream made, Debian's
+# patches and their version, for packaging/rpm.sh.
 #
 # The source comes from the mirror that the system itself uses, through a private apt (its own
 # sources, lists, cache and state in DIR; the system's stay as they are). apt checks the archive's
@@ -10,6 +13,7 @@
 # nothing unsigned is unpacked.
 set -eu
 
+here=$(cd "$(dirname "$0")" && pwd)
 dir=$(cd "$1" && pwd)
 least=$2
 suite=trixie
@@ -63,36 +67,23 @@ fetch() {
 		cannot "fetch SQLCipher's source from $got: $(sed -n 's/^E: //p' "$work/source.log" | head -n 1)"
 }
 
-compile() {
-	src=$1
-	cpu=$(uname -m)
-	cf=
-	case $cpu in x86_64) cf=-fcf-protection=full ;; aarch64) cf=-mbranch-protection=standard ;; esac
-	cd "$src"
-	./configure --disable-tcl --disable-readline --enable-tempstore=yes \
-		CFLAGS="-DSQLITE_HAS_CODEC" LDFLAGS=-lcrypto
-	make sqlite3.c
-	# One thread an engine, no extensions, no PRAGMA-only conveniences: what is not compiled
-	# in cannot be reached.
-	gcc -c -O2 -g -ffile-prefix-map="$PWD=." -fPIE $cf -fno-strict-aliasing -fstack-protector-strong \
-		-fstack-clash-protection -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections \
-		-DSQLITE_HAS_CODEC -DSQLCIPHER_CRYPTO_OPENSSL -DSQLITE_TEMP_STORE=2 \
-		-DSQLITE_THREADSAFE=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_DQS=0 \
-		-DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE \
-		-DSQLITE_LIKE_DOESNT_MATCH_BLOBS -DSQLITE_MAX_EXPR_DEPTH=100 \
-		-DSQLITE_ENABLE_API_ARMOR -DSQLITE_SECURE_DELETE -DHAVE_USLEEP=1 -DHAVE_FDATASYNC=1 \
-		-DNDEBUG -o sqlite3.o sqlite3.c
-	ar rcsD libsqlcipher.a sqlite3.o
-}
-
 rm -rf "$work"
 mkdir -p "$work"
 fetch
 version=$(sed -n 's/^Version: //p' "$work"/sqlcipher_*.dsc | head -n 1)
 dpkg --compare-versions "$version" ge "$least" || cannot "use SQLCipher $version: $least or newer is needed"
+if [ "${3-}" = source ]; then
+	rm -rf "$dir/source"
+	mkdir "$dir/source"
+	cp "$work"/sqlcipher_*.orig.tar.gz "$dir/source/sqlcipher.orig.tar.gz"
+	cp "$work"/sqlcipher_*.debian.tar.xz "$dir/source/sqlcipher.debian.tar.xz"
+	echo "$version" >"$dir/source/version"
+	rm -rf "$work"
+	exit 0
+fi
 echo "deps: building SQLCipher $version from Debian's source"
 src=$(echo "$work"/sqlcipher-*/)
-(compile "$src") >"$work/build.log" 2>&1 || {
+"$here/sqlcipher-compile.sh" "$src" >"$work/build.log" 2>&1 || {
 	cp "$work/build.log" "$dir/sqlcipher.log"
 	cannot "build SQLCipher $version: see $dir/sqlcipher.log"
 }

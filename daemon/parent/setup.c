@@ -383,8 +383,8 @@ int setup_capabilities(char *why, size_t whylen)
 	if (!needed(kept))
 		return wrong(&w, KE_DENIED, "start", missing);
 	/* the bounding set first: a child's exec as root would take all of it back */
-	for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (!is_kept(kept, cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
+	for (int cap = 0, in; (in = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
+		if (in == 1 && !is_kept(kept, cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
 			return wrong(&w, KE_DENIED, "capability bounding set", strerror(errno));
 	memset(data, 0, sizeof data);
 	for (int i = 0; i < KEPT; i++)

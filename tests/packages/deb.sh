@@ -20,7 +20,7 @@ packages=${3-}
 old=${4-}
 release=${2:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 program=check-deb
-passed=0 failed=0 leader='' nspawn=''
+leader='' nspawn=''
 export LC_ALL=C.UTF-8
 
 [ "$(id -u)" = 0 ] || cannot "boot a system: needs root"
@@ -29,21 +29,7 @@ work=$(mktemp -d "$PWD/build/check-deb.XXXXXX")
 dir=$work
 root=$work/root
 ca=$root/etc/kleroterion/tls/certificate.pem
-
-# check NAME COMMAND...: its output is shown when it fails; the status is the command's
-check() {
-	local name=$1
-	shift
-	if "$@" >"$work/out" 2>&1; then
-		passed=$((passed + 1))
-		echo "ok $name"
-		return 0
-	fi
-	failed=$((failed + 1))
-	echo "not ok $name"
-	tail -n 40 "$work/out" | sed 's/^/# /'
-	return 1
-}
+. tests/packages/lib.sh
 
 inside() {
 	nsenter -t "$leader" -a env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
@@ -85,8 +71,7 @@ power_off() {
 finish() {
 	power_off
 	rm -rf "$work"
-	echo "$passed passed, $failed failed"
-	[ "$failed" = 0 ] && [ "$passed" -gt 0 ] || exit 1
+	counted || exit 1
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -145,13 +130,20 @@ files_are() {
 	inside find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg \
 		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /usr/share/lintian -o -path /var/cache -o -path /var/log -o -path /var/tmp \) -prune \
 		-o -path '*klero*' ! -path '/var/lib/kleroterion/*' ! -path '/var/lib/kleroterion-tokens/*' -printf '%m %u %g %p\n' |
-		sed 's| /usr/lib/systemd/system/| /lib/systemd/system/|' | sort >"$work/is"
+		sed 's| /usr/lib/systemd/system| /lib/systemd/system|' | sort >"$work/is"
 	sed -n "s/^[A-Z]*$1[A-Z]* *//p" tests/packages/deb.files | sort >"$work/shall"
 	diff "$work/shall" "$work/is"
 }
 
 state() {
 	[ "$(inside systemctl is-active klerod.service)" = "$1" ]
+}
+
+# systemctl waits until klerod says that it is ready.
+starts() {
+	inside systemctl start klerod && return
+	inside journalctl --no-pager -n 30 -u klerod -u klerod.socket
+	return 1
 }
 
 # The first answer; klerod may be starting.
@@ -167,6 +159,7 @@ answers() {
 # As the operator would, who serves on another port: nothing else here can be taken for granted.
 configure() {
 	sed -i "s/^listen .*/listen 127.0.0.1:$port/" "$root/etc/kleroterion/klerod.conf"
+	inside systemctl daemon-reload
 }
 
 roles_have_users() {
@@ -230,7 +223,7 @@ restore() {
 		mkdir /var/lib/kleroterion-tokens
 		kleroctl unpack token /root/klero-backup | age -d -i /root/officer | tar -xf - -C /var/lib/kleroterion-tokens
 		cp /root/safe/*.pin /etc/kleroterion/
-		kleroctl restore /root/klero-backup' && inside systemctl start klerod
+		kleroctl restore /root/klero-backup' && inside systemctl daemon-reload && inside systemctl start klerod
 }
 
 # PINs out of the file system, as systemd's encrypted credentials.
@@ -328,7 +321,7 @@ live() {
 	configure
 	check 'kleroctl setup' setup || return
 	check 'klerod -t' inside klerod -t
-	check 'systemctl start' inside systemctl start klerod
+	check 'systemctl start' starts || return
 	check 'first answer' answers || return
 	first=$((($(date +%s%N) - start) / 1000000))
 	check 'a user for each role' roles_have_users
