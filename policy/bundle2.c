@@ -272,6 +272,20 @@ static void free_records(struct logged2 *l, size_t n)
 	}
 }
 
+/* What an audit of the logs has to find there again. */
+static void tell_places(const struct check2 *c)
+{
+	const struct logged2 *open = &c->rec[OPEN], *end = &c->rec[c->drawn ? DRAW : ABORT];
+
+	c->res->operator_key = c->operator_key;
+	c->res->tickets_key = c->tickets_key;
+	memcpy(c->res->raffle, open->rec.raffle, 16);
+	memcpy(c->res->open_leaf, open->leaf, 32);
+	memcpy(c->res->end_leaf, end->leaf, 32);
+	c->res->open_index = open->proof.index;
+	c->res->end_index = end->proof.index;
+}
+
 static void check2_free(struct check2 *c)
 {
 	free_records(c->rec, RECORDS);
@@ -312,6 +326,8 @@ int bundle2_check(
 		if (c->drawn)
 			res->claimed |= BUNDLE2_REPRODUCED | BUNDLE2_BEACON;
 	}
+	if (res->err == KE_OK)
+		tell_places(c);
 	check2_free(c);
 	return res->err;
 }

@@ -107,6 +107,10 @@ struct bundle2_result {
 	    stamped_s; /* the earliest good time stamp of the close record, Unix time; 0: none */
 	unsigned seen, witnesses; /* that saw the close record in time, of how many */
 	char operator_vkey[NOTE_VKEY_MAX];
+	/* for an audit of the logs: both keys, the raffle, its first and its last record */
+	struct note_key operator_key, tickets_key;
+	uint8_t raffle[16], open_leaf[32], end_leaf[32];
+	uint64_t open_index, end_index;
 };
 
 const char *bundle2_step_words(enum bundle2_step s);

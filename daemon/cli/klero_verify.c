@@ -1,8 +1,8 @@
 /*
  * klero-verify: checks the proof of a draw, offline. Runs as the auditor's own program, on files
  * from people whom the auditor does not trust; links neither the store nor the HSM and opens no
- * socket. All judgement is in policy/bundle.c; here are the command line, the reading and the
- * words.
+ * socket but for --log. All judgement is in policy/bundle.c; here are the command line, the reading
+ * and the words.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +23,9 @@
 
 static const char usage_text[] =
     "Usage: klero-verify [--vkey VKEY | --vkey-file FILE] [--commit HEX] [--json] [-q] PROOF\n"
+    "       klero-verify --log URL|DIR --vkey VKEY [--state FILE] [PROOF]\n"
     "Checks the proof of a draw, " BUNDLE2_FORMAT " or " BUNDLE_FORMAT ", without any\n"
-    "network.\n"
+    "network, and audits the logs that it stands in.\n"
     "\n"
     "  PROOF                 the proof's file, - for standard input\n"
     "  -k, --vkey VKEY       the operator's verifier key that you trust, or a file that holds it\n"
@@ -35,6 +36,10 @@ static const char usage_text[] =
     "      --nist-certificate FILE  a certificate of NIST's beacon that you trust (v2)\n"
     "      --tsa-ca FILE     certificates of the time-stamping authorities that you trust (v2)\n"
     "      --min-delay SECONDS  from the end of sales to the beacon, 600 if not given (v2)\n"
+    "      --log URL|DIR     audit the operator log there, and every ticket log, or that of PROOF\n"
+    "      --ca FILE         certificates to trust for the URL, instead of the system's\n"
+    "      --state FILE      checkpoints of earlier audits, which the logs must agree with;\n"
+    "                        written anew when they do\n"
     "  --json                print one JSON document instead of lines\n"
     "  -q, --quiet           print the last line only\n"
     "  --version, -h, --help\n"
@@ -166,6 +171,15 @@ static int set_option(struct options *o, int c)
 		return verify2_chain(o, optarg);
 	case 'n':
 		return verify2_certificate(o, optarg);
+	case 'l':
+		o->log = optarg;
+		return EXIT_VERIFIED;
+	case 'a':
+		o->ca = optarg;
+		return EXIT_VERIFIED;
+	case 's':
+		o->state = optarg;
+		return EXIT_VERIFIED;
 	case 't':
 		return verify2_tsa(o, optarg);
 	case 'm':
@@ -191,6 +205,9 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	    {"policy", required_argument, NULL, 'p'},
 	    {"drand-chain", required_argument, NULL, 'd'},
 	    {"nist-certificate", required_argument, NULL, 'n'},
+	    {"log", required_argument, NULL, 'l'},
+	    {"ca", required_argument, NULL, 'a'},
+	    {"state", required_argument, NULL, 's'},
 	    {"tsa-ca", required_argument, NULL, 't'},
 	    {"min-delay", required_argument, NULL, 'm'},
 	    {"json", no_argument, NULL, 'j'},
@@ -211,7 +228,9 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 		if (code != EXIT_VERIFIED)
 			return code;
 	}
-	if (optind != argc - 1)
+	if (o->log == NULL && (o->ca != NULL || o->state != NULL))
+		return verify_usage("--ca and --state go with --log");
+	if (optind != argc - 1 && (o->log == NULL || optind != argc))
 		return verify_usage("give one proof");
 	o->file = argv[optind];
 	return EXIT_VERIFIED;
@@ -344,20 +363,35 @@ static int verify(const struct options *o, const char *text, size_t n)
 	return r == KE_OK ? EXIT_VERIFIED : EXIT_NOT;
 }
 
+/* The proof alone; of a v2 one that verified, *res gets what an audit of its logs needs. */
+static int verify_file(struct options *o, struct bundle2_result *res, bool *v2)
+{
+	char *text;
+	size_t n;
+	int code = EXIT_READ;
+
+	if (verify_read(o->file, BUNDLE_MAX, &text, &n) == KE_OK) {
+		*v2 = verify2_is(text, n);
+		code = *v2 ? verify2(o, text, n, res) : verify(o, text, n);
+	}
+	free(text);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	static struct options o; /* too large for the stack */
-	bool done = false;
-	char *text;
-	size_t n;
+	static struct bundle2_result res;
+	bool done = false, v2 = false;
 	int code = parse(&o, argc, argv, &done);
 
 	if (code != EXIT_VERIFIED || done)
 		return code;
-	code = EXIT_READ;
-	if (verify_read(o.file, BUNDLE_MAX, &text, &n) == KE_OK)
-		code = verify2_is(text, n) ? verify2(&o, text, n) : verify(&o, text, n);
-	free(text);
+	if (o.file != NULL)
+		code = verify_file(&o, &res, &v2);
+	if (code == EXIT_VERIFIED && o.log != NULL)
+		code = o.file != NULL && !v2 ? verify_usage("a v1 proof stands in no log")
+					     : verify_log(&o, o.file != NULL ? &res : NULL);
 	free(o.tsa);
 	/* A verdict that could not be written is none. */
 	if (fflush(stdout) != 0 || ferror(stdout))

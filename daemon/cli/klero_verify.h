@@ -16,7 +16,8 @@ struct options {
 	bool json, quiet, have_key, have_commit;
 	struct note_key key;
 	uint8_t commit[32];
-	const char *file;
+	const char *file; /* NULL: none, with --log */
+	const char *log, *ca, *state;
 
 	/* v2 only */
 	bool have_policy, have_chain;
@@ -41,6 +42,12 @@ int verify2_delay(struct options *o, const char *seconds) KE_CHECK;
 /* Does the text call itself a v2 bundle? */
 bool verify2_is(const char *text, size_t n);
 /* Checks and prints; the exit code. */
-int verify2(struct options *o, const char *text, size_t n);
+int verify2(struct options *o, const char *text, size_t n, struct bundle2_result *res);
+
+/*
+ * Audits the operator log at o->log and every ticket log, or that of a bundle which was verified
+ * (NULL: none); prints; the exit code.
+ */
+int verify_log(const struct options *o, const struct bundle2_result *bundle);
 
 #endif

@@ -356,27 +356,26 @@ static void print_json(const struct options *o, const struct bundle2_result *res
 		printf("%.*s\n", (int)w.len, buf);
 }
 
-int verify2(struct options *o, const char *text, size_t n)
+int verify2(struct options *o, const char *text, size_t n, struct bundle2_result *res)
 {
-	struct bundle2_result res;
 	int r;
 
 	o->trust.operator_key = o->have_key ? &o->key : NULL;
 	o->trust.commit = o->have_commit ? o->commit : NULL;
 	o->trust.policy = o->have_policy ? &o->policy : NULL;
 	o->trust.chain = o->have_chain ? &o->chain : NULL;
-	r = bundle2_check(text, n, &o->trust, &res);
+	r = bundle2_check(text, n, &o->trust, res);
 	if (o->json) {
-		print_json(o, &res);
-		return reached(&res) ? EXIT_VERIFIED : EXIT_NOT;
+		print_json(o, res);
+		return reached(res) ? EXIT_VERIFIED : EXIT_NOT;
 	}
 	if (!o->quiet)
-		print_lines(o, &res);
-	if (reached(&res))
+		print_lines(o, res);
+	if (reached(res))
 		puts("VERIFIED");
 	else if (r == KE_OK)
-		printf("NOT VERIFIED: %s\n", res.lacking);
+		printf("NOT VERIFIED: %s\n", res->lacking);
 	else
-		printf("NOT VERIFIED: %s\n", res.why[0] != '\0' ? res.why : ke_words(r));
-	return reached(&res) ? EXIT_VERIFIED : EXIT_NOT;
+		printf("NOT VERIFIED: %s\n", res->why[0] != '\0' ? res->why : ke_words(r));
+	return reached(res) ? EXIT_VERIFIED : EXIT_NOT;
 }

@@ -1,0 +1,306 @@
+/*
+ * The rules of the operator log: see audit_records.h. Pure.
+ */
+#include "policy/audit_records.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/hash.h"
+#include "policy/text.h"
+
+/* --- the raffles --- */
+
+static size_t slot_of(const struct audit_records *a, const uint8_t id[16])
+{
+	uint8_t h[crypto_shorthash_BYTES];
+	uint64_t v;
+
+	(void)crypto_shorthash(h, id, 16, a->key);
+	memcpy(&v, h, sizeof(v));
+	return (size_t)v & (a->nslots - 1);
+}
+
+/* The slot of that raffle, or the empty one where it belongs; slots hold numbers from 1. */
+static uint32_t *find(const struct audit_records *a, const uint8_t id[16])
+{
+	size_t i = slot_of(a, id);
+
+	while (a->slots[i] != 0 && memcmp(a->raffles[a->slots[i] - 1].id, id, 16) != 0)
+		i = (i + 1) & (a->nslots - 1);
+	return &a->slots[i];
+}
+
+/* Twice the room; the slots are filled anew. */
+static int grow(struct audit_records *a)
+{
+	size_t cap = a->cap * 2;
+	struct audit_raffle *raffles = realloc(a->raffles, cap * sizeof(*raffles));
+	uint32_t *slots = calloc(cap * 2, sizeof(*slots));
+
+	if (raffles != NULL)
+		a->raffles = raffles;
+	if (raffles == NULL || slots == NULL) {
+		free(slots);
+		return KE_NOMEM;
+	}
+	free(a->slots);
+	a->slots = slots;
+	a->nslots = cap * 2;
+	a->cap = cap;
+	for (size_t i = 0; i < a->n; i++)
+		*find(a, a->raffles[i].id) = (uint32_t)i + 1;
+	return KE_OK;
+}
+
+const struct audit_raffle *audit_raffle_get(const struct audit_records *a, const uint8_t id[16])
+{
+	uint32_t n = *find(a, id);
+
+	return n == 0 ? NULL : &a->raffles[n - 1];
+}
+
+int audit_records_init(struct audit_records *a, const char *origin, const struct checkpoint *head)
+{
+	memset(a, 0, sizeof(*a));
+	a->origin = origin;
+	memcpy(a->key, head->root, sizeof(a->key));
+	a->cap = 64;
+	a->picks = calloc(RECORD2_LISTED_MAX, sizeof(*a->picks));
+	if (a->picks == NULL || grow(a) != KE_OK) {
+		audit_records_free(a);
+		return KE_NOMEM;
+	}
+	return KE_OK;
+}
+
+void audit_records_free(struct audit_records *a)
+{
+	free(a->raffles);
+	free(a->slots);
+	free(a->picks);
+	memset(a, 0, sizeof(*a));
+}
+
+/* --- the rules --- */
+
+/* What is judged: a record, its place and hash, its raffle as it stands. */
+struct judged {
+	const struct record2 *rec;
+	uint64_t index;
+	const uint8_t *hash;
+	struct audit_raffle *raffle;
+	char *why;
+};
+
+static int no(const struct judged *j, const char *what)
+{
+	return audit_no(j->why, KE_CRYPTO, "entry %llu, a %s record: %s",
+	    (unsigned long long)j->index, record2_words[j->rec->kind], what);
+}
+
+static void take_terms(struct audit_raffle *raffle, const struct record2 *rec)
+{
+	raffle->sales_close_s = rec->terms.sales_close_s;
+	raffle->deadline_s = rec->terms.deadline_s;
+}
+
+/* <origin>/r/<raffle id> */
+static bool is_below(const char *origin, const struct record2 *rec)
+{
+	size_t n = strlen(origin);
+	char id[33];
+
+	text_hex(id, rec->raffle, 16);
+	return strncmp(rec->origin, origin, n) == 0 && strncmp(rec->origin + n, "/r/", 3) == 0 &&
+	       strcmp(rec->origin + n + 3, id) == 0;
+}
+
+static int add_open(struct audit_records *a, const struct judged *j)
+{
+	const struct record2 *rec = j->rec;
+	struct audit_raffle *raffle;
+
+	if (*find(a, rec->raffle) != 0)
+		return no(j, "the raffle was opened before");
+	if (!is_below(a->origin, rec))
+		return no(j, "its ticket log is not one of this operator's");
+	if (a->n == AUDIT_RAFFLES_MAX)
+		return audit_no(j->why, KE_LIMIT, "more than %zu raffles", AUDIT_RAFFLES_MAX);
+	if (a->n == a->cap && grow(a) != KE_OK)
+		return audit_no(j->why, KE_NOMEM, "out of memory");
+	raffle = &a->raffles[a->n++];
+	memset(raffle, 0, sizeof(*raffle));
+	memcpy(raffle->id, rec->raffle, 16);
+	memcpy(raffle->open_leaf, j->hash, 32);
+	memcpy(raffle->seed_commit, rec->seed_commit, 32);
+	raffle->open_index = j->index;
+	raffle->holder = rec->dedupe == DEDUPE_HOLDER;
+	raffle->winners = (uint32_t)rec->winners;
+	raffle->reserves = (uint32_t)rec->reserves;
+	take_terms(raffle, rec);
+	*find(a, rec->raffle) = (uint32_t)a->n;
+	return KE_OK;
+}
+
+/* Close, abort and amend name the open record by place and hash. */
+static int check_open(const struct judged *j)
+{
+	if (j->rec->open_index != j->raffle->open_index)
+		return no(j, "the raffle's open record is not where it says");
+	if (memcmp(j->rec->open_leaf, j->raffle->open_leaf, 32) != 0)
+		return no(j, "it was made for another open record");
+	return KE_OK;
+}
+
+static int add_amend(const struct judged *j)
+{
+	int r = check_open(j);
+
+	if (r == KE_OK && j->raffle->state != AUDIT_OPEN)
+		r = no(j, "the sale is over");
+	if (r != KE_OK)
+		return r;
+	j->raffle->amends++;
+	take_terms(j->raffle, j->rec);
+	return KE_OK;
+}
+
+static int add_close(const struct judged *j)
+{
+	int r = check_open(j);
+
+	if (r == KE_OK && j->raffle->state != AUDIT_OPEN)
+		r = no(j, "the raffle was closed before, or has ended");
+	if (r == KE_OK && j->rec->at_s < j->raffle->sales_close_s)
+		r = no(j, "the sale was closed before its time");
+	if (r != KE_OK)
+		return r;
+	j->raffle->state = AUDIT_CLOSED;
+	j->raffle->close_index = j->index;
+	j->raffle->tickets = j->rec->tickets;
+	memcpy(j->raffle->root, j->rec->root, 32);
+	return KE_OK;
+}
+
+static void end(const struct judged *j, enum audit_state state)
+{
+	j->raffle->state = state;
+	j->raffle->end_index = j->index;
+	memcpy(j->raffle->end_leaf, j->hash, 32);
+}
+
+static int add_abort(const struct judged *j)
+{
+	int r = check_open(j);
+
+	if (r == KE_OK && j->raffle->state >= AUDIT_DRAWN)
+		r = no(j, "the raffle has ended before: one draw or abort is allowed");
+	if (r == KE_OK)
+		end(j, AUDIT_ABORTED);
+	return r;
+}
+
+/* The winners and reserves of a draw without dedupe are the first of the shuffle. */
+static int check_shuffle(const struct judged *j)
+{
+	const struct record2 *rec = j->rec;
+	uint64_t index[RECORD2_LISTED_MAX], k = rec->winners + rec->reserves;
+
+	if (j->raffle->holder || !rec->listed)
+		return KE_OK;
+	if (draw_shuffle(index, (size_t)k, j->raffle->tickets, rec->draw_key) != KE_OK)
+		return no(j, "it has more winners than there are tickets");
+	for (size_t i = 0; i < k; i++)
+		if (rec->picks[i].index != index[i])
+			return no(j, "its winners are not those of its draw key");
+	return KE_OK;
+}
+
+/* Everything in a draw that follows from the log. */
+static int check_draw(const struct judged *j)
+{
+	const struct record2 *rec = j->rec;
+	uint8_t given[RECORD2_CONTRIBUTIONS_MAX], have[32];
+	size_t n = record2_contributions(rec, given);
+
+	hash_kdf(have, rec->server_seed, DRAW_COMMIT_LABEL, rec->raffle, 16);
+	if (memcmp(have, j->raffle->seed_commit, 32) != 0)
+		return no(j, "its server seed is not the one that was committed to");
+	draw_context_v2(have, rec->raffle, j->raffle->open_leaf, j->raffle->tickets,
+	    j->raffle->root, (uint16_t)rec->terms.nbeacons, given, n);
+	if (memcmp(have, rec->context, 32) != 0)
+		return no(j, "its context does not follow from the records and the beacons");
+	hash_kdf(have, rec->server_seed, DRAW_KEY_LABEL, rec->context, 32);
+	if (memcmp(have, rec->draw_key, 32) != 0)
+		return no(j, "its draw key does not follow from the seed and the context");
+	return check_shuffle(j);
+}
+
+static int add_draw(const struct judged *j)
+{
+	int r;
+
+	if (j->raffle->state >= AUDIT_DRAWN)
+		return no(j, "the raffle has ended before: one draw or abort is allowed");
+	if (j->raffle->state != AUDIT_CLOSED)
+		return no(j, "the raffle was not closed");
+	if (j->rec->open_index != j->raffle->open_index ||
+	    j->rec->close_index != j->raffle->close_index)
+		return no(j, "the raffle's open or close record is not where it says");
+	r = check_draw(j);
+	if (r == KE_OK)
+		end(j, AUDIT_DRAWN);
+	return r;
+}
+
+static int add_forfeit(const struct judged *j)
+{
+	if (j->raffle->state != AUDIT_DRAWN || j->rec->draw_index != j->raffle->end_index)
+		return no(j, "the raffle's draw is not where it says");
+	if (j->rec->pos > j->raffle->winners)
+		return no(j, "the raffle has no such winner");
+	j->raffle->forfeits++;
+	return KE_OK;
+}
+
+static int add(struct audit_records *a, struct judged *j)
+{
+	uint32_t n = *find(a, j->rec->raffle);
+
+	if (j->rec->kind == RECORD2_OPEN)
+		return add_open(a, j);
+	if (n == 0)
+		return no(j, "the raffle was not opened");
+	j->raffle = &a->raffles[n - 1];
+	switch (j->rec->kind) {
+	case RECORD2_CLOSE:
+		return add_close(j);
+	case RECORD2_DRAW:
+		return add_draw(j);
+	case RECORD2_ABORT:
+		return add_abort(j);
+	case RECORD2_FORFEIT:
+		return add_forfeit(j);
+	default:
+		return add_amend(j);
+	}
+}
+
+int audit_record(
+    void *arg, uint64_t index, const uint8_t *p, size_t n, const uint8_t hash[32], char *why)
+{
+	struct audit_records *a = arg;
+	struct record2 rec = {.picks = a->picks, .picks_cap = RECORD2_LISTED_MAX};
+	struct judged j = {.rec = &rec, .index = index, .hash = hash, .why = why};
+	int r;
+
+	if (record2_parse(&rec, (const char *)p, n) != KE_OK)
+		return audit_no(why, KE_FORMAT, "entry %llu is not a record of format v2",
+		    (unsigned long long)index);
+	r = add(a, &j);
+	if (r == KE_OK)
+		a->count[rec.kind]++;
+	return r;
+}

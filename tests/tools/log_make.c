@@ -1,0 +1,254 @@
+/*
+ * Makes the files of an operator log and of the ticket log of one drawn raffle, as
+ *c2sp.org/tlog-tiles has them, of any size, with throw-away keys: for the tests and the benchmark
+ *of klero-verify --log and for other people's readers of logs.
+ *
+ *	log_make DIR TICKETS [CHEAT]     prints the operator's verifier key
+ *
+ * CHEAT is one thing that an operator with all keys could do: second-draw, no-close, other-open,
+ * other-key (the draw's), winner, index (a leaf at another place), raffle (a ticket of another
+ *one), rewritten (the tickets of another day), fewer (the ticket log ends before the close record's
+ *end), open (nothing after the open record).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "policy/tile.h"
+#include "tests/unit/bundle2_make.h"
+
+static const char *cheat = "";
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "log_make: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static bool cheats(const char *how)
+{
+	return strcmp(cheat, how) == 0;
+}
+
+/* --- files --- */
+
+static void write_file(const char *dir, const char *name, const void *p, size_t n)
+{
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	for (char *s = path + 1; (s = strchr(s, '/')) != NULL; s++) {
+		*s = '\0';
+		if (mkdir(path, 0755) != 0 && errno != EEXIST)
+			fail(path);
+		*s = '/';
+	}
+	f = fopen(path, "w");
+	if (f == NULL || fwrite(p, 1, n, f) != n || fclose(f) != 0)
+		fail(path);
+}
+
+/* --- a log as it grows --- */
+
+struct grown {
+	char dir[2048];
+	struct merkle_range range;
+	uint8_t tile[TILE_LEVELS][TILE_WIDTH][32];
+	unsigned width[TILE_LEVELS];
+	uint8_t *bundle; /* of entries */
+	size_t len;
+};
+
+static void put_tile(const struct grown *g, const struct tile *t, const void *p, size_t n)
+{
+	char path[TILE_PATH_MAX + 1], name[TILE_PATH_MAX + 8];
+
+	(void)tile_path(t, path);
+	snprintf(name, sizeof(name), "tile/%s", path);
+	write_file(g->dir, name, p, n);
+}
+
+static void put_hash(struct grown *g, unsigned level, uint64_t index, const uint8_t hash[32])
+{
+	memcpy(g->tile[level][g->width[level]++], hash, 32);
+	if (g->width[level] == TILE_WIDTH) {
+		put_tile(g, &(struct tile){.level = level, .n = index / 256, .width = 256},
+		    g->tile[level], sizeof(g->tile[level]));
+		g->width[level] = 0;
+	}
+}
+
+static void add(struct grown *g, const void *leaf, size_t n)
+{
+	struct merkle_subtree done[MERKLE_SUBTREES];
+	uint64_t index = g->range.size;
+	uint8_t hash[32];
+	size_t found;
+
+	merkle_leaf_hash(hash, leaf, n);
+	g->bundle[g->len] = (uint8_t)(n >> 8);
+	g->bundle[g->len + 1] = (uint8_t)n;
+	memcpy(g->bundle + g->len + 2, leaf, n);
+	g->len += 2 + n;
+	found = merkle_range_grow(&g->range, hash, done);
+	if (g->range.size % TILE_WIDTH == 0) {
+		put_tile(g, &(struct tile){.entries = true, .n = index / 256, .width = 256},
+		    g->bundle, g->len);
+		g->len = 0;
+	}
+	put_hash(g, 0, index, hash);
+	for (size_t i = 0; i < found; i++)
+		put_hash(g, done[i].level, done[i].index, done[i].root);
+}
+
+static void begin(struct grown *g, const char *dir, const char *below)
+{
+	memset(g, 0, sizeof(*g));
+	snprintf(g->dir, sizeof(g->dir), "%.1000s%s", dir, below);
+	g->bundle = malloc((size_t)TILE_WIDTH * (2 + TILE_ENTRY_MAX));
+	if (g->bundle == NULL)
+		fail("memory");
+}
+
+/* The partial tiles, and the signed checkpoint. */
+static void end(struct grown *g, const struct made2 *m, const char *origin)
+{
+	struct checkpoint c = {.size = g->range.size};
+	struct tile t = {.n = g->range.size >> 8, .width = g->range.size % 256, .entries = true};
+	char note[4096];
+	size_t n;
+
+	if (t.width > 0)
+		put_tile(g, &t, g->bundle, g->len);
+	for (unsigned level = 0; level < TILE_LEVELS; level++)
+		if (g->width[level] > 0)
+			put_tile(g,
+			    &(struct tile){.level = level,
+				.n = g->range.size >> (8 * (level + 1)),
+				.width = g->width[level]},
+			    g->tile[level], (size_t)g->width[level] * 32);
+	snprintf(c.origin, sizeof(c.origin), "%s", origin);
+	merkle_range_root(&g->range, c.root);
+	if (made2_checkpoint(m, &c, note, sizeof(note), &n) != 0)
+		fail("checkpoint");
+	write_file(g->dir, "checkpoint", note, n);
+	free(g->bundle);
+}
+
+/* --- the raffle --- */
+
+static void ticket(const struct made2 *m, uint64_t i, struct leaf *l)
+{
+	*l = (struct leaf){.index = i, .issued_ms = 1695000000000 + i};
+	memcpy(l->raffle, m->rec[0].raffle, 16);
+	be_put64(l->ticket, i * UINT64_C(0x9e3779b97f4a7c15) + (cheats("rewritten") ? 1 : 0));
+	memcpy(l->holder_commit, l->ticket, 16);
+	memcpy(l->client_seed_hash, l->ticket, 16);
+}
+
+static void make_tickets(const struct made2 *m, const char *dir, uint64_t n, uint8_t root[32])
+{
+	struct grown g;
+	struct leaf l;
+	uint8_t leaf[LEAF_LEN];
+
+	begin(&g, dir, MADE2_TICKETS + sizeof(MADE2_HOST) - 1);
+	for (uint64_t i = 0; i < n; i++) {
+		ticket(m, i, &l);
+		if (cheats("index") && i == n / 2)
+			l.index++;
+		if (cheats("raffle") && i == n / 2)
+			l.raffle[0]++;
+		leaf_encode(leaf, &l);
+		if (cheats("fewer") && i == n - 1)
+			end(&g, m, MADE2_TICKETS);
+		else
+			add(&g, leaf, LEAF_LEN);
+	}
+	if (!cheats("fewer")) {
+		end(&g, m, MADE2_TICKETS);
+		merkle_range_root(&g.range, root);
+	}
+}
+
+static void make_draw(struct made2 *m, uint64_t n)
+{
+	struct record2 *open = &m->rec[MADE2_OPEN], *draw = &m->rec[MADE2_DRAW];
+	uint8_t given[RECORD2_CONTRIBUTIONS_MAX], open_leaf[32];
+	uint64_t index[8], k = open->winners + open->reserves;
+	size_t len;
+	struct leaf l;
+
+	draw->terms = open->terms;
+	len = record2_contributions(draw, given);
+	record2_leaf(open_leaf, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
+	draw_context_v2(draw->context, draw->raffle, open_leaf, n, m->rec[MADE2_CLOSE].root,
+	    (uint16_t)draw->terms.nbeacons, given, len);
+	hash_kdf(draw->draw_key, draw->server_seed, DRAW_KEY_LABEL, draw->context, 32);
+	if (draw_shuffle(index, k, n, draw->draw_key) != KE_OK)
+		fail("fewer tickets than winners");
+	for (size_t i = 0; i < k; i++) {
+		ticket(m, index[i], &l);
+		m->picks[i].index = index[i];
+		memcpy(m->picks[i].ticket, l.ticket, 16);
+	}
+	draw->winners = open->winners;
+	draw->reserves = open->reserves;
+	draw->listed = true;
+	draw->picks = m->picks;
+	draw->picks_cap = MADE2_N_MAX;
+	if (cheats("winner"))
+		m->picks[0].index ^= 1;
+	if (cheats("other-key"))
+		draw->draw_key[0] ^= 1;
+}
+
+static void make_records(struct made2 *m, const char *dir, uint64_t n)
+{
+	struct record2 *open = &m->rec[MADE2_OPEN], *close = &m->rec[MADE2_CLOSE],
+		       *draw = &m->rec[MADE2_DRAW];
+	struct grown g;
+
+	hash_kdf(open->seed_commit, draw->server_seed, DRAW_COMMIT_LABEL, open->raffle, 16);
+	close->tickets = n;
+	close->open_index = draw->open_index = 0;
+	draw->close_index = 1;
+	if (made2_text(m, MADE2_OPEN) != 0)
+		fail("open record");
+	record2_leaf(close->open_leaf, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
+	if (cheats("other-open"))
+		close->open_leaf[0] ^= 1;
+	make_draw(m, n);
+	if (made2_text(m, MADE2_CLOSE) != 0 || made2_text(m, MADE2_DRAW) != 0)
+		fail("records");
+	begin(&g, dir, "");
+	add(&g, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
+	if (!cheats("no-close") && !cheats("open"))
+		add(&g, m->text[MADE2_CLOSE], m->text_len[MADE2_CLOSE]);
+	if (!cheats("open"))
+		add(&g, m->text[MADE2_DRAW], m->text_len[MADE2_DRAW]);
+	if (cheats("second-draw"))
+		add(&g, m->text[MADE2_DRAW], m->text_len[MADE2_DRAW]);
+	end(&g, m, MADE2_HOST);
+}
+
+int main(int argc, char **argv)
+{
+	static struct made2 m;
+	uint64_t n;
+
+	if (argc < 3 || argc > 4 || text_unu64(&n, argv[2], strlen(argv[2])) != KE_OK ||
+	    made2_init(&m, 1, 1, 3, 2) != 0) {
+		fprintf(stderr, "usage: log_make DIR TICKETS [CHEAT]\n");
+		return 2;
+	}
+	if (argc == 4)
+		cheat = argv[3];
+	make_tickets(&m, argv[1], n, m.rec[MADE2_CLOSE].root);
+	make_records(&m, argv[1], n);
+	puts(m.operator_vkey);
+	return 0;
+}
