@@ -38,10 +38,8 @@ static void finish(void)
 /* A record's text was changed: it is in the log so. */
 static void again(int w)
 {
-	static const size_t at[] = {1, 3, 4};
-
 	need(made2_text(&m, w) == 0, "a record has no text");
-	record2_leaf(m.log.leaf[at[w]], m.text[w], m.text_len[w]);
+	record2_leaf(m.log.leaf[made2_at[w]], m.text[w], m.text_len[w]);
 }
 
 /* --- what there is to cheat with: the bundle is good before, and finished behind --- */
@@ -123,6 +121,40 @@ static void seen_late(void)
 static void forged_witness(void)
 {
 	m.witness_secret[0] ^= 1;
+}
+
+static void aborted(void)
+{
+	m.aborted = true;
+}
+
+static void amended(void)
+{
+	m.amended = true;
+	m.rec[MADE2_AMEND].terms.deadline_s++;
+}
+
+/* The first prize moves up twice, the third once, and then there is no reserve left. */
+static void forfeited(void)
+{
+	m.nforfeits = MADE2_FORFEITS;
+	m.forfeits[0] = 1;
+	m.forfeits[1] = 1;
+	m.forfeits[2] = 3;
+}
+
+static void forfeit_of_none(void)
+{
+	m.nforfeits = 1;
+	m.forfeits[0] = 4;
+}
+
+static void escrowed(void)
+{
+	open_rec->escrow_m = 2;
+	open_rec->escrow_n = 3;
+	memset(open_rec->escrow, 0x5e, 32);
+	open_rec->on_default = DEFAULT_ESCROW;
 }
 
 static void other_origin(void)
@@ -232,6 +264,22 @@ static void passed_over(void)
 	m.passed[0] = m.picks[0].index;
 }
 
+static void other_escrow(void)
+{
+	open_rec->escrow[0] ^= 1;
+}
+
+static void no_close(void)
+{
+	m.tickets_size = 0;
+}
+
+static void late_amend(void)
+{
+	m.rec[MADE2_AMEND].open_index = 2;
+	again(MADE2_AMEND);
+}
+
 static void absurd_tickets(void)
 {
 	close_rec->tickets = m.tickets_size = UINT64_MAX;
@@ -258,6 +306,15 @@ static const struct {
     {"good-no-quorum", 20, 3, 2, no_quorum, nothing},
     {"good-own-chain", 20, 3, 2, own_chain, nothing},
     {"good-seen-late", 20, 3, 2, seen_late, nothing},
+    {"good-aborted", 20, 3, 2, aborted, nothing},
+    {"good-aborted-early", 20, 3, 2, aborted, no_close},
+    {"good-amended", 20, 3, 2, amended, nothing},
+    {"good-forfeits", 20, 3, 2, forfeited, nothing},
+    {"good-escrow", 20, 3, 2, escrowed, nothing},
+    {"bad-forfeit-of-none", 20, 3, 2, forfeit_of_none, nothing},
+    {"bad-other-escrow", 20, 3, 2, escrowed, other_escrow},
+    {"bad-not-closed", 20, 3, 2, nothing, no_close},
+    {"bad-other-amend", 20, 3, 2, amended, late_amend},
     {"bad-promised-round", 20, 3, 2, round_before, wrong_round},
     {"bad-wrong-round", 20, 3, 2, nothing, wrong_round},
     {"bad-too-soon", 20, 3, 2, too_soon, nothing},

@@ -21,7 +21,7 @@ const pause = () => new Promise((done) => setTimeout(done));
 async function checkBytes(bytes, own) {
 	last = bytes;
 	const result = await check(bytes, trust, async (step, c) => {
-		showChecks({ version: c.version, step, held: false, why: null, levels: [] });
+		showChecks({ version: c.version, step, held: false, why: null, levels: [], c });
 		await pause();
 		if (own !== run)
 			throw new Error("another proof was given");
@@ -138,6 +138,9 @@ on("trust", "submit", async (e) => {
 const FATES = {
 	winner: (f) => `It won: winner ${number(f.pos)}.`,
 	reserve: (f) => `It is reserve ${number(f.pos)}.`,
+	moved: (f) => `It was reserve ${number(f.pos)} and moved up: prize ${number(f.prize)} is its own now.`,
+	lost: (f) => `It was winner ${number(f.pos)}, and the prize was forfeited.`,
+	aborted: () => "The raffle was called off: nothing was drawn.",
 	passed: () => "It was drawn, but its holder had won already and could win only once.",
 	none: () => "It took part in the draw that you checked above, and did not win.",
 };

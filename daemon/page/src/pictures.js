@@ -37,7 +37,7 @@ export function mix(parts, result) {
 function layout(tickets) {
 	const each = (tickets + BigInt(SLOTS_MAX) - 1n) / BigInt(SLOTS_MAX);
 	const count = Number((tickets + each - 1n) / each);
-	const columns = Math.min(count, count > 120 ? 30 : count > 24 ? 15 : 8);
+	const columns = count > 120 ? 30 : 15;
 	return { each, count, columns, rows: Math.ceil(count / columns) };
 }
 

@@ -27,14 +27,19 @@ function readLeaf(text) {
 function fate(r, draw) {
 	if (!draw?.held || draw.version !== 2 || !equal(draw.c.open.raffle, r.leaf.raffle) || draw.c.open.origin !== r.key.name)
 		return null;
-	const { tickets, winners, draw: record, passed } = draw.c;
+	const { tickets, winners, draw: record, passed, standing } = draw.c;
+	if (record === null)
+		return { place: "aborted" };
 	demand(r.checkpoint.size < tickets.size || (r.checkpoint.size === tickets.size && equal(r.checkpoint.root, tickets.root)),
 		"the receipt's log is not the one that was drawn from: keep both files, they are evidence");
 	const at = winners.findIndex((w) => w.index === r.leaf.index);
 	if (at < 0)
 		return { place: passed.some((p) => p.index === r.leaf.index) ? "passed" : "none" };
 	demand(equal(winners[at].bytes, r.bytes), "the draw has another ticket at this index: keep both files, they are evidence");
-	return at < record.winners.length ? { place: "winner", pos: at + 1 } : { place: "reserve", pos: at - record.winners.length + 1 };
+	const prize = standing.indexOf(at), n = record.winners.length;
+	if (at >= n)
+		return prize < 0 ? { place: "reserve", pos: at - n + 1 } : { place: "moved", pos: at - n + 1, prize: prize + 1 };
+	return { place: prize < 0 ? "lost" : "winner", pos: at + 1 };
 }
 
 async function mine(r, { holder, seed }) {

@@ -4,9 +4,10 @@
 import { decimal, hex, unhex } from "./bytes.js";
 import { ORIGIN } from "./tlog.js";
 
-export const LISTED_MAX = 10000;
+export const LISTED_MAX = 800;
 export const PICKS1_MAX = 2000;
-const PICKS_MAX = 100000n, BEACONS_MAX = 4, ENTROPY_MAX = 256;
+export const PICKS_MAX = 100000;
+const BEACONS_MAX = 4, ENTROPY_MAX = 256;
 const U64 = "(0|[1-9][0-9]{0,19})";
 const hexOf = (bytes) => `([0-9a-f]{${2 * bytes}})`;
 const NO_ESCROW = "0".repeat(64);
@@ -109,10 +110,10 @@ function open(lines) {
 	[r.dedupe] = lines.line("dedupe (none|holder)");
 	Object.assign(r, terms(lines));
 	const [m, n, escrow] = lines.line(`escrow ${U64} ${U64} ${hexOf(32)}`);
-	r.escrow = { m: number(m), n: number(n), hash: escrow };
+	r.escrow = { m: number(m), n: number(n), hash: unhex(escrow) };
 	[r.onDefault] = lines.line("on-default (escrow|void)");
 	r.rules = lines.bytes("rules", 32);
-	demand(r.winners >= 1n && r.winners + r.reserves <= PICKS_MAX);
+	demand(r.winners >= 1n && r.winners + r.reserves <= BigInt(PICKS_MAX));
 	if (r.escrow.n === 0n)
 		demand(r.escrow.m === 0n && r.onDefault === "void" && escrow === NO_ESCROW);
 	else
@@ -154,7 +155,7 @@ function draw(lines) {
 	if (!r.listed) {
 		const [file, count] = lines.line(`winners-file ${hexOf(32)} ${U64}`);
 		Object.assign(r, { winnersFile: unhex(file), count: number(count), winners: [], reserves: [] });
-		demand(r.count > LISTED_MAX && r.count <= PICKS_MAX);
+		demand(r.count > LISTED_MAX && r.count <= BigInt(PICKS_MAX));
 		return r;
 	}
 	r.winners = picks(lines, "winner", 0);
@@ -163,7 +164,33 @@ function draw(lines) {
 	return r;
 }
 
-const KINDS = { open, close, draw };
+/** The file that a draw record names when there are more picks than it lists: the same lines. */
+export function picksFile(winners, reserves) {
+	const list = (word, picked) => picked.map((p, i) => `${word} ${i + 1} ${p.index} ${p.ticket}\n`).join("");
+	return list("winner", winners) + list("reserve", reserves);
+}
+
+/** "<name> <word>": a-z, 0-9 and some marks. */
+const wordLine = (lines, name) => lines.line(`${name} ([a-z0-9][-a-z0-9._@]{0,63})`)[0];
+
+function abort(lines) {
+	const r = { ...openLeaf(lines), reason: wordLine(lines, "reason") };
+	r.statement = lines.bytes("statement", 32);
+	r.at = lines.number("aborted-at");
+	return r;
+}
+
+function forfeit(lines) {
+	const r = { drawIndex: lines.number("draw"), pos: lines.number("winner"), rule: wordLine(lines, "rule") };
+	r.evidence = lines.bytes("evidence", 32);
+	r.at = lines.number("forfeited-at");
+	demand(r.pos > 0n);
+	return r;
+}
+
+const amend = (lines) => ({ ...openLeaf(lines), ...terms(lines) });
+
+const KINDS = { open, close, draw, abort, forfeit, amend };
 
 /** What read() makes of a text of lines, null when it is none of them. */
 function parse(text, head, read) {
@@ -181,7 +208,10 @@ function parse(text, head, read) {
 }
 
 /** The v2 record of that kind, null for any other text. Times are BigInts of Unix seconds. */
-export const parseRecord = (text, kind) => parse(text, `kleroterion/v2 ${kind}`, KINDS[kind]);
+export function parseRecord(text, kind) {
+	const record = parse(text, `kleroterion/v2 ${kind}`, KINDS[kind]);
+	return record && { kind, ...record };
+}
 
 // --- v1 ---
 

@@ -5,9 +5,10 @@ import { stepNames } from "./check.js";
 import { at, el } from "./dom.js";
 import { plural } from "./say.js";
 import { story } from "./story.js";
-import { LEVELS, MEANING } from "./words.js";
+import { LEVELS, MEANING, NOTHING } from "./words.js";
 
-const MARKS = { ok: ["✓", "holds"], fail: ["✗", "does not hold"], half: ["!", "is not shown"], wait: ["·", "not looked at"] };
+const MARKS = { ok: ["✓", "holds"], fail: ["✗", "does not hold"], half: ["!", "is not shown"], wait: ["·", "not looked at"],
+	none: ["–", "nothing to check"] };
 
 /** kind: good, half, bad or empty for none of them. */
 export function verdict(node, kind, title, ...lines) {
@@ -17,19 +18,33 @@ export function verdict(node, kind, title, ...lines) {
 }
 
 function checkLine(name, version, kind, why) {
-	const [mark, words] = MARKS[kind];
+	const [mark, words] = MARKS[kind], meaning = kind === "none" ? NOTHING[name] : MEANING[version][name];
 	return el("li", { class: kind, "data-step": name }, el("span", { class: "mark", role: "img", "aria-label": words }, mark),
-		el("div", {}, el("p", {}, el("span", { class: "name" }, name), " ", MEANING[version][name]), why ? el("p", { class: "why" }, why) : null));
+		el("div", {}, el("p", {}, el("span", { class: "name" }, name), " ", meaning), why ? el("p", { class: "why" }, why) : null));
+}
+
+const OF_A_DRAW = ["commitment", "winners", "draw", "times", "beacons"];
+
+/** Does this proof have nothing that the check could look at? Then that it holds says nothing. */
+function empty(name, { version, c }) {
+	if (version === 1)
+		return false;
+	if (c.at?.abort?.type === "string" && OF_A_DRAW.includes(name) || name === "ticket log" && c.close === null)
+		return true;
+	return name === "witnesses" ? c.policy?.quorum === null : name === "time stamps" && c.at?.timestamps?.items.length === 0;
 }
 
 /** Which check a lacking level belongs to. */
-const lackingAt = (r) => (r.levels.includes("beacon-verified") ? "witnesses" : "beacons");
+function lackingAt(r) {
+	const missing = (level) => r.c.claimed.has(level) && !r.levels.includes(level);
+	return [["beacon-verified", "beacons"], ["witnessed", "witnesses"], ["time-stamped", "time stamps"]].find(([level]) => missing(level))?.[1];
+}
 
 function kindOf(name, i, names, r) {
-	const at = names.indexOf(r.step);
+	const at = names.indexOf(r.step), good = empty(name, r) ? "none" : "ok";
 	if (!r.held)
-		return i < at ? "ok" : i === at ? "fail" : "wait";
-	return r.why !== null && name === lackingAt(r) ? "half" : "ok";
+		return i < at ? good : i === at ? "fail" : "wait";
+	return r.why !== null && name === lackingAt(r) ? "half" : good;
 }
 
 /** The checks that a result has, and those still to come. */
@@ -50,8 +65,10 @@ function levels(r) {
 }
 
 function summary(r) {
-	const { c } = r, tickets = plural((c.close ?? c.draw).tickets, "ticket"), winners = plural(c.draw.winners.length, "winner");
-	return `${winners} of ${tickets}.`;
+	const { c } = r;
+	if (c.abort)
+		return `The reason given: ${c.abort.reason}.`;
+	return `${plural(c.draw.winners.length, "winner")} of ${plural((c.close ?? c.draw).tickets, "ticket")}.`;
 }
 
 function speak(node, r) {
@@ -61,8 +78,8 @@ function speak(node, r) {
 	if (r.version === 1)
 		return verdict(node, "half", "The draw can be reproduced, no more", `${summary(r)} ${r.label[0].toUpperCase()}${r.label.slice(1)}.`);
 	if (!r.verified)
-		return verdict(node, "half", "Drawn as it says, but not all is shown", `${summary(r)} No check failed, but one claim of the proof is not shown: ${r.why}.`, levels(r));
-	return verdict(node, "good", "The draw is proven", `${summary(r)} All ${stepNames[2].length} checks held.`, levels(r));
+		return verdict(node, "half", r.c.abort ? "Called off as it says, but not all is shown" : "Drawn as it says, but not all is shown", `${summary(r)} No check failed, but one claim of the proof is not shown: ${r.why}.`, levels(r));
+	return verdict(node, "good", r.c.abort ? "The raffle was called off, on record" : "The draw is proven", `${summary(r)} All checks held.`, levels(r));
 }
 
 /** What a reader should compare, because the proof can only say it of itself. */
@@ -71,8 +88,10 @@ function marks(r) {
 	if (!trust.operatorKey && r.c.operatorKey)
 		list.push(el("p", { class: "hint" }, "The signer is taken from the proof itself. Compare it with the key that the operator publishes: ",
 			el("code", {}, r.c.operatorKey.text)));
-	if (!trust.policy && r.c.policy?.witnesses.length > 0)
-		list.push(el("p", { class: "hint" }, "The witnesses are those that the proof itself names."));
+	if (!trust.policy && r.c.policy)
+		list.push(el("p", { class: "hint" }, r.c.policy.quorum === null
+			? "No independent witnesses are named: that everybody was shown the same records, nobody outside vouches for."
+			: "The witnesses are those that the proof itself names."));
 	if (!trust.commit && r.held)
 		list.push(el("p", { class: "hint" }, "Compare the lock on the seed with the one published before the sale."));
 	if (trust.delay)
@@ -83,7 +102,7 @@ function marks(r) {
 export function showResult(r) {
 	const told = story(r, heldSteps(r)), notes = marks(r);
 	showChecks(r);
-	at("story").replaceChildren(...(told ? [told] : []));
+	at("story").replaceChildren(...told);
 	at("marks").replaceChildren(...notes);
 	speak(at("verdict"), r);
 }

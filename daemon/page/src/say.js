@@ -14,6 +14,9 @@ export function time(ms) {
 		return `${number(ms)} ms after 1970`;
 	return `${new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "medium", timeZone: "UTC" }).format(new Date(Number(ms)))} UTC`;
 }
+/** The same for a column: "7 Apr 2026, 14:30:00". */
+export const stamp = (ms) => (ms > LAST_MS ? number(ms)
+	: new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" }).format(new Date(Number(ms))));
 export const seconds = (s) => time(s * 1000n);
 
 /** "10 minutes", "2 hours 5 minutes": a span of seconds, its two largest parts. */

@@ -1,10 +1,11 @@
 // What happened, in order, as far as the checks held: cards on a line of time for buyers, with the exact
 // values for experts on demand.
 
-import { hex } from "./bytes.js";
+import { equal, hex } from "./bytes.js";
 import { el } from "./dom.js";
+import { quicknet } from "./drand.js";
 import { mix, stone, value } from "./pictures.js";
-import { number, plural, seconds, span, time, uuid } from "./say.js";
+import { number, plural, seconds, span, stamp, time, uuid } from "./say.js";
 
 const ROWS = 12, ROWS_MAX = 200;
 
@@ -51,18 +52,29 @@ function sold(c) {
 		exact("The record, byte by byte", bytes(c.at.close.value)));
 }
 
+const QUICKNET = "quicknet";
+const SOURCES = {
+	nist2: "The beacon of the United States’ National Institute of Standards and Technology gives a value each minute.",
+	drand: "A chain of drand’s kind gives a value every few seconds; its members can know or choose one only together.",
+	quicknet: "drand’s quicknet is run by many independent organisations, which can know or choose a value only together.",
+};
+
+function signedBy(b, own) {
+	if (b.known === undefined)
+		return "Its signature is not shown to be right.";
+	if (!b.known)
+		return "Its source is not one that this page knows, so its signature proves nothing yet: say above whom you trust.";
+	return own ? "Its signature is right, under a key that this page knows." : "Its signature is right, under the key that you gave.";
+}
+
 function cast(b) {
 	const name = b.kind === "drand" ? "The public dice were cast: drand" : "The public dice were cast: NIST";
-	const source = b.kind === "drand"
-		? "drand is run by some twenty independent organisations together; none of them can know or choose a value alone."
-		: "The beacon of the United States’ National Institute of Standards and Technology gives a value each minute.";
-	const known = b.known ? "Its signature is right, under a key that this page knows."
-		: "Its source is not one that this page knows, so its signature proves nothing yet: say above whom you trust.";
-	return card(seconds(b.at), name, el("p", {}, source, " ", b.known === undefined ? "" : known),
+	const own = b.kind === "drand" && b.chain.id === QUICKNET && equal(b.chain.publicKey, quicknet.publicKey);
+	return card(seconds(b.at), name, el("p", {}, SOURCES[own ? QUICKNET : b.kind], " ", signedBy(b, own)),
 		value(beaconName(b), b.kind === "drand" ? b.signature : b.output),
 		exact("Exact values", facts(b.kind === "drand"
 			? [["chain", el("code", {}, hex(b.chainHash))], ["round", String(b.round)], ["signature", el("code", {}, hex(b.signature))]]
-			: [["chain", String(b.chain)], ["pulse", String(b.pulse.pulse)], ["output", el("code", {}, hex(b.output))],
+			: [["chain", String(b.pulse.chain)], ["pulse", String(b.pulse.pulse)], ["output", el("code", {}, hex(b.output))],
 				["certificate", el("code", {}, hex(b.pulse.certificate))]])));
 }
 
@@ -98,14 +110,14 @@ function named(c) {
 	});
 }
 
-function shuffled(c) {
+function shuffled(c, verified) {
 	const places = named(c), picks = places.filter((p) => !p.passed);
 	const parts = [["the seed", c.draw.serverSeed], ["the ticket list", c.close.root],
 		...c.draw.beacons.map((b) => [b.kind === "drand" ? "drand" : "NIST", b.signature ?? b.output])];
 	return el("li", { class: "key" }, el("div", { class: "card" }, el("h3", {}, "The lock was opened and the tickets were shuffled"),
-		el("p", {}, "The seed that came out is the one that was sealed. Seed, rules, ticket list and dice together give one "
-			+ "key; nobody could know it before, and nobody could choose it. The key gives a row of random numbers, and each "
-			+ "of them takes the next ticket out of the stone."),
+		el("p", {}, "The seed that came out is the one that was sealed. Seed, rules, ticket list and dice together give one key",
+			verified ? ": nobody could know it before, and nobody could choose it" : "", ". The key gives a row of random numbers, "
+			+ "and each of them takes the next ticket out of the stone."),
 		mix(parts, ["the key of the draw", c.draw.drawKey]), stone(c.close.tickets, picks),
 		exact("How each ticket was chosen", el("p", { class: "hint" }, "The remainder of the random number, divided by the tickets "
 			+ "that are left, says how far to go. Numbers that would favour some tickets are thrown away."), placeTable(c, places)),
@@ -114,30 +126,59 @@ function shuffled(c) {
 
 function winnersOf(c) {
 	const row = (w, pos) => el("tr", {}, el("td", {}, String(pos)), el("td", { class: "n" }, number(w.index)), el("td", {}, el("code", {}, uuid(w.ticket))),
-		el("td", {}, time(w.leaf.issued)));
+		el("td", {}, stamp(w.leaf.issued)));
 	const table = (list) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Tickets drawn" }, el("table", {},
-		el("thead", {}, el("tr", {}, ["Place", "Ticket", "Ticket’s id", "Bought"].map((t) => el("th", { scope: "col" }, t)))),
+		el("thead", {}, el("tr", {}, ["Place", "Ticket", "Ticket’s id", "Bought (UTC)"].map((t) => el("th", { scope: "col" }, t)))),
 		el("tbody", {}, list.slice(0, ROWS_MAX).map((w, i) => row(w, i + 1)))));
 	const n = c.draw.winners.length, winners = c.winners.slice(0, n), reserves = c.winners.slice(n);
 	return el("li", { class: "key" }, el("div", { class: "card" },
 		el("h3", {}, n === 1 ? `The winner is ticket ${number(winners[0].index)}` : `The ${number(n)} winners`),
 		el("p", {}, "Each of these tickets is shown to be in the list that was closed before the dice were cast."), table(winners),
 		n > ROWS_MAX ? el("p", { class: "hint" }, `The first ${ROWS_MAX} are shown.`) : null,
-		reserves.length > 0 ? exact(plural(reserves.length, "reserve"), table(reserves)) : null));
+		reserves.length > 0 ? exact(plural(reserves.length, "reserve"), table(reserves)) : null, lost(c)));
+}
+
+function called(c) {
+	return card(seconds(c.abort.at), "The raffle was called off",
+		el("p", {}, "Nothing was drawn, and nothing can be drawn any more: the record says so for good. What was paid is to be paid back."),
+		facts([["The reason given", c.abort.reason]]), value("The fingerprint of the statement", c.abort.statement),
+		exact("The record, byte by byte", bytes(c.abort.text)));
+}
+
+function changed(amend) {
+	return card("Later", "The rules were changed, in public",
+		el("p", {}, "A record that changes dates or dice stays beside the first one for good. It is allowed before the first "
+			+ "ticket, or to a later end with a later cast."),
+		facts([["Sales end", seconds(amend.salesClose)], ["Chance comes from", amend.beacons.map(promised).join(" and ")]]),
+		exact("The record, byte by byte", bytes(amend.text)));
+}
+
+/** Prizes that their winners lost, and who has them now. */
+function lost(c) {
+	if (c.forfeits.length === 0)
+		return null;
+	const winners = c.draw.winners.length;
+	const holder = (at) => (at === null ? "nobody: there is no reserve left" : at < winners ? `winner ${at + 1}` : `reserve ${at - winners + 1}`);
+	const row = (f) => el("tr", {}, el("td", {}, number(f.pos)), el("td", {}, f.rule), el("td", {}, stamp(f.at * 1000n)), el("td", {}, holder(c.standing[Number(f.pos) - 1])));
+	return [el("p", { class: "after" }, "Prizes were forfeited later; the next reserve moves up, and nothing is drawn again."),
+		el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Forfeited prizes" }, el("table", {},
+			el("thead", {}, el("tr", {}, ["Prize", "Why", "When (UTC)", "It is now of"].map((t) => el("th", { scope: "col" }, t)))),
+			el("tbody", {}, c.forfeits.slice(0, ROWS_MAX).map(row))))];
 }
 
 function between(c) {
-	const s = c.first - c.open.salesClose;
+	const s = c.first - c.terms.salesClose;
 	const seen = c.seen?.length > 0 ? ` Meanwhile ${c.seen.length === 1 ? "a witness has" : `${c.seen.length} witnesses have`} put the closed list on record.` : "";
-	return gap(`${span(s)} from the end of sales to the first dice.${seen}`);
+	return gap(`${span(s)} went by from the end of sales until the dice were cast.${seen}`);
 }
 
 const STORY2 = [
-	["operator log", (c) => opened(c)],
-	["ticket log", (c) => sold(c)],
-	["times", (c) => [between(c), ...[...c.beacons].sort((a, b) => (a.at < b.at ? -1 : 1)).map(cast)]],
-	["draw", (c) => shuffled(c)],
-	["draw", (c) => winnersOf(c)],
+	["operator log", (c) => [opened(c), c.amends.map(changed)]],
+	["ticket log", (c) => c.close && sold(c)],
+	["ticket log", (c) => c.abort && called(c)],
+	["times", (c) => c.draw && [between(c), ...[...c.beacons].sort((a, b) => (a.at < b.at ? -1 : 1)).map(cast)]],
+	["draw", (c, r) => c.draw && shuffled(c, r.verified)],
+	["time stamps", (c) => c.draw && winnersOf(c)],
 ];
 
 // --- v1 ---
@@ -158,8 +199,11 @@ function reproduced(c) {
 
 const STORY1 = [["winners", (c) => reproduced(c)]];
 
-/** The list for a result: of each part whose step held. */
+/** The nodes for a result: a list of each part whose step held. Who won, only a proof that holds says. */
 export function story(result, held) {
-	const parts = (result.version === 2 ? STORY2 : STORY1).filter(([step]) => held.has(step)).map(([, tell]) => tell(result.c));
-	return parts.length > 0 ? el("ol", { class: "story" }, parts) : null;
+	const parts = (result.version === 2 ? STORY2 : STORY1).filter(([step]) => held.has(step)).map(([, tell]) => tell(result.c, result));
+	if (parts.length === 0)
+		return [];
+	const list = el("ol", { class: "story" }, parts);
+	return result.held ? [list] : [el("p", { class: "told" }, "What the proof says, as far as its checks held:"), list];
 }
