@@ -8,15 +8,20 @@
 #include "db/db_sql.h"
 
 /* The states stand in the store as numbers. */
-static_assert(RAFFLE_DRAFT == 0 && RAFFLE_OPEN == 1 && RAFFLE_CLOSED == 2 && RAFFLE_DRAWN == 3,
+static_assert(RAFFLE_DRAFT == 0 && RAFFLE_OPEN == 1 && RAFFLE_CLOSED == 2 && RAFFLE_DRAWN == 3 &&
+		  RAFFLE_ABORTED == 4,
     "the raffle states are part of the store's format");
 
+/* An aborted one keeps the state that it was aborted in; raffles_by_state has this very term. */
+#define STATE "CASE WHEN aborted_ms > 0 THEN 4 ELSE state END"
+
 #define COLUMNS(description)                                                                       \
-	"r.no, r.id, r.format, r.title, " description                                              \
-	", r.state, r.price, r.currency, r.capacity,"                                              \
+	"r.no, r.id, r.format, r.title, " description ", " STATE                                   \
+	", r.price, r.currency, r.capacity,"                                                       \
 	" r.per_person, r.winners, r.reserves, r.sold, r.version, r.created_by, r.created_ms,"     \
 	" r.opened_ms, r.closed_ms, r.drawn_ms, r.seed_commit1, r.seed_commit2, r.seed_blob,"      \
-	" r.entropy, r.entropy_by, r.entropy_ms, r.root, r.aggregate, r.server_seed"
+	" r.entropy, r.entropy_by, r.entropy_ms, r.root, r.aggregate, r.server_seed,"              \
+	" r.aborted_ms, r.sales_close_s"
 #define TABLES "raffles r JOIN raffle_texts t ON t.raffle = r.no"
 /* A list shows no description, and does not read them. */
 #define ITEMS "SELECT " COLUMNS("''") " FROM raffles r"
@@ -31,6 +36,8 @@ enum {
 	CLOSE,
 	ENTROPY,
 	DRAW,
+	DRAW2,
+	ABORT,
 	DRAW_TEXTS,
 	RECORD,
 	NOTE,
@@ -49,29 +56,33 @@ static const char *const texts[] = {
     [GET] = "SELECT " COLUMNS("t.description") " FROM " TABLES " WHERE r.id = $1",
     [PAGE_PUBLIC] = ITEMS " WHERE r.id < $1 AND r.state >= 1"
 			  " ORDER BY r.id DESC LIMIT $2",
-    [PAGE_STATE] = ITEMS " WHERE r.id < $1 AND r.state = $3"
+    [PAGE_STATE] = ITEMS " WHERE r.id < $1 AND " STATE " = $3"
 			 " ORDER BY r.id DESC LIMIT $2",
     [OPEN] = "UPDATE raffles SET state = 1, version = version + 1, seed_commit1 = $2,"
 	     " seed_commit2 = $3, seed_blob = $4, opened_ms = $5 WHERE id = $1 AND state = 0",
     [CLOSE] = "UPDATE raffles SET state = 2, version = version + 1, root = $2, aggregate = $3,"
-	      " closed_ms = $4 WHERE id = $1 AND state = 1",
+	      " closed_ms = $4 WHERE id = $1 AND state = 1 AND aborted_ms = 0",
     [ENTROPY] = "UPDATE raffles SET version = version + 1, entropy = $2, entropy_by = $3,"
-		" entropy_ms = $4 WHERE id = $1 AND state = 2 AND entropy IS NULL",
+		" entropy_ms = $4 WHERE id = $1 AND state = 2 AND entropy IS NULL AND format = 1",
     [DRAW] = "UPDATE raffles SET state = 3, version = version + 1, server_seed = $2, drawn_ms = $3"
 	     " WHERE id = $1 AND state = 2 AND entropy IS NOT NULL",
+    [DRAW2] = "UPDATE raffles SET state = 3, version = version + 1, server_seed = $2, drawn_ms = $3"
+	      " WHERE id = $1 AND state = 2 AND format = 2 AND aborted_ms = 0",
+    [ABORT] = "UPDATE raffles SET aborted_ms = $2, version = version + 1"
+	      " WHERE id = $1 AND state IN (1, 2) AND format = 2 AND aborted_ms = 0",
     [DRAW_TEXTS] = "UPDATE raffle_texts SET record = $2, note = $3"
 		   " WHERE raffle = (SELECT no FROM raffles WHERE id = $1)",
     [RECORD] = "SELECT t.record FROM " TABLES " WHERE r.id = $1 AND t.record IS NOT NULL",
     [NOTE] = "SELECT t.note FROM " TABLES " WHERE r.id = $1 AND t.note IS NOT NULL",
     [EXISTS] = "SELECT CASE WHEN entropy IS NULL THEN 0 ELSE 1 END FROM raffles WHERE id = $1",
-    [SALE] = "SELECT no, format, state, price, currency, capacity, per_person, sold, tree, seeds"
-	     " FROM raffles WHERE id = $1",
+    [SALE] = "SELECT no, format, " STATE ", price, currency, capacity, per_person, sold, tree,"
+	     " seeds, sales_close_s FROM raffles WHERE id = $1",
     [SOLD] = "UPDATE raffles SET sold = $3, tree = $4, seeds = $5"
-	     " WHERE no = $1 AND sold = $2 AND state = 1",
-    [OLD_SEEDS] = "SELECT id, seed_commit1, seed_blob FROM raffles"
-		  " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) <> $1 LIMIT $2 OFFSET $3",
+	     " WHERE no = $1 AND sold = $2 AND state = 1 AND aborted_ms = 0",
+    [OLD_SEEDS] = "SELECT id, seed_commit1, seed_blob FROM raffles WHERE " STATE " IN (1, 2)"
+		  " AND substr(seed_blob, 1, 21) <> $1 LIMIT $2 OFFSET $3",
     [COUNT_SEEDS] = "SELECT count(*) FROM raffles"
-		    " WHERE state IN (1, 2) AND substr(seed_blob, 1, 21) = $1",
+		    " WHERE state IN (1, 2) AND aborted_ms = 0 AND substr(seed_blob, 1, 21) = $1",
     [SET_SEED] = "UPDATE raffles SET seed_blob = $3 WHERE id = $1 AND seed_blob = $2",
 };
 DB_SQL_LIST(raffle, texts);
@@ -155,6 +166,8 @@ static void read_row(struct db_st *st, struct db_raffle *r)
 	db_out_blob(st, r->root, 32);
 	db_out_blob(st, r->aggregate, 32);
 	db_out_blob(st, r->server_seed, 32);
+	r->aborted_ms = db_out_int(st);
+	r->sales_close_s = db_out_int(st);
 }
 
 int db_raffle_get(struct db *d, const uint8_t id[16], struct db_raffle *r)
@@ -258,6 +271,24 @@ int db_raffle_set_drawn(struct db *d, const uint8_t id[16], const uint8_t server
 	return db_exec_one(st);
 }
 
+int db_raffle_set_drawn2(
+    struct db *d, const uint8_t id[16], const uint8_t server_seed[32], int64_t now_ms)
+{
+	struct db_st *st = sql_of(d, DRAW2, id);
+
+	db_in_blob(st, server_seed, 32);
+	db_in_int(st, now_ms);
+	return db_exec_cas(st, sql_of(d, EXISTS, id), KE_STATE);
+}
+
+int db_raffle_set_aborted(struct db *d, const uint8_t id[16], int64_t now_ms)
+{
+	struct db_st *st = sql_of(d, ABORT, id);
+
+	db_in_int(st, now_ms);
+	return db_exec_cas(st, sql_of(d, EXISTS, id), KE_STATE);
+}
+
 int db_raffle_record(struct db *d, const uint8_t id[16], char *buf, size_t cap, size_t *n)
 {
 	return db_exec_copy(sql_of(d, RECORD, id), buf, cap, n);
@@ -290,6 +321,7 @@ int db_raffle_sale(struct db *d, const uint8_t id[16], struct db_sale *s)
 		r = db_fail(d, KE_DAMAGED, "the tree of raffle %lld does not fit its size",
 		    (long long)s->no);
 	db_out_blob(st, s->aggregate, sizeof s->aggregate);
+	s->sales_close_s = db_out_int(st);
 	int e = db_end(st);
 	return r ? r : e;
 }

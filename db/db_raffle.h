@@ -44,6 +44,8 @@ struct db_raffle {
 	int64_t entropy_ms;
 	uint8_t root[32], aggregate[32]; /* from close on */
 	uint8_t server_seed[32];         /* from draw on */
+	int64_t aborted_ms;              /* v2; 0: not */
+	int64_t sales_close_s;           /* v2 */
 };
 
 /* What a sale reads and writes. */
@@ -55,6 +57,7 @@ struct db_sale {
 	int64_t price;
 	char currency[DB_CURRENCY_MAX + 1];
 	int64_t capacity, per_person, sold;
+	int64_t sales_close_s;             /* v2 */
 	struct merkle_range range;         /* of the tickets' leaves; range.size == sold */
 	uint8_t aggregate[HASH_STATE_LEN]; /* running hash of the client seeds' hashes */
 };
@@ -85,6 +88,10 @@ int db_raffle_set_entropy(struct db *d, const uint8_t id[16], const void *entrop
 int db_raffle_set_drawn(struct db *d, const uint8_t id[16], const uint8_t server_seed[32],
     const char *record, size_t record_len, const char *note, size_t note_len,
     int64_t now_ms) KE_CHECK;
+/* Of a v2 raffle, whose record is in the operator log. */
+int db_raffle_set_drawn2(
+    struct db *d, const uint8_t id[16], const uint8_t server_seed[32], int64_t now_ms) KE_CHECK;
+int db_raffle_set_aborted(struct db *d, const uint8_t id[16], int64_t now_ms) KE_CHECK;
 /* The texts of a drawn raffle into buf, *n bytes without a NUL; KE_NOTFOUND, KE_LONG. */
 int db_raffle_record(struct db *d, const uint8_t id[16], char *buf, size_t cap, size_t *n) KE_CHECK;
 int db_raffle_note(struct db *d, const uint8_t id[16], char *buf, size_t cap, size_t *n) KE_CHECK;

@@ -19,7 +19,8 @@
 	X(ledger_check)                                                                            \
 	X(deposit)                                                                                 \
 	X(exposed)                                                                                 \
-	X(raffle) X(ticket) X(log) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout) X(beacon)
+	X(raffle)                                                                                  \
+	X(ticket) X(log) X(life) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout) X(beacon)
 
 struct db_sql_list {
 	const char *const *text;

@@ -1,0 +1,71 @@
+/*
+ * What a v2 raffle has besides the others (DRAW.md section 6): its terms as they are in force, the
+ * record that hsm is asked to agree to, and who got the money back after an abort. The records
+ * themselves are in the operator log (db_log.h).
+ */
+#ifndef DB_DB_LIFE_H
+#define DB_DB_LIFE_H
+
+#include "db/db.h"
+#include "db/db_raffle.h"
+#include "policy/record2.h"
+
+#define DB_RULES_MAX   16000 /* the rules document */
+#define DB_PENDING_MAX 8192  /* a record that waits: none of those is a draw */
+
+struct db_life {
+	int64_t raffle;             /* struct db_raffle.no */
+	struct record2_terms terms; /* but for not-before */
+	unsigned dedupe, on_default;
+	uint8_t rules[32]; /* SHA-256 of the document */
+	bool told;         /* hsm has agreed to the close record */
+	bool over;         /* drawn or aborted */
+	int64_t refunded_ms;
+};
+
+/* Writes the raffle's sales_close_s, too. KE_LONG, KE_RANGE for more beacons than there may be. */
+int db_life_create(struct db *d, const struct db_life *l, const char *rules, size_t n) KE_CHECK;
+int db_life_get(struct db *d, int64_t raffle, struct db_life *l) KE_CHECK;
+/* The rules document; KE_NOTFOUND, KE_LONG. */
+int db_life_rules(struct db *d, int64_t raffle, char *buf, size_t cap, size_t *n) KE_CHECK;
+int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *t) KE_CHECK;
+int db_life_set_told(struct db *d, int64_t raffle) KE_CHECK;
+int db_life_set_over(struct db *d, int64_t raffle) KE_CHECK;
+int db_life_set_refunded(struct db *d, int64_t raffle, int64_t now_ms) KE_CHECK;
+/* How many are neither drawn nor aborted after their deadline. */
+int db_life_late(struct db *d, int64_t now_s, int64_t *n) KE_CHECK;
+
+/* A record that hsm is asked to agree to: durable before it is asked, for hsm never forgets. */
+struct db_pending {
+	enum record2_kind kind;
+	char text[DB_PENDING_MAX];
+	size_t len;
+	/* of an open record: the seed that was made for it */
+	uint8_t commit1[32], commit2[32];
+	char blob[DB_SEED_BLOB_MAX + 1];
+	uint8_t by[16]; /* whose request it was */
+};
+/* KE_STATE when another one waits. */
+int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p) KE_CHECK;
+/* KE_NOTFOUND. */
+int db_life_pending(struct db *d, int64_t raffle, struct db_pending *p) KE_CHECK;
+/* It waits no more. */
+int db_life_decided(struct db *d, int64_t raffle) KE_CHECK;
+
+/* --- refunds --- */
+
+struct db_refund {
+	int64_t holder; /* struct db_holder.no */
+	uint8_t user[16];
+	int64_t tickets;
+};
+/* Holders with tickets and without a refund, by user from `after` on, at most `limit`. */
+int db_refund_due(struct db *d, int64_t raffle, const uint8_t after[16], int64_t limit,
+    int (*each)(void *arg, const struct db_refund *r), void *arg) KE_CHECK;
+/* The holder has got the money back by that transfer; KE_EXISTS when that was so before. */
+int db_refund_put(
+    struct db *d, int64_t holder, int64_t transfer, int64_t amount, int64_t now_ms) KE_CHECK;
+/* What has been paid back of a raffle. */
+int db_refund_sum(struct db *d, int64_t raffle, int64_t *n, int64_t *amount) KE_CHECK;
+
+#endif
