@@ -35,7 +35,7 @@ static const char *const texts[] = {
     [RULES] = "SELECT rules FROM lives WHERE raffle = $1",
     [TERMS] = "UPDATE lives SET deadline_s = $2, beacons = $3 WHERE raffle = $1",
     [SALES_CLOSE] = "UPDATE raffles SET sales_close_s = $2, version = version + 1 WHERE no = $1",
-    [TOLD] = "UPDATE lives SET told = 1 WHERE raffle = $1",
+    [TOLD] = "UPDATE lives SET told = $2 WHERE raffle = $1",
     [OVER] = "UPDATE lives SET over = 1 WHERE raffle = $1",
     [REFUNDED] = "UPDATE lives SET refunded_ms = $2 WHERE raffle = $1 AND refunded_ms = 0",
     [LATE] = "SELECT count(*) FROM lives l JOIN raffles r ON r.no = l.raffle"
@@ -157,7 +157,7 @@ int db_life_get(struct db *d, int64_t raffle, struct db_life *l)
 	l->dedupe = (unsigned)db_out_int(st);
 	l->on_default = (unsigned)db_out_int(st);
 	db_out_blob(st, l->rules, 32);
-	l->told = db_out_int(st) != 0;
+	l->told = (enum db_told)db_out_int(st);
 	l->over = db_out_int(st) != 0;
 	l->refunded_ms = db_out_int(st);
 	l->terms.sales_close_s = (uint64_t)db_out_int(st);
@@ -183,9 +183,12 @@ int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *
 	return r ? r : set_sales_close(d, raffle, t->sales_close_s);
 }
 
-int db_life_set_told(struct db *d, int64_t raffle)
+int db_life_set_told(struct db *d, int64_t raffle, enum db_told told)
 {
-	return db_exec_one(sql(d, TOLD, raffle));
+	struct db_st *st = sql(d, TOLD, raffle);
+
+	db_in_int(st, told);
+	return db_exec_one(st);
 }
 
 int db_life_set_over(struct db *d, int64_t raffle)

@@ -13,12 +13,15 @@
 #define DB_RULES_MAX   16000 /* the rules document */
 #define DB_PENDING_MAX 8192  /* a record that waits: none of those is a draw */
 
+/* numbers are part of the store's format */
+enum db_told { DB_TOLD_NOT, DB_TOLD_YES, DB_TOLD_REFUSED };
+
 struct db_life {
 	int64_t raffle;             /* struct db_raffle.no */
 	struct record2_terms terms; /* but for not-before */
 	unsigned dedupe, on_default;
 	uint8_t rules[32]; /* SHA-256 of the document */
-	bool told;         /* hsm has agreed to the close record */
+	enum db_told told; /* has hsm agreed to the close record? */
 	bool over;         /* drawn or aborted */
 	int64_t refunded_ms;
 };
@@ -29,7 +32,7 @@ int db_life_get(struct db *d, int64_t raffle, struct db_life *l) KE_CHECK;
 /* The rules document; KE_NOTFOUND, KE_LONG. */
 int db_life_rules(struct db *d, int64_t raffle, char *buf, size_t cap, size_t *n) KE_CHECK;
 int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *t) KE_CHECK;
-int db_life_set_told(struct db *d, int64_t raffle) KE_CHECK;
+int db_life_set_told(struct db *d, int64_t raffle, enum db_told told) KE_CHECK;
 int db_life_set_over(struct db *d, int64_t raffle) KE_CHECK;
 int db_life_set_refunded(struct db *d, int64_t raffle, int64_t now_ms) KE_CHECK;
 /* How many are neither drawn nor aborted after their deadline. */

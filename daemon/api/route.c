@@ -30,6 +30,8 @@
 			0                                                                          \
 		}                                                                                  \
 	}
+/* A time as this API writes it: 2026-01-01T00:00:00.000Z */
+#define F_TIME(in, name, req) F_TEXT(in, name, req, 24, 24)
 #define F_SECRET(in, name, req, min, max)                                                          \
 	{                                                                                          \
 		name, in, FIELD_SECRET, req, min, max,                                             \

@@ -50,8 +50,8 @@ enum field_type {
 };
 
 #define FIELD_WORDS    12
-#define ROUTE_FIELDS   10
-#define ROUTE_PROBLEMS 8
+#define ROUTE_FIELDS   20
+#define ROUTE_PROBLEMS 16
 #define MONEY_MAX      INT64_C(9007199254740991) /* 2^53 - 1 */
 
 struct field {

@@ -37,7 +37,7 @@ enum member_type {
 };
 
 #define MEMBER_WORDS  10
-#define SHAPE_MEMBERS 26
+#define SHAPE_MEMBERS 48
 
 struct member {
 	const char *name; /* NULL ends the list */

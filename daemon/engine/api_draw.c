@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "daemon/engine/api.h"
+#include "daemon/engine/api_life.h"
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/life.h"
 #include "daemon/engine/logkey.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/proof.h"
@@ -27,6 +29,9 @@
 #include "policy/be.h"
 #include "policy/bundle.h"
 #include "policy/text.h"
+
+/* What the server's own look at a v2 draw is worth. */
+#define LABEL2 "reproduced by the server; klero-verify checks the logs and the beacons"
 
 /* --- draw --- */
 
@@ -165,11 +170,10 @@ static int draw_signed(struct rq *q, int r, struct wire_in *in)
 	return raffle_answer(q);
 }
 
-/* hsm wants officers to approve it: they are asked, once, and whoever draws comes again. */
-static int ask_officers(struct rq *q, const struct draw *d)
+int raffle_ask_officers(struct rq *q, const uint8_t raffle[16])
 {
 	uint8_t id[16];
-	int r = quorum_propose_draw(q->e, d->rec.raffle, q->user, id);
+	int r = quorum_propose_draw(q->e, raffle, q->user, id);
 
 	if (r == KE_STATE)
 		return rq_refuse(q, PB_NO_OFFICERS);
@@ -185,7 +189,7 @@ static int draw_revealed(struct rq *q, int r, struct wire_in *in)
 	struct draw *d = q->state;
 
 	if (r == KE_AUTH)
-		return ask_officers(q, d);
+		return raffle_ask_officers(q, d->rec.raffle);
 	if (r != KE_OK)
 		return no_draw(q, r);
 	wire_get_raw(in, d->rec.server_seed, sizeof d->rec.server_seed);
@@ -225,6 +229,8 @@ int api_raffle_draw(struct rq *q)
 
 	if (r != KE_OK)
 		return r;
+	if (raffle.format == RAFFLE_V2)
+		return life_api_draw(q);
 	no = rules_raffle_act(raffle.state, RAFFLE_ACT_DRAW, raffle.entropy_len > 0, raffle.sold);
 	if (no != RULES_YES)
 		return rq_refuse(q, money_problem(no));
@@ -245,6 +251,8 @@ static int find_drawn(struct rq *q, struct db_raffle *raffle)
 
 	if (r != KE_OK)
 		return r;
+	if (raffle->state == RAFFLE_ABORTED)
+		return rq_refuse(q, PB_RAFFLE_ABORTED);
 	no = rules_raffle_act(raffle->state, RAFFLE_ACT_PROVE, true, raffle->sold);
 	return no == RULES_YES ? KE_OK : rq_refuse(q, money_problem(no));
 }
@@ -301,6 +309,30 @@ static const char *check_draw(
 	return record1_check(&d->rec, &what) == KE_OK ? NULL : what;
 }
 
+/* A v2 draw once more, from the seed, the beacons' values and the tickets in the store. */
+static const char *check_draw2(struct rq *q, const struct db_raffle *raffle, const struct drawn *d)
+{
+	struct record_pick *picks = calloc(RECORD2_LISTED_MAX, sizeof *picks);
+	char *text = malloc(RECORD2_TEXT_MAX);
+	struct life_file f;
+	struct record2 draw;
+	size_t n = 0;
+	int r;
+
+	if (picks == NULL || text == NULL)
+		fatal("out of memory");
+	r = life_get(q->e, raffle->id, &f);
+	if (r == KE_OK)
+		r = life_draw_record(q->e, &f, raffle->server_seed, picks, &draw);
+	if (r == KE_OK)
+		r = record2_text(&draw, text, RECORD2_TEXT_MAX, &n);
+	if (r == KE_OK && (n != d->len || memcmp(text, d->text, n) != 0))
+		r = KE_CRYPTO;
+	free(picks);
+	free(text);
+	return r == KE_OK ? NULL : "record";
+}
+
 int api_raffle_verify(struct rq *q)
 {
 	struct db_raffle raffle;
@@ -317,17 +349,18 @@ int api_raffle_verify(struct rq *q)
 	note = malloc(DB_NOTE_MAX);
 	if (note == NULL)
 		fatal("out of memory");
-	bad = check_draw(q, &raffle, d, note, DB_NOTE_MAX);
+	bad = raffle.format == RAFFLE_V2 ? check_draw2(q, &raffle, d)
+					 : check_draw(q, &raffle, d, note, DB_NOTE_MAX);
 	w = rq_json(q);
 	jsonw_object(w);
 	jsonw_kuuid(w, "raffle_id", raffle.id);
 	jsonw_kbool(w, "verified", bad == NULL);
 	if (bad != NULL)
 		jsonw_kcstr(w, "disagrees", bad);
-	jsonw_kcstr(w, "label", BUNDLE_LABEL);
-	jsonw_kint(w, "tickets", (int64_t)d->rec.tickets);
-	jsonw_kint(w, "winners", d->rec.winners);
-	jsonw_kint(w, "reserves", d->rec.reserves);
+	jsonw_kcstr(w, "label", raffle.format == RAFFLE_V2 ? LABEL2 : BUNDLE_LABEL);
+	jsonw_kint(w, "tickets", raffle.sold);
+	jsonw_kint(w, "winners", d->winners);
+	jsonw_kint(w, "reserves", d->reserves);
 	jsonw_object_end(w);
 	free(note);
 	free(d);

@@ -6,15 +6,45 @@
 #include <string.h>
 
 #include "daemon/engine/api.h"
+#include "daemon/engine/api_life.h"
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/life.h"
 #include "daemon/engine/list.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/raffle.h"
 
 /* --- create --- */
 
-enum { F_TITLE, F_DESCRIPTION, F_PRICE, F_CAPACITY, F_PER_PERSON, F_WINNERS, F_RESERVES };
+enum {
+	F_TITLE,
+	F_DESCRIPTION,
+	F_PRICE,
+	F_CAPACITY,
+	F_PER_PERSON,
+	F_WINNERS,
+	F_RESERVES,
+	F_FORMAT,
+	F_SALES_CLOSE,
+	F_DEADLINE,
+	F_DELAY,
+	F_CHAIN,
+	F_ROUND,
+	F_NIST,
+	F_DEDUPE,
+	F_RULES,
+	FIELD_COUNT
+};
+
+/* v2 wherever it can be, unless the client wants otherwise. */
+static enum raffle_format format_of(const struct rq *q)
+{
+	const struct api_value *format = rq_field(q, F_FORMAT);
+
+	if (format->present)
+		return format->i == 0 ? RAFFLE_V1 : RAFFLE_V2;
+	return life_possible(q->e) ? RAFFLE_V2 : RAFFLE_V1;
+}
 
 static void fill(const struct rq *q, struct db_raffle *r)
 {
@@ -28,7 +58,7 @@ static void fill(const struct rq *q, struct db_raffle *r)
 	    .capacity = rq_field(q, F_CAPACITY)->i,
 	    .per_person = per_person->present ? per_person->i : 0,
 	    .winners = rq_field(q, F_WINNERS)->i,
-	    .format = RAFFLE_V1,
+	    .format = format_of(q),
 	    .reserves = reserves->present ? reserves->i : 0,
 	    .created_ms = q->now_ms,
 	};
@@ -44,9 +74,45 @@ static int64_t lesser(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* v1 knows none of these. */
+static int refuse_v2_fields(struct rq *q)
+{
+	int r = KE_OK;
+
+	for (unsigned i = F_SALES_CLOSE; r == KE_OK && i < FIELD_COUNT; i++)
+		r = rq_demand(q, i, false);
+	return r;
+}
+
+/* What v2 adds to a draft. */
+static int fill_life(struct rq *q, const struct db_raffle *r, struct db_life *l)
+{
+	static const struct terms_fields fields = {
+	    F_SALES_CLOSE, F_DEADLINE, F_DELAY, F_CHAIN, F_ROUND, F_NIST};
+	const struct api_value *dedupe = rq_field(q, F_DEDUPE), *rules = rq_field(q, F_RULES);
+
+	*l = (struct db_life){.dedupe = dedupe->present ? (unsigned)dedupe->i : DEDUPE_NONE,
+	    .on_default = DEFAULT_VOID};
+	hash_sha256(l->rules, rules->p, rules->present ? rules->n : 0);
+	/* so many stand in a draw record */
+	if (r->winners + r->reserves > RECORD2_LISTED_MAX)
+		return rq_refuse_field(q, "/winners", "more-than-listed");
+	return life_terms_get(q, &fields, &l->terms);
+}
+
+static int create_life(struct rq *q, const struct db_raffle *r, struct db_life *l)
+{
+	const struct api_value *rules = rq_field(q, F_RULES);
+
+	l->raffle = r->no;
+	return db_life_create(q->e->db, l, rules->present ? (const char *)rules->p : "",
+	    rules->present ? rules->n : 0);
+}
+
 int api_raffle_create(struct rq *q)
 {
 	struct db_raffle r;
+	struct db_life l;
 	int64_t revenue;
 	int err;
 
@@ -59,7 +125,13 @@ int api_raffle_create(struct rq *q)
 	if (r.winners > r.capacity)
 		return rq_refuse_field(q, "/winners", "more-than-capacity");
 	r.reserves = lesser(r.reserves, r.capacity - r.winners);
-	err = db_raffle_create(q->e->db, &r);
+	err = r.format == RAFFLE_V2 ? fill_life(q, &r, &l) : refuse_v2_fields(q);
+	if (err == KE_OK)
+		err = db_raffle_create(q->e->db, &r);
+	if (err == KE_OK)
+		err = db_raffle_get(q->e->db, r.id, &r);
+	if (err == KE_OK && r.format == RAFFLE_V2)
+		err = create_life(q, &r, &l);
 	if (err == KE_OK)
 		err = audit_add(q, q->user, "raffle-create", r.id, "{}");
 	if (err == KE_OK)
@@ -68,8 +140,8 @@ int api_raffle_create(struct rq *q)
 		return err;
 	rq_location(q, "/api/v1/raffles/", r.id);
 	q->ans.version = r.version;
-	raffle_put(rq_json(q), &r, NULL);
-	return rq_json_end(q);
+	err = raffle_put(q, rq_json(q), &r, NULL);
+	return err == KE_OK ? rq_json_end(q) : err;
 }
 
 /* --- list, get --- */
@@ -114,6 +186,8 @@ static int find_for(struct rq *q, enum raffle_act act, struct db_raffle *r)
 
 	if (err != KE_OK)
 		return err;
+	if (r->format != RAFFLE_V1)
+		return rq_refuse(q, PB_RAFFLE_FORMAT);
 	no = rules_raffle_act(r->state, act, r->entropy_len > 0, r->sold);
 	return no == RULES_YES ? KE_OK : rq_refuse(q, money_problem(no));
 }
@@ -150,8 +224,12 @@ static int open_seeded(struct rq *q, int r, struct wire_in *in)
 int api_raffle_open(struct rq *q)
 {
 	struct db_raffle r;
-	int err = find_for(q, RAFFLE_ACT_OPEN, &r);
+	int err = raffle_find(q, &r);
 
+	if (err == KE_OK && r.format == RAFFLE_V2)
+		return life_api_open(q);
+	if (err == KE_OK)
+		err = find_for(q, RAFFLE_ACT_OPEN, &r);
 	return err == KE_OK ? eng_hsm_new_seed(q, "open_seeded", open_seeded, r.id) : err;
 }
 
@@ -160,8 +238,12 @@ int api_raffle_close(struct rq *q)
 	uint8_t root[32], aggregate[32];
 	struct db_raffle r;
 	struct db_sale s;
-	int err = find_for(q, RAFFLE_ACT_CLOSE, &r);
+	int err = raffle_find(q, &r);
 
+	if (err == KE_OK && r.format == RAFFLE_V2)
+		return life_api_close(q);
+	if (err == KE_OK)
+		err = find_for(q, RAFFLE_ACT_CLOSE, &r);
 	if (err == KE_OK)
 		err = db_raffle_sale(q->e->db, r.id, &s);
 	if (err != KE_OK)

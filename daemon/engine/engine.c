@@ -111,6 +111,7 @@ int main(void)
 	boot_open(&e, hsm);
 	proof_start(&e, e.conf.store);
 	beacons_start(&e);
+	life_start(&e);
 	start_loop(&e, &early);
 	start_ready(ROLE_ENGINE);
 	loop(&e);

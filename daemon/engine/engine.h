@@ -23,6 +23,7 @@
 #include "daemon/engine/hsm.h"
 #include "daemon/engine/job.h"
 #include "daemon/engine/kdf.h"
+#include "daemon/engine/life.h"
 #include "daemon/engine/maint.h"
 #include "daemon/engine/metrics.h"
 #include "daemon/engine/payout.h"
@@ -62,6 +63,7 @@ struct engine {
 	struct kdf kdf;
 	struct maint maint;
 	struct beacons beacons;
+	struct lives lives;
 	struct ctl ctl;
 	struct backup backup;
 	struct ckpt ckpt;

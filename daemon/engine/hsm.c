@@ -171,7 +171,7 @@ static void ask(struct engine *e, uint64_t id, uint16_t type, const struct wire_
 }
 
 /* A question of engine's own: the job waits, the question leaves with this turn. */
-static int ask_own(struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type,
+int hsm_ask_own(struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type,
     const struct wire_out *w)
 {
 	int r;
@@ -209,7 +209,7 @@ void hsm_tick(struct engine *e)
 		return;
 	wire_out_init(&w, nothing, 0);
 	/* where it cannot be asked now, the next tick tries again */
-	(void)!ask_own(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS, &w);
+	(void)!hsm_ask_own(e, &e->hsm.job, "hsm_keys", keys_known, MSG_HSM_KEYS, &w);
 }
 
 static bool waits_on(const struct job *j, uint64_t chan)
@@ -238,7 +238,7 @@ int hsm_answer(struct engine *e, const struct msg *m)
 }
 
 /* The request waits, the question leaves with this turn. */
-static int await(struct rq *q, const char *name, rq_step *step, uint16_t type, struct wire_out *w)
+int hsm_await(struct rq *q, const char *name, rq_step *step, uint16_t type, struct wire_out *w)
 {
 	int r;
 
@@ -263,7 +263,7 @@ int eng_hsm_session(struct rq *q, const char *name, rq_step *step, const uint8_t
 	wire_put_u8(&w, roles);
 	wire_put_u32(&w, generation);
 	wire_put_u64(&w, (uint64_t)(q->now_ms / 1000));
-	return await(q, name, step, MSG_HSM_SESSION, &w);
+	return hsm_await(q, name, step, MSG_HSM_SESSION, &w);
 }
 
 int eng_hsm_refresh(struct rq *q, const char *name, rq_step *step, const uint8_t *token, size_t n)
@@ -273,7 +273,7 @@ int eng_hsm_refresh(struct rq *q, const char *name, rq_step *step, const uint8_t
 
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_str(&w, token, n);
-	return await(q, name, step, MSG_HSM_REFRESH, &w);
+	return hsm_await(q, name, step, MSG_HSM_REFRESH, &w);
 }
 
 int eng_hsm_holder(struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16],
@@ -285,7 +285,7 @@ int eng_hsm_holder(struct rq *q, const char *name, rq_step *step, const uint8_t 
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_raw(&w, raffle, 16);
 	wire_put_raw(&w, holder_hash, 32);
-	return await(q, name, step, MSG_HSM_HOLDER, &w);
+	return hsm_await(q, name, step, MSG_HSM_HOLDER, &w);
 }
 
 int eng_hsm_new_seed(struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16])
@@ -295,7 +295,7 @@ int eng_hsm_new_seed(struct rq *q, const char *name, rq_step *step, const uint8_
 
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_raw(&w, raffle, 16);
-	return await(q, name, step, MSG_HSM_NEW_SEED, &w);
+	return hsm_await(q, name, step, MSG_HSM_NEW_SEED, &w);
 }
 
 static void put_draw(struct wire_out *w, const struct record1 *rec, const char *seed_blob)
@@ -317,7 +317,7 @@ int eng_hsm_reveal_seed(
 
 	wire_out_init(&w, buf, sizeof buf);
 	put_draw(&w, rec, seed_blob);
-	return await(q, name, step, MSG_HSM_REVEAL_SEED, &w);
+	return hsm_await(q, name, step, MSG_HSM_REVEAL_SEED, &w);
 }
 
 int eng_hsm_reveal_approved(struct rq *q, const char *name, rq_step *step,
@@ -330,7 +330,7 @@ int eng_hsm_reveal_approved(struct rq *q, const char *name, rq_step *step,
 	wire_put_cstr(&w, proposal);
 	wire_put_cstr(&w, approvals);
 	put_draw(&w, rec, seed_blob);
-	return await(q, name, step, MSG_HSM_REVEAL_APPROVED, &w);
+	return hsm_await(q, name, step, MSG_HSM_REVEAL_APPROVED, &w);
 }
 
 int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const struct record1 *rec)
@@ -347,7 +347,7 @@ int eng_hsm_sign_draw1(struct rq *q, const char *name, rq_step *step, const stru
 	r = w.err != KE_OK ? w.err : record1_wire(rec, buf + w.len, MSG_BODY_MAX - w.len, &n);
 	w.len += n;
 	if (r == KE_OK)
-		r = await(q, name, step, MSG_HSM_SIGN_DRAW1, &w);
+		r = hsm_await(q, name, step, MSG_HSM_SIGN_DRAW1, &w);
 	sodium_free(buf);
 	return r;
 }
@@ -367,7 +367,7 @@ int eng_hsm_open_credential(
 	struct wire_out w;
 
 	put_credential(&w, buf, sizeof buf, user, credential);
-	return await(q, name, step, MSG_HSM_OPEN_CREDENTIAL, &w);
+	return hsm_await(q, name, step, MSG_HSM_OPEN_CREDENTIAL, &w);
 }
 
 int rq_hsm_seal_credential(
@@ -377,7 +377,7 @@ int rq_hsm_seal_credential(
 	struct wire_out w;
 
 	put_credential(&w, buf, sizeof buf, user, phc);
-	return await(q, name, step, MSG_HSM_SEAL_CREDENTIAL, &w);
+	return hsm_await(q, name, step, MSG_HSM_SEAL_CREDENTIAL, &w);
 }
 
 int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, job_step *step,
@@ -388,7 +388,7 @@ int eng_hsm_seal_credential(struct engine *e, struct job *j, const char *name, j
 	int r;
 
 	put_credential(&w, buf, sizeof buf, user, phc);
-	r = ask_own(e, j, name, step, MSG_HSM_SEAL_CREDENTIAL, &w);
+	r = hsm_ask_own(e, j, name, step, MSG_HSM_SEAL_CREDENTIAL, &w);
 	sodium_memzero(buf, sizeof buf);
 	return r;
 }
@@ -402,7 +402,7 @@ int eng_hsm_raise(
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_u8(&w, (uint8_t)p);
 	wire_put_u32(&w, version);
-	return ask_own(e, j, "raise", step, MSG_HSM_RAISE, &w);
+	return hsm_ask_own(e, j, "raise", step, MSG_HSM_RAISE, &w);
 }
 
 int eng_hsm_reseal_credentials(
@@ -417,7 +417,7 @@ int eng_hsm_reseal_credentials(
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	wire_put_u16(&w, n);
 	wire_put_raw(&w, items, len);
-	r = ask_own(e, j, "reseal", step, MSG_HSM_RESEAL_CREDENTIALS, &w);
+	r = hsm_ask_own(e, j, "reseal", step, MSG_HSM_RESEAL_CREDENTIALS, &w);
 	free(buf);
 	return r;
 }
@@ -428,7 +428,7 @@ int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step)
 	struct wire_out w;
 
 	wire_out_init(&w, nothing, 0);
-	return ask_own(e, j, "anchor", step, MSG_HSM_ANCHOR, &w);
+	return hsm_ask_own(e, j, "anchor", step, MSG_HSM_ANCHOR, &w);
 }
 
 int eng_hsm_rewrap_seed(struct engine *e, struct job *j, job_step *step, const struct db_seed *s)
@@ -440,7 +440,7 @@ int eng_hsm_rewrap_seed(struct engine *e, struct job *j, job_step *step, const s
 	wire_put_raw(&w, s->id, 16);
 	wire_put_raw(&w, s->commit1, 32);
 	wire_put_cstr(&w, s->blob);
-	return ask_own(e, j, "rewrap_seed", step, MSG_HSM_REWRAP_SEED, &w);
+	return hsm_ask_own(e, j, "rewrap_seed", step, MSG_HSM_REWRAP_SEED, &w);
 }
 
 int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
@@ -451,7 +451,7 @@ int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_cstr(&w, e->sealed);
 	wire_put_raw(&w, e->appliance, 16);
-	return ask_own(e, j, "reseal_dbkey", step, MSG_HSM_RESEAL_DBKEY, &w);
+	return hsm_ask_own(e, j, "reseal_dbkey", step, MSG_HSM_RESEAL_DBKEY, &w);
 }
 
 int eng_hsm_sign_backup(struct engine *e, struct job *j, job_step *step, const void *text, size_t n)
@@ -461,7 +461,7 @@ int eng_hsm_sign_backup(struct engine *e, struct job *j, job_step *step, const v
 
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_str(&w, text, n);
-	return ask_own(e, j, "sign_backup", step, MSG_HSM_SIGN_BACKUP, &w);
+	return hsm_ask_own(e, j, "sign_backup", step, MSG_HSM_SIGN_BACKUP, &w);
 }
 
 int eng_hsm_sign_checkpoint(
@@ -482,7 +482,7 @@ int eng_hsm_sign_checkpoint(
 	wire_put_u8(&w, (uint8_t)q->n);
 	wire_put_raw(&w, q->proof, q->n * 32);
 	wire_put_str(&w, q->note, q->note_len);
-	r = ask_own(e, j, "sign_checkpoint", step, MSG_HSM_SIGN_CHECKPOINT, &w);
+	r = hsm_ask_own(e, j, "sign_checkpoint", step, MSG_HSM_SIGN_CHECKPOINT, &w);
 	free(buf);
 	return r;
 }
@@ -498,7 +498,7 @@ int eng_hsm_new_deposit(
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_raw(&w, pool, 16);
 	wire_put_u8(&w, kind);
-	return await(q, name, step, MSG_HSM_NEW_DEPOSIT, &w);
+	return hsm_await(q, name, step, MSG_HSM_NEW_DEPOSIT, &w);
 }
 
 /* Which key, as each question about one begins. */
@@ -529,7 +529,7 @@ int eng_hsm_sign_payout(struct rq *q, const char *name, rq_step *step, const str
 
 	wire_out_init(&w, buf, sizeof buf);
 	put_payout(&w, pool, p);
-	return await(q, name, step, MSG_HSM_SIGN_PAYOUT, &w);
+	return hsm_await(q, name, step, MSG_HSM_SIGN_PAYOUT, &w);
 }
 
 int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
@@ -540,7 +540,7 @@ int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
 
 	wire_out_init(&w, buf, sizeof buf);
 	put_payout(&w, pool, p);
-	return ask_own(e, j, "sign_payout_again", step, MSG_HSM_SIGN_PAYOUT, &w);
+	return hsm_ask_own(e, j, "sign_payout_again", step, MSG_HSM_SIGN_PAYOUT, &w);
 }
 
 int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
@@ -553,7 +553,7 @@ int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
 	wire_put_cstr(&w, proposal);
 	wire_put_cstr(&w, approvals);
 	put_payout(&w, pool, p);
-	return ask_own(e, j, "sign_approved", step, MSG_HSM_SIGN_APPROVED, &w);
+	return hsm_ask_own(e, j, "sign_approved", step, MSG_HSM_SIGN_APPROVED, &w);
 }
 
 int eng_hsm_rewrap_deposit(
@@ -564,7 +564,7 @@ int eng_hsm_rewrap_deposit(
 
 	wire_out_init(&w, buf, sizeof buf);
 	put_key(&w, pool);
-	return ask_own(e, j, "rewrap_deposit", step, MSG_HSM_REWRAP_DEPOSIT, &w);
+	return hsm_ask_own(e, j, "rewrap_deposit", step, MSG_HSM_REWRAP_DEPOSIT, &w);
 }
 
 int eng_hsm_import_key(struct engine *e, struct job *j, job_step *step)
@@ -573,7 +573,7 @@ int eng_hsm_import_key(struct engine *e, struct job *j, job_step *step)
 	struct wire_out w;
 
 	wire_out_init(&w, nothing, 0);
-	return ask_own(e, j, "import_key", step, MSG_HSM_IMPORT_KEY, &w);
+	return hsm_ask_own(e, j, "import_key", step, MSG_HSM_IMPORT_KEY, &w);
 }
 
 int eng_hsm_import_deposit(struct engine *e, struct job *j, job_step *step, const uint8_t pool[16],
@@ -588,5 +588,5 @@ int eng_hsm_import_deposit(struct engine *e, struct job *j, job_step *step, cons
 	wire_put_u8(&w, layout);
 	wire_put_raw(&w, box, 80);
 	wire_put_str(&w, value, n);
-	return ask_own(e, j, "import_deposit", step, MSG_HSM_IMPORT_DEPOSIT, &w);
+	return hsm_ask_own(e, j, "import_deposit", step, MSG_HSM_IMPORT_DEPOSIT, &w);
 }

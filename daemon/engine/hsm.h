@@ -49,6 +49,13 @@ void hsm_gone(struct engine *e, uint64_t chan);
 /* A message of hsm's; KE_PEER when it was never asked for. */
 int hsm_answer(struct engine *e, const struct msg *m) KE_CHECK;
 
+/* What the stubs are made of: a request waits, or a job of engine's own; w is wiped of a request's.
+ */
+int hsm_await(
+    struct rq *q, const char *name, rq_step *step, uint16_t type, struct wire_out *w) KE_CHECK;
+int hsm_ask_own(struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type,
+    const struct wire_out *w) KE_CHECK;
+
 /* Each returns RQ_WAIT, or why it cannot wait. The step gets hsm's result and fields. */
 int eng_hsm_session(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
     const uint8_t family[16], uint8_t roles, uint32_t generation) KE_CHECK;
@@ -68,6 +75,10 @@ int eng_hsm_reveal_approved(struct rq *q, const char *name, rq_step *step,
 int eng_hsm_sign_draw1(
     struct rq *q, const char *name, rq_step *step, const struct record1 *rec) KE_CHECK;
 
+/* w: life_agree_body(), life_reveal_body(); wiped. */
+int eng_hsm_agree(struct rq *q, const char *name, rq_step *step, struct wire_out *w) KE_CHECK;
+int eng_hsm_reveal2(struct rq *q, const char *name, rq_step *step, struct wire_out *w) KE_CHECK;
+
 /* A login: the step gets a PHC string to wipe. KE_CRYPTO, KE_FORMAT, KE_VERSION: a bad row. */
 int eng_hsm_open_credential(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],
     const char *credential) KE_CHECK;
@@ -85,6 +96,9 @@ int eng_hsm_sign_payout(struct rq *q, const char *name, rq_step *step, const str
 /* Questions of engine's own, not of a client's request: KE_OK, KE_FULL, KE_UNAVAIL. */
 struct db_seed;
 int eng_hsm_anchor(struct engine *e, struct job *j, job_step *step) KE_CHECK;
+int eng_hsm_agree_own(struct engine *e, struct job *j, job_step *step, struct wire_out *w) KE_CHECK;
+int eng_hsm_reveal2_own(
+    struct engine *e, struct job *j, job_step *step, struct wire_out *w) KE_CHECK;
 int eng_hsm_rewrap_seed(
     struct engine *e, struct job *j, job_step *step, const struct db_seed *s) KE_CHECK;
 /* text: n characters of a backup's manifest. */

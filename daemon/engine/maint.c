@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/life.h"
 #include "daemon/engine/proof.h"
 #include "daemon/msg/log.h"
 #include "db/db_idem.h"
@@ -107,6 +108,7 @@ static const struct kind {
     {"jobs", purge_jobs, 3600 * 1000, false},
     {"ledger", check_ledger, 600 * 1000, true},
     {PROOF_JOB, write_proof, 0, false},
+    {LIFE_JOB, life_step, 0, false},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -157,7 +159,8 @@ static int run_step(struct engine *e, struct maint_run *run, int64_t now_ms)
 		return r;
 	step = k == NULL ? KE_VERSION : k->step(e, run, now_ms);
 	if (step == KE_OK)
-		step = db_job_done(e->db, id, k->every_ms == 0 ? 0 : now_ms + k->every_ms, now_ms);
+		step = db_job_done(
+		    e->db, id, k->every_ms == 0 ? run->again_ms : now_ms + k->every_ms, now_ms);
 	if (step == KE_AGAIN)
 		return db_release(e->db);
 	if (step == KE_OK) {

@@ -18,6 +18,8 @@ struct maint_run {
 	bool active;
 	struct db_job job;
 	struct proof_build *proof;
+	int64_t again_ms;  /* set by a step that is done for now: when to come again */
+	uint8_t after[16]; /* how far it is */
 };
 
 enum maint_ledger { MAINT_LEDGER_UNKNOWN, MAINT_LEDGER_OK, MAINT_LEDGER_BROKEN };

@@ -10,7 +10,10 @@
 
 /* The record of a drawn raffle, parsed; several 100 KiB, so it lives on the heap. */
 struct drawn {
-	struct record1 rec;
+	struct record1 rec; /* v1 */
+	uint32_t winners, reserves;
+	size_t forfeits;                    /* v2: how many; and after them: */
+	size_t standing[RECORD1_PICKS_MAX]; /* policy/life.h life_standing() */
 	struct record_pick picks[RECORD1_PICKS_MAX];
 	char text[RECORD1_TEXT_MAX];
 	size_t len;
@@ -23,10 +26,21 @@ int raffle_find(struct rq *q, struct db_raffle *r) KE_CHECK;
 /* The record of a drawn raffle; free() it. KE_DAMAGED when the stored text is no record. */
 int raffle_drawn(struct rq *q, const struct db_raffle *r, struct drawn **out) KE_CHECK;
 
+/* daemon/engine/raffle_life.c: the same of a v2 raffle, into *d */
+int raffle_drawn2(struct rq *q, const struct db_raffle *r, struct drawn *d) KE_CHECK;
+/* And what v2 adds to its JSON. */
+int raffle_put_life(
+    struct rq *q, struct jsonw *w, const struct db_raffle *r, const struct drawn *d) KE_CHECK;
+void raffle_put_pick(struct jsonw *w, uint64_t pos, const struct record_pick *p);
+
+/* Officers must approve this draw: they are asked, once, and whoever draws comes again. */
+int raffle_ask_officers(struct rq *q, const uint8_t raffle[16]) KE_CHECK;
+
 /* One raffle in a list: without its description and picks, which can be long. */
 void raffle_put_item(struct jsonw *w, const struct db_raffle *r);
 /* One raffle as JSON; d (may be NULL) adds winners and reserves. */
-void raffle_put(struct jsonw *w, const struct db_raffle *r, const struct drawn *d);
+int raffle_put(
+    struct rq *q, struct jsonw *w, const struct db_raffle *r, const struct drawn *d) KE_CHECK;
 /* Answers with the raffle as the store has it now, its version as ETag. */
 int raffle_answer(struct rq *q) KE_CHECK;
 
