@@ -156,3 +156,15 @@ int db_file_copy(const char *folder, const char *from, const char *to)
 	close(s.fd);
 	return r;
 }
+
+int db_file_remove(const char *folder, const char *name)
+{
+	int dir = open_folder(folder), r = KE_IO;
+
+	if (dir < 0)
+		return r;
+	if ((unlinkat(dir, name, 0) == 0 || errno == ENOENT) && fsync(dir) == 0)
+		r = KE_OK;
+	close(dir);
+	return r;
+}

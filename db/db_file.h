@@ -16,4 +16,7 @@ int db_file_write(const char *folder, const char *name, const void *p, size_t n)
 /* A durable copy under another name, in the same way. */
 int db_file_copy(const char *folder, const char *from, const char *to) KE_CHECK;
 
+/* Takes a file away, durably; one that is not there is none the less gone. */
+int db_file_remove(const char *folder, const char *name) KE_CHECK;
+
 #endif

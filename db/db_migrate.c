@@ -23,20 +23,36 @@ int db_schema_newest(void)
 	return list_of_all[sizeof list_of_all / sizeof list_of_all[0] - 1].version;
 }
 
+/* The first that fails is named by *failed. */
+static int run_all(struct db *d, const struct db_migration *list, size_t n, size_t *failed)
+{
+	int r = KE_OK;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		*failed = i;
+		if (list[i].version > d->schema)
+			r = db_sqlite_migrate(d, list[i].sql, list[i].version);
+	}
+	return r;
+}
+
 int db_migrate(struct db *d, const struct db_migration *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (list[i].version <= d->schema)
-			continue;
-		int r = db_sqlite_migrate(d, list[i].sql, list[i].version);
-		if (r) {
-			char cause[DB_WHY_MAX];
-			memcpy(cause, d->why, sizeof cause);
-			return db_fail(d, r,
-			    "migration %d (%s) failed, nothing of it remains: %.150s",
-			    list[i].version, list[i].what, cause);
-		}
-		d->schema = list[i].version;
+	char cause[DB_WHY_MAX];
+	size_t at = 0;
+	int r;
+
+	if (d->schema >= list[n - 1].version)
+		return KE_OK;
+	r = db_sqlite_migrate_begin(d);
+	if (!r)
+		r = db_sqlite_migrate_end(d, run_all(d, list, n, &at));
+	if (r) {
+		memcpy(cause, d->why, sizeof cause);
+		return db_fail(d, r,
+		    "migration %d (%s) failed, the store stands as it was, at %d: %.150s",
+		    list[at].version, list[at].what, d->schema, cause);
 	}
+	d->schema = list[n - 1].version;
 	return KE_OK;
 }

@@ -16,8 +16,9 @@ struct db_migration {
 const struct db_migration *db_migrations(size_t *n);
 
 /*
- * Runs what is newer than d->schema, each in its own transaction; d->schema follows. On failure
- * the store stands at the last version that was completed, and `why` names the one that failed.
+ * Runs what is newer than d->schema, all in one transaction; d->schema follows. On failure the
+ * store stands as it was, for the program before this one, and `why` names the migration that
+ * failed.
  */
 int db_migrate(struct db *d, const struct db_migration *list, size_t n) KE_CHECK;
 

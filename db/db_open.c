@@ -159,6 +159,39 @@ static int snapshot(struct opening *o)
 	return open_file(o);
 }
 
+/*
+ * A commit that a failing disk has called failed may stand in the log all the same. The snapshot
+ * takes its place, so that the program before this one finds its store; then the log goes, which
+ * before that would still have fitted.
+ */
+static void put_back(struct opening *o)
+{
+	char name[64], cause[DB_WHY_MAX];
+
+	memcpy(cause, o->d->why, sizeof cause);
+	snprintf(name, sizeof name, DB_SNAPSHOT_FMT, o->d->schema);
+	db_sqlite_close(o->d);
+	if (db_file_copy(o->folder, name, DB_FILE) || db_file_remove(o->folder, DB_FILE "-wal") ||
+	    db_file_remove(o->folder, DB_FILE "-shm"))
+		snprintf(o->d->why, sizeof o->d->why, "%.150s; put %s in the place of " DB_FILE,
+		    cause, name);
+	else
+		memcpy(o->d->why, cause, sizeof cause);
+}
+
+static int migrate(struct opening *o, const struct db_migration *list, size_t n)
+{
+	bool older = o->d->schema > 0 && o->d->schema < list[n - 1].version;
+	int r = older ? snapshot(o) : KE_OK;
+
+	if (r)
+		return r;
+	r = db_migrate(o->d, list, n);
+	if (r && older)
+		put_back(o);
+	return r;
+}
+
 static int bring_up(struct opening *o, unsigned flags, const struct db_migration *list, size_t n)
 {
 	int r = open_file(o);
@@ -171,10 +204,8 @@ static int bring_up(struct opening *o, unsigned flags, const struct db_migration
 		    "to "
 		    "date when it starts",
 		    o->d->schema, o->folder, DB_FILE, list[n - 1].version);
-	if (!r && o->d->schema > 0 && o->d->schema < list[n - 1].version)
-		r = snapshot(o);
 	if (!r)
-		r = db_migrate(o->d, list, n);
+		r = migrate(o, list, n);
 	if (!r && o->no_check && db_key_write(o->folder, o->key))
 		r = db_fail(o->d, KE_IO, "cannot write %.120s/%s", o->folder, DB_CHECK_FILE);
 	return r;

@@ -349,17 +349,22 @@ int db_sqlite_version(struct db *d, int *version, int64_t *tables)
 	return r;
 }
 
+int db_sqlite_migrate_begin(struct db *d)
+{
+	return exec(d, "BEGIN IMMEDIATE");
+}
+
 int db_sqlite_migrate(struct db *d, const char *sql, int version)
 {
 	char set[64];
-	int r = exec(d, "BEGIN IMMEDIATE");
+	int r = exec(d, sql);
 
-	if (r)
-		return r;
 	snprintf(set, sizeof set, "PRAGMA user_version = %d", version);
-	r = exec(d, sql);
-	if (!r)
-		r = exec(d, set);
+	return r ? r : exec(d, set);
+}
+
+int db_sqlite_migrate_end(struct db *d, int r)
+{
 	if (!r)
 		r = exec(d, "COMMIT");
 	if (r && !sqlite3_get_autocommit(d->sq))

@@ -49,8 +49,14 @@ int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32]) KE_CHE
 void db_sqlite_close(struct db *d);
 /* The schema's version as stored, 0 for an empty store; *tables how many there are. */
 int db_sqlite_version(struct db *d, int *version, int64_t *tables) KE_CHECK;
-/* Runs the texts as one transaction that also sets the version; all or nothing. */
+/*
+ * One transaction for all migrations, so that a program that fails leaves a store which the one
+ * before it still opens: begins it, runs one migration's text and sets its version, and ends it,
+ * by a commit when r is KE_OK, otherwise undone.
+ */
+int db_sqlite_migrate_begin(struct db *d) KE_CHECK;
 int db_sqlite_migrate(struct db *d, const char *sql, int version) KE_CHECK;
+int db_sqlite_migrate_end(struct db *d, int r) KE_CHECK;
 /* Prepares every statement of every noun. */
 int db_sqlite_prepare(struct db *d) KE_CHECK;
 /* Empties the log into the file, so that the file alone is the store. */

@@ -15,7 +15,7 @@ static struct {
 	sqlite3_io_methods io[2]; /* of the log and of the store: only the latter knows locks */
 	const sqlite3_io_methods *real;
 	sqlite3_mem_methods mem;
-	bool mem_on;
+	bool mem_on, full; /* full: a write finds no room */
 } fault;
 
 static bool hit(void)
@@ -26,7 +26,11 @@ static bool hit(void)
 
 static int fail_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
-	if (hit()) {
+	bool fails = hit();
+
+	if (fails && fault.full)
+		return SQLITE_FULL;
+	if (fails) {
 		/* half of it may have reached the disk */
 		(void)fault.real->xWrite(f, p, n / 2, at);
 		return SQLITE_IOERR_WRITE;
@@ -250,10 +254,65 @@ static void test_creation(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, env_start, env_stop)
 
+/* --- an upgrade --- */
+
+#define TURNS 30
+
+/*
+ * The Nth write of a start with a newer program fails, once or from then on, with an error or for
+ * want of room: the program before it opens the store as it was.
+ */
+static bool upgrade_with(struct env *e, long at, bool dead, bool full)
+{
+	static struct db_migration list[64];
+	size_t n;
+	const struct db_migration *own = db_migrations(&n);
+	int r;
+
+	memcpy(list, own, n * sizeof *own);
+	list[n] = (struct db_migration){list[n - 1].version + 1, "one",
+	    "CREATE TABLE one (a BLOB) STRICT; INSERT INTO one SELECT randomblob(4000) FROM audit"};
+	list[n + 1] = (struct db_migration){list[n].version + 1, "two",
+	    "CREATE TABLE two (a BLOB) STRICT; INSERT INTO two SELECT a FROM one; DELETE FROM one"};
+	fault.calls = 0;
+	fault.at = at;
+	fault.every = dead;
+	fault.full = full;
+	r = db_open_with(&e->d, e->folder, env_key, 0, list, n + 2, e->why);
+	fault.at = 0;
+	fault.full = false;
+	env_close(e);
+	if (r == KE_OK)
+		return true;
+	env_open(e, 0);
+	assert_int_equal(db_schema(e->d), db_schema_newest());
+	assert_int_equal(turns(e), TURNS);
+	env_close(e);
+	return false;
+}
+
+static void test_upgrade(void **state)
+{
+	struct env *e = *state;
+	long at, tried = 0;
+
+	for (int how = 0; how < 4; how++) {
+		env_empty(e->folder);
+		env_open(e, DB_CREATE);
+		for (int64_t i = 1; i <= TURNS; i++)
+			assert_int_equal(turn(e->d, i), KE_OK);
+		env_close(e);
+		for (at = 1; !upgrade_with(e, at, (how & 1) != 0, (how & 2) != 0); at++)
+			tried++;
+		assert_int_equal(env_try(e, env_key, 0), KE_VERSION);
+	}
+	assert_true(tried > 20);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-	    T(test_one_write_fails), T(test_disk_dies), T(test_one_malloc_fails), T(test_creation)};
+	const struct CMUnitTest tests[] = {T(test_one_write_fails), T(test_disk_dies),
+	    T(test_one_malloc_fails), T(test_creation), T(test_upgrade)};
 
 	install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
