@@ -20,7 +20,9 @@
 	X(deposit)                                                                                 \
 	X(exposed)                                                                                 \
 	X(raffle)                                                                                  \
-	X(ticket) X(log) X(life) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout) X(beacon)
+	X(ticket)                                                                                  \
+	X(log)                                                                                     \
+	X(life) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout) X(beacon) X(escrow) X(witness)
 
 struct db_sql_list {
 	const char *const *text;

@@ -48,7 +48,15 @@ void apimsg_put_req(struct wire_out *w, const struct api_req *q);
 /* KE_PEER when anything is not exactly what the row allows. */
 int apimsg_get_req(struct wire_in *r, struct api_req *q) KE_CHECK;
 
-enum api_type { API_JSON, API_PROBLEM, API_TEXT_METRICS, API_TEXT, API_OCTETS, API_EMPTY };
+enum api_type {
+	API_JSON,
+	API_PROBLEM,
+	API_TEXT_METRICS,
+	API_TEXT,
+	API_OCTETS,
+	API_LOG_SIZE,
+	API_EMPTY
+};
 
 #define API_ANS_CACHE   1 /* net may keep it under the row's tag */
 #define API_ANS_REPLAY  2 /* Idempotent-Replayed: true */

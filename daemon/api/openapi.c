@@ -29,7 +29,7 @@ static void parameter(
 static bool has_body(const struct route *row)
 {
 	for (const struct field *f = row->fields; f->name != NULL; f++)
-		if (f->in == IN_BODY)
+		if (f->in == IN_BODY || f->in == IN_TEXT)
 			return true;
 	return false;
 }
@@ -76,11 +76,33 @@ static void parameters(struct jsonw *w, const struct route *row)
 	jsonw_array_end(w);
 }
 
+static bool has_text(const struct route *row)
+{
+	for (const struct field *f = row->fields; f->name != NULL; f++)
+		if (f->in == IN_TEXT)
+			return true;
+	return false;
+}
+
+static void request_text(struct jsonw *w)
+{
+	oas_object(w, "requestBody");
+	jsonw_kbool(w, "required", true);
+	oas_object(w, "content");
+	oas_object(w, "text/plain");
+	oas_object(w, "schema");
+	jsonw_kcstr(w, "type", "string");
+	for (int i = 0; i < 4; i++)
+		jsonw_object_end(w);
+}
+
 static void request_body(struct jsonw *w, const struct route *row)
 {
 	bool required = false;
 
-	if (!has_body(row))
+	if (has_text(row))
+		request_text(w);
+	if (has_text(row) || !has_body(row))
 		return;
 	for (const struct field *f = row->fields; f->name != NULL; f++)
 		required = required || (f->in == IN_BODY && f->required);

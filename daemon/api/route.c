@@ -10,6 +10,7 @@
 #include "policy/chain.h"
 #include "policy/proposal.h"
 #include "policy/tile.h"
+#include "policy/tlog.h"
 #include "policy/u256.h"
 
 #define REQUIRED true

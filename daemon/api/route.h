@@ -33,7 +33,7 @@ enum route_cache {
 	CACHE_TILES = 8 /* never stale */
 };
 
-enum field_in { IN_PATH, IN_QUERY, IN_BODY };
+enum field_in { IN_PATH, IN_QUERY, IN_BODY, IN_TEXT }; /* the body as it is, no JSON */
 enum field_type {
 	FIELD_TEXT,    /* UTF-8 without control characters but LF and TAB; min..max in bytes */
 	FIELD_SECRET,  /* as TEXT; never logged, wiped after use */

@@ -76,6 +76,7 @@ static void start_loop(struct engine *e, const struct boot_peers *early)
 		peers_attach(e, &early->peer[i].who, early->peer[i].fd);
 	maint_start(e);
 	ckpt_start(e);
+	witness_start(e);
 	control_start(e->base, ROLE_ENGINE, &cbs, e);
 }
 

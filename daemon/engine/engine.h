@@ -34,6 +34,7 @@
 #include "daemon/engine/tokcache.h"
 #include "daemon/engine/turn.h"
 #include "daemon/engine/userlimit.h"
+#include "daemon/engine/witness.h"
 #include "daemon/msg/rconf.h"
 
 struct event_base;
@@ -68,6 +69,7 @@ struct engine {
 	struct backup backup;
 	struct ckpt ckpt;
 	struct metrics metrics;
+	struct witness witness;
 	struct tokcache *tokens;
 	struct userlimit *limits;
 	struct delay *delays;

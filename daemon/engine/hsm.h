@@ -78,6 +78,14 @@ int eng_hsm_sign_draw1(
 /* w: life_agree_body(), life_reveal_body(); wiped. */
 int eng_hsm_agree(struct rq *q, const char *name, rq_step *step, struct wire_out *w) KE_CHECK;
 int eng_hsm_reveal2(struct rq *q, const char *name, rq_step *step, struct wire_out *w) KE_CHECK;
+/* A checkpoint that its log has signed (sig_len bytes of sig), as a witness. */
+struct checkpoint;
+struct tlog_submission;
+int eng_hsm_cosign(struct rq *q, const char *name, rq_step *step, const struct checkpoint *c,
+    const uint8_t *sig, size_t sig_len, const struct tlog_submission *s) KE_CHECK;
+/* A raffle's fresh seed; KE_NOTFOUND: no escrow is configured. The step gets a bundle's text. */
+int eng_hsm_escrow(struct rq *q, const char *name, rq_step *step, const uint8_t raffle[16],
+    const char *seed_blob) KE_CHECK;
 
 /* A login: the step gets a PHC string to wipe. KE_CRYPTO, KE_FORMAT, KE_VERSION: a bad row. */
 int eng_hsm_open_credential(struct rq *q, const char *name, rq_step *step, const uint8_t user[16],

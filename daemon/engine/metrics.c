@@ -330,6 +330,20 @@ static int pools(struct text *t, struct engine *e)
 	return r;
 }
 
+static void witness(struct text *t, const struct witness *w)
+{
+	counter(t, "klero_witness_cosigned_total", "Checkpoints of others' logs that were cosigned",
+	    w->cosigned);
+	counter(t, "klero_witness_refused_total", "Checkpoints of others' logs that hsm refused",
+	    w->refused);
+	head(t, "klero_witness_evidence", "gauge",
+	    "Checkpoints kept as evidence against the logs that signed them");
+	put(t, "klero_witness_evidence{kind=\"split-view\"} %lld\n",
+	    (long long)w->evidence[DB_EVIDENCE_SPLIT]);
+	put(t, "klero_witness_evidence{kind=\"inconsistent\"} %lld\n",
+	    (long long)w->evidence[DB_EVIDENCE_INCONSISTENT]);
+}
+
 int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 {
 	struct text t = {.buf = buf, .cap = cap};
@@ -345,6 +359,7 @@ int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 	gauge(&t, "klero_jobs_waiting", "Requests waiting for another process", e->jobs.waiting);
 	gauge(&t, "klero_kdf_queue", "Passwords waiting for a kdf", e->kdf.queued);
 	gauge(&t, "klero_hsm_up", "1 when hsm is there", e->peers.hsm.chan != NULL);
+	witness(&t, &e->witness);
 	gauge(&t, "klero_store_up", "1 when the last commit worked", !e->turn.sick);
 	r = keys(&t, e);
 	if (r == KE_OK)

@@ -139,6 +139,8 @@ static const char *content_type(uint8_t type)
 		return "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
 	case API_TEXT:
 		return "Content-Type: text/plain; charset=utf-8\r\n";
+	case API_LOG_SIZE: /* c2sp.org/tlog-witness */
+		return "Content-Type: text/x.tlog.size\r\n";
 	case API_OCTETS:
 		return "Content-Type: application/octet-stream\r\n";
 	default:

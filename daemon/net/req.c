@@ -338,6 +338,15 @@ static int read_idem(struct req *q, const struct http *h, const uint8_t *buf)
 	return KE_OK;
 }
 
+/* The field that the whole body is, -1 for none. */
+static int text_field(const struct route *row)
+{
+	for (int i = 0; row->fields[i].name != NULL; i++)
+		if (row->fields[i].in == IN_TEXT)
+			return i;
+	return -1;
+}
+
 static bool expects_body(const struct http *h)
 {
 	return h->chunked || h->left > 0 || h->body.len > 0;
@@ -351,7 +360,8 @@ static int read_content_type(struct req *q, const struct http *h, const uint8_t 
 	if (http_has(h, HF_CONTENT_ENCODING) &&
 	    !hdr_equal(buf + coding.off, coding.len, "identity"))
 		return refuse(q, PB_MEDIA_TYPE, "The body must not be compressed");
-	if (expects_body(h) && !hdr_is_json(buf + type.off, type.len))
+	/* what a text is, its form says */
+	if (text_field(q->row) < 0 && expects_body(h) && !hdr_is_json(buf + type.off, type.len))
 		return refuse(q, PB_MEDIA_TYPE, NULL);
 	return KE_OK;
 }
@@ -545,9 +555,27 @@ static int read_json(struct req *q, const char *text, size_t n)
 	return KE_OK;
 }
 
+static void read_text(struct req *q, int i, const uint8_t *text, size_t n)
+{
+	uint8_t *copy = n > 0 ? arena_take(q, n) : NULL;
+	const char *code = "length";
+
+	if (copy != NULL) {
+		memcpy(copy, text, n);
+		code = value_from_text(q, &q->row->fields[i], copy, n, &q->api.v[i]);
+	}
+	if (code != NULL)
+		field_error(q, "", "", code);
+}
+
 int req_body(struct req *q, const struct http *h, const uint8_t *buf)
 {
-	int r;
+	int r, text = text_field(q->row);
+
+	if (text >= 0) {
+		read_text(q, text, buf + h->body.off, h->body.len);
+		return verdict(q);
+	}
 
 	if (h->body.len > 0) {
 		r = read_json(q, (const char *)buf + h->body.off, h->body.len);

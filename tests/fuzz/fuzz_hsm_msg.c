@@ -18,6 +18,7 @@
 #include "hsm/role/hsm.h"
 #include "policy/backup.h"
 #include "policy/hash.h"
+#include "policy/tlog.h"
 #include "tests/unit/hsm_fill.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -75,6 +76,7 @@ static const struct {
     {MSG_HSM_SIGN_BACKUP, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_CHECK_BACKUP, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_ESCROW, ROLE_HSM, ROLE_ENGINE},
+    {MSG_HSM_COSIGN, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_SIGN_APPROVED, ROLE_HSM, ROLE_ENGINE},
     {MSG_HSM_REVEAL_APPROVED, ROLE_HSM, ROLE_ENGINE},
 };
@@ -472,6 +474,34 @@ static void make_escrow(struct body *b)
 	must(run(23, b->bytes, b->n, &in) == KE_OK);
 }
 
+/* The first checkpoint of a log that is witnessed. */
+static void make_cosign(struct body *b)
+{
+	struct checkpoint c = {.origin = "w.example/klero", .size = 1};
+	struct note_key *k = &hsm.witnessed[0];
+	char text[CHECKPOINT_TEXT_MAX];
+	uint8_t secret[64], sig[64];
+	struct wire_out w;
+	struct wire_in in;
+	size_t n;
+
+	memcpy(k->name, c.origin, sizeof c.origin);
+	k->type = NOTE_ED25519;
+	crypto_sign_keypair(k->pub, secret);
+	hsm.nwitnessed = 1;
+	must(checkpoint_text(&c, text, sizeof text, &n) == KE_OK);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)text, n, secret);
+	wire_out_init(&w, b->bytes, sizeof b->bytes);
+	wire_put_cstr(&w, c.origin);
+	wire_put_u64(&w, c.size);
+	wire_put_raw(&w, c.root, 32);
+	wire_put_str(&w, sig, sizeof sig);
+	wire_put_u64(&w, 0);
+	wire_put_u8(&w, 0);
+	b->n = w.len;
+	must(run(24, b->bytes, b->n, &in) == KE_OK);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char *env[1];
@@ -502,6 +532,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	valid[20] = (struct body){.bytes = {KEY_DATA, 1, 0, 0, 0}, .n = 5};
 	make_backup(&valid[21], &valid[22]);
 	make_escrow(&valid[23]);
+	make_cosign(&valid[24]);
 	return 0;
 }
 
