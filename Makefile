@@ -76,7 +76,7 @@ CFLAGS   += $(C_EVENT) $(C_P11KIT) $(SQLCIPHER_CFLAGS)
 # --- the page GET /verify: npm's esbuild makes one file of daemon/page, the same bytes each time ---
 # A package is built without a network: packaging/deb.sh has made it before.
 PAGE    := build/page
-PAGE_OF := $(sort $(wildcard daemon/page/* daemon/page/src/*))
+PAGE_OF := $(sort $(wildcard daemon/page/*.* daemon/page/src/*))
 $(PAGE)/verify.c: $(PAGE_OF) packaging/npm.sh
 	$(call say,PAGE,$@) packaging/npm.sh daemon/page $(PAGE) && node daemon/page/build.mjs $(PAGE)
 $(B)/page.o: $(PAGE)/verify.c

@@ -5,8 +5,8 @@
 //	  CHECK   check.mjs as daemon/page/build.mjs makes it; BIN: the folder of klero-verify
 //	  PROOFS  what tests/tools/proofs.c writes; MUTATIONS: how many altered files are compared besides
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test, failures } from "./tap.mjs";
 
@@ -101,6 +101,14 @@ const HOSTILE = {
 	"an object as a list": Buffer.from(good.toString().replace('"passed":[]', '"passed":{}')),
 	"a null winner": Buffer.from(good.toString().replace('"passed":[]', '"passed":[null]')),
 };
+const pem = (change) => Buffer.from(JSON.stringify({ ...JSON.parse(good),
+	beacons: JSON.parse(good).beacons.map((b) => (b.certificate_pem ? { ...b, certificate_pem: change(b.certificate_pem) } : b)) }));
+Object.assign(HOSTILE, {
+	"PEM behind something": pem((p) => `x${p}`), "PEM with a form feed": pem((p) => p.replace(/\n(?=.{64}\n)/, "\f")),
+	"PEM with an empty line": pem((p) => p.replace(/(\n.{64}\n)/, "$1\n")), "PEM of another kind": pem((p) => p.replaceAll("CERTIFICATE", "PUBLIC KEY")),
+	"PEM without an end": pem((p) => p.replace(/-----END.*/, "")), "PEM with another end": pem((p) => p.replace("END CERT", "END XERT")),
+	"no PEM": pem(() => ""), "another certificate": pem(() => text("certificate.pem").replace(/[A-Z](?=.{60}\n)/, (c) => (c === "A" ? "B" : "A"))),
+});
 for (const [name, bytes] of Object.entries(HOSTILE)) {
 	await test(`hostile: ${name}`, async () => {
 		const file = join(proofs, "hostile");
@@ -119,6 +127,56 @@ await test("whatever throws is no verdict", async () => {
 			throw new TypeError("the page broke");
 	});
 	assert.ok(!r.verified && !r.held && /this page failed: the page broke/.test(r.why));
+});
+
+// --- time stamps: tokens of the openssl command over the close record's checkpoint ---
+
+const TSA = `[req]
+prompt = no
+distinguished_name = dn
+[dn]
+CN = authority
+[tsa_ext]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = critical, timeStamping
+[tsa]
+default_tsa = t
+[t]
+serial = serial
+digests = sha256, sha512, sha1
+signer_digest = sha256
+default_policy = 1.2.3.4
+ess_cert_id_alg = sha256
+`;
+
+function makeTokens(folder, over) {
+	mkdirSync(folder);
+	for (const [name, content] of Object.entries({ conf: TSA, serial: "01\n", text: over }))
+		writeFileSync(join(folder, name), content);
+	const openssl = (...args) => execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
+	openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "cert", "-days", "9", "-config", "conf", "-extensions", "tsa_ext");
+	return Object.fromEntries(["sha256", "sha512", "sha1"].map((digest) => {
+		openssl("ts", "-query", "-data", "text", `-${digest}`, "-cert", "-out", "query");
+		openssl("ts", "-reply", "-config", "conf", "-queryfile", "query", "-signer", "cert", "-inkey", "key", "-out", digest, "-token_out");
+		return [digest, readFileSync(join(folder, digest))];
+	}));
+}
+
+await test("time stamps are read, and never taken for checked", async () => {
+	const bundle = JSON.parse(good), checkpoint = page.parseProof(bundle.close_proof).note;
+	const tokens = makeTokens(join(proofs, "tsa"), checkpoint.slice(0, checkpoint.lastIndexOf("\n\n") + 1));
+	const other = makeTokens(join(proofs, "tsa-other"), "another text\n").sha256;
+	const cut = tokens.sha256.subarray(0, -1), long = Buffer.concat([tokens.sha256, Buffer.from([0])]);
+	for (const [list, held] of [[[tokens.sha256], true], [[tokens.sha512, tokens.sha256], true], [[other], false], [[tokens.sha256, other], false],
+		[[tokens.sha1], false], [[cut], false], [[long], false], [[Buffer.alloc(0)], false], [[Buffer.from("token")], false]]) {
+		const file = join(proofs, "stamped");
+		const timestamps = list.map((token) => ({ token: token.toString("base64"), certificates_pem: "" }));
+		writeFileSync(file, JSON.stringify({ ...bundle, timestamps }));
+		const r = await agree(readFileSync(file), file, KNOWN.everything);
+		assert.equal(r.held, held);
+		assert.ok(!r.verified);
+	}
 });
 
 // --- mutations ---

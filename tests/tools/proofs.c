@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MADE2_N_MAX 1024
 #include "tests/unit/bundle2_make.h"
 #include "tests/unit/bundle_make.h"
 
@@ -264,6 +265,22 @@ static void passed_over(void)
 	m.passed[0] = m.picks[0].index;
 }
 
+static void other_file(void)
+{
+	draw_rec->winners_file[0] ^= 1;
+	again(MADE2_DRAW);
+}
+
+static void file_moved(void)
+{
+	m.picks[0] = m.picks[1];
+}
+
+static void file_shorter(void)
+{
+	draw_rec->winners--;
+}
+
 static void other_escrow(void)
 {
 	open_rec->escrow[0] ^= 1;
@@ -311,6 +328,10 @@ static const struct {
     {"good-amended", 20, 3, 2, amended, nothing},
     {"good-forfeits", 20, 3, 2, forfeited, nothing},
     {"good-escrow", 20, 3, 2, escrowed, nothing},
+    {"good-winners-file", 1000, 700, 200, nothing, nothing},
+    {"bad-other-file", 1000, 700, 200, nothing, other_file},
+    {"bad-file-moved", 1000, 700, 200, nothing, file_moved},
+    {"bad-file-shorter", 1000, 700, 200, nothing, file_shorter},
     {"bad-forfeit-of-none", 20, 3, 2, forfeit_of_none, nothing},
     {"bad-other-escrow", 20, 3, 2, escrowed, other_escrow},
     {"bad-not-closed", 20, 3, 2, nothing, no_close},

@@ -22,8 +22,10 @@
 
 #define MADE2_HOST    "draws.example.org/klero"
 #define MADE2_TICKETS MADE2_HOST "/r/abababababababababababababababab"
-#define MADE2_N_MAX   64
-#define MADE2_TEXT    16384
+#ifndef MADE2_N_MAX /* tickets; who needs more says so before */
+#define MADE2_N_MAX 64
+#endif
+#define MADE2_TEXT 16384
 
 /* One of Merkle's trees, whole: small enough to prove anything by recursion over the list. */
 struct made2_tree {
@@ -238,6 +240,18 @@ static inline void made2_beacons(struct made2 *m)
 	made2_chain(m, &drand_quicknet);
 }
 
+/* More picks than a record lists stand in a file of their own. */
+static inline int made2_file_of(struct record2 *draw)
+{
+	static char file[RECORD2_FILE_MAX];
+	size_t n;
+
+	if (record2_file_text(draw, file, sizeof(file), &n) != KE_OK)
+		return -1;
+	hash_sha256(draw->winners_file, file, n);
+	return 0;
+}
+
 /* Context, key and picks from what the records say now; 0 when it worked. */
 static inline int made2_draw(struct made2 *m)
 {
@@ -270,10 +284,10 @@ static inline int made2_draw(struct made2 *m)
 	}
 	draw->winners = won < open->winners ? won : open->winners;
 	draw->reserves = won - draw->winners;
-	draw->listed = true;
+	draw->listed = won <= RECORD2_LISTED_MAX;
 	draw->picks = m->picks;
 	draw->picks_cap = MADE2_N_MAX;
-	return 0;
+	return draw->listed ? 0 : made2_file_of(draw);
 }
 
 static inline int made2_text(struct made2 *m, int w)

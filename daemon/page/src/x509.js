@@ -4,14 +4,19 @@
 import { unbase64 } from "./bytes.js";
 import { SEQUENCE, context, element, inside } from "./der.js";
 
-const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\x00-\x20]*)-----END CERTIFICATE-----/;
+const BEGIN = "-----BEGIN CERTIFICATE-----", END = "-----END CERTIFICATE-----";
+const LINE = /^[A-Za-z0-9+/=\t\r ]+$/;
 const PEM_MAX = 16384;
 
 /** The DER of the first certificate in the text, null when there is none. */
 export function pemCertificate(pem) {
-	const m = pem.length <= PEM_MAX ? PEM.exec(pem) : null;
-	const der = m && unbase64(m[1].replace(/[\x00-\x20]/g, ""));
-	const outer = der && element(der, 0);
+	const lines = pem.split("\n").map((l) => l.replace(/[\x00-\x20]+$/, ""));
+	const from = lines.indexOf(BEGIN), to = lines.indexOf(END, from), body = lines.slice(from + 1, to);
+	// no headers, but the empty line that would end them
+	if (body[0] === "")
+		body.shift();
+	const good = pem.length <= PEM_MAX && from >= 0 && to >= 0 && body.every((l) => LINE.test(l));
+	const der = good ? unbase64(body.join("").replace(/[\t\r ]/g, "")) : null, outer = der && element(der, 0);
 	return outer ? der.subarray(0, outer.end) : null;
 }
 
