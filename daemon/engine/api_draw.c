@@ -257,6 +257,14 @@ static int find_drawn(struct rq *q, struct db_raffle *raffle)
 	return no == RULES_YES ? KE_OK : rq_refuse(q, money_problem(no));
 }
 
+/* Or aborted: that, too, is proven. */
+static int find_ended(struct rq *q, struct db_raffle *raffle)
+{
+	int r = raffle_find(q, raffle);
+
+	return r == KE_OK && raffle->state != RAFFLE_ABORTED ? find_drawn(q, raffle) : r;
+}
+
 static int give_proof(struct rq *q, const uint8_t raffle[16])
 {
 	uint64_t len;
@@ -277,7 +285,7 @@ static int proof_ready(struct rq *q, int r, struct wire_in *in)
 int api_raffle_proof(struct rq *q)
 {
 	struct db_raffle raffle;
-	int r = find_drawn(q, &raffle);
+	int r = find_ended(q, &raffle);
 
 	if (r == KE_OK)
 		r = give_proof(q, raffle.id);

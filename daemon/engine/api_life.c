@@ -15,6 +15,7 @@
 #include "daemon/engine/life.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/oplog.h"
+#include "daemon/engine/proof.h"
 #include "daemon/engine/raffle.h"
 #include "daemon/msg/log.h"
 #include "policy/hash.h"
@@ -457,6 +458,8 @@ int api_raffle_forfeit(struct rq *q)
 		r = record2_text(&rec, text, sizeof text, &n);
 	if (r == KE_OK)
 		r = oplog_append(q->e, f.r.id, RECORD2_FORFEIT, text, n, q->now_ms, &index);
+	if (r == KE_OK)
+		r = proof_order(q->e, f.r.id, q->now_ms); /* which shows it, too */
 	if (r == KE_OK)
 		r = audit_add(q, q->user, "raffle-forfeit", f.r.id, "{\"winner\":%llu}",
 		    (unsigned long long)rec.pos);

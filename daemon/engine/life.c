@@ -9,6 +9,7 @@
 
 #include "daemon/engine/engine.h"
 #include "daemon/engine/oplog.h"
+#include "daemon/engine/proof.h"
 #include "daemon/engine/quorum.h"
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
@@ -34,6 +35,11 @@ void life_start(struct engine *e)
 bool life_possible(const struct engine *e)
 {
 	return e->lives.site.nchains > 0 && e->conf.beacons.relays[0][0] != '\0';
+}
+
+const char *life_nist_pem(const struct engine *e)
+{
+	return e->conf.beacons.nists[0][0] != '\0' ? "" : "";
 }
 
 int life_get(struct engine *e, const uint8_t raffle[16], struct life_file *f)
@@ -247,6 +253,8 @@ static int aborted(struct engine *e, const struct life_file *f, const struct db_
 		r = db_life_set_over(e->db, f->r.no);
 	if (r == KE_OK)
 		r = life_order(e, f->r.id, turn_now_ms(e));
+	if (r == KE_OK)
+		r = proof_order(e, f->r.id, turn_now_ms(e));
 	return r == KE_OK ? audit_line(e, p->by, "raffle-abort", f->r.id) : r;
 }
 

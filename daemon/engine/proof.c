@@ -13,6 +13,7 @@
 
 #include "daemon/engine/engine.h"
 #include "daemon/engine/logkey.h"
+#include "daemon/engine/proof2.h"
 #include "daemon/engine/logread.h"
 #include "daemon/msg/log.h"
 #include "db/db_job.h"
@@ -36,6 +37,7 @@ struct proof_build {
 	int64_t next; /* ticket */
 	char *buf;    /* of one step */
 	size_t len, cap;
+	struct proof2 *v2; /* of a v2 raffle, and then all of its state */
 };
 
 void proof_start(struct engine *e, const char *store)
@@ -121,6 +123,7 @@ void proof_free(struct engine *e, struct proof_build *b)
 		file_name(name, b->raffle.id, ".tmp");
 		unlinkat(e->proofs, name, 0);
 	}
+	proof2_free(b->v2);
 	free(b->buf);
 	free(b);
 }
@@ -196,20 +199,33 @@ static int begin(struct engine *e, const uint8_t raffle[16], struct proof_build 
 	b->fd = -1;
 	b->cap = BUNDLE_HEAD_CAP(DB_NOTE_MAX) +
 		 (size_t)STEP_TICKETS * BUNDLE_SEED_CAP(DB_CLIENT_SEED_MAX);
-	b->buf = malloc(b->cap);
-	if (b->buf == NULL)
-		fatal("out of memory");
 	r = db_raffle_get(e->db, raffle, &b->raffle);
-	if (r == KE_OK && b->raffle.state != RAFFLE_DRAWN)
+	if (r == KE_OK && b->raffle.format == RAFFLE_V2)
+		r = proof2_begin(e, &b->raffle, &b->v2);
+	else if (r == KE_OK && b->raffle.state != RAFFLE_DRAWN)
 		r = KE_STATE;
 	if (r != KE_OK)
 		return r;
+	b->cap = b->v2 != NULL ? PROOF2_CAP : b->cap;
+	b->buf = malloc(b->cap);
+	if (b->buf == NULL)
+		fatal("out of memory");
 	file_name(name, raffle, ".tmp");
 	b->fd =
 	    openat(e->proofs, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (b->fd < 0)
 		return KE_IO;
-	return put_head(e, b);
+	return b->v2 != NULL ? KE_OK : put_head(e, b);
+}
+
+/* The same of a v2 raffle. */
+static int piece2(struct engine *e, struct proof_build *b)
+{
+	int r = proof2_step(e, b->v2, b->buf, b->cap, &b->len);
+
+	if (r == KE_OK)
+		b->phase = PHASE_END;
+	return r == KE_AGAIN ? KE_OK : r;
 }
 
 /* One step of the leaves or of the seeds; when all are there, what stands behind them. */
@@ -250,7 +266,7 @@ int proof_step(struct engine *e, const uint8_t raffle[16], struct proof_build **
 	int r = *b == NULL ? begin(e, raffle, b) : KE_OK;
 
 	if (r == KE_OK)
-		r = tickets(e, *b);
+		r = (*b)->v2 != NULL ? piece2(e, *b) : tickets(e, *b);
 	if (r == KE_OK)
 		r = flush(*b);
 	if (r != KE_OK)
