@@ -1,11 +1,16 @@
 """Officers without a shell on the appliance: keys, proposals and approvals over HTTPS alone, with
 real ssh-keygen keys of both kinds and one that only an ssh-agent holds; each refusal by its name."""
 
+import base64
+import hashlib
+import re
 import secrets
+import subprocess
 
 import pytest
 
 import klero
+import tlog
 from officers import Officer, wait_for
 
 ETHER = 10**18
@@ -420,6 +425,24 @@ def asked_for(admin, raffle):
     return a.headers["Location"].rsplit("/", 1)[1]
 
 
+def is_published(a, client, text):
+    """The operator log says that this has been approved, once and nothing else, and can be audited."""
+    key = tlog.Key(a.vkey.read_text())
+    origin = a.vkey.read_text().split("+")[0].removesuffix("/log")
+    log = tlog.Log(lambda path: klero.want(client.get(f"/{path}", token=None), 200).body, key, origin)
+    size, root = wait_for(lambda: (head := log.checkpoint())[0] > 0 and head)
+    hashes, (record,) = log.leaves(size)
+    assert tlog.root_of(hashes) == root
+    lines = record.decode().split("\n")
+    appliance = re.search("^appliance (.*)$", text, re.M).group(1)
+    assert lines[:4] == ["kleroterion/v2 approved", f"appliance {appliance}", "action draw",
+                         f"proposal {hashlib.sha256(text.encode()).hexdigest()}"]
+    blob = base64.b64encode(b"\x01" + key.public).decode()
+    run = subprocess.run([a.bin / "klero-verify", "--log", f"https://127.0.0.1:{a.port}", "--ca", a.ca,
+                          "-k", f"{origin}+{key.id(origin).hex()}+{blob}"], capture_output=True, text=True)
+    assert run.returncode == 0 and "AUDITED" in run.stdout, run
+
+
 def test_a_draw_that_officers_approve(lab, officers):
     """The seed stays in until two of them want this raffle drawn; each other raffle needs its own."""
     a = lab.make("draw-approval yes").start()
@@ -450,6 +473,7 @@ def test_a_draw_that_officers_approve(lab, officers):
         assert asked_for(admin, other) != again
         assert klero.want(admin.step(raffle, "draw"), 200).json["state"] == "drawn"
         asked_for(admin, other)
+        is_published(a, stranger, show(stranger, again)["text"])
         stranger.close()
     finally:
         a.stop()
