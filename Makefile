@@ -248,7 +248,7 @@ bench-table:
 bench-size: all tools
 	tests/bench/size.sh $(B) $(SIZE)
 # other people's suites and tools against the daemon
-peers: all
+peers: all tools
 	tests/peers/run.sh $(B)/bin build/peers
 # every PKCS#11 module of Debian 12 under the tests of the HSM; then the table of the README
 .PHONY: modules

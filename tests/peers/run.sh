@@ -23,7 +23,7 @@ command -v node >/dev/null && command -v npm >/dev/null || node="nodejs npm"
 # the second line: testssl.sh works less well without them
 install nginx-light haproxy apache2 varnish opensc testssl.sh slowhttptest \
 	bsdextrautils bind9-dnsutils \
-	curl wrk apache2-utils golang-go python3-httpx python3-requests python3-aiohttp ${node-}
+	curl wrk apache2-utils golang-go golang-golang-x-mod-dev python3-httpx python3-requests python3-aiohttp ${node-}
 
 cp "$here/package.json" "$here/package-lock.json" "$here"/*.mjs "$here"/*.yaml "$dir"
 if ! cmp -s "$dir/package-lock.json" "$dir/installed.json"; then
