@@ -102,6 +102,8 @@ LIB_NET     := $(B)/libnet.a
 LIB_ENGINE  := $(B)/libengine.a
 LIB_ROLE    := $(B)/libhsmrole.a
 LIB_KDF     := $(B)/libkdf.a
+LIB_OUT     := $(B)/libout.a
+LIB_BEACON  := $(B)/libbeacon.a
 LIB_PARENT  := $(B)/libparent.a
 LIB_CTL     := $(B)/libctl.a
 
@@ -121,6 +123,8 @@ $(LIB_ENGINE):  $(filter-out $(B)/daemon/engine/engine.o,$(call objs,daemon/engi
 $(LIB_ROLE):    $(filter-out $(B)/hsm/role/main.o,$(call objs,hsm/role/*.c))
 $(LIB_KDF):     $(filter-out $(B)/daemon/kdf/kdf.o,$(call objs,daemon/kdf/*.c))
 $(LIB_CTL):     $(call objs,daemon/cli/kleroctl_*.c)
+$(LIB_OUT):     $(filter-out $(B)/daemon/out/out.o,$(call objs,daemon/out/*.c))
+$(LIB_BEACON):  $(filter-out $(B)/daemon/beacon/beacon.o,$(call objs,daemon/beacon/*.c))
 $(LIB_PARENT):  $(filter-out $(B)/daemon/parent/main.o,$(call objs,daemon/parent/*.c))
 
 %.a:
@@ -134,7 +138,7 @@ $(B)/%.o: %.c | $(DEPS)/deps.mk
 
 # --- programs ---
 BIN_DIR := $(B)/bin
-BIN := klerod klerod-net klerod-engine klerod-hsm klerod-keyadm klerod-kdf kleroctl klero-verify
+BIN := klerod klerod-net klerod-engine klerod-hsm klerod-keyadm klerod-kdf klerod-out klerod-beacon kleroctl klero-verify
 PROGRAMS := $(addprefix $(BIN_DIR)/,$(BIN))
 
 LIB_CHILD := $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
@@ -154,6 +158,10 @@ $(BIN_DIR)/klerod-keyadm: $(call objs,hsm/keyadm/*.c) $(LIB_ONCE) $(LIB_P11) $(L
 	$(link) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klerod-kdf: $(B)/daemon/kdf/kdf.o $(LIB_KDF) $(LIB_CHILD)
 	$(link) $(L_CHILD) $(L_CRYPTO)
+$(BIN_DIR)/klerod-out: $(B)/daemon/out/out.o $(LIB_OUT) $(LIB_CHILD)
+	$(link) $(L_CURL) -lresolv $(L_CHILD) $(L_CRYPTO)
+$(BIN_DIR)/klerod-beacon: $(B)/daemon/beacon/beacon.o $(LIB_BEACON) $(LIB_CHILD)
+	$(link) $(L_CHILD) $(L_GMP) $(L_CRYPTO)
 $(BIN_DIR)/kleroctl: $(B)/daemon/cli/kleroctl.o $(LIB_CTL) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_ONCE) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klero-verify: $(call objs,daemon/cli/klero_verify*.c) $(LIB_CONF) $(LIB_POLICY)
@@ -180,8 +188,8 @@ captured: all
 
 # --- tests: every tests/unit/test_*.c is a program of its own (cmocka) ---
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
-LIB_ALL := $(LIB_CTL) $(LIB_CHECK) $(LIB_PARENT) $(LIB_KDF) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
-L_ALL := $(L_P11) $(L_SSL) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) $(L_GMP) -ldl -lm
+LIB_ALL := $(LIB_CTL) $(LIB_CHECK) $(LIB_PARENT) $(LIB_KDF) $(LIB_OUT) $(LIB_BEACON) $(LIB_NET) $(LIB_ENGINE) $(LIB_ROLE) $(LIB_ONCE) $(LIB_SETUP) $(LIB_P11) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
+L_ALL := $(L_P11) $(L_SSL) $(L_CURL) -lresolv $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CHILD) $(L_GMP) -ldl -lm
 
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
 	$(link) -lcmocka $(L_ALL)

@@ -34,6 +34,13 @@ extern const struct drand_chain drand_quicknet;
  */
 int drand_chain_parse(struct drand_chain *c, const char *json, size_t n) KE_CHECK;
 
+/*
+ * What a relay answers to GET /<chain hash>/public/<round>: {"round", "signature", …}. What else
+ * stands there, such as "randomness", is skipped: only the signature counts. KE_FORMAT.
+ */
+int drand_round_parse(
+    uint64_t *round, uint8_t sig[BLS_SIG_LEN], const char *json, size_t n) KE_CHECK;
+
 /* The hash by which a chain is named: over all of the above. */
 void drand_chain_hash(uint8_t out[32], const struct drand_chain *c);
 

@@ -1,6 +1,7 @@
 /*
- * Reading a drand chain's facts. Pure; see drand.h. They come from a relay, a file of the auditor's
- * or a stranger's proof: what counts is their hash, by which a chain is named.
+ * Reading what drand's relays answer. Pure; see drand.h. A chain's facts come from a relay, a file
+ * of the auditor's or a stranger's proof: what counts is their hash, by which a chain is named. Of
+ * a round it is the signature.
  */
 #include <string.h>
 
@@ -70,6 +71,13 @@ static int get_names(const struct info *in, struct drand_chain *c)
 	return strcmp(scheme, DRAND_SCHEME) == 0 ? KE_OK : KE_VERSION;
 }
 
+static int split(struct info *in, size_t n)
+{
+	if (n > INFO_MAX || json_check(in->json, n, TOKENS_MAX, &in->ntoks, NULL) != KE_OK)
+		return KE_FORMAT;
+	return json_split(in->json, n, in->toks, in->ntoks);
+}
+
 int drand_chain_parse(struct drand_chain *c, const char *json, size_t n)
 {
 	struct info in = {.json = json};
@@ -78,8 +86,7 @@ int drand_chain_parse(struct drand_chain *c, const char *json, size_t n)
 	int r;
 
 	memset(c, 0, sizeof(*c));
-	if (n > INFO_MAX || json_check(json, n, TOKENS_MAX, &in.ntoks, NULL) != KE_OK ||
-	    json_split(json, n, in.toks, in.ntoks) != KE_OK)
+	if (split(&in, n) != KE_OK)
 		return KE_FORMAT;
 	if (get_hex(&in, "public_key", c->pub, BLS_PUB_LEN) != KE_OK ||
 	    get_hex(&in, "groupHash", c->group_hash, 32) != KE_OK ||
@@ -93,4 +100,14 @@ int drand_chain_parse(struct drand_chain *c, const char *json, size_t n)
 		return r;
 	drand_chain_hash(hash, c);
 	return memcmp(hash, said, 32) == 0 ? KE_OK : KE_CRYPTO;
+}
+
+int drand_round_parse(uint64_t *round, uint8_t sig[BLS_SIG_LEN], const char *json, size_t n)
+{
+	struct info in = {.json = json};
+
+	*round = 0;
+	if (split(&in, n) != KE_OK || get_uint(&in, "round", INT64_MAX, round) != KE_OK)
+		return KE_FORMAT;
+	return get_hex(&in, "signature", sig, BLS_SIG_LEN);
 }

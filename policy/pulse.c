@@ -228,14 +228,42 @@ size_t pulse_signed(const struct pulse *p, uint8_t out[PULSE_SIGNED_MAX])
 
 /* --- checking --- */
 
-static int check_certificate(const struct pulse *p, X509 *cert)
+static int name_of(uint8_t id[PULSE_HASH], const X509 *cert)
 {
-	uint8_t id[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
-	if (X509_digest(cert, EVP_sha512(), id, &len) != 1)
+	if (X509_digest(cert, EVP_sha512(), id, &len) != 1 || len != PULSE_HASH)
 		return KE_INTERNAL;
-	return len == PULSE_HASH && memcmp(id, p->certificate, len) == 0 ? KE_OK : KE_WRONG_KEY;
+	return KE_OK;
+}
+
+static X509 *read_certificate(const char *pem, size_t n)
+{
+	BIO *bio = n <= PULSE_CERT_MAX ? BIO_new_mem_buf(pem, (int)n) : NULL;
+	X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+
+	BIO_free(bio);
+	return cert;
+}
+
+int pulse_certificate(uint8_t id[PULSE_HASH], const char *pem, size_t n)
+{
+	X509 *cert = read_certificate(pem, n);
+	EVP_PKEY *key = cert != NULL ? X509_get0_pubkey(cert) : NULL;
+	int r = key != NULL && EVP_PKEY_is_a(key, "RSA") ? name_of(id, cert) : KE_FORMAT;
+
+	X509_free(cert);
+	return r;
+}
+
+static int check_certificate(const struct pulse *p, const X509 *cert)
+{
+	uint8_t id[PULSE_HASH];
+	int r = name_of(id, cert);
+
+	if (r != KE_OK)
+		return r;
+	return memcmp(id, p->certificate, PULSE_HASH) == 0 ? KE_OK : KE_WRONG_KEY;
 }
 
 static int check_signature(const struct pulse *p, EVP_PKEY *key, const uint8_t *msg, size_t n)
@@ -265,8 +293,7 @@ static int check_output(const struct pulse *p, uint8_t *msg, size_t n)
 
 int pulse_verify(const struct pulse *p, const char *pem, size_t n)
 {
-	BIO *bio = n <= PULSE_CERT_MAX ? BIO_new_mem_buf(pem, (int)n) : NULL;
-	X509 *cert = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	X509 *cert = read_certificate(pem, n);
 	EVP_PKEY *key = cert != NULL ? X509_get0_pubkey(cert) : NULL;
 	uint8_t msg[PULSE_SIGNED_MAX + PULSE_SIG_MAX];
 	size_t len = pulse_signed(p, msg);
@@ -277,7 +304,6 @@ int pulse_verify(const struct pulse *p, const char *pem, size_t n)
 	if (r == KE_OK)
 		r = check_output(p, msg, len);
 	X509_free(cert);
-	BIO_free(bio);
 	return r;
 }
 

@@ -45,6 +45,12 @@ int pulse_parse(struct pulse *p, const char *json, size_t n) KE_CHECK;
 size_t pulse_signed(const struct pulse *p, uint8_t out[PULSE_SIGNED_MAX]);
 
 /*
+ * The name by which pulses call a certificate: SHA-512 of its DER. KE_FORMAT: no certificate, or
+ * its key is not RSA.
+ */
+int pulse_certificate(uint8_t id[PULSE_HASH], const char *pem, size_t n) KE_CHECK;
+
+/*
  * KE_OK when the certificate (PEM) is the one that the pulse names, its key made the signature
  * (PKCS#1 v1.5, SHA-512), and the output follows. KE_WRONG_KEY for another certificate, KE_FORMAT
  * for none, KE_CRYPTO. Whose certificate it is, is not asked here: pin it, or ask its issuer.

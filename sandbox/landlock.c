@@ -25,8 +25,15 @@
 /* what a rule on a single file may name */
 #define FS_OF_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
 
-#define NET_ALL    UINT64_C(3) /* ABI 4: bind and connect of TCP */
-#define SCOPED_ALL UINT64_C(3) /* ABI 6: abstract sockets and signals stay inside */
+#define NET_ALL     UINT64_C(3) /* ABI 4: bind and connect of TCP */
+#define NET_CONNECT UINT64_C(2)
+#define SCOPED_ALL  UINT64_C(3) /* ABI 6: abstract sockets and signals stay inside */
+
+/* struct landlock_net_port_attr, and the rule of it */
+struct port_rule {
+	uint64_t allowed, port;
+};
+#define RULE_NET_PORT 2
 
 /* struct landlock_ruleset_attr of ABI 6 */
 struct ruleset {
@@ -106,11 +113,43 @@ long landlock_abi(char *note, size_t notelen)
 	return abi < 0 ? 0 : abi;
 }
 
-int landlock_prepare(const struct sandbox_path *paths, size_t n, int *fd, char *note,
-    size_t notelen, char *why, size_t whylen)
+/* Before ABI 4 every port is open to who may make a socket at all. */
+static int allow_port(int ruleset, uint16_t port, uint64_t handled)
+{
+	struct port_rule rule = {NET_CONNECT, port};
+
+	if ((handled & NET_CONNECT) == 0)
+		return KE_OK;
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0 ? KE_OK
+										     : KE_INTERNAL;
+}
+
+static int allow(int ruleset, const struct sandbox_params *p, const struct ruleset *all, char *why,
+    size_t whylen)
+{
+	int r = KE_OK;
+
+	for (size_t i = 0; r == KE_OK && i < p->npaths; i++) {
+		r = allow_path(ruleset, &p->paths[i], all->fs);
+		if (r != KE_OK)
+			snprintf(why, whylen, "Landlock rule for %s: %s", p->paths[i].path,
+			    strerror(errno));
+	}
+	for (size_t i = 0; r == KE_OK && i < p->nports; i++) {
+		r = allow_port(ruleset, p->ports[i], all->net);
+		if (r != KE_OK)
+			snprintf(why, whylen, "Landlock rule for port %u: %s", p->ports[i],
+			    strerror(errno));
+	}
+	return r;
+}
+
+int landlock_prepare(
+    const struct sandbox_params *p, int *fd, char *note, size_t notelen, char *why, size_t whylen)
 {
 	struct ruleset all;
 	size_t size = what_it_can(&all, note, notelen);
+	int r;
 
 	*fd = -1;
 	if (size == 0)
@@ -120,18 +159,12 @@ int landlock_prepare(const struct sandbox_path *paths, size_t n, int *fd, char *
 		snprintf(why, whylen, "landlock_create_ruleset: errno %d", errno);
 		return KE_INTERNAL;
 	}
-	for (size_t i = 0; i < n; i++) {
-		int r = allow_path(*fd, &paths[i], all.fs);
-
-		if (r != KE_OK) {
-			snprintf(why, whylen, "Landlock rule for %s: %s", paths[i].path,
-			    strerror(errno));
-			close(*fd);
-			*fd = -1;
-			return r;
-		}
+	r = allow(*fd, p, &all, why, whylen);
+	if (r != KE_OK) {
+		close(*fd);
+		*fd = -1;
 	}
-	return KE_OK;
+	return r;
 }
 
 int landlock_no_writes(void)

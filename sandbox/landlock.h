@@ -11,12 +11,12 @@
 #include "sandbox/sandbox.h"
 
 /*
- * Makes a ruleset that denies everything this kernel's Landlock can deny but the given paths.
- * *fd is the caller's, -1 when the kernel has no Landlock at all. note: what the kernel lacks,
- * "" when nothing. On failure why names the path.
+ * Makes a ruleset that denies everything this kernel's Landlock can deny but the paths, and the
+ * connections to the ports, of p. *fd is the caller's, -1 when the kernel has no Landlock at all.
+ * note: what the kernel lacks, "" when nothing. On failure why names the path.
  */
-int landlock_prepare(const struct sandbox_path *paths, size_t n, int *fd, char *note,
-    size_t notelen, char *why, size_t whylen) KE_CHECK;
+int landlock_prepare(const struct sandbox_params *p, int *fd, char *note, size_t notelen, char *why,
+    size_t whylen) KE_CHECK;
 
 /* The version of this kernel's Landlock, 0 for none; note: what it lacks, "" when nothing. */
 long landlock_abi(char *note, size_t notelen);

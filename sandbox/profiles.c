@@ -22,7 +22,9 @@
 #define KEYADM (1u << SANDBOX_KEYADM)
 #define BASE   (1u << SANDBOX_KEYADM_DB)
 #define KDF    (1u << SANDBOX_KDF)
-#define ALL    (NET | TLSKEY | ENGINE | HSM | WIDE | WRITER | KDF)
+#define OUT    (1u << SANDBOX_OUT)
+#define BEACON (1u << SANDBOX_BEACON)
+#define ALL    (NET | TLSKEY | ENGINE | HSM | WIDE | WRITER | KDF | OUT | BEACON)
 #define LOOP   (NET | ENGINE)        /* those on libevent */
 #define SERVE  (TLSKEY | HSM | WIDE) /* those on serve() with a PKCS#11 module inside */
 #define WRITER (KEYADM | BASE)       /* those that write the token */
@@ -57,15 +59,22 @@ static const struct profile_cond token_flags = {ONE_OF(1, 4, F_SETFD, F_GETFL, F
 static const struct profile_cond base_flags = {ONE_OF(1, 3, F_SETFD, F_GETFL, F_SETLK)};
 /* the other direction would end the listening socket for all net processes */
 static const struct profile_cond own_end = {ONE_OF(1, 1, SHUT_WR)};
+static const struct profile_cond internet = {ONE_OF(0, 2, AF_INET, AF_INET6)};
+static const struct profile_cond no_delay = {
+    ONE_OF(2, 3, TCP_NODELAY, IP_RECVERR, IPV6_RECVERR), TIE(TCP_NODELAY, 1, IPPROTO_TCP)};
+/* libcurl sets what it reads and O_NONBLOCK; our channel is set to the same */
+static const struct profile_cond client_flags = {
+    ONE_OF(1, 2, F_GETFL, F_SETFL), TIE(F_SETFL, 2, O_RDWR | O_NONBLOCK)};
 static const struct profile_cond quick_ack = {
     ONE_OF(2, 1, TCP_QUICKACK), TIE(TCP_QUICKACK, 1, IPPROTO_TCP)};
 
 static const struct profile_call calls[] = {
     /* memory: never executable */
-    {"mmap", LOOP | SERVE | KDF, &no_exec, "malloc, Argon2's blocks, SQLite's shared index"},
-    {"munmap", LOOP | SERVE | KDF, &always, "free"},
-    {"brk", LOOP | SERVE, &always, "malloc"},
-    {"mremap", LOOP | SERVE, &always, "realloc of large blocks"},
+    {"mmap", LOOP | SERVE | KDF | OUT | BEACON, &no_exec,
+	"malloc, Argon2's blocks, SQLite's shared index"},
+    {"munmap", LOOP | SERVE | KDF | OUT | BEACON, &always, "free"},
+    {"brk", LOOP | SERVE | OUT | BEACON, &always, "malloc"},
+    {"mremap", LOOP | SERVE | OUT, &always, "realloc of large blocks"},
     {"brk", WRITER, &always, "malloc on Debian 13; kept: to die while it writes may cost a token"},
     {"mmap", WRITER, &no_exec, "malloc; kept, as brk"},
     {"munmap", WRITER, &always, "free; kept, as brk"},
@@ -76,7 +85,7 @@ static const struct profile_call calls[] = {
     {"munlock", ENGINE, &always, "secrets are given back"},
 
     /* the channels to parent and to the peers, the log line, the end */
-    {"recvmsg", LOOP | SERVE | KDF, &always, "a message, with its descriptor"},
+    {"recvmsg", LOOP | SERVE | KDF | OUT | BEACON, &always, "a message, with its descriptor"},
     {"sendmsg", ALL, &always, "a message, with its descriptor"},
     {"write", ALL, &always,
 	"a log line; TLS records in net; files in engine and keyadm; hsm's journal"},
@@ -84,17 +93,18 @@ static const struct profile_call calls[] = {
     {"exit_group", ALL, &always, "the end"},
 
     /* waiting, locks, time, randomness */
-    {CALL("poll", "ppoll"), NET | SERVE | KDF, &always,
-	"the loop of the blocking roles; net waits for a signature"},
-    {"restart_syscall", NET | SERVE | KDF, &always,
+    {CALL("poll", "ppoll"), NET | SERVE | KDF | OUT | BEACON, &always,
+	"the loop of the blocking roles and of out; net waits for a signature"},
+    {"restart_syscall", NET | SERVE | KDF | OUT | BEACON, &always,
 	"the kernel goes on with a poll after SIGSTOP and SIGCONT"},
-    {"getrandom", ALL, &always, "salts; libcrypto's generator seeds itself again by the hour"},
-    {"futex", LOOP | WRITER, &always, "locks inside libraries"},
-    {"clock_gettime", LOOP | HSM | TOKEN, &always, "time, where the kernel offers no vDSO"},
+    {"getrandom", ALL & ~BEACON, &always,
+	"salts; libcrypto's generator seeds itself again by the hour"},
+    {"futex", LOOP | WRITER | OUT | BEACON, &always, "locks inside libraries"},
+    {"clock_gettime", LOOP | HSM | TOKEN | OUT, &always, "time, where the kernel offers no vDSO"},
     {"gettimeofday", LOOP, &always, "time, where the kernel offers no vDSO"},
-    {"time", LOOP | HSM | TOKEN, &always, "time, where the kernel offers no vDSO"},
+    {"time", LOOP | HSM | TOKEN | OUT, &always, "time, where the kernel offers no vDSO"},
     {CALL("time", "clock_gettime"), TLSKEY, &always, "time, where the kernel offers no vDSO"},
-    {"getpid", LOOP | SERVE | WRITER, &always, "SQLite and libcrypto: have we forked?"},
+    {"getpid", LOOP | SERVE | WRITER | OUT, &always, "SQLite and libcrypto: have we forked?"},
     {CALL("epoll_wait", "epoll_pwait"), LOOP, &always, "the loop of libevent"},
     {"epoll_ctl", LOOP, &always, "the loop of libevent"},
 
@@ -106,6 +116,19 @@ static const struct profile_call calls[] = {
     {"read", LOOP | TOKEN, &always, "TLS records; files"},
     {"pread64", LOOP, &always, "a piece of a large answer; a page of the store"},
     {"pread64", HSM | TOKEN, &always, "what another hsm has added to the journal; a token's page"},
+
+    /* out: relays and hosts by HTTPS, names by DNS; to which ports of TCP is Landlock's to say */
+    {"socket", OUT, &internet, "a connection, a question by DNS"},
+    {"connect", OUT, &always, "a connection, a question by DNS"},
+    {"fcntl", OUT, &client_flags, "non-blocking sockets and channels"},
+    {"setsockopt", OUT, &no_delay, "no delay; errors of a DNS server are told at once"},
+    {"getsockopt", OUT, &always, "did the connection come about?"},
+    {"getpeername", OUT, &always, "libcurl notes whom it speaks to"},
+    {"getsockname", OUT, &always, "libcurl notes as whom it speaks"},
+    {"sendto", OUT, &always, "TLS records; a question by DNS"},
+    {"recvfrom", OUT, &always, "TLS records; an answer by DNS"},
+    {"writev", OUT, &always, "a question by DNS over TCP, after an answer that was cut"},
+    {"read", OUT, &always, "its answer"},
 
     /* engine: the store, within the folder that Landlock leaves open */
     {"openat", ENGINE, &always, "database, journal, proofs"},
@@ -152,6 +175,8 @@ static const struct profile_limits limits[SANDBOX_PROFILES] = {
     [SANDBOX_KEYADM] = {"keyadm", 256, RLIM_INFINITY, true, true, RLIM_INFINITY},
     [SANDBOX_KEYADM_DB] = {"keyadm-db", 256, RLIM_INFINITY, true, true, RLIM_INFINITY},
     [SANDBOX_KDF] = {"kdf", 32, 0, false, false, (rlim_t)512 << 20},
+    [SANDBOX_OUT] = {"out", 64, 0, false, false, (rlim_t)512 << 20},
+    [SANDBOX_BEACON] = {"beacon", 32, 0, false, false, (rlim_t)256 << 20},
 };
 
 const struct profile_call *profile_calls(size_t *n)

@@ -253,7 +253,7 @@ int sandbox_enter(
 	if (r != KE_OK)
 		return r;
 	/* the paths are opened before the root and the rights to reach them go */
-	r = landlock_prepare(p->paths, p->npaths, &fd, note, notelen, why, whylen);
+	r = landlock_prepare(p, &fd, note, notelen, why, whylen);
 	if (r != KE_OK)
 		return r;
 	r = drop(p, fd >= 0, &w);

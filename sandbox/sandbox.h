@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "policy/ke.h"
@@ -22,6 +23,8 @@ enum sandbox_profile {
 	SANDBOX_KEYADM,
 	SANDBOX_KEYADM_DB, /* a module whose tokens are SQLite databases: pkcs11-store database */
 	SANDBOX_KDF,
+	SANDBOX_OUT,
+	SANDBOX_BEACON,
 	SANDBOX_PROFILES
 };
 
@@ -39,6 +42,8 @@ struct sandbox_params {
 	const char *root;
 	const struct sandbox_path *paths; /* what Landlock leaves open */
 	size_t npaths;
+	const uint16_t *ports; /* of TCP, to which it may connect, where the kernel can tell */
+	size_t nports;
 };
 
 /* no_new_privs, not dumpable, PDEATHSIG, no core, every descriptor from `first` on closed. */

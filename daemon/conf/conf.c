@@ -28,8 +28,8 @@ struct keyword;
 typedef bool setter(const struct keyword *k, void *field, const struct value *v);
 
 static setter set_path, set_label, set_host, set_number, set_limit, set_listen, set_user, set_names,
-    set_origin, set_env, set_text, set_store, set_yes, set_currencies, set_payout_limit, set_escrow,
-    set_log;
+    set_origin, set_url, set_paths, set_address, set_env, set_text, set_store, set_yes,
+    set_currencies, set_payout_limit, set_escrow, set_log;
 
 struct keyword {
 	const char *word;
@@ -45,6 +45,7 @@ struct keyword {
 #define A_PATH   "an absolute path of less than 256 characters"
 #define A_USER   "the name or number of a user that is not root"
 #define A_TEXT   "a text of less than 512 characters"
+#define A_URL    "https://name[:port][/path]"
 #define A_LIMIT  "a count and seconds, such as 100/900"
 #define DAY      86400
 
@@ -63,6 +64,8 @@ static const struct keyword keywords[] = {
     {"user-tlskey", set_user, FIELD(users[ROLE_TLSKEY]), "", A_USER, 0, 0, false},
     {"user-keyadm", set_user, FIELD(users[ROLE_KEYADM]), "", A_USER, 0, 0, false},
     {"user-kdf", set_user, FIELD(users[ROLE_KDF]), "", A_USER, 0, 0, false},
+    {"user-out", set_user, FIELD(users[ROLE_OUT]), "", A_USER, 0, 0, false},
+    {"user-beacon", set_user, FIELD(users[ROLE_BEACON]), "", A_USER, 0, 0, false},
     {"uid-base", set_number, FIELD(uid_base), "", "a user number from 1 to 4000000000", 1,
 	4000000000, false},
     {"pkcs11-module", set_path, FIELD(module), NULL, A_PATH, 0, 0, false},
@@ -113,6 +116,19 @@ static const struct keyword keywords[] = {
 	false},
     {"witness-log", set_log, FIELD(witness_logs), "",
 	"the verifier key of another appliance's operator log, at most 16 of them", 0, 0, true},
+    {"drand-chain", set_paths, FIELD(drand_chains), "",
+	CONF_QUICKNET " or an absolute path of less than 256 characters, at most 4 of them", 0, 0,
+	true},
+    {"drand-relay", set_url, FIELD(drand_relays), "", A_URL ", at most 8 of them", 0, 0, true},
+    {"nist-beacon", set_url, FIELD(nist_beacons), "", A_URL ", at most 4 of them", 0, 0, true},
+    {"nist-certificate", set_paths, FIELD(nist_certificates), "", A_PATH ", at most 4 of them", 0,
+	0, true},
+    {"beacon-delay", set_number, FIELD(beacon_delay), "600", "seconds from 1 to 86400", 1, DAY,
+	false},
+    {"out-authorities", set_path, FIELD(out_authorities), "/etc/ssl/certs/ca-certificates.crt",
+	A_PATH, 0, 0, false},
+    {"out-resolver", set_address, FIELD(out_resolvers), "",
+	"an IPv4 address, or address:port, at most 3 of them", 0, 0, true},
     {"death-budget", set_limit, FIELD(death_budget), "5/60", A_LIMIT, 1, DAY, false},
 };
 
@@ -273,6 +289,52 @@ static bool set_origin(const struct keyword *k, void *field, const struct value 
 	return (strncmp(v->word[0], "https://", 8) == 0 ||
 		   strncmp(v->word[0], "http://", 7) == 0) &&
 	       append(k, field, v->word[0]);
+}
+
+/* Cuts ":port" off, where there is one; false when it is none. */
+static bool cut_port(char *s)
+{
+	char *colon = strchr(s, ':');
+	uint32_t port;
+
+	if (colon == NULL)
+		return true;
+	*colon = '\0';
+	return number(colon + 1, 1, 65535, &port);
+}
+
+/* What comes after it is put behind a slash, so it ends without one. */
+static bool set_url(const struct keyword *k, void *field, const struct value *v)
+{
+	char name[RCONF_PATH], *path;
+
+	if (v->n != 1 || strncmp(v->word[0], "https://", 8) != 0 ||
+	    !copy(name, sizeof name, v->word[0] + 8))
+		return false;
+	path = strchr(name, '/');
+	if (path != NULL && (!is_name(path, "/.-_~") || path[strlen(path) - 1] == '/'))
+		return false;
+	if (path != NULL)
+		*path = '\0';
+	return cut_port(name) && is_name(name, ".-") && append(k, field, v->word[0]);
+}
+
+static bool set_paths(const struct keyword *k, void *field, const struct value *v)
+{
+	if (v->n != 1)
+		return false;
+	return (v->word[0][0] == '/' || (strcmp(k->word, "drand-chain") == 0 &&
+					    strcmp(v->word[0], CONF_QUICKNET) == 0)) &&
+	       append(k, field, v->word[0]);
+}
+
+static bool set_address(const struct keyword *k, void *field, const struct value *v)
+{
+	char address[RCONF_PATH];
+	struct in_addr in;
+
+	return v->n == 1 && copy(address, sizeof address, v->word[0]) && cut_port(address) &&
+	       inet_pton(AF_INET, address, &in) == 1 && append(k, field, v->word[0]);
 }
 
 static bool set_env(const struct keyword *k, void *field, const struct value *v)

@@ -19,7 +19,8 @@
 #define CONF_FILE_MAX  65536
 #define CONF_NAMES     8 /* subject alternative names: those of rconf_keyadm */
 #define CONF_PIN_MAX   255
-#define CONF_CHILD_MAX 16 /* of nets and of kdfs: SERVE_PEERS bounds what tlskey can serve */
+#define CONF_DELAY     600 /* seconds of beacon-delay that verifiers demand by themselves */
+#define CONF_CHILD_MAX 16  /* of nets and of kdfs: SERVE_PEERS bounds what tlskey can serve */
 
 struct conf_token {
 	char label[64];
@@ -63,6 +64,11 @@ struct conf {
 	char witness_logs[RCONF_LOGS][RCONF_VKEY];
 	char currencies[128];
 	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */
+	char drand_chains[RCONF_CHAINS][RCONF_PATH];         /* CONF_QUICKNET, or paths */
+	char drand_relays[RCONF_RELAYS][RCONF_PATH], nist_beacons[RCONF_NISTS][RCONF_PATH];
+	char nist_certificates[RCONF_CERTS][RCONF_PATH];
+	uint32_t beacon_delay; /* seconds */
+	char out_authorities[RCONF_PATH], out_resolvers[RCONF_RESOLVERS][RCONF_PATH];
 };
 
 /*
@@ -105,6 +111,18 @@ void conf_journal_folder(const struct conf *c, char path[RCONF_PATH + 16]);
  * there or can be made. A descriptor, or KE_DENIED, KE_IO with why.
  */
 int conf_journal(const struct conf *c, char *why, size_t whylen) KE_CHECK;
+
+/*
+ * The beacons that are configured, with their chains' files read: quicknet when there are relays
+ * and no drand-chain. Where a file or a keyword is missing that another needs, why says so.
+ */
+#define CONF_QUICKNET "quicknet"
+int conf_beacons(const struct conf *c, struct rconf_beacons *b, char *why, size_t whylen) KE_CHECK;
+/* The certificates of NIST's beacon, read; the caller's are PEM texts, "" ends. */
+int conf_certificates(const struct conf *c, char pem[RCONF_CERTS][RCONF_CERTIFICATE], char *why,
+    size_t whylen) KE_CHECK;
+/* Does it name any beacon, so that the roles out and beacon are needed? */
+bool conf_asks(const struct conf *c);
 
 /*
  * A PIN: the first line of a secret file, 4 to CONF_PIN_MAX printable characters. pin holds

@@ -11,7 +11,7 @@
 
 /* The order of uid-base (klerod.conf): part of the interface, not to be changed. */
 static const enum role order[] = {
-    ROLE_NET, ROLE_ENGINE, ROLE_HSM, ROLE_TLSKEY, ROLE_KEYADM, ROLE_KDF};
+    ROLE_NET, ROLE_ENGINE, ROLE_HSM, ROLE_TLSKEY, ROLE_KEYADM, ROLE_KDF, ROLE_OUT, ROLE_BEACON};
 
 #define ROLES (sizeof order / sizeof order[0])
 

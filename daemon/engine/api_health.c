@@ -109,6 +109,9 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 	jsonw_kcstr(w, "logs", ckpt_late(e) ? "late" : "ok");
 	if (witness_word(e) != NULL)
 		jsonw_kcstr(w, "witness", witness_word(e));
+	jsonw_kcstr(w, "clock", beacons_clock_word(beacons_clock(e)));
+	if (beacons_clock(e) != BEACONS_CLOCK_NONE || e->conf.beacons.nists[0][0] != '\0')
+		jsonw_kcstr(w, "beacons", beacons_works(e) ? "ok" : "unavailable");
 	jsonw_kcstr(w, "version", KLERO_VERSION);
 	if (more)
 		put_more(e, w);

@@ -6,19 +6,36 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/msg/log.h"
+
+/* What was once verified is past: a clock that stands before it is wrong. */
+static void load_newest(struct engine *e, uint8_t i)
+{
+	struct beacons_chain *c = &e->beacons.chain[i];
+	struct beacon b;
+	uint64_t s;
+	int r = beacons_newest(e, c->hash, &b);
+
+	if (r == KE_OK && drand_round_time(&e->conf.beacons.chains[i], b.round, &s) == KE_OK)
+		c->least_ms = (int64_t)s * 1000;
+	else if (r != KE_NOTFOUND)
+		log_warn("the newest round that is stored cannot be read: %s", ke_words(r));
+}
 
 void beacons_start(struct engine *e)
 {
 	const struct rconf_beacons *c = &e->conf.beacons;
 
 	for (uint8_t i = 0; i < c->nchains; i++)
-		drand_chain_hash(e->beacons.hash[i], &c->chains[i]);
+		drand_chain_hash(e->beacons.chain[i].hash, &c->chains[i]);
+	for (uint8_t i = 0; i < c->nchains; i++)
+		load_newest(e, i);
 }
 
 const struct drand_chain *beacons_chain(const struct engine *e, const uint8_t hash[32])
 {
 	for (uint8_t i = 0; i < e->conf.beacons.nchains; i++)
-		if (memcmp(e->beacons.hash[i], hash, 32) == 0)
+		if (memcmp(e->beacons.chain[i].hash, hash, 32) == 0)
 			return &e->conf.beacons.chains[i];
 	return NULL;
 }
@@ -106,7 +123,50 @@ int beacons_newest(struct engine *e, const uint8_t chain_hash[32], struct beacon
 	return r == KE_OK ? db_beacon_newest(e->db, got) : r;
 }
 
+/* --- the clock --- */
+
+#define TRUSTED_MS (INT64_C(900) * 1000) /* a round tells the time for so long */
+
+static enum beacons_clock clock_of(const struct engine *e, uint8_t i, int64_t wall_ms)
+{
+	const struct beacons_chain *c = &e->beacons.chain[i];
+	int64_t period_ms = (int64_t)e->conf.beacons.chains[i].period_s * 1000;
+	int64_t since_ms = engine_clock_ms() - c->seen_ms, off_ms;
+
+	if (wall_ms < c->least_ms - BEACONS_CLOCK_MS)
+		return BEACONS_CLOCK_OFF;
+	if (c->round == 0 || since_ms > TRUSTED_MS)
+		return BEACONS_CLOCK_UNKNOWN;
+	/* at best it was this moment's round when it came, at worst the one before the next */
+	off_ms = wall_ms - (c->time_ms + since_ms);
+	return off_ms < -BEACONS_CLOCK_MS || off_ms > BEACONS_CLOCK_MS + period_ms
+		   ? BEACONS_CLOCK_OFF
+		   : BEACONS_CLOCK_OK;
+}
+
 enum beacons_clock beacons_clock(const struct engine *e)
 {
-	return e->conf.beacons.nchains == 0 ? BEACONS_CLOCK_NONE : BEACONS_CLOCK_UNKNOWN;
+	enum beacons_clock all =
+	    e->conf.beacons.nchains == 0 ? BEACONS_CLOCK_NONE : BEACONS_CLOCK_UNKNOWN;
+	int64_t wall_ms = engine_now_ms();
+
+	for (uint8_t i = 0; i < e->conf.beacons.nchains; i++) {
+		enum beacons_clock one = clock_of(e, i, wall_ms);
+
+		if (one > all)
+			all = one;
+	}
+	return all;
+}
+
+const char *beacons_clock_word(enum beacons_clock c)
+{
+	static const char *const words[BEACONS_CLOCK_STATES] = {
+	    [BEACONS_CLOCK_NONE] = "unchecked",
+	    [BEACONS_CLOCK_UNKNOWN] = "unknown",
+	    [BEACONS_CLOCK_OK] = "ok",
+	    [BEACONS_CLOCK_OFF] = "off",
+	};
+
+	return words[c];
 }

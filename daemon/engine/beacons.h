@@ -29,19 +29,61 @@ enum beacons_clock {
 	BEACONS_CLOCK_STATES
 };
 
-/* A value that somebody waits for. */
+#define BEACONS_ERRANDS 4
+
+/* A value that somebody waits for. Times, here and below, are engine_clock_ms()'s. */
 struct beacons_want {
-	bool used;
+	bool used, running; /* an errand is out for it */
 	struct beacon b;
-	int64_t asked_ms; /* last; engine_clock_ms(). Who does not ask again is forgotten */
+	int64_t asked_ms; /* last: who does not ask again is forgotten */
+	int64_t next_ms;  /* not tried again before */
+	unsigned tries;
+};
+
+/* A relay, or a host of NIST's beacon. */
+struct beacons_source {
+	int64_t until_ms; /* left alone so long */
+	unsigned fails;   /* one after the other: each doubles the time */
+	unsigned lies;    /* since the start */
+	bool stale;       /* in this cycle it had nothing newer than others */
+};
+
+/* What is known of a chain's present. */
+struct beacons_chain {
+	uint8_t hash[32];
+	bool running;     /* an errand is out for its newest round */
+	int64_t next_ms;  /* of the next look */
+	unsigned tries;   /* of this cycle */
+	uint64_t round;   /* newest that was verified since the start, 0 for none */
+	int64_t time_ms;  /* its time by the chain, Unix */
+	int64_t seen_ms;  /* when it came */
+	int64_t least_ms; /* of the newest in the store: no clock may stand before it */
+};
+
+/* One question to a source, from the fetch to the verdict. */
+struct beacons_errand {
+	struct job job; /* first: a step gets this */
+	bool used;
+	struct beacons_want *want;   /* or: */
+	struct beacons_chain *chain; /* whose newest round it is for */
+	uint8_t source, index;       /* which relay or host, which chain */
+	struct db_beacon v;          /* what was claimed so far */
+	bool before;                 /* it is about the pulse before */
 };
 
 struct beacons {
-	uint8_t hash[RCONF_CHAINS][32]; /* of conf.beacons.chains */
+	struct beacons_chain chain[RCONF_CHAINS]; /* of conf.beacons.chains */
 	struct beacons_want want[BEACONS_WANTS];
+	struct beacons_source relay[RCONF_RELAYS], nist[RCONF_NISTS];
+	unsigned turn; /* which source was asked last */
+	struct beacons_errand errand[BEACONS_ERRANDS];
 };
 
 void beacons_start(struct engine *e);
+/* Sends for what is due: wanted values first, newest rounds now and then. */
+void beacons_tick(struct engine *e);
+/* No errand keeps engine from its end. */
+void beacons_stop(struct engine *e);
 
 /* May a raffle name this source here? Its chain must be configured, or any host of NIST's. */
 bool beacons_known(const struct engine *e, const struct beacon *b);
@@ -66,5 +108,9 @@ int beacons_newest(struct engine *e, const uint8_t chain_hash[32], struct beacon
 
 /* Does the local clock agree with the newest rounds? */
 enum beacons_clock beacons_clock(const struct engine *e);
+const char *beacons_clock_word(enum beacons_clock c);
+
+/* Whether both processes are there that values come through; false too when none is configured. */
+bool beacons_works(const struct engine *e);
 
 #endif

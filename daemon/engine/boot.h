@@ -13,7 +13,7 @@
 
 struct engine;
 
-#define BOOT_PEERS (PEERS_NETS + PEERS_KDFS + 1)
+#define BOOT_PEERS (PEERS_NETS + PEERS_KDFS + 3)
 
 /* Channels that parent handed over before the loop could take them. */
 struct boot_peers {

@@ -43,6 +43,7 @@ static void on_stop(void *arg)
 	struct engine *e = arg;
 
 	e->stopping = true;
+	beacons_stop(e);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -62,6 +63,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	reseal_tick(e);
 	payout_tick(e);
 	ckpt_tick(e);
+	beacons_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)

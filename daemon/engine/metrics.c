@@ -31,6 +31,9 @@ static const struct {
     [METRIC_KDF_CALLS] = {"klero_kdf_calls_total", "Passwords given to kdf"},
     [METRIC_SEALED_BAD] = {"klero_sealed_bad_total", "Sealed values that did not open"},
     [METRIC_KDF_REFUSED] = {"klero_kdf_refused_total", "Passwords refused, the queue being full"},
+    [METRIC_BEACON_VALUES] = {"klero_beacon_values_total", "Values of beacons verified"},
+    [METRIC_BEACON_FAILURES] = {"klero_beacon_failures_total", "Relays that gave no answer"},
+    [METRIC_BEACON_LIES] = {"klero_beacon_lies_total", "Relays that gave a false answer"},
 };
 
 void metrics_count(struct metrics *m, enum metric which)

@@ -12,11 +12,12 @@
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
 
-#define NET_QUEUE 2048 /* unsent answers; beyond NET_HIGH the net is not read from */
-#define NET_HIGH  256
-#define NET_LOW   64
-#define HSM_QUEUE JOBS_MAX
-#define KDF_QUEUE 4
+#define NET_QUEUE    2048 /* unsent answers; beyond NET_HIGH the net is not read from */
+#define NET_HIGH     256
+#define NET_LOW      64
+#define HSM_QUEUE    JOBS_MAX
+#define KDF_QUEUE    4
+#define HELPER_QUEUE 64
 
 static struct peer *peer_of(struct engine *e, const struct start_peer *who)
 {
@@ -25,6 +26,10 @@ static struct peer *peer_of(struct engine *e, const struct start_peer *who)
 
 	if (role == ROLE_HSM)
 		return &e->peers.hsm; /* whichever of the two it is */
+	if (role == ROLE_OUT)
+		return &e->peers.out;
+	if (role == ROLE_BEACON)
+		return &e->peers.beacon;
 	if (role == ROLE_NET && index < PEERS_NETS)
 		return &e->peers.net[index];
 	if (role == ROLE_KDF && index < PEERS_KDFS)
@@ -55,6 +60,23 @@ static int from_kdf(void *arg, struct chan *c, const struct msg *m)
 	return kdf_answer(arg, chan_peer(c)->index, m);
 }
 
+/* out and beacon: a result, and what a job reads behind it. */
+static int from_helper(void *arg, struct chan *c, const struct msg *m)
+{
+	struct wire_in in;
+	int r;
+
+	(void)c;
+	wire_in_init(&in, m->body, m->len);
+	r = wire_get_i32(&in);
+	return job_answer(arg, m->id, m->type, r, &in);
+}
+
+static bool waits_on(const struct job *j, uint64_t chan)
+{
+	return j->chan == chan;
+}
+
 static void on_closed(void *arg, struct chan *c)
 {
 	struct engine *e = arg;
@@ -74,9 +96,23 @@ static void on_closed(void *arg, struct chan *c)
 	log_warn("%s %u is gone", role_word(who->role), who->index);
 	if (who->role == ROLE_HSM)
 		hsm_gone(e, p->serial);
+	if (who->role == ROLE_OUT || who->role == ROLE_BEACON)
+		job_fail_all(e, waits_on, p->serial, KE_UNAVAIL);
 	if (who->role == ROLE_KDF)
 		kdf_gone(e, who->index);
 }
+
+/* Who sends what, and how many of ours may wait for it. */
+static const struct handling {
+	chan_message_cb *cb;
+	size_t queue;
+} handlings[ROLE_COUNT] = {
+    [ROLE_NET] = {from_net, NET_QUEUE},
+    [ROLE_HSM] = {from_hsm, HSM_QUEUE},
+    [ROLE_KDF] = {from_kdf, KDF_QUEUE},
+    [ROLE_OUT] = {from_helper, HELPER_QUEUE},
+    [ROLE_BEACON] = {from_helper, HELPER_QUEUE},
+};
 
 static void forget(struct engine *e, struct chan *c)
 {
@@ -106,8 +142,7 @@ void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 {
 	enum role role = who->role;
 	struct peer *p = peer_of(e, who);
-	chan_message_cb *cb = role == ROLE_NET ? from_net : role == ROLE_HSM ? from_hsm : from_kdf;
-	size_t queue = role == ROLE_NET ? NET_QUEUE : role == ROLE_HSM ? HSM_QUEUE : KDF_QUEUE;
+	const struct handling *h = &handlings[role];
 
 	if (p == NULL)
 		fatal(
@@ -116,7 +151,7 @@ void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 		keep_former(e);
 	else if (p->chan != NULL)
 		forget(e, p->chan);
-	p->chan = chan_new(e->base, fd, ROLE_ENGINE, who, queue, cb, on_closed, e);
+	p->chan = chan_new(e->base, fd, ROLE_ENGINE, who, h->queue, h->cb, on_closed, e);
 	p->serial = ++e->peers.serial;
 	p->paused = false;
 	if (role == ROLE_HSM) {

@@ -29,7 +29,8 @@ struct peer {
 struct peers {
 	uint64_t serial;
 	struct peer net[PEERS_NETS], kdf[PEERS_KDFS], hsm;
-	struct peer former; /* an hsm that has a successor, and still owes answers */
+	struct peer out, beacon; /* only where beacons are configured */
+	struct peer former;      /* an hsm that has a successor, and still owes answers */
 	struct net_stats stats[PEERS_NETS];
 };
 

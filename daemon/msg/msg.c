@@ -37,13 +37,15 @@ const struct msg_rule *msg_rule(uint16_t type)
 	MSG_##R##_CONF, MSG_##R##_READY, MSG_##R##_PEER, MSG_##R##_PING, MSG_##R##_PONG,           \
 	    MSG_##R##_STOP
 
-/* Nobody below kdf is its peer, so it has nobody to blame. */
+/* Nobody below kdf, out and beacon is their peer, so they have nobody to blame. */
 static const struct msg_of_role of_role[ROLE_COUNT] = {
     [ROLE_NET] = {EVERY(NET), MSG_NET_BLAME},
     [ROLE_TLSKEY] = {EVERY(TLSKEY), MSG_TLSKEY_BLAME},
     [ROLE_ENGINE] = {EVERY(ENGINE), MSG_ENGINE_BLAME},
     [ROLE_HSM] = {EVERY(HSM), MSG_HSM_BLAME},
     [ROLE_KDF] = {EVERY(KDF), 0},
+    [ROLE_OUT] = {EVERY(OUT), 0},
+    [ROLE_BEACON] = {EVERY(BEACON), 0},
     [ROLE_KEYADM] = {.conf = MSG_KEYADM_CONF},
 };
 

@@ -91,24 +91,68 @@ static void get_chain(struct wire_in *r, struct drand_chain *c)
 		r->err = KE_RANGE;
 }
 
+static void put_chains(struct wire_out *w, const struct drand_chain *chains, uint8_t n)
+{
+	wire_put_u8(w, n);
+	for (uint8_t i = 0; i < n; i++)
+		put_chain(w, &chains[i]);
+}
+
+static uint8_t get_chains(struct wire_in *r, struct drand_chain chains[RCONF_CHAINS])
+{
+	uint8_t n = wire_get_u8(r);
+
+	if (r->err == KE_OK && n > RCONF_CHAINS)
+		r->err = KE_RANGE;
+	for (uint8_t i = 0; r->err == KE_OK && i < n; i++)
+		get_chain(r, &chains[i]);
+	return n;
+}
+
 void rconf_put_beacons(struct wire_out *w, const struct rconf_beacons *c)
 {
-	wire_put_u8(w, c->nchains);
-	for (uint8_t i = 0; i < c->nchains; i++)
-		put_chain(w, &c->chains[i]);
+	put_chains(w, c->chains, c->nchains);
 	put_strings(w, c->relays[0], RCONF_RELAYS, RCONF_PATH);
 	put_strings(w, c->nists[0], RCONF_NISTS, RCONF_PATH);
 }
 
 void rconf_get_beacons(struct wire_in *r, struct rconf_beacons *c)
 {
-	c->nchains = wire_get_u8(r);
-	if (r->err == KE_OK && c->nchains > RCONF_CHAINS)
-		r->err = KE_RANGE;
-	for (uint8_t i = 0; r->err == KE_OK && i < c->nchains; i++)
-		get_chain(r, &c->chains[i]);
+	c->nchains = get_chains(r, c->chains);
 	get_strings(r, c->relays[0], RCONF_RELAYS, RCONF_PATH);
 	get_strings(r, c->nists[0], RCONF_NISTS, RCONF_PATH);
+}
+
+void rconf_put_out(struct wire_out *w, const struct rconf_out *c)
+{
+	put_identity(w, &c->id);
+	rconf_put_beacons(w, &c->beacons);
+	wire_put_cstr(w, c->authorities);
+	put_strings(w, c->resolvers[0], RCONF_RESOLVERS, RCONF_PATH);
+}
+
+int rconf_get_out(struct wire_in *r, struct rconf_out *c)
+{
+	get_identity(r, &c->id);
+	rconf_get_beacons(r, &c->beacons);
+	wire_get_cstr(r, c->authorities, sizeof c->authorities);
+	get_strings(r, c->resolvers[0], RCONF_RESOLVERS, RCONF_PATH);
+	return wire_end(r);
+}
+
+void rconf_put_beacon(struct wire_out *w, const struct rconf_beacon *c)
+{
+	put_identity(w, &c->id);
+	put_chains(w, c->chains, c->nchains);
+	put_strings(w, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
+}
+
+int rconf_get_beacon(struct wire_in *r, struct rconf_beacon *c)
+{
+	get_identity(r, &c->id);
+	c->nchains = get_chains(r, c->chains);
+	get_strings(r, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
+	return wire_end(r);
 }
 
 void rconf_put_net(struct wire_out *w, const struct rconf_net *c)
@@ -192,7 +236,7 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	put_strings(w, c->escrow[0], RCONF_ESCROW, RCONF_PEM);
 	rconf_put_beacons(w, &c->beacons);
 	wire_put_u32(w, c->beacon_delay_s);
-	wire_put_cstr(w, c->nist_pem);
+	put_strings(w, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
 	put_strings(w, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
 	wire_put_u8(w, c->nkeys);
 	for (uint8_t i = 0; i < c->nkeys; i++)
@@ -212,7 +256,7 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	get_strings(r, c->escrow[0], RCONF_ESCROW, RCONF_PEM);
 	rconf_get_beacons(r, &c->beacons);
 	c->beacon_delay_s = wire_get_u32(r);
-	wire_get_cstr(r, c->nist_pem, sizeof c->nist_pem);
+	get_strings(r, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
 	get_strings(r, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
 	c->nkeys = wire_get_u8(r);
 	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)

@@ -25,8 +25,10 @@
 #define RCONF_CHAINS      4    /* drand's that this appliance knows */
 #define RCONF_RELAYS      8    /* of drand */
 #define RCONF_NISTS       4    /* hosts of NIST's beacon */
-#define RCONF_CERTIFICATE 8192 /* PEM */
-#define RCONF_LOGS        16   /* of other appliances */
+#define RCONF_CERTIFICATE 6144 /* PEM */
+#define RCONF_CERTS       4    /* of NIST's beacon: the keys that may sign pulses */
+#define RCONF_RESOLVERS   3
+#define RCONF_LOGS        16 /* of other appliances */
 #define RCONF_VKEY        512
 
 /* What a role becomes. With drop false (started without root) uid and chroot are skipped. */
@@ -49,6 +51,21 @@ struct rconf_beacons {
 	 */
 	char relays[RCONF_RELAYS][RCONF_PATH];
 	char nists[RCONF_NISTS][RCONF_PATH];
+};
+
+struct rconf_out {
+	struct rconf_identity id;
+	struct rconf_beacons beacons;
+	char authorities[RCONF_PATH]; /* file of certificates whose issuing is believed */
+	/* "a.b.c.d" or "a.b.c.d:port" of DNS servers, the first "" ends; none: the system's */
+	char resolvers[RCONF_RESOLVERS][RCONF_PATH];
+};
+
+struct rconf_beacon {
+	struct rconf_identity id;
+	uint8_t nchains;
+	struct drand_chain chains[RCONF_CHAINS];
+	char certificates[RCONF_CERTS][RCONF_CERTIFICATE]; /* PEM, the first "" ends */
 };
 
 struct rconf_net {
@@ -99,11 +116,12 @@ struct rconf_hsm { /* hsm and tlskey */
 	struct rconf_token token;
 	char folder[RCONF_PATH]; /* token folder for the wider profile, "" when unknown */
 	char host[RCONF_PATH];
-	uint32_t objects;                 /* session objects after which a fresh one is wanted */
-	uint8_t draw_approval;            /* hsm: officers must approve draws */
-	struct rconf_beacons beacons;     /* hsm: what a draw may rest on; without relays */
-	uint32_t beacon_delay_s;          /* hsm: as engine's */
-	char nist_pem[RCONF_CERTIFICATE]; /* hsm: of NIST's beacon, "" for none */
+	uint32_t objects;             /* session objects after which a fresh one is wanted */
+	uint8_t draw_approval;        /* hsm: officers must approve draws */
+	struct rconf_beacons beacons; /* hsm: what a draw may rest on; without relays */
+	uint32_t beacon_delay_s;      /* hsm: as engine's */
+	/* hsm: of NIST's beacon, PEM, the first "" ends */
+	char certificates[RCONF_CERTS][RCONF_CERTIFICATE];
 	char payout_limits[RCONF_PAYLIMITS]
 			  [RCONF_PATH]; /* hsm: policy/paylimit.h, the first "" ends */
 	uint8_t escrow_m;               /* hsm: as many officers open an escrow; 0: there is none */
@@ -168,6 +186,10 @@ struct rconf_keyadm_done {
 
 void rconf_put_beacons(struct wire_out *w, const struct rconf_beacons *c);
 void rconf_get_beacons(struct wire_in *r, struct rconf_beacons *c);
+void rconf_put_out(struct wire_out *w, const struct rconf_out *c);
+int rconf_get_out(struct wire_in *r, struct rconf_out *c) KE_CHECK;
+void rconf_put_beacon(struct wire_out *w, const struct rconf_beacon *c);
+int rconf_get_beacon(struct wire_in *r, struct rconf_beacon *c) KE_CHECK;
 void rconf_put_net(struct wire_out *w, const struct rconf_net *c);
 int rconf_get_net(struct wire_in *r, struct rconf_net *c) KE_CHECK;
 void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c);

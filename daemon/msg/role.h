@@ -18,6 +18,8 @@
 	X(ROLE_HSM, "hsm", "klerod-hsm", 7)                                                        \
 	X(ROLE_KEYADM, "keyadm", "klerod-keyadm", 8)                                               \
 	X(ROLE_KDF, "kdf", "klerod-kdf", 2)                                                        \
+	X(ROLE_OUT, "out", "klerod-out", 1)                                                        \
+	X(ROLE_BEACON, "beacon", "klerod-beacon", 3)                                               \
 	X(ROLE_CTL, "ctl", "", 0)
 
 enum role {

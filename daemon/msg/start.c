@@ -18,6 +18,8 @@ static enum sandbox_profile profile_of(enum role self, bool wide)
 	    [ROLE_HSM] = SANDBOX_HSM,
 	    [ROLE_KEYADM] = SANDBOX_KEYADM,
 	    [ROLE_KDF] = SANDBOX_KDF,
+	    [ROLE_OUT] = SANDBOX_OUT,
+	    [ROLE_BEACON] = SANDBOX_BEACON,
 	};
 
 	if (msg_of_role(self)->conf == 0)
@@ -64,26 +66,36 @@ void start_receive(enum role self, uint16_t type, uint8_t *buf, struct msg *m)
 		fatal("%s: configuration: %s", role_word(self), ke_words(r));
 }
 
-void start_sandbox(enum role self, const struct rconf_identity *id,
-    const struct sandbox_path *paths, unsigned n, bool wide)
+static void enter(struct sandbox_params *p, const struct rconf_identity *id)
 {
-	struct sandbox_params p = {
-	    .profile = profile_of(self, wide),
-	    .drop = id->drop,
-	    .uid = id->uid,
-	    .gid = id->gid,
-	    .root = id->root,
-	    .paths = paths,
-	    .npaths = n,
-	};
 	char note[160] = "", why[160] = "";
 	int r;
 
-	r = sandbox_enter(&p, note, sizeof note, why, sizeof why);
+	p->drop = id->drop;
+	p->uid = id->uid;
+	p->gid = id->gid;
+	p->root = id->root;
+	r = sandbox_enter(p, note, sizeof note, why, sizeof why);
 	if (r != KE_OK)
 		fatal("sandbox: %s", why);
 	if (note[0] != '\0')
 		log_warn("sandbox: %s", note);
+}
+
+void start_sandbox(enum role self, const struct rconf_identity *id,
+    const struct sandbox_path *paths, unsigned n, bool wide)
+{
+	struct sandbox_params p = {.profile = profile_of(self, wide), .paths = paths, .npaths = n};
+
+	enter(&p, id);
+}
+
+void start_sandbox_ports(
+    enum role self, const struct rconf_identity *id, const uint16_t *ports, unsigned n)
+{
+	struct sandbox_params p = {.profile = profile_of(self, false), .ports = ports, .nports = n};
+
+	enter(&p, id);
 }
 
 static void to_parent(uint16_t type, const void *body, size_t len)

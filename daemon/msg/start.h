@@ -48,6 +48,10 @@ void start_files_as(enum role self, const struct rconf_identity *id);
 void start_sandbox(enum role self, const struct rconf_identity *id,
     const struct sandbox_path *paths, unsigned n, bool wide);
 
+/* The same for out, which reaches no file and may connect to these ports of TCP. */
+void start_sandbox_ports(
+    enum role self, const struct rconf_identity *id, const uint16_t *ports, unsigned n);
+
 /* Sends the role's READY message. */
 void start_ready(enum role self);
 /* The same with the body that the role's READY has. */

@@ -47,6 +47,8 @@ void child_list(struct parent *p)
 	p->children[p->n - 1].idle = true; /* likewise */
 	add(p, ROLE_ENGINE, 1);
 	add(p, ROLE_KDF, p->conf.kdfs);
+	add(p, ROLE_OUT, conf_asks(&p->conf));
+	add(p, ROLE_BEACON, conf_asks(&p->conf));
 	add(p, ROLE_NET, p->conf.nets);
 	add(p, ROLE_KEYADM, 1);
 	p->children[p->n - 1].idle = true;
@@ -195,6 +197,13 @@ static bool holds_keys(const struct child *c)
 	return c->role == ROLE_HSM || c->role == ROLE_TLSKEY;
 }
 
+/* It has served, and says itself that it has served enough. */
+static bool planned(const struct child *c, int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == HSM_EXIT_PLANNED &&
+	       c->state == CHILD_READY && parent_now() - c->since_ms >= PLANNED_MS;
+}
+
 static enum fate fate(const struct parent *p, const struct child *c, int status)
 {
 	bool starting = c->state == CHILD_STARTING;
@@ -209,13 +218,13 @@ static enum fate fate(const struct parent *p, const struct child *c, int status)
 	if (c->role == ROLE_ENGINE && starting && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == HSM_EXIT_LOST)
 		return FATE_LOST;
+	if (c->role == ROLE_BEACON)
+		return planned(c, status) ? FATE_PLANNED : FATE_DIED;
 	if (!WIFEXITED(status) || !holds_keys(c))
 		return FATE_DIED;
 	switch (WEXITSTATUS(status)) {
 	case HSM_EXIT_PLANNED:
-		return c->state == CHILD_READY && parent_now() - c->since_ms >= PLANNED_MS
-			   ? FATE_PLANNED
-			   : FATE_DIED;
+		return planned(c, status) ? FATE_PLANNED : FATE_DIED;
 	case HSM_EXIT_OLD:
 		return starting && c->role == ROLE_HSM ? FATE_OLD : FATE_DIED;
 	case HSM_EXIT_LOST:

@@ -26,6 +26,9 @@
 #include "daemon/parent/tokens.h"
 #include "sandbox/sandbox.h"
 
+#define SHORT_DELAY                                                                                \
+	"beacon-delay is %u s: who verifies a draw demands 600 s, unless told that less will do"
+
 static struct parent parent;
 
 int64_t parent_now(void)
@@ -136,6 +139,8 @@ static void serve(struct parent *p)
 		    "started without root: no chroot and no users of their own for the roles");
 	if (!sandbox_has_seccomp())
 		logs_say(p, LOGL_WARN, "sanitizer build: seccomp is left out");
+	if (conf_asks(&p->conf) && p->conf.beacon_delay < CONF_DELAY)
+		logs_say(p, LOGL_WARN, SHORT_DELAY, p->conf.beacon_delay);
 	p->phase = PHASE_BOOT;
 	while (stages_step(p), p->phase != PHASE_DONE) {
 		int timeout = tick(p);
@@ -191,6 +196,8 @@ int main(int argc, char **argv)
 		r = setup_try(p, why, sizeof why);
 	if (r == KE_OK && test) {
 		printf("klerod: %s is good\n", p->conf_path);
+		if (conf_asks(&p->conf) && p->conf.beacon_delay < CONF_DELAY)
+			printf("klerod: " SHORT_DELAY "\n", p->conf.beacon_delay);
 		return 0;
 	}
 	if (r == KE_OK)

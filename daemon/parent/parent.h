@@ -21,8 +21,8 @@
 #include "daemon/parent/sink.h"
 
 #define PARENT_CHILDREN                                                                            \
-	(6 + 2 * CONF_CHILD_MAX) /* two hsms, two tlskeys, engine, keyadm, kdfs, nets              \
-				  */
+	(8 + 2 * CONF_CHILD_MAX) /* two hsms, two tlskeys, engine, keyadm, out, beacon, kdfs,      \
+				    nets */
 
 #ifndef PARENT_START_MS       /* under valgrind all takes longer */
 #define PARENT_START_MS 30000 /* from exec to READY; a network HSM takes its time */

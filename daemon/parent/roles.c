@@ -26,6 +26,8 @@ static const struct edge {
     {ROLE_NET, ROLE_ENGINE},
     {ROLE_ENGINE, ROLE_HSM},
     {ROLE_ENGINE, ROLE_KDF},
+    {ROLE_ENGINE, ROLE_OUT},
+    {ROLE_ENGINE, ROLE_BEACON},
 };
 
 int roles_stage(enum role role)
@@ -50,6 +52,8 @@ struct scratch {
 		struct rconf_engine engine;
 		struct rconf_hsm hsm;
 		struct rconf_kdf kdf;
+		struct rconf_out out;
+		struct rconf_beacon beacon;
 		struct rconf_keyadm keyadm;
 	} conf;
 	uint8_t body[MSG_BODY_MAX];
@@ -94,8 +98,12 @@ static int make_engine(
     const struct conf *c, const struct child *child, struct scratch *s, struct wire_out *w)
 {
 	struct rconf_engine *engine = &s->conf.engine;
+	int r = conf_beacons(c, &engine->beacons, s->why, s->whylen);
 
 	(void)child;
+	if (r != KE_OK)
+		return r;
+	engine->beacon_delay_s = c->beacon_delay;
 	engine->id.root[0] = '\0'; /* its own is the store's folder, which it must find first */
 	memcpy(engine->store, c->store, sizeof engine->store);
 	memcpy(engine->host, c->host, sizeof engine->host);
@@ -141,6 +149,17 @@ static int get_escrow(const struct conf *c, struct rconf_hsm *hsm, struct scratc
 	return KE_OK;
 }
 
+/* What a draw may rest on, by hsm's own knowledge; it asks no relay. */
+static int get_pins(const struct conf *c, struct rconf_hsm *hsm, struct scratch *s)
+{
+	int r = conf_beacons(c, &hsm->beacons, s->why, s->whylen);
+
+	memset(hsm->beacons.relays, 0, sizeof hsm->beacons.relays);
+	memset(hsm->beacons.nists, 0, sizeof hsm->beacons.nists);
+	hsm->beacon_delay_s = c->beacon_delay;
+	return r == KE_OK ? conf_certificates(c, hsm->certificates, s->why, s->whylen) : r;
+}
+
 /* hsm and tlskey differ in token and PIN only. */
 static int make_hsm(
     struct parent *p, const struct child *child, struct scratch *s, struct wire_out *w)
@@ -163,6 +182,8 @@ static int make_hsm(
 		memcpy(hsm->payout_limits, c->payout_limits, sizeof hsm->payout_limits);
 		memcpy(hsm->witness_logs, c->witness_logs, sizeof hsm->witness_logs);
 		r = get_escrow(c, hsm, s);
+		if (r == KE_OK)
+			r = get_pins(c, hsm, s);
 	}
 	if (r != KE_OK)
 		return r;
@@ -178,6 +199,35 @@ static int make_kdf(
 	s->conf.kdf.memory_kib = KDF_MEMORY_KIB;
 	s->conf.kdf.passes = KDF_PASSES;
 	rconf_put_kdf(w, &s->conf.kdf);
+	return KE_OK;
+}
+
+static int make_out(const struct conf *c, struct scratch *s, struct wire_out *w)
+{
+	struct rconf_out *out = &s->conf.out;
+	int r = conf_beacons(c, &out->beacons, s->why, s->whylen);
+
+	if (r != KE_OK)
+		return r;
+	memcpy(out->authorities, c->out_authorities, sizeof out->authorities);
+	memcpy(out->resolvers, c->out_resolvers, sizeof out->resolvers);
+	rconf_put_out(w, out);
+	return KE_OK;
+}
+
+static int make_beacon(const struct conf *c, struct scratch *s, struct wire_out *w)
+{
+	struct rconf_beacon *beacon = &s->conf.beacon;
+	struct rconf_beacons all;
+	int r = conf_beacons(c, &all, s->why, s->whylen);
+
+	if (r == KE_OK)
+		r = conf_certificates(c, beacon->certificates, s->why, s->whylen);
+	if (r != KE_OK)
+		return r;
+	beacon->nchains = all.nchains;
+	memcpy(beacon->chains, all.chains, sizeof beacon->chains);
+	rconf_put_beacon(w, beacon);
 	return KE_OK;
 }
 
@@ -251,6 +301,10 @@ static int make(struct parent *p, const struct child *c, struct scratch *s, stru
 		return make_hsm(p, c, s, w);
 	case ROLE_KEYADM:
 		return make_keyadm(p, s, w);
+	case ROLE_OUT:
+		return make_out(&p->conf, s, w);
+	case ROLE_BEACON:
+		return make_beacon(&p->conf, s, w);
 	default:
 		return make_kdf(&p->conf, c, s, w);
 	}

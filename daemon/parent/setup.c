@@ -85,6 +85,20 @@ static int check_pin(const struct words *w, const char *path)
 	return r;
 }
 
+/* The chains and certificates of beacons, which their roles get at each start. */
+static int check_beacons(const struct parent *p, const struct words *w)
+{
+	char pem[RCONF_CERTS][RCONF_CERTIFICATE];
+	struct rconf_beacons all;
+	int r = conf_beacons(&p->conf, &all, w->why, w->len);
+
+	if (r == KE_OK)
+		r = conf_certificates(&p->conf, pem, w->why, w->len);
+	if (r == KE_OK && conf_asks(&p->conf) && access(p->conf.out_authorities, R_OK) != 0)
+		return wrong(w, KE_NOTFOUND, p->conf.out_authorities, strerror(errno));
+	return r;
+}
+
 static int check_files(const struct parent *p, const struct words *w)
 {
 	char path[RCONF_PATH + 16], pem[16384];
@@ -172,6 +186,8 @@ int setup_check(struct parent *p, char *why, size_t whylen)
 		r = blamed(p, &w, p->conf.store, check_passage(p, &w, &engine));
 	if (r == KE_OK)
 		r = check_files(p, &w);
+	if (r == KE_OK)
+		r = check_beacons(p, &w);
 	return r == KE_OK ? check_programs(p, &w) : r;
 }
 

@@ -82,9 +82,9 @@ struct hsm {
 	struct hsm_escrow *escrow; /* NULL: none (escrow.h) */
 	struct hsm_logs *logs;     /* heads of the logs that it has signed: checkpoint.c */
 	struct life_site site;     /* the pinned beacons, and their delay */
-	const char *nist_pem;      /* "": none */
-	struct record_pick *picks; /* RECORD1_PICKS_MAX */
-	char *text;                /* RECORD1_TEXT_MAX */
+	const char (*certificates)[RCONF_CERTIFICATE]; /* of NIST's beacon, the first "" ends */
+	struct record_pick *picks;                     /* RECORD1_PICKS_MAX */
+	char *text;                                    /* RECORD1_TEXT_MAX */
 };
 
 /*

@@ -46,7 +46,10 @@ static int unpack(struct wire_in *in, struct pulse *p, bool *there)
 
 static bool signed_by_pin(const struct hsm *h, const struct pulse *p)
 {
-	return h->nist_pem[0] != '\0' && pulse_verify(p, h->nist_pem, strlen(h->nist_pem)) == KE_OK;
+	for (size_t i = 0; i < RCONF_CERTS && h->certificates[i][0] != '\0'; i++)
+		if (pulse_verify(p, h->certificates[i], strlen(h->certificates[i])) == KE_OK)
+			return true;
+	return false;
 }
 
 /* The pulse of the very moment, or the first one after it, as its predecessor shows. */

@@ -183,8 +183,8 @@ static int take_pins(struct hsm *h, const struct rconf_hsm *c)
 	life_site_init(&h->site, c->beacon_delay_s);
 	for (uint8_t i = 0; r == KE_OK && i < c->beacons.nchains; i++)
 		r = life_site_add(&h->site, &c->beacons.chains[i]);
-	h->nist_pem = c->nist_pem;
-	h->site.nist = c->nist_pem[0] != '\0';
+	h->certificates = c->certificates;
+	h->site.nist = c->certificates[0][0] != '\0';
 	return r == KE_OK ? r : p11_fail(&h->p, r, "drand-chain: one stands twice");
 }
 

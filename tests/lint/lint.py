@@ -48,6 +48,8 @@ EXCLUSIVE = [
     (r"(sqlcipher/)?sqlite3\.h", r"db/|tests/(tools|unit)/"),
     (r"seccomp\.h|linux/seccomp\.h|linux/landlock\.h", r"sandbox/|tests/tools/"),
     (r"libp11\.h|(p11-kit/)?pkcs11\.h", r"hsm/|tests/(tools|unit|fuzz|hsmfail)/"),
+    (r"curl/curl\.h", r"daemon/out/|daemon/cli/klero_verify_fetch\.c$"),
+    (r"resolv\.h|arpa/nameser\.h", r"daemon/out/"),
     (r"openssl/ssl\.h", r"daemon/net/tls\w*\.[ch]$|tests/(tools|unit|fuzz)/"),
 ]
 
@@ -216,6 +218,9 @@ LINKED = [
     (r"p11_\w+|PKCS11_\w+", {"klerod-hsm", "klerod-keyadm", "kleroctl"}),
     (r"event_base_\w+", {"klerod-net", "klerod-engine"}),
     (r"api_raffle_\w+", {"klerod-engine"}),
+    (r"curl_\w+", {"klerod-out", "klero-verify"}),
+    (r"res_n\w+", {"klerod-out"}),
+    (r"bls_verify|__gmp\w+", {"klerod-beacon", "klerod-hsm", "klero-verify"}),
 ]
 
 

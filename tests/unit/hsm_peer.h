@@ -114,7 +114,7 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 		snprintf(c.escrow[i], RCONF_PEM, "%s", escrow.pem[i]);
 	c.beacons = pins;
 	c.beacon_delay_s = pin_delay_s;
-	memcpy(c.nist_pem, pin_nist, sizeof c.nist_pem);
+	memcpy(c.certificates[0], pin_nist, sizeof c.certificates[0]);
 	wire_out_init(&w, buf, MSG_BODY_MAX);
 	rconf_put_hsm(&w, &c);
 	assert_int_equal(w.err, KE_OK);

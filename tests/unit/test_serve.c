@@ -244,7 +244,7 @@ static void test_what_parent_must_not_say(void **state)
 	ends(&r, 1, "unexpected message 286 of parent");
 	launch(&r, ROLE_HSM, NULL);
 	hand_over(&r, ROLE_COUNT, 0, dup(2));
-	ends(&r, 1, "parent names peer role 8");
+	ends(&r, 1, "parent names peer role 10");
 	launch(&r, ROLE_HSM, NULL);
 	/* all at once, so that it hears of each end when it needs the room */
 	assert_int_equal(kill(r.f.pid, SIGSTOP), 0);
