@@ -3,6 +3,7 @@ meaning: hsm keeps its once-only rules, and no lie of net's becomes another user
 whole raffle between the real ones, whose messages are known to be good and are changed here."""
 
 import base64
+import hashlib
 import json
 import os
 import struct
@@ -136,6 +137,43 @@ def records(e, sign):
         raise Breach(f"hsm signs a record with bytes {accepted} changed")
 
 
+def node(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def checkpoint(which, raffle, size, root, begin, proof=(), note=b""):
+    return (bytes([which]) + raffle + struct.pack("<Q", size) + root + struct.pack("<QB", begin, len(proof)) +
+            b"".join(proof) + struct.pack("<H", len(note)) + note)
+
+
+def logs(e):
+    """A log that hsm has signed never shrinks and never becomes another, and no bit of the proof may
+    differ; nor is anything signed under a name that is no log's."""
+    name, ask = "MSG_HSM_SIGN_CHECKPOINT", checkpoint
+    raffle, other, (a, b, c, d) = os.urandom(16), os.urandom(16), (os.urandom(32) for _ in range(4))
+    two, three, four = node(a, b), node(node(a, b), c), node(node(a, b), node(c, d))
+    e.refused(name, ask(0, bytes(16), 2, two, 0), "a raffle of no name")
+    e.refused(name, ask(1, raffle, 2, two, 0), "an operator log of a raffle")
+    e.refused(name, ask(2, raffle, 2, two, 0), "a kind of log that is none")
+    e.refused(name, ask(0, raffle, 0, a, 0), "nothing that has leaves")
+    e.refused(name, ask(0, raffle, 2, two, 0, note=b"x\n1\ny\n\n- z\n"), "a note that it has not signed")
+    e.good(name, ask(0, raffle, 2, two, 0))
+    e.good(name, ask(0, raffle, 2, two, 2))
+    grown = ask(0, raffle, 4, four, 2, [node(c, d)])
+    accepted = e.flips(name, grown, [i for i in range(len(grown)) if not 1 <= i < 17])
+    if accepted:
+        raise Breach(f"hsm signs a checkpoint with bytes {accepted} changed")
+    e.refused(name, ask(0, raffle, 2, a, 2), "another tree of that size")
+    e.refused(name, ask(0, raffle, 4, four, 2), "no proof")
+    e.refused(name, ask(0, raffle, 4, four, 0), "a log from its beginning on")
+    e.refused(name, ask(0, raffle, 4, four, 3, [node(c, d)]), "a proof from elsewhere")
+    e.good(name, grown)
+    e.refused(name, ask(0, raffle, 2, two, 2), "a smaller log")
+    e.refused(name, ask(0, raffle, 3, three, 2, [c]), "a smaller log")
+    e.good(name, ask(0, other, 3, three, 0))
+    e.refused(name, grown.replace(raffle, other), "another raffle's log")
+
+
 def tokens(e, session, refresh):
     now = bytearray(session)
     for seconds in (-400, 400, 1 << 40, -(1 << 40)):
@@ -202,6 +240,7 @@ def hsm(suite, office):
     records(e, kept["MSG_HSM_SIGN_DRAW1"][0])
     tokens(e, kept["MSG_HSM_SESSION"][-1], kept["MSG_HSM_REFRESH"][0])
     deposits(e)
+    logs(e)
     credentials(e, kept["MSG_HSM_OPEN_CREDENTIAL"][0])
     if not office.hsm.ping():
         raise Breach("hsm has ended")

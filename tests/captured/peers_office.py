@@ -10,7 +10,7 @@ import struct
 
 from peers_lab import TABLE, WAIT, Breach, Role, packet
 
-TEXT, SECRET, EMAIL, INT, UUID, ENUM, MONEY, HEX, DECIMAL, CURSOR = range(10)
+TEXT, SECRET, EMAIL, INT, UUID, ENUM, MONEY, HEX, DECIMAL, LOG, TILE, CURSOR = range(12)
 PASSWORD = b"correct horse battery"
 
 
@@ -32,7 +32,7 @@ class Route:
             return struct.pack("<q", v)
         if kind == ENUM:
             return bytes([v])
-        if kind == UUID:
+        if kind in (UUID, LOG):
             return v
         if kind == MONEY:
             return struct.pack("<q", v[0]) + text(v[1])
@@ -49,7 +49,8 @@ class Route:
     def any(self, ids=(bytes(16),)):
         """Values that the row allows."""
         some = {TEXT: b"a text", SECRET: PASSWORD, EMAIL: b"a@b.c", UUID: ids[0], ENUM: 0,
-                MONEY: (1, b"EUR"), HEX: b"\1", DECIMAL: b"1", CURSOR: b"AAAA"}
+                MONEY: (1, b"EUR"), HEX: b"\1", DECIMAL: b"1", LOG: ids[0], TILE: b"0/000.p/1",
+                CURSOR: b"AAAA"}
         return {name: max(1, least) if kind == INT else some[kind].ljust(least, b"x") if kind in (TEXT, HEX) else some[kind]
                 for name, kind, _, least, _ in self.fields}
 
@@ -92,10 +93,10 @@ class Office:
         if len(kept) < 4 and m.body not in kept:
             kept.append(m.body)
 
-    def relay(self, seconds):
-        """Passes on what waits between engine and the others."""
+    def relay(self, seconds, wanted=None):
+        """Passes on what waits between engine and the others; no longer than until wanted has something."""
         all_of = {c.sock: (c, other) for pair in self.pairs for c, other in (pair, pair[::-1])}
-        for sock in select.select(list(all_of) + [self.net.sock] if self.pairs[1:] else list(all_of), [], [], seconds)[0]:
+        for sock in select.select(list(all_of) + ([wanted.sock] if wanted else []), [], [], seconds)[0]:
             if sock in all_of:
                 c, other = all_of[sock]
                 m = c.receive()
@@ -113,7 +114,7 @@ class Office:
             if m is not None or channel.closed:
                 raise Breach(f"engine says {m} instead of an answer: {self.engine.said()[-500:]}")
             before = len(self.engine.said())
-            self.relay(0.5)
+            self.relay(0.5, channel)
             self.patience -= len(self.engine.said()) == before
             if self.patience < 0:
                 raise Breach(f"engine does not answer {self.asked.hex()}: {self.engine.said()[-500:]}")

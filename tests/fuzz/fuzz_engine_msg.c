@@ -63,6 +63,7 @@ static void take_value(struct feed *f, const struct field *field, struct api_val
 	v->i = (int64_t)take(f, (how & 2) != 0 ? 8 : 1);
 	switch (field->type) {
 	case FIELD_UUID:
+	case FIELD_LOG:
 		v->p = lab.ids[take(f, 1) % LAB_IDS];
 		v->n = 16;
 		return;

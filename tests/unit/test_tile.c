@@ -4,6 +4,7 @@
  */
 #include "tests/unit/vectors.h"
 
+#include "policy/hash.h"
 #include "policy/merkle.h"
 #include "policy/tile.h"
 #include "policy/tile_proof.h"
@@ -217,14 +218,73 @@ static void test_consistency(void **state)
 	lost = -1;
 }
 
+/* --- somebody else's log --- */
+
+static uint8_t served[TILE_WIDTH * 32];
+
+/* What that log serves at the path, from the tree that reader reads. */
+static size_t serve(const struct tile *t)
+{
+	uint64_t first = t->n * TILE_WIDTH;
+	size_t len = 0;
+
+	if (!t->entries) {
+		memcpy(served, nodes[t->level][first], (size_t)t->width * 32);
+		return (size_t)t->width * 32;
+	}
+	for (uint64_t i = first; i < first + t->width; i++) {
+		int n = snprintf((char *)served + len + 2, 32, "record %u", (unsigned)i);
+
+		served[len] = 0;
+		served[len + 1] = (uint8_t)n;
+		len += 2 + (size_t)n;
+	}
+	return len;
+}
+
+static void test_published(void **state)
+{
+	uint8_t root[32], digest[32];
+	struct merkle_subtree done[MERKLE_SUBTREES];
+	struct merkle_range r;
+	struct vectors v;
+	struct tile t;
+	unsigned tiles = 0;
+
+	(void)state;
+	merkle_range_init(&r);
+	have[1] = 0;
+	for (unsigned i = 0; i < 300; i++) {
+		char entry[32];
+		int n = snprintf(entry, sizeof entry, "record %u", i);
+
+		merkle_leaf_hash(nodes[0][i], entry, (size_t)n);
+		if (merkle_range_grow(&r, nodes[0][i], done) > 0)
+			memcpy(nodes[1][have[1]++], done[0].root, 32);
+	}
+	vectors_open(&v, "tiles.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "root")) {
+			assert_int_equal(tile_root(&reader, vectors_u64(v.word[1]), root), KE_OK);
+			assert_hex(root, 32, v.word[2]);
+			continue;
+		}
+		assert_int_equal(tile_parse(&t, v.word[1], strlen(v.word[1])), KE_OK);
+		assert_true(tile_within(&t, 300) && !tile_within(&t, 255 + t.n));
+		hash_sha256(digest, served, serve(&t));
+		assert_hex(digest, 32, v.word[2]);
+		tiles++;
+	}
+	assert_int_equal(tiles, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_paths),
-	    cmocka_unit_test(test_within),
-	    cmocka_unit_test(test_root),
-	    cmocka_unit_test(test_inclusion),
+	    cmocka_unit_test(test_paths), cmocka_unit_test(test_within),
+	    cmocka_unit_test(test_root), cmocka_unit_test(test_inclusion),
 	    cmocka_unit_test(test_consistency),
+	    cmocka_unit_test(test_published), /* the last: it writes another tree */
 	};
 
 	return cmocka_run_group_tests(tests, make_tree, NULL);
