@@ -9,6 +9,8 @@ machine: absolute figures drift, ratios stay. bench.sh says how it is called; ta
 	handshakes  through tlskey, with the key in net's own process, and resumed
 	rotation    sales while each purpose's key is rotated (rotation.py)
 	hsm         signatures and round trips of hsm against its module alone (rotation.py)
+	logs        sales into a raffle with a ticket log and into one without; a tile and a checkpoint out of
+	            net's memory against nginx with a constant answer as long; what a log costs as it grows
 	reseal      a million sealed values taken over by a fresh key (reseal.py)
 	others      start, memory, a draw, a verification
 
@@ -38,6 +40,7 @@ import table
 SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 MIXED_SECONDS = int(os.environ.get("BENCH_MIXED_SECONDS", "60"))
+LOG_SIZES = os.environ.get("BENCH_LOG_SIZES", "1000 10000 100000 1000000").split()
 RESEAL_VALUES = int(os.environ.get("BENCH_RESEAL_VALUES", "1000000"))
 HERE = pathlib.Path(__file__).resolve().parent
 CONNECTIONS = (1, 32, 256, 2000)
@@ -148,6 +151,24 @@ class Bench:
                                    for name, (s, p) in paths.items() if c == 32 or name != "peer, PostgreSQL"})
         # another load generator, to check ours
         out["wrk"] = in_turn({name: lambda s=s, p=p: loads.wrk(s, p, 32, SECONDS // 2) for name, (s, p) in paths.items()})
+        return out
+
+    def logs(self):
+        k = self.klerod().furnish()
+        raffles = {"without a log": k.raffle, "with a log": k.logged_raffle()}
+        out = {"sales": in_turn({name: lambda r=r: self.load.one(k, f"buy:1:POST+:/api/v1/raffles/{r}/buy:{BUY}", SECONDS,
+                                                                tokens=k.tokens) for name, r in raffles.items()})}
+        client, prefix = k.a.client(), f"/r/{raffles['with a log']}/"
+        for what, path in (("checkpoint", "checkpoint"), ("tile", "tile/0/000")):
+            length = len(servers.klero.want(client.get(prefix + path), 200).body)
+            both = {"klerod": (k, prefix + path), "nginx": (self.start(lambda f, n=length: servers.Nginx(f, "x" * n)), "/")}
+            out[what] = {"bytes": length, "runs": in_turn({
+                name: lambda s=s, p=p: self.load.one(s, f"get:1:GET:{p}", SECONDS // 2) for name, (s, p) in both.items()})}
+        store = self.folder / "log"
+        store.mkdir()
+        run = subprocess.run([self.build / "tools" / "bench_logs", store, *LOG_SIZES], check=True, capture_output=True, text=True)
+        shutil.rmtree(store)
+        out["growth"] = json.loads(run.stdout)
         return out
 
     def memory(self):
@@ -276,7 +297,7 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     peer = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     target = pathlib.Path(os.environ["BENCH_JSON"])
-    sections = os.environ.get("BENCH_ONLY", "buys reads memory mixed handshakes rotation hsm reseal others").split()
+    sections = os.environ.get("BENCH_ONLY", "buys logs reads memory mixed handshakes rotation hsm reseal others").split()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally

@@ -80,6 +80,18 @@ class Klerod:
             klero.want(self.admin.step(self.raffle, "open"), 200)
         return self
 
+    def logged_raffle(self):
+        """One more, which has a ticket log: only a benchmark makes it so, before its first sale."""
+        raffle = self.admin.create(title="Logged", capacity=100_000_000)["id"]
+        klero.want(self.admin.step(raffle, "open"), 200)
+        self.a.stop()
+        run = self.a.store_tool("sql", f"UPDATE raffles SET format = 2 WHERE id = x'{raffle.replace('-', '')}'")
+        if run.returncode:
+            raise klero.Failure(run.stderr)
+        self.a.start()
+        self.login()
+        return raffle
+
     def login(self):
         """Anew: an access token lives for a quarter of an hour."""
         klero.in_parallel(lambda p: p.login(), self.people, workers=4)

@@ -14,7 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What stands between which markers of the README; a block without a figure stays as it is.
-BLOCKS = {"speed": ("buys", "reads", "memory", "mixed", "handshakes", "others"), "keys": ("rotation", "hsm", "reseal")}
+BLOCKS = {"speed": ("buys", "logs", "reads", "memory", "mixed", "handshakes", "others"), "keys": ("rotation", "hsm", "reseal")}
 
 
 def median(runs, key="per_second"):
@@ -148,6 +148,29 @@ def reseal(f):
     yield t
 
 
+def logs(f):
+    t = Table("Sales with a ticket log and without", HEAD, "over 32 connections")
+    runs_of(t, f["sales"])
+    yield t
+    for what in ("checkpoint", "tile"):
+        t = Table(f"GET of a {what}", HEAD, f"out of net's memory, {f[what]['bytes']:,} bytes, 32 connections")
+        runs_of(t, f[what]["runs"])
+        yield t
+    t = Table("What a ticket log costs as it grows", ["tickets", "a sale's part, µs", "a checkpoint's proof, µs", "a receipt, µs",
+                                                      "a full tile of hashes, µs", "of entries, µs"], "(engine's processor, without hsm)")
+    for g in f["growth"]:
+        t.add(f"{g['tickets']:,}", *(g[k] for k in ("sale_us", "checkpoint_us", "receipt_us", "tile_us", "entries_us")))
+    yield t
+
+
+def logs_bars(t, f):
+    r = ratio(f["sales"], "with a log", "without a log")
+    t.add("sales with a ticket log against sales without", r, verdict(r, 0.9))
+    for what in ("checkpoint", "tile"):
+        r = ratio(f[what]["runs"], "klerod", "nginx")
+        t.add(f"a {what} out of net's memory against nginx", r, verdict(r, 0.45))
+
+
 def others(f):
     t = Table("Besides", ["", "measured", "asked for"])
     t.add("start to ready, ms", f["ready_ms"], verdict(f["ready_ms"], most=1000))
@@ -236,6 +259,8 @@ def bars(result):
         buy_bars(t, result["buys"]["figures"])
     if "reads" in result:
         read_bars(t, result["reads"]["figures"])
+    if "logs" in result:
+        logs_bars(t, result["logs"]["figures"])
     if "memory" in result:
         kib = result["memory"]["figures"]["per_connection_kib"]
         t.add("memory of an idle connection, KiB", kib, verdict(kib, most=40))
@@ -254,7 +279,7 @@ def bars(result):
     return t
 
 
-SECTIONS = {"buys": buys, "reads": reads, "memory": memory, "mixed": mixed, "handshakes": handshakes, "rotation": rotation,
+SECTIONS = {"buys": buys, "logs": logs, "reads": reads, "memory": memory, "mixed": mixed, "handshakes": handshakes, "rotation": rotation,
             "hsm": hsm, "reseal": reseal, "others": others}
 
 
@@ -276,7 +301,7 @@ def summary(result):
     yield bars(result)
     if t.rows:
         yield t
-    for name in ("memory", "mixed", "rotation", "hsm", "reseal"):
+    for name in ("logs", "memory", "mixed", "rotation", "hsm", "reseal"):
         if name in result:
             yield from SECTIONS[name](result[name]["figures"])
 
