@@ -10,7 +10,7 @@
 	"SELECT t.idx, t.id, t.issued_ms, t.client_seed, t.prev, h.user_id, h.salt"                \
 	" FROM tickets t JOIN holders h ON h.no = t.holder"
 
-enum { GET, MAKE, MAKE_HOLDING, ISSUE, COUNT, FIND, AT, RANGE, CHAIN };
+enum { GET, MAKE, MAKE_HOLDING, ISSUE, COUNT, AT, RANGE, CHAIN };
 static const char *const texts[] = {
     [GET] = "SELECT h.no, h.salt, g.tickets, g.last"
 	    " FROM holders h JOIN holdings g ON g.holder = h.no"
@@ -21,7 +21,6 @@ static const char *const texts[] = {
 	      " VALUES ($1, $2, $3, $4, $5, $6, $7)",
     [COUNT] = "UPDATE holdings SET tickets = $2, last = $3"
 	      " WHERE holder = $1 AND tickets = $4 AND last = $5",
-    [FIND] = "SELECT raffle, idx FROM tickets WHERE id = $1 LIMIT 1",
     [AT] = ROW " WHERE t.raffle = $1 AND t.idx = $2",
     [RANGE] = ROW " WHERE t.raffle = $1 AND t.idx >= $2 ORDER BY t.idx LIMIT $3",
     [CHAIN] = "SELECT idx, id, issued_ms, client_seed, prev FROM tickets"
@@ -137,19 +136,6 @@ static int one_row(struct db_st *st, void *arg)
 	db_out_blob(st, r.user, 16);
 	db_out_blob(st, r.salt, 32);
 	return rs->each(rs->arg, &r);
-}
-
-int db_ticket_find(struct db *d, const uint8_t id[16], int64_t *raffle, int64_t *index)
-{
-	struct db_st *st = sql(d, FIND);
-
-	db_in_id(st, id);
-	int r = db_step(st);
-	if (r)
-		return r;
-	*raffle = db_out_int(st);
-	*index = db_out_int(st);
-	return db_end(st);
 }
 
 int db_ticket_range(struct db *d, int64_t raffle, int64_t first, int64_t n,

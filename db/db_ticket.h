@@ -50,8 +50,6 @@ struct db_ticket_row {
 /* The one at an index: KE_NOTFOUND. The callback gets it, as in the others. */
 int db_ticket_at(struct db *d, int64_t raffle, int64_t index,
     int (*each)(void *arg, const struct db_ticket_row *r), void *arg) KE_CHECK;
-/* Where a ticket is, by its id: KE_NOTFOUND. raffle is the short number. */
-int db_ticket_find(struct db *d, const uint8_t id[16], int64_t *raffle, int64_t *index) KE_CHECK;
 /* From index `first` on, in order, at most n: for the proof, in steps. */
 int db_ticket_range(struct db *d, int64_t raffle, int64_t first, int64_t n,
     int (*each)(void *arg, const struct db_ticket_row *r), void *arg) KE_CHECK;

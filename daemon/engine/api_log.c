@@ -14,6 +14,7 @@
 #include "daemon/msg/log.h"
 #include "db/db_log.h"
 #include "db/db_ticket.h"
+#include "policy/ticketid.h"
 
 _Static_assert(LOGREAD_TILE_MAX <= ENGINE_SCRATCH, "every tile can be answered");
 
@@ -85,13 +86,14 @@ int api_raffle_tile(struct rq *q)
 /* --- receipts --- */
 
 struct owner {
-	uint8_t user[16], salt[32];
+	uint8_t ticket[16], user[16], salt[32];
 };
 
 static int take_owner(void *arg, const struct db_ticket_row *row)
 {
 	struct owner *o = arg;
 
+	memcpy(o->ticket, row->t.id, sizeof o->ticket);
 	memcpy(o->user, row->user, sizeof o->user);
 	memcpy(o->salt, row->salt, sizeof o->salt);
 	return KE_OK;
@@ -100,12 +102,14 @@ static int take_owner(void *arg, const struct db_ticket_row *row)
 /* The own ticket and its log; anybody else's is not found, nor is one of a raffle without a log. */
 static int find_ticket(struct rq *q, struct db_log *log, int64_t *index, struct owner *o)
 {
+	const uint8_t *id = rq_field(q, 0)->p;
 	int64_t raffle;
-	int r = db_ticket_find(q->e->db, rq_field(q, 0)->p, &raffle, index);
+	int r;
 
-	if (r == KE_OK)
-		r = db_ticket_at(q->e->db, raffle, *index, take_owner, o);
-	if (r == KE_OK && memcmp(o->user, q->user, sizeof q->user) != 0)
+	ticketid_place(id, &raffle, index);
+	r = db_ticket_at(q->e->db, raffle, *index, take_owner, o);
+	if (r == KE_OK && (memcmp(o->ticket, id, sizeof o->ticket) != 0 ||
+			      memcmp(o->user, q->user, sizeof q->user) != 0))
 		r = KE_NOTFOUND;
 	if (r == KE_OK)
 		r = db_log_get(q->e->db, raffle, log);

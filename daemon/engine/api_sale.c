@@ -17,6 +17,7 @@
 #include "db/db_ticket.h"
 #include "policy/leaf.h"
 #include "policy/text.h"
+#include "policy/ticketid.h"
 
 enum { F_ID, F_QUANTITY, F_SEED };
 
@@ -96,8 +97,17 @@ static int charge(struct rq *q, struct sale *s)
 	return r == KE_RANGE ? rq_refuse(q, PB_AMOUNT) : r;
 }
 
+/* A v2 raffle's is found by its id. */
+static int make_id(struct rq *q, const struct sale *s, struct db_ticket *t, const uint8_t rnd[10])
+{
+	if (s->raffle.format == RAFFLE_V2)
+		return ticketid_make(t->id, q->now_ms, s->raffle.no, t->index, rnd);
+	text_uuid7(t->id, q->now_ms, rnd);
+	return KE_OK;
+}
+
 /* Tickets, their leaves in the tree, their seeds in the aggregate. */
-static void make_tickets(struct rq *q, struct sale *s)
+static int make_tickets(struct rq *q, struct sale *s)
 {
 	uint8_t rnd[QUANTITY_MAX][10], bytes[LEAF_LEN], hash[32], seed_hash[32];
 	char holder[HOLDER_LEN + 1];
@@ -116,7 +126,8 @@ static void make_tickets(struct rq *q, struct sale *s)
 		    .issued_ms = q->now_ms,
 		    .client_seed = s->seed,
 		    .client_seed_len = s->seed_len};
-		text_uuid7(t->id, q->now_ms, rnd[i]);
+		if (make_id(q, s, t, rnd[i]) != KE_OK)
+			return KE_INTERNAL;
 		leaf.index = (uint64_t)t->index;
 		memcpy(leaf.ticket, t->id, sizeof leaf.ticket);
 		leaf_encode(bytes, &leaf);
@@ -125,6 +136,7 @@ static void make_tickets(struct rq *q, struct sale *s)
 		hash_run_add(s->raffle.aggregate, seed_hash, sizeof seed_hash);
 	}
 	s->raffle.sold += s->quantity;
+	return KE_OK;
 }
 
 /* A v2 raffle's tickets are the leaves of its log: they are in it with the sale, or not at all. */
@@ -176,8 +188,9 @@ static int sell(struct rq *q, struct sale *s)
 
 	if (r != KE_OK)
 		return r;
-	make_tickets(q, s);
-	r = db_ticket_issue(q->e->db, &s->holder, s->tickets, (size_t)s->quantity);
+	r = make_tickets(q, s);
+	if (r == KE_OK)
+		r = db_ticket_issue(q->e->db, &s->holder, s->tickets, (size_t)s->quantity);
 	if (r == KE_OK)
 		r = db_raffle_sold(q->e->db, &s->raffle, s->first);
 	if (r == KE_OK)

@@ -85,7 +85,7 @@ class Klerod:
         raffle = self.admin.create(title="Logged", capacity=100_000_000)["id"]
         klero.want(self.admin.step(raffle, "open"), 200)
         self.a.stop()
-        run = self.a.store_tool("sql", f"UPDATE raffles SET format = 2 WHERE id = x'{raffle.replace('-', '')}'")
+        run = self.a.store_tool("sql", f"UPDATE raffles SET format = 2, sales_close_s = 4102444800 WHERE id = x'{raffle.replace('-', '')}'")
         if run.returncode:
             raise klero.Failure(run.stderr)
         self.a.start()

@@ -60,7 +60,7 @@ def site(lab):
     klero.want(admin.step(made.raffle, "open"), 200)
     made.a.stop()
     # a raffle that was opened before it had a log: only a test turns one into the other
-    run = made.a.store_tool("sql", "UPDATE raffles SET format = 2")
+    run = made.a.store_tool("sql", "UPDATE raffles SET format = 2, sales_close_s = 4102444800")
     assert run.returncode == 0, run.stderr
     made.a.start()
     made.client = made.a.client()

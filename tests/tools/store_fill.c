@@ -27,6 +27,7 @@
 #include "db/db_deposit.h"
 #include "db/db_idem.h"
 #include "db/db_job.h"
+#include "db/db_log.h"
 #include "db/db_raffle.h"
 #include "db/db_session.h"
 #include "db/db_ticket.h"
@@ -36,6 +37,7 @@
 #include "policy/leaf.h"
 #include "policy/roles.h"
 #include "policy/text.h"
+#include "policy/ticketid.h"
 #include "tests/tools/store_key.h"
 
 #define RAFFLES    20000
@@ -228,7 +230,9 @@ static void issue(struct fill *f, struct raffle *r, struct db_holder *h, int64_t
 	static const char seed[] = "my lucky seed";
 	uint8_t rnd[10], bytes[LEAF_LEN], hash[32], seed_hash[32];
 	struct leaf leaf = {.issued_ms = (uint64_t)f->now_ms};
+	struct merkle_subtree done[MERKLE_SUBTREES];
 	struct db_ticket t[QUANTITY];
+	size_t ndone = 0;
 	char holder[37];
 
 	text_uuid(holder, h->user);
@@ -243,15 +247,21 @@ static void issue(struct fill *f, struct raffle *r, struct db_holder *h, int64_t
 		    .client_seed_len = sizeof seed - 1};
 		be_put64(rnd, any(f, UINT64_MAX));
 		be_put64(rnd + 2, any(f, UINT64_MAX));
-		text_uuid7(t[i].id, f->now_ms, rnd);
+		if (r->sale.format == RAFFLE_V2)
+			must(f, ticketid_make(t[i].id, f->now_ms, r->sale.no, t[i].index, rnd),
+			    "id");
+		else
+			text_uuid7(t[i].id, f->now_ms, rnd);
 		leaf.index = (uint64_t)t[i].index;
 		memcpy(leaf.ticket, t[i].id, 16);
 		leaf_encode(bytes, &leaf);
 		merkle_leaf_hash(hash, bytes, sizeof bytes);
-		merkle_range_add(&r->sale.range, hash);
+		ndone += merkle_range_grow(&r->sale.range, hash, done + ndone);
 		hash_run_add(r->sale.aggregate, seed_hash, 32);
 	}
 	must(f, db_ticket_issue(f->d, h, t, (size_t)quantity), "tickets");
+	if (r->sale.format == RAFFLE_V2)
+		must(f, db_log_complete(f->d, r->sale.no, done, ndone), "log");
 	r->sale.sold += quantity;
 	r->dirty = true;
 }

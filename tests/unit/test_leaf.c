@@ -5,6 +5,7 @@
 
 #include "policy/hash.h"
 #include "policy/leaf.h"
+#include "policy/ticketid.h"
 #include "policy/merkle.h"
 
 /* word: index, ms, id, holder, salt, seed, commit, seed hash, leaf hash */
@@ -99,12 +100,42 @@ static void test_refused(void **state)
 	assert_int_equal(leaf_decode(&l, bytes, LEAF_LEN), KE_FORMAT);
 }
 
+/* A ticket's id says where the ticket is, and is a UUID of version 7. */
+static void test_ids(void **state)
+{
+	static const int64_t places[][2] = {
+	    {0, 0}, {1, 0}, {1, 1}, {77, 99999999}, {TICKETID_RAFFLES - 1, TICKETID_INDEXES - 1}};
+	const uint8_t salt[2] = {0xff, 0xab}, rnd[10] = {0xff, 0xab};
+	int64_t raffle, index;
+	uint8_t id[16], other[16];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+		assert_int_equal(
+		    ticketid_make(id, 1795294108251, places[i][0], places[i][1], salt), KE_OK);
+		assert_true(id[6] == 0x7f && id[7] == 0xab && (id[8] & 0xc0) == 0x80);
+		text_uuid7(other, 1795294108251, rnd);
+		assert_memory_equal(id, other, 8);
+		ticketid_place(id, &raffle, &index);
+		assert_true(raffle == places[i][0] && index == places[i][1]);
+	}
+	assert_int_equal(ticketid_make(id, 1, TICKETID_RAFFLES, 0, salt), KE_RANGE);
+	assert_int_equal(ticketid_make(id, 1, 1, TICKETID_INDEXES, salt), KE_RANGE);
+	assert_int_equal(ticketid_make(id, 1, -1, 0, salt), KE_RANGE);
+	assert_int_equal(ticketid_make(id, 1, 0, -1, salt), KE_RANGE);
+	/* any bytes say some place */
+	memset(id, 0xff, 16);
+	ticketid_place(id, &raffle, &index);
+	assert_true(raffle == TICKETID_RAFFLES - 1 && index == TICKETID_INDEXES - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_vectors),
 	    cmocka_unit_test(test_long_texts),
 	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
