@@ -70,6 +70,20 @@ bool health_ready(struct engine *e, enum problem *p)
 	return false;
 }
 
+/* What auditors of the operator log are given: hsm's present log key, under that log's name. */
+static void put_log_key(const struct engine *e, struct jsonw *w)
+{
+	const struct note_key *now = &e->hsm.log;
+	char vkey[NOTE_VKEY_MAX];
+	struct note_key k;
+
+	if (e->hsm.log_version != 0 &&
+	    origin_key(&(struct log_name){.oplog = true}, e->conf.host, now->type, now->pub, &k) ==
+		KE_OK &&
+	    note_vkey(k.name, k.type, k.pub, vkey, sizeof vkey) == KE_OK)
+		jsonw_kcstr(w, "log_vkey", vkey);
+}
+
 static void put_more(struct engine *e, struct jsonw *w)
 {
 	static const char *const ledger[] = {[MAINT_LEDGER_UNKNOWN] = "being checked",
@@ -87,6 +101,7 @@ static void put_more(struct engine *e, struct jsonw *w)
 	jsonw_kint(w, "waiting", e->jobs.waiting);
 	jsonw_kint(w, "kdf_queue", e->kdf.queued);
 	jsonw_kint(w, "turns", (int64_t)e->metrics.counter[METRIC_TURNS]);
+	put_log_key(e, w);
 	jsonw_kint(w, "checkpoints", (int64_t)e->ckpt.signatures);
 	jsonw_kint(w, "tickets_sold", (int64_t)e->metrics.counter[METRIC_TICKETS_SOLD]);
 }

@@ -3,11 +3,13 @@ one checkpoint holds all that an older one did, and what is not a tile is not th
 
 import hashlib
 import re
+import subprocess
 import time
 
 import klero
 import pytest
 import tlog
+from conftest import BIN
 
 TILE_HEADERS = {"Content-Type": "application/octet-stream", "Cache-Control": "public, max-age=604800, immutable"}
 NOTE_HEADERS = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
@@ -216,6 +218,15 @@ def test_old_raffle_has_none(appliance, admin, rich):
     assert "receipt" not in sale["tickets"][0]
     assert rich.get(f"/api/v1/tickets/{sale['tickets'][0]['id']}/receipt").status == 404
     assert rich.get(f"/r/{rid}/checkpoint").status == 404
+
+
+def test_audit(site):
+    """klero-verify agrees, by the key that kleroctl status gives to auditors."""
+    vkey = site.a.status()["log_vkey"]
+    assert vkey.startswith(f"{site.host}/klero+")
+    run = subprocess.run([BIN / "klero-verify", "--log", f"https://localhost:{site.a.port}", "--vkey", vkey, "--ca", site.a.ca],
+                         capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0 and run.stdout.endswith("AUDITED\n"), run
 
 
 def test_engine_killed(site):
