@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/cli/kleroctl.h"
@@ -444,14 +445,29 @@ static int run(struct taking *t)
 	return status;
 }
 
+/* In backup-folder, by host and time. */
+static const char *own_name(const struct conf *c, char name[3 * RCONF_PATH])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char when[24];
+
+	gmtime_r(&now, &tm);
+	strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &tm);
+	snprintf(name, 3 * RCONF_PATH, "%s/klero-%s-%s", c->backup_folder, c->host, when);
+	return name;
+}
+
 int ctl_backup(struct ctl *ctl, int argc, char **argv)
 {
 	static struct taking t;
+	char name[3 * RCONF_PATH];
 	int status;
 
-	(void)argc;
+	if (argc == 0 && ctl->conf.backup_folder[0] == '\0')
+		return ctl_fail(CTL_USAGE, "name a file, or set backup-folder in klerod.conf");
 	t = (struct taking){.ctl = ctl,
-	    .path = argv[0],
+	    .path = argc > 0 ? argv[0] : own_name(&ctl->conf, name),
 	    .token = ctl_given(ctl, "with-token") != NULL,
 	    .x = exchange_new()};
 	ctl->bytes = strcmp(t.path, "-") == 0;

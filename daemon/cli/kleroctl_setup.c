@@ -16,6 +16,7 @@
 #include "daemon/cli/kleroctl_keyadm.h"
 #include "daemon/cli/kleroctl_made.h"
 #include "daemon/cli/kleroctl_officers.h"
+#include "daemon/cli/kleroctl_wizard.h"
 #include "hsm/setup/setup.h"
 #include "policy/text.h"
 
@@ -310,35 +311,81 @@ static int tell(struct setup *s, struct ctl *ctl)
 	return CTL_OK;
 }
 
-int ctl_setup(struct ctl *ctl, int argc, char **argv)
+/* All steps; on failure what was made is taken back, and what remains is named. */
+static int make(struct setup *s)
 {
 	static int (*const steps[])(struct setup *) = {refuse_existing, find_users, make_folders,
 	    make_softhsm, make_pins, make_tokens, make_keys, make_tls, write_files};
-	static struct setup s;
-	bool at_token = false;
+	bool private = s->conf->softhsm_conf[0] != '\0', at_token = false;
 	int r = KE_OK;
+
+	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++) {
+		r = steps[i](s);
+		at_token = steps[i] == make_tokens || steps[i] == make_keys || steps[i] == make_tls;
+	}
+	if (r == KE_OK)
+		return CTL_OK;
+	ctl_fail(CTL_REFUSED, "%s", s->why[0] != '\0' ? s->why : ke_words(r));
+	made_undo(&s->made, private ? s->conf->module_folder : "");
+	say_rest(s, at_token);
+	return CTL_REFUSED;
+}
+
+/* With answers from a terminal or a file; w NULL: klerod.conf as it stands. */
+static int make_of(struct setup *s, struct wizard *w)
+{
+	int status;
+
+	if (w == NULL)
+		return make(s);
+	/* before anything is written: an appliance that is there keeps its configuration */
+	if (refuse_existing(s) != KE_OK || wizard_write(w, s->why, sizeof s->why) != KE_OK)
+		return ctl_fail(CTL_REFUSED, "%s", s->why);
+	status = make(s);
+	if (status != CTL_OK)
+		wizard_undo(w);
+	return status;
+}
+
+static int ask(struct wizard *w, const char *answers)
+{
+	return answers != NULL ? wizard_read(w, answers) : wizard_ask(w);
+}
+
+static int run(
+    struct ctl *ctl, struct setup *s, struct wizard *w, const char *threshold, const char *officers)
+{
+	int status = CTL_OK;
+
+	if (w != NULL)
+		status = ask(w, ctl_given(ctl, "answers"));
+	if (status == CTL_OK && w != NULL && w->officers[0] != '\0') {
+		threshold = w->threshold;
+		officers = w->officers;
+	}
+	if (status == CTL_OK && officers != NULL)
+		status = officers_file(threshold, officers, s->officers);
+	if (status == CTL_OK)
+		status = make_of(s, w);
+	return status == CTL_OK ? tell(s, ctl) : status;
+}
+
+int ctl_setup(struct ctl *ctl, int argc, char **argv)
+{
+	static struct setup s;
+	bool asks =
+	    ctl_given(ctl, "answers") != NULL ||
+	    (argc == 0 && !ctl->json && ctl_given(ctl, "yes") == NULL && isatty(STDIN_FILENO) == 1);
+	struct wizard *w = NULL;
+	int status;
 
 	s = (struct setup){.ctl = ctl, .conf = &ctl->conf};
 	if (argc == 1)
 		return ctl_fail(CTL_USAGE, "setup THRESHOLD OFFICERS, or neither");
-	if (argc == 2) {
-		int status = officers_file(argv[0], argv[1], s.officers);
-
-		if (status != CTL_OK)
-			return status;
-	}
 	umask(077);
-	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++) {
-		r = steps[i](&s);
-		at_token = steps[i] == make_tokens || steps[i] == make_keys || steps[i] == make_tls;
-	}
-	if (r != KE_OK) {
-		bool private = s.conf->softhsm_conf[0] != '\0';
-
-		ctl_fail(CTL_REFUSED, "%s", s.why[0] != '\0' ? s.why : ke_words(r));
-		made_undo(&s.made, private ? s.conf->module_folder : "");
-		say_rest(&s, at_token);
-		return CTL_REFUSED;
-	}
-	return tell(&s, ctl);
+	if (asks && (w = wizard_new(ctl)) == NULL)
+		return ctl_fail(CTL_REFUSED, "out of memory");
+	status = run(ctl, &s, w, argc == 2 ? argv[0] : NULL, argc == 2 ? argv[1] : NULL);
+	wizard_free(w);
+	return status;
 }

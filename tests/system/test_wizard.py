@@ -1,0 +1,194 @@
+"""kleroctl setup, asked: the dialogue at a terminal and its answers from a file."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import time
+
+import pytest
+from officers import Officer
+from test_setup import bare, names  # noqa: F401  the fixture
+
+
+class Terminal:
+    """A program at a pty, and the words that it shows."""
+
+    def __init__(self, *argv):
+        self.shown = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(argv[0], [str(a) for a in argv])
+
+    def _more(self, seconds):
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return False
+        try:
+            got = os.read(self.fd, 4096)
+        except OSError:  # the other end is closed
+            got = b""
+        self.shown += got.decode(errors="replace").replace("\r", "")
+        return bool(got)
+
+    def expect(self, words):
+        end = time.monotonic() + 60
+        while words not in self.shown:
+            assert self._more(1) or time.monotonic() < end and self._alive(), self.shown
+            assert time.monotonic() < end, self.shown
+        self.shown = self.shown.split(words, 1)[1]
+
+    def _alive(self):
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def answer(self, question, words=""):
+        self.expect(question)
+        self.expect(": ")
+        os.write(self.fd, words.encode() + b"\n")
+
+    def end(self):
+        while self._more(30):
+            pass
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def dialogue(a, *more):
+    return Terminal(a.bin / "kleroctl", "-c", a.conf, "setup", *more)
+
+
+def line(a, keyword):
+    found = re.search(rf"^{keyword} (.*)$", a.conf.read_text(), re.M)
+    return found and found[1]
+
+
+def test_a_dialogue_makes_an_appliance(bare, tmp_path):  # noqa: F811
+    officers = tmp_path / "officers"
+    officers.write_text("".join(Officer(tmp_path, n).line for n in ("alice", "bob", "carol")))
+    backups = bare.dir / "backups"
+    t = dialogue(bare)
+    t.answer("name of this appliance", "two words")
+    t.expect("host wants a host name")  # and is asked again
+    t.answer("name of this appliance", "raffle.example.org")
+    t.answer("names and addresses", "raffle.example.org localhost 127.0.0.1")
+    t.answer("address and port", "everywhere")
+    t.expect("listen wants")
+    t.answer("address and port", f"127.0.0.1:{bare.port}")
+    t.answer("currencies of wallets", "EUR CHF")
+    t.answer("HSM", "3")
+    t.answer("HSM", "1")
+    t.answer("file with the security officers", "/nonexistent")
+    t.answer("how many of them", "2")
+    t.expect("No such file")
+    t.answer("file with the security officers", str(officers))
+    t.answer("how many of them", "2")
+    t.answer("folder for backups", str(backups))
+    assert names(bare.dir) == ["klerod.conf"]
+    t.answer("make the appliance", "yes")
+    t.expect("the appliance is ready")
+    assert t.end() == 0
+    assert (line(bare, "host"), line(bare, "currencies")) == ("raffle.example.org", "EUR CHF")
+    bare.start()
+    assert bare.client().get("/health").json["status"] == "ok"
+    backups.mkdir(mode=0o700)
+    bare.ctl("backup")
+    assert [n for n in names(backups) if n.startswith("klero-raffle.example.org-")] == names(backups)
+    assert len(names(backups)) == 1
+    assert bare.stop() == 0
+
+
+@pytest.mark.parametrize("last", ["no", "", None])
+def test_nothing_is_made_without_a_yes(bare, last):  # noqa: F811
+    before = bare.conf.read_bytes()
+    t = dialogue(bare)
+    for question in ("name of this appliance", "names and addresses", "address and port", "currencies", "HSM",
+                     "file with the security officers", "folder for backups"):
+        t.answer(question, "other.example.org" if question == "name of this appliance" else "")
+    if last is None:
+        t.expect("make the appliance")
+        os.write(t.fd, b"\x04")
+    else:
+        t.answer("make the appliance", last)
+    t.expect("nothing was changed")
+    assert t.end() == 1
+    assert names(bare.dir) == ["klerod.conf"] and bare.conf.read_bytes() == before
+
+
+def test_tokens_that_are_there_are_adopted(bare, lab):  # noqa: F811
+    """Another appliance's SoftHSM with two fresh tokens plays the hardware: its PINs are typed."""
+    token = bare.dir / "hardware"
+    token.mkdir(mode=0o711)
+    conf = bare.dir / "hardware.conf"
+    conf.write_text(f"directories.tokendir = {token}\nobjectstore.backend = file\n")
+    for label, pin in (("vendor-keys", "typed-pin-1"), ("vendor-tls", "typed-pin-2")):
+        run = subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", "so-pin-1"],
+                                   env={**os.environ, "SOFTHSM2_CONF": str(conf)}, capture_output=True, text=True)
+        assert run.returncode == 0, run
+    if os.getuid() == 0:
+        subprocess.run(["chmod", "-R", "a+rwX", token], check=True)
+    module = line(bare, "pkcs11-module")
+    with bare.conf.open("a") as f:
+        f.write(f"pkcs11-env SOFTHSM2_CONF={conf}\n")
+    t = dialogue(bare)
+    for question in ("name of this appliance", "names and addresses", "address and port", "currencies"):
+        t.answer(question)
+    t.answer("HSM", "2")
+    t.answer("PKCS#11 module", module)
+    t.answer("folder of its files", str(token))
+    t.answer("label of the token for the keys", "vendor-keys")
+    t.answer("label of the token for the TLS key", "vendor-tls")
+    t.answer("PIN of the token for the keys", "typed-pin-1")
+    t.answer("PIN of the token for the TLS key", "typed-pin-2")
+    t.answer("file with the security officers")
+    t.answer("folder for backups")
+    assert "typed-pin" not in t.shown  # no echo
+    t.answer("make the appliance", "yes")
+    t.expect("token vendor-keys: found")
+    t.expect("the appliance is ready")
+    assert t.end() == 0
+    assert line(bare, "softhsm-conf") is None and line(bare, "pkcs11-folder") == str(token)
+    pin = bare.dir / "keys.pin"
+    assert pin.read_text() == "typed-pin-1" and pin.stat().st_mode & 0o777 == 0o400
+
+
+def test_a_failure_takes_the_answers_back(bare):  # noqa: F811
+    before = bare.conf.read_bytes()
+    (bare.dir / "answers").write_text("host other.example.org\nhsm module\npkcs11-module /etc/hostname\n")
+    run = bare.ctl("setup", "--answers", str(bare.dir / "answers"), check=False)
+    assert run.returncode == 1 and "pkcs11-module" in run.stderr
+    assert bare.conf.read_bytes() == before and names(bare.dir) == ["answers", "klerod.conf"]
+
+
+def test_answers_from_a_file(bare):  # noqa: F811
+    text = "# an appliance\nhost file.example.org\n  currencies EUR  USD \n\nhsm softhsm\n"
+    run = bare.ctl("setup", "--answers", "-", "--json", stdin=text)
+    assert '"ok":true' in run.stdout
+    assert (line(bare, "host"), line(bare, "currencies")) == ("file.example.org", "EUR  USD")
+    before = bare.conf.read_bytes()
+    again = bare.ctl("setup", "--answers", "-", stdin="host again.example.org\n", check=False)
+    assert again.returncode == 1 and "nothing was changed" in again.stderr and bare.conf.read_bytes() == before
+    bare.start()
+    assert bare.stop() == 0
+
+
+@pytest.mark.parametrize("text,words", [
+    ("colour red\n", "-:1: setup asks for no such thing"),
+    ("host a.example.org\nlisten nowhere\n", "-:2:"),
+    ("hsm abacus\n", "-:1:"),
+    ("officers /nonexistent\n", "stand together"),
+    ("officers /nonexistent\nthreshold 2\n", "No such file"),
+    pytest.param("host " + "a" * 600 + "\n", "-:1:", id="long"),
+])
+def test_wrong_answers(bare, text, words):  # noqa: F811
+    before = bare.conf.read_bytes()
+    run = bare.ctl("setup", "--answers", "-", stdin=text, check=False)
+    assert run.returncode == 2 and words in run.stderr, run
+    assert names(bare.dir) == ["klerod.conf"] and bare.conf.read_bytes() == before
+
+
+def test_a_terminal_may_ask_for_no_dialogue(bare):  # noqa: F811
+    t = dialogue(bare, "--yes")
+    t.expect("the appliance is ready")
+    assert t.end() == 0
+    shutil.rmtree(bare.dir / "store")
