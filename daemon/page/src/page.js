@@ -4,10 +4,10 @@
 import { utf8 } from "./bytes.js";
 import { BUNDLE_MAX, check } from "./check.js";
 import { at } from "./dom.js";
-import { NotFetched, fetchProof, raffleAsked, raffleId } from "./fetch.js";
+import { NotFetched, fetchLeaf, fetchProof, isServed, raffleAsked, raffleId } from "./fetch.js";
 import { checkReceipt } from "./receipt.js";
 import { showChecks, showFailure, showResult, showWork, verdict } from "./report.js";
-import { number, plural, time } from "./say.js";
+import { number, plural, time, uuid } from "./say.js";
 import { PROOF_HEAD } from "./tlog.js";
 import { readTrust } from "./trust.js";
 
@@ -151,13 +151,16 @@ function showTicket(r) {
 		return verdict(node, "bad", "This receipt does not hold", `${r.why[0].toUpperCase()}${r.why.slice(1)}.`);
 	const own = [r.said.holder && "It is yours.", r.said.seed && "It has your client seed."].filter(Boolean).join(" ");
 	return verdict(node, "good", `Ticket ${number(r.leaf.index)} is in the list`,
-		`Bought ${time(r.leaf.issued)}; the signed list had ${plural(r.checkpoint.size, "ticket")} then. ${own}`,
+		`Its id is ${uuid(r.leaf.ticket)}, bought ${time(r.leaf.issued)}; the signed list had ${plural(r.checkpoint.size, "ticket")}. ${own}`,
 		r.fate ? FATES[r.fate.place](r.fate) : "Check the raffle’s draw above to see what became of it.");
 }
 
 on("by-receipt", "submit", async (e) => {
+	const texts = Object.fromEntries(new FormData(e.target));
 	try {
-		showTicket(await checkReceipt(Object.fromEntries(new FormData(e.target)), drawn));
+		if (texts.leaf.trim() === "" && isServed())
+			at("leaf").value = texts.leaf = await fetchLeaf(texts.proof);
+		showTicket(await checkReceipt(texts, drawn));
 	} catch (error) {
 		verdict(at("ticket"), "bad", "This could not be checked", String(error?.message ?? error));
 	}
@@ -181,10 +184,11 @@ function followAddress() {
 	take(() => fetchProof(id));
 }
 
-if (/^https?:$/.test(location.protocol)) {
+if (isServed()) {
 	addEventListener("hashchange", followAddress);
 	followAddress();
 } else {
 	at("by-raffle").hidden = true;
+	at("leaf-hint").hidden = true;
 	at("save").hidden = true;
 }
