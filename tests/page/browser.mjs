@@ -146,7 +146,7 @@ await test("what is no proof to fetch is said, and is no verdict", async () => {
 		await page.click("#by-raffle button");
 		return verdict(page);
 	};
-	for (const [id, says] of [["nothing", /not a raffle/], [ID.replace("0189", "0190"), /knows no raffle/], [SLOW, /not drawn yet/],
+	for (const [id, says] of [["nothing", /not a raffle/], [ID.replace("0189", "0190"), /knows no raffle/], [SLOW, /has no proof: it is not drawn/],
 		[LARGE, /larger than this page reads/], ["../../../health", /not a raffle/], [AWAY, /could not be reached/]]) {
 		const v = await ask(id);
 		assert.equal(v.kind, "bad", id);

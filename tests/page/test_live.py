@@ -20,7 +20,7 @@ def test_a_drawn_raffle_by_its_number(ask, url, admin, rich):
     klero.want(admin.step(rid, "open"), 200)
     klero.want(rich.buy(rid, 20, "a seed ✓"), 201)
     said = ask(url=f"{url}#{rid}")
-    assert said["kind"] == "bad" and "not drawn" in said["text"]
+    assert said["kind"] == "bad" and "has no proof" in said["text"]
     klero.want(admin.step(rid, "close"), 200)
     klero.want(admin.step(rid, "entropy", {"entropy": "feed"}), 200)
     klero.want(admin.step(rid, "draw"), 200)
