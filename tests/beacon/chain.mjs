@@ -57,12 +57,20 @@ export function torsion() {
 	return torsionPoint;
 }
 
+// as toBytes(true), which refuses what is not in the subgroup
+function compress(point) {
+	const { x, y } = point.toAffine();
+	const bytes = Buffer.from(x.toString(16).padStart(96, "0"), "hex");
+	bytes[0] |= 0x80 | (2n * y > bls.fields.Fp.ORDER ? 0x20 : 0);
+	return hex(bytes);
+}
+
 export const INFINITY = hex(G1.ZERO.toBytes(true));
 
 // Each takes a chain and a round, and gives a signature in hex that is not that round's.
 export const forgeries = {
 	"wrong-signature": (chain, round) => hex(chain.sign(round + 1000000).toBytes(true)),
-	torsion: (chain, round) => hex(chain.sign(round).add(torsion()).toBytes(true)),
+	torsion: (chain, round) => compress(chain.sign(round).add(torsion())),
 	infinity: () => INFINITY,
 	negated: (chain, round) => hex(chain.sign(round).negate().toBytes(true)),
 };

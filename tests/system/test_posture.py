@@ -3,15 +3,29 @@ on. What it may still do is tested by tests/escape/ and tests/unit/test_sandbox.
 
 import os
 import pathlib
+import sys
 
 import pytest
 
-ROLES = {"net": 2, "tlskey": 1, "engine": 1, "hsm": 1, "kdf": 2}
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
+import beacon  # noqa: E402
+
+ROLES = {"net": 2, "tlskey": 1, "engine": 1, "hsm": 1, "kdf": 2, "out": 1, "beacon": 1}
 BASE = 59900  # uid-base of provision.sh, and the order of the roles after it
-UIDS = {"net": BASE, "engine": BASE + 1, "hsm": BASE + 2, "tlskey": BASE + 3, "kdf": BASE + 5}
+UIDS = {"net": BASE, "engine": BASE + 1, "hsm": BASE + 2, "tlskey": BASE + 3, "kdf": BASE + 5,
+        "out": BASE + 6, "beacon": BASE + 7}
 # Sanitizer builds leave seccomp out, and say so.
 FILTERED = pytest.mark.skipif("KLERO_BIN" in os.environ and "/san/" in os.environ["KLERO_BIN"],
                               reason="sanitizer build")
+
+
+@pytest.fixture(scope="module")
+def appliance(lab):
+    """One with all the roles that there are."""
+    with beacon.Beacon(lab.dir / "posture", nist=1) as b:
+        a = lab.make(*b.lines()).start()
+        yield a
+        a.stop()
 
 
 def status(pid):
@@ -100,6 +114,7 @@ def test_descriptors(appliance):
         "net": ("socket:", "pipe:", "anon_inode:[eventpoll]", "/memfd:klero-limits", "/memfd:openapi.json", "/memfd:verify.html"),
         "engine": ("socket:", "pipe:", "anon_inode:[eventpoll]", str(appliance.dir.resolve()), "/var/tmp/kleroterion."),
         "hsm": ("socket:", str(appliance.dir.resolve() / "store-hsm/journal")), "tlskey": ("socket:",), "kdf": ("socket:",),
+        "out": ("socket:",), "beacon": ("socket:",),
     }
     for role, pid in each(appliance):
         folder = pathlib.Path("/proc", str(pid), "fd")
