@@ -93,13 +93,13 @@ enum rules_no life_terms(
 
 	if (t->sales_close_s <= now_s)
 		return no(RULES_TOO_LATE, "sales would have ended already", why);
-	if (t->deadline_s > now_s + LIFE_SPAN_S || t->sales_close_s >= t->deadline_s)
-		return no(
-		    RULES_TOO_FAR, "the deadline is too far off, or before the end of sales", why);
 	r = life_moments(s, t, &first_s, &last_s);
 	if (r != KE_OK)
 		return no(
 		    RULES_BEACON, "a beacon that is not pinned here, or a round without time", why);
+	if (t->deadline_s > now_s + LIFE_SPAN_S || t->sales_close_s >= t->deadline_s)
+		return no(
+		    RULES_TOO_FAR, "the deadline is too far off, or before the end of sales", why);
 	/* neither sum overflows: both are at most a year from now */
 	if (first_s < t->sales_close_s + s->delay_s)
 		return no(

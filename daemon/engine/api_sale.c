@@ -73,7 +73,8 @@ static int prepare(struct rq *q, struct sale *s)
 	    .held = s->has_holder ? s->holder.tickets : 0,
 	    .price = s->raffle.price};
 	no = rules_sale(&facts, s->quantity, &s->cost);
-	if (s->raffle.format == RAFFLE_V2 && q->now_ms / 1000 >= s->raffle.sales_close_s)
+	if (s->raffle.format == RAFFLE_V2 &&
+	    (s->raffle.state != RAFFLE_OPEN || q->now_ms / 1000 >= s->raffle.sales_close_s))
 		no = RULES_NOT_OPEN;
 	return no == RULES_YES ? KE_OK : rq_refuse(q, money_problem(no));
 }

@@ -1,0 +1,251 @@
+"""The life of v2 raffles in real time, on a drand chain of our own with rounds each second: they
+close, wait for the beacon and draw by themselves, and klero-verify believes none of it but checks."""
+
+import hashlib
+import json
+import pathlib
+import sys
+import time
+import uuid
+
+import klero
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
+import beacon  # noqa: E402
+
+DELAY = 3
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    with beacon.Beacon(tmp_path_factory.mktemp("beacon"), relays=2) as b:
+        yield b
+
+
+@pytest.fixture(scope="module")
+def site(lab, chain):
+    a = lab.make(*chain.lines(delay=DELAY))
+    a.start()
+    a.wait_ready()
+    return a
+
+
+@pytest.fixture(scope="module")
+def boss(site):
+    return site.admin("boss@example.org")
+
+
+@pytest.fixture(scope="module")
+def buyers(site, boss):
+    made = [site.person() for _ in range(3)]
+    for p in made:
+        boss.confirm(p.deposit(10000)["id"])
+    return made
+
+
+def stamp(at_s):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at_s))
+
+
+def until(what, seconds=60):
+    """The first answer that is true."""
+    end = time.monotonic() + seconds
+    while True:
+        got = what()
+        if got:
+            return got
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.1)
+
+
+def draft(boss, lasts=4, **fields):
+    return boss.create(sales_close=stamp(int(time.time()) + lasts), **fields)
+
+
+def opened(boss, lasts=4, **fields):
+    r = draft(boss, lasts, **fields)
+
+    def step():
+        answer = boss.step(r["id"], "open")
+        assert answer.status == 200 or answer.code == "beacon-unavailable", answer
+        return answer.status == 200
+
+    until(step)
+    return r["id"]
+
+
+def in_state(person, raffle, state):
+    def look():
+        r = person.raffle(raffle)
+        return r if r["state"] == state else None
+
+    return until(look)
+
+
+def proof_of(person, raffle, folder):
+    def get():
+        answer = person.get(f"/api/v1/raffles/{raffle}/proof")
+        return answer if answer.status == 200 else None
+
+    path = folder / "proof.json"
+    path.write_bytes(until(get).body)
+    return path
+
+
+def verify(site, chain, path):
+    return site.verify(path, "--min-delay", DELAY, "--drand-chain", chain.chain)
+
+
+def test_whole_life(site, chain, boss, buyers, tmp_path):
+    rules = "The first prize is a car.\n"
+    raffle = opened(boss, winners=2, reserves=2, dedupe="holder", rules=rules)
+    r = boss.raffle(raffle)
+    assert r["format"] == "v2" and r["state"] == "open"
+    assert r["rules_sha256"] == hashlib.sha256(rules.encode()).hexdigest()
+    assert r["beacons"][0]["drand_chain"] == chain.hash and r["beacon_delay"] >= DELAY
+    assert [x["kind"] for x in r["records"]] == ["open"]
+    for i, p in enumerate(buyers):
+        klero.want(p.buy(raffle, quantity=5, seed=f"seed {i}"), 201)
+    assert boss.step(raffle, "draw").code == "raffle-not-closed"
+    assert boss.step(raffle, "entropy", {"entropy": "00"}).code == "raffle-format"
+    in_state(boss, raffle, "closed")
+    assert buyers[0].buy(raffle).code == "raffle-not-open"
+    r = in_state(boss, raffle, "drawn")
+    assert [x["kind"] for x in r["records"]] == ["open", "close", "draw"]
+    assert len(r["winners"]) == 2 and len(r["reserves"]) == 1  # of three holders
+    proof = proof_of(boss, raffle, tmp_path)
+    done = verify(site, chain, proof)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    for level in ("reproduced", "signed", "logged", "beacon-verified"):
+        assert level in said
+    assert klero.want(boss.post(f"/api/v1/raffles/{raffle}/verify"), 200).json["verified"] is True
+    assert boss.step(raffle, "draw").code == "raffle-drawn"
+    abort = boss.step(raffle, "abort", {"reason": "too-late", "statement": "x"})
+    assert abort.code == "raffle-drawn"
+    # one byte of it altered is found out
+    bundle = json.loads(proof.read_text())
+    bundle["winners"][0]["index"] ^= 1
+    proof.write_text(json.dumps(bundle))
+    assert verify(site, chain, proof).returncode != 0
+
+
+def test_forfeit(site, chain, boss, buyers, tmp_path):
+    raffle = opened(boss, winners=1, reserves=1)
+    for p in buyers:
+        klero.want(p.buy(raffle), 201)
+    forfeit = {"rule": "not-claimed", "evidence": "a letter", "winner": 1}
+    assert boss.step(raffle, "forfeit", forfeit).code == "raffle-not-drawn"
+    r = in_state(boss, raffle, "drawn")
+    assert "standing" not in r
+    r = klero.want(boss.step(raffle, "forfeit", forfeit), 200).json
+    assert r["standing"] == [{**r["reserves"][0], "pos": 1}]
+    assert boss.step(raffle, "forfeit", {**forfeit, "winner": 2}).code == "no-such-winner"
+    r = klero.want(boss.step(raffle, "forfeit", forfeit), 200).json
+    assert r["standing"] == []
+    assert boss.step(raffle, "forfeit", forfeit).code == "no-such-winner"
+    done = until(lambda: [d for d in [verify(site, chain, proof_of(boss, raffle, tmp_path))]
+                          if d.stdout.count("forfeited: ") == 2 or d.returncode != 0])[0]
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_amend(boss, buyers):
+    raffle = opened(boss, lasts=600)
+    later = int(time.time()) + 900
+    r = klero.want(boss.step(raffle, "amend", {"sales_close": stamp(later)}), 200).json
+    assert r["sales_close"] == stamp(later)
+    klero.want(boss.step(raffle, "amend", {"sales_close": stamp(later - 100)}), 200)
+    klero.want(buyers[0].buy(raffle), 201)
+    # in the log, which hsm knows too
+    until(lambda: boss.get(f"/r/{raffle}/checkpoint").status == 200)
+    earlier = boss.step(raffle, "amend", {"sales_close": stamp(later - 200)})
+    assert earlier.code == "not-later"
+    early = boss.step(raffle, "amend", {"sales_close": stamp(later), "drand_round": 1})
+    assert early.code == "beacon-too-early"
+    r = klero.want(boss.step(raffle, "amend", {"sales_close": stamp(later)}), 200).json
+    assert [x["kind"] for x in r["records"]] == ["open", "amend", "amend", "amend"]
+    klero.want(boss.step(raffle, "abort", {"reason": "test-over", "statement": "x"}), 200)
+
+
+def test_abort_pays_back(site, chain, boss, buyers, tmp_path):
+    raffle = opened(boss, lasts=600)
+    before = [p.available() for p in buyers]
+    for i, p in enumerate(buyers):
+        klero.want(p.buy(raffle, quantity=i + 1), 201)
+    assert [p.available() for p in buyers] != before
+    assert boss.step(raffle, "abort", {"reason": "Two Words", "statement": "x"}).status == 400
+    r = klero.want(boss.step(raffle, "abort", {"reason": "organiser-withdrew", "statement": "We are sorry."}), 200).json
+    assert r["state"] == "aborted" and [x["kind"] for x in r["records"]] == ["open", "abort"]
+    until(lambda: "refunded_at" in boss.raffle(raffle))
+    assert [p.available() for p in buyers] == before
+    again = boss.step(raffle, "abort", {"reason": "again", "statement": "x"})
+    assert again.code == "raffle-aborted"
+    assert buyers[0].buy(raffle).code == "raffle-not-open"
+    kinds = [e["kind"] for e in klero.want(buyers[0].get("/api/v1/wallet/entries"), 200).json["items"]]
+    assert kinds[0] == "refund"
+    done = verify(site, chain, proof_of(boss, raffle, tmp_path))
+    assert "aborted" in done.stdout + done.stderr, done
+
+
+def test_terms_that_cannot_be(boss, chain):
+    now = int(time.time())
+    base = {"title": "A car", "price": {"amount": 100, "currency": "EUR"}, "capacity": 1000, "winners": 1}
+
+    def code(**fields):
+        answer = boss.post("/api/v1/admin/raffles", {**base, **fields})
+        return answer.code, answer.status
+
+    assert code()[1] == 400  # sales_close is missing
+    assert code(sales_close="tomorrow")[1] == 400
+    assert code(sales_close="2026-02-30T00:00:00.000Z")[1] == 400
+    assert code(sales_close=stamp(now - 5)) == ("sales-ended", 409)
+    close = stamp(now + 60)
+    assert code(sales_close=close, drand_round=chain.round_at(now + 60)) == ("beacon-too-early", 422)
+    assert code(sales_close=close, drand_chain="00" * 32) == ("beacon-unknown", 422)
+    assert code(sales_close=close, nist_chain=2) == ("beacon-unknown", 422)
+    assert code(sales_close=close, draw_deadline=close) == ("terms-too-far", 422)
+    assert code(sales_close=stamp(now + 400 * 86400))[0] == "terms-too-far"
+    assert code(sales_close=close, winners=500, reserves=500)[1] == 400
+    assert code(format="v1", sales_close=close)[1] == 400
+    v1 = klero.want(boss.post("/api/v1/admin/raffles", {**base, "format": "v1"}), 201).json
+    assert v1["format"] == "v1"
+    for verb, body in (("amend", {"sales_close": close}), ("abort", {"reason": "a", "statement": "b"})):
+        assert boss.step(v1["id"], verb, body).code == "raffle-format"
+    nobody = str(uuid.uuid4())
+    for verb, body in (("amend", {"sales_close": close}), ("abort", {"reason": "a", "statement": "b"}),
+                       ("forfeit", {"rule": "a", "evidence": "b", "winner": 1})):
+        assert boss.step(nobody, verb, body).code == "not-found"
+
+
+def test_only_admins(site, boss, buyers):
+    r = draft(boss, lasts=600)
+    for verb, body in (("open", None), ("amend", {"sales_close": r["sales_close"]}), ("abort", {"reason": "a", "statement": "b"}),
+                       ("forfeit", {"rule": "a", "evidence": "b", "winner": 1})):
+        assert buyers[0].step(r["id"], verb, body).status == 403
+
+
+def test_nothing_sold(boss):
+    raffle = opened(boss, lasts=3)
+    r = in_state(boss, raffle, "closed")
+    assert r["drawable"] is False
+    assert boss.step(raffle, "draw").code == "raffle-empty"
+    klero.want(boss.step(raffle, "abort", {"reason": "nothing-sold", "statement": "x"}), 200)
+    until(lambda: "refunded_at" in boss.raffle(raffle))
+
+
+def test_draw_after_deaths(site, chain, boss, buyers, tmp_path):
+    """Engine and hsm die around every step; the raffle still has one end, which verifies."""
+    raffle = opened(boss, lasts=4)
+    klero.want(buyers[0].buy(raffle, quantity=3), 201)
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        site.kill("engine")
+        time.sleep(1.5)
+        site.kill("hsm")
+        time.sleep(1.5)
+    site.wait_ready()
+    r = in_state(boss, raffle, "drawn")
+    assert [x["kind"] for x in r["records"]] == ["open", "close", "draw"]
+    done = verify(site, chain, proof_of(boss, raffle, tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
