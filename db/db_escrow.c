@@ -7,7 +7,9 @@
 
 enum { PUT, GET };
 static const char *const texts[] = {
-    [PUT] = "INSERT INTO escrows (raffle, bundle, made_ms) VALUES ($1, $2, $3)",
+    [PUT] = "INSERT INTO escrows (raffle, bundle, made_ms) VALUES ($1, $2, $3)"
+	    " ON CONFLICT (raffle) DO UPDATE SET bundle = excluded.bundle,"
+	    " made_ms = excluded.made_ms",
     [GET] = "SELECT bundle FROM escrows WHERE raffle = $1",
 };
 DB_SQL_LIST(escrow, texts);

@@ -8,7 +8,7 @@
 
 #define DB_ESCROW_MAX 65000 /* of a bundle's text */
 
-/* Once for a raffle: KE_EXISTS. KE_LONG. */
+/* While the raffle is a draft; afterwards KE_STATE. KE_LONG. */
 int db_escrow_put(
     struct db *d, const uint8_t raffle[16], const char *text, size_t n, int64_t now_ms) KE_CHECK;
 /* KE_NOTFOUND: that raffle has none. KE_LONG: cap. */

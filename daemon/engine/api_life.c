@@ -12,6 +12,7 @@
 #include "daemon/engine/api_life.h"
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/escrow.h"
 #include "daemon/engine/life.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/oplog.h"
@@ -222,6 +223,12 @@ static int propose(
 
 /* --- open --- */
 
+/* What hsm has made, until the open record is proposed. */
+struct fresh_seed {
+	uint8_t commit1[32], commit2[32];
+	char blob[sizeof(((struct db_pending *)0)->blob)];
+};
+
 static int open_record(
     struct rq *q, const struct life_file *f, const struct db_pending *p, struct record2 *rec)
 {
@@ -241,23 +248,38 @@ static int open_record(
 	return r == KE_OK ? not_before(q, &rec->terms.not_before) : r;
 }
 
-static int open_seeded(struct rq *q, int r, struct wire_in *in)
+/* The last step before the record: the seed is made, and is in escrow where that is configured. */
+static int open_escrowed(struct rq *q, int r, struct wire_in *in)
 {
 	struct db_pending p = {.len = 0};
+	const struct fresh_seed *seed = q->state;
 	struct life_file f;
 	struct record2 rec;
+	int s = find_for(q, RAFFLE_ACT_OPEN, false, &f);
+
+	memcpy(p.commit1, seed->commit1, 32);
+	memcpy(p.commit2, seed->commit2, 32);
+	memcpy(p.blob, seed->blob, sizeof p.blob);
+	if (s == KE_OK)
+		s = open_record(q, &f, &p, &rec);
+	if (s == KE_OK)
+		s = escrow_take(q, r, in, &rec);
+	return s == KE_OK ? propose(q, &f, &rec, &p) : s;
+}
+
+static int open_seeded(struct rq *q, int r, struct wire_in *in)
+{
+	struct fresh_seed *seed;
 
 	if (r != KE_OK)
 		return KE_UNAVAIL;
-	wire_get_raw(in, p.commit1, 32);
-	wire_get_raw(in, p.commit2, 32);
-	wire_get_cstr(in, p.blob, sizeof p.blob);
+	seed = rq_state(q, sizeof *seed);
+	wire_get_raw(in, seed->commit1, 32);
+	wire_get_raw(in, seed->commit2, 32);
+	wire_get_cstr(in, seed->blob, sizeof seed->blob);
 	if (wire_end(in) != KE_OK)
 		return KE_PEER;
-	r = find_for(q, RAFFLE_ACT_OPEN, false, &f);
-	if (r == KE_OK)
-		r = open_record(q, &f, &p, &rec);
-	return r == KE_OK ? propose(q, &f, &rec, &p) : r;
+	return eng_hsm_escrow(q, "open_escrowed", open_escrowed, rq_field(q, 0)->p, seed->blob);
 }
 
 int life_api_open(struct rq *q)

@@ -231,6 +231,8 @@ static int lab_answer(const struct lab_ask *a, struct wire_out *w)
 	case MSG_HSM_NEW_SEED:
 		lab_commit(w);
 		return KE_OK;
+	case MSG_HSM_ESCROW:
+		return KE_NOTFOUND;
 	case MSG_HSM_SIGN_DRAW1:
 		return lab_sign_draw(&in, w);
 	case MSG_HSM_ANCHOR:

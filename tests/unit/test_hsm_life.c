@@ -4,6 +4,8 @@
  * there when they are wanted; sales end after a second or two of real time.
  */
 #include "tests/unit/life_ask.h"
+#include "policy/escrow.h"
+#include "policy/hash.h"
 
 /* --- open --- */
 
@@ -446,6 +448,57 @@ static void test_approval(void **state)
 	stop_role(&hsm);
 }
 
+/* --- escrow --- */
+
+static size_t ask_escrow(const struct raffle *r, char text[ESCROW_TEXT_MAX])
+{
+	uint8_t body[1024];
+	const uint8_t *p;
+	struct wire_out w;
+	size_t n;
+
+	wire_out_init(&w, body, sizeof body);
+	wire_put_raw(&w, r->id, 16);
+	wire_put_cstr(&w, r->blob);
+	assert_int_equal(ask(&hsm, MSG_HSM_ESCROW, body, w.len), KE_OK);
+	p = wire_get_str(&hsm.in, ESCROW_TEXT_MAX, &n);
+	memcpy(text, p, n);
+	return n;
+}
+
+/* No open record without the escrow of the configuration, by a bundle that hsm has made for it. */
+static void test_escrow(void **state)
+{
+	static char text[ESCROW_TEXT_MAX], pem[RCONF_PEM];
+	static struct raffle r, other;
+	EVP_PKEY *key = EVP_RSA_gen(ESCROW_BITS_MIN);
+	BIO *bio = BIO_new(BIO_s_mem());
+	struct record2 x;
+
+	(void)state;
+	assert_int_equal(PEM_write_bio_PUBKEY(bio, key), 1);
+	assert_true(BIO_read(bio, pem, sizeof pem - 1) > 0);
+	BIO_free(bio);
+	EVP_PKEY_free(key);
+	escrow.m = 1;
+	escrow.pem[0] = pem;
+	begin();
+	make(&r, now() + 600);
+	make(&other, now() + 600);
+	assert_int_equal(agree(&r), KE_DENIED);
+	assert_true(said("its escrow is not the one of this appliance"));
+	x = r.open;
+	x.escrow_m = x.escrow_n = 1;
+	assert_int_equal(agree_open(&r, &x), KE_DENIED);
+	hash_sha256(x.escrow, text, ask_escrow(&other, text));
+	assert_int_equal(agree_open(&r, &x), KE_DENIED);
+	hash_sha256(x.escrow, text, ask_escrow(&r, text));
+	assert_int_equal(agree_open(&r, &x), KE_OK);
+	escrow.m = 0;
+	escrow.pem[0] = NULL;
+	stop_role(&hsm);
+}
+
 /* --- what does not decode --- */
 
 static void test_malformed(void **state)
@@ -501,6 +554,7 @@ int main(void)
 	    cmocka_unit_test(test_restart),
 	    cmocka_unit_test(test_nist),
 	    cmocka_unit_test(test_malformed),
+	    cmocka_unit_test(test_escrow),
 	    cmocka_unit_test(test_approval),
 	};
 
