@@ -24,6 +24,7 @@
 static const char usage_text[] =
     "Usage: klero-verify [--vkey VKEY | --vkey-file FILE] [--commit HEX] [--json] [-q] PROOF\n"
     "       klero-verify --log URL|DIR --vkey VKEY [--state FILE] [PROOF]\n"
+    "       klero-verify --complete [--amend FILE] OPEN CLOSE SEED ENTRIES VALUE...\n"
     "Checks the proof of a draw, " BUNDLE2_FORMAT " or " BUNDLE_FORMAT ", without any\n"
     "network, and audits the logs that it stands in.\n"
     "\n"
@@ -40,6 +41,11 @@ static const char usage_text[] =
     "      --ca FILE         certificates to trust for the URL, instead of the system's\n"
     "      --state FILE      checkpoints of earlier audits, which the logs must agree with;\n"
     "                        written anew when they do\n"
+    "      --complete        finish a draw that the operator did not make: its records, the seed "
+    "in\n"
+    "                        hex, the ticket log's entries one behind the other, and the beacons'\n"
+    "                        values as their sources serve them, in the record's order\n"
+    "      --amend FILE      the last amend record, when there is one\n"
     "  --json                print one JSON document instead of lines\n"
     "  -q, --quiet           print the last line only\n"
     "  --version, -h, --help\n"
@@ -182,6 +188,12 @@ static int set_option(struct options *o, int c)
 		return EXIT_VERIFIED;
 	case 't':
 		return verify2_tsa(o, optarg);
+	case 'C':
+		o->complete = true;
+		return EXIT_VERIFIED;
+	case 'A':
+		o->amend = optarg;
+		return EXIT_VERIFIED;
 	case 'm':
 		return verify2_delay(o, optarg);
 	case 'j':
@@ -208,6 +220,8 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	    {"log", required_argument, NULL, 'l'},
 	    {"ca", required_argument, NULL, 'a'},
 	    {"state", required_argument, NULL, 's'},
+	    {"complete", no_argument, NULL, 'C'},
+	    {"amend", required_argument, NULL, 'A'},
 	    {"tsa-ca", required_argument, NULL, 't'},
 	    {"min-delay", required_argument, NULL, 'm'},
 	    {"json", no_argument, NULL, 'j'},
@@ -228,6 +242,10 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 		if (code != EXIT_VERIFIED)
 			return code;
 	}
+	if (o->complete)
+		return EXIT_VERIFIED;
+	if (o->amend != NULL)
+		return verify_usage("--amend goes with --complete");
 	if (o->log == NULL && (o->ca != NULL || o->state != NULL))
 		return verify_usage("--ca and --state go with --log");
 	if (optind != argc - 1 && (o->log == NULL || optind != argc))
@@ -387,12 +405,15 @@ int main(int argc, char **argv)
 
 	if (code != EXIT_VERIFIED || done)
 		return code;
-	if (o.file != NULL)
+	if (o.complete)
+		code = verify_complete(&o, argc - optind, argv + optind);
+	else if (o.file != NULL)
 		code = verify_file(&o, &res, &v2);
-	if (code == EXIT_VERIFIED && o.log != NULL)
+	if (code == EXIT_VERIFIED && o.log != NULL && !o.complete)
 		code = o.file != NULL && !v2 ? verify_usage("a v1 proof stands in no log")
 					     : verify_log(&o, o.file != NULL ? &res : NULL);
 	free(o.tsa);
+	free(o.pulse_pem);
 	/* A verdict that could not be written is none. */
 	if (fflush(stdout) != 0 || ferror(stdout))
 		code = EXIT_READ;

@@ -23,7 +23,11 @@ struct options {
 	bool have_policy, have_chain;
 	struct tlog_policy policy;
 	struct drand_chain chain;
-	char *tsa; /* trust.tsa_pem */
+	char *tsa;       /* trust.tsa_pem */
+	char *pulse_pem; /* the first certificate of NIST's beacon */
+	size_t pulse_pem_len;
+	bool complete;
+	const char *amend; /* with complete: the last amend record; NULL: none */
 	struct bundle2_trust trust;
 };
 
@@ -43,6 +47,9 @@ int verify2_delay(struct options *o, const char *seconds) KE_CHECK;
 bool verify2_is(const char *text, size_t n);
 /* Checks and prints; the exit code. */
 int verify2(struct options *o, const char *text, size_t n, struct bundle2_result *res);
+
+/* Finishes a draw from OPEN CLOSE SEED ENTRIES VALUE...; prints; the exit code. */
+int verify_complete(const struct options *o, int argc, char **argv);
 
 /*
  * Audits the operator log at o->log and every ticket log, or that of a bundle which was verified

@@ -80,6 +80,11 @@ int verify2_certificate(struct options *o, const char *file)
 		code = certificate_id(t->certificates[t->ncertificates++], buf, n) == KE_OK
 			   ? EXIT_VERIFIED
 			   : verify_usage("that is not a certificate in PEM");
+	if (code == EXIT_VERIFIED && o->pulse_pem == NULL) {
+		o->pulse_pem = buf;
+		o->pulse_pem_len = n;
+		return code;
+	}
 	free(buf);
 	return code;
 }
