@@ -51,6 +51,10 @@ flock 9
 
 install $build $tests
 [ "${2-}" = bench ] && install $bench
+# an authority and its client for one test, where this Debian has them
+for p in certbot pebble; do
+	[ -z "$(candidate $p)" ] || install $p
+done
 
 # What apt knows says whether the packaged SQLCipher will do; lists that are gone say nothing.
 if ! packaged_sqlcipher && [ -z "$(candidate libsqlcipher-dev)" ] && [ ! -e "$dir/sqlcipher/done" ]; then

@@ -116,6 +116,8 @@ int ctl_escrow_check(struct ctl *ctl, int argc, char **argv);
 int ctl_escrow_open(struct ctl *ctl, int argc, char **argv);
 int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv);
 int ctl_hsm_check(struct ctl *ctl, int argc, char **argv);
+int ctl_tls_request(struct ctl *ctl, int argc, char **argv);
+int ctl_tls_install(struct ctl *ctl, int argc, char **argv);
 int ctl_doctor(struct ctl *ctl, int argc, char **argv);
 int ctl_support(struct ctl *ctl, int argc, char **argv);
 

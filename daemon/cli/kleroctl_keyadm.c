@@ -104,7 +104,10 @@ int keyadm_act(const struct ctl *ctl, enum keyadm_action action, const struct co
 	memcpy(k->host, c->host, sizeof k->host);
 	memcpy(k->appliance_id, appliance, sizeof k->appliance_id);
 	memcpy(k->names, c->tls_names, sizeof k->names);
-	snprintf(k->text, sizeof k->text, "%s", text);
+	if (action == KEYADM_REQUEST)
+		snprintf(k->cert_pem, sizeof k->cert_pem, "%s", text);
+	else
+		snprintf(k->text, sizeof k->text, "%s", text);
 	r = conf_identity(c, ROLE_KEYADM, &k->id, why, whylen);
 	if (r == KE_OK)
 		r = conf_token(c, which, &k->token, why, whylen);

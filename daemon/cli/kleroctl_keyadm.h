@@ -8,9 +8,9 @@
 
 /*
  * Has keyadm do one action on one token and waits for what it has made. text: the officers that
- * the action takes, "" for none. The result is keyadm's; KE_TIMEOUT when it does not answer,
- * KE_CLOSED when it has ended without an answer (it has said why on standard error), or that of
- * the configuration's trouble. why is one line.
+ * the action takes, or the present certificate, "" for none. The result is keyadm's; KE_TIMEOUT
+ * when it does not answer, KE_CLOSED when it has ended without an answer (it has said why on
+ * standard error), or that of the configuration's trouble. why is one line.
  */
 int keyadm_act(const struct ctl *ctl, enum keyadm_action action, const struct conf_token *which,
     const uint8_t appliance[16], const char *text, struct rconf_keyadm_done *done, char *why,

@@ -152,6 +152,7 @@ enum keyadm_action {
 	KEYADM_APPROVED = 3, /* what a proposal says, when enough officers have approved it */
 	KEYADM_ENROL = 4,    /* the first officers of a token that has none */
 	KEYADM_COMPLETE = 5, /* keys that an older program's setup did not make */
+	KEYADM_REQUEST = 6,  /* a request for a certificate of the TLS key, for an authority */
 };
 
 #define RCONF_KEYADM_TEXT      8192
@@ -181,7 +182,7 @@ struct rconf_keyadm_done {
 	char reason[256];
 	char sealed_dbkey[512]; /* PROVISION_KEYS */
 	char log_vkey[512];     /* PROVISION_KEYS: C2SP verifier key of <host>/klero/log */
-	char cert_pem[8192];    /* PROVISION_TLS: self-signed P-256 certificate */
+	char cert_pem[8192]; /* PROVISION_TLS: self-signed P-256 certificate; REQUEST: PKCS #10 */
 };
 
 void rconf_put_beacons(struct wire_out *w, const struct rconf_beacons *c);

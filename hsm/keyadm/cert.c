@@ -190,11 +190,12 @@ static int assemble(
 	return KE_OK;
 }
 
-static int sign(struct p11 *p, const struct key *k, X509 *x, uint8_t out[CERT_MAX], size_t *len)
+/* The n bytes that are to be signed, and around them the whole; OpenSSL's, freed here. */
+static int sign(struct p11 *p, const struct key *k, unsigned char *tbs, int n,
+    uint8_t out[CERT_MAX], size_t *len)
 {
-	unsigned char *tbs = NULL;
 	uint8_t digest[32], sig[64];
-	int n = i2d_re_X509_tbs(x, &tbs), r;
+	int r;
 
 	if (n <= 0)
 		return KE_NOMEM;
@@ -206,26 +207,45 @@ static int sign(struct p11 *p, const struct key *k, X509 *x, uint8_t out[CERT_MA
 	return r;
 }
 
+static int print(BIO *bio, char *pem, size_t cap)
+{
+	int len = BIO_read(bio, pem, (int)cap - 1);
+
+	if (len <= 0 || BIO_pending(bio) > 0)
+		return KE_FULL;
+	pem[len] = '\0';
+	return KE_OK;
+}
+
 /* Reads the finished certificate again, checks its signature and writes it as PEM. */
 static int check_and_print(const uint8_t *der, size_t n, EVP_PKEY *pub, char *pem, size_t cap)
 {
 	const unsigned char *at = der;
 	X509 *x = d2i_X509(NULL, &at, (long)n);
 	BIO *bio = BIO_new(BIO_s_mem());
-	int len, r = KE_INTERNAL;
+	int r = KE_INTERNAL;
 
-	if (x == NULL || bio == NULL || X509_verify(x, pub) != 1 || PEM_write_bio_X509(bio, x) != 1)
-		goto out;
-	len = BIO_read(bio, pem, (int)cap - 1);
-	if (len <= 0 || BIO_pending(bio) > 0) {
-		r = KE_FULL;
-		goto out;
-	}
-	pem[len] = '\0';
-	r = KE_OK;
-out:
+	if (x != NULL && bio != NULL && X509_verify(x, pub) == 1 && PEM_write_bio_X509(bio, x) == 1)
+		r = print(bio, pem, cap);
 	BIO_free(bio);
 	X509_free(x);
+	return r;
+}
+
+/* The same of a request. */
+static int check_and_print_request(
+    const uint8_t *der, size_t n, EVP_PKEY *pub, char *pem, size_t cap)
+{
+	const unsigned char *at = der;
+	X509_REQ *q = d2i_X509_REQ(NULL, &at, (long)n);
+	BIO *bio = BIO_new(BIO_s_mem());
+	int r = KE_INTERNAL;
+
+	if (q != NULL && bio != NULL && X509_REQ_verify(q, pub) == 1 &&
+	    PEM_write_bio_X509_REQ(bio, q) == 1)
+		r = print(bio, pem, cap);
+	BIO_free(bio);
+	X509_REQ_free(q);
 	return r;
 }
 
@@ -234,20 +254,72 @@ int cert_make(struct p11 *p, const struct key *k, const struct rconf_keyadm *c, 
 {
 	EVP_PKEY *pub = p256_key(k->pub);
 	X509 *x = X509_new();
+	unsigned char *tbs = NULL;
 	uint8_t der[CERT_MAX];
 	size_t n = 0;
-	int r = KE_NOMEM;
+	int tbs_len, r = KE_NOMEM;
 
 	(void)p11_fail(p, KE_OK, "the certificate cannot be made");
 	if (pub == NULL || x == NULL)
 		goto out;
 	r = fill(p, x, pub, c, now_s);
-	if (r == KE_OK)
-		r = sign(p, k, x, der, &n);
+	if (r == KE_OK) {
+		tbs_len = i2d_re_X509_tbs(x, &tbs);
+		r = sign(p, k, tbs, tbs_len, der, &n);
+	}
 	if (r == KE_OK)
 		r = check_and_print(der, n, pub, pem, cap);
 out:
 	X509_free(x);
+	EVP_PKEY_free(pub);
+	return r;
+}
+
+/* Names only: what else a certificate says is the authority's to decide. */
+static int fill_request(struct p11 *p, X509_REQ *q, EVP_PKEY *pub, const struct rconf_keyadm *c)
+{
+	char names[NAMES * RCONF_PATH];
+	STACK_OF(X509_EXTENSION) *all = sk_X509_EXTENSION_new_null();
+	X509_EXTENSION *e = NULL;
+	int r = alternative_names(p, c, names, sizeof names);
+
+	if (r == KE_OK) {
+		e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+		if (e == NULL)
+			r = p11_fail(p, KE_FORMAT, "tls-names: not accepted: %.200s", names);
+	}
+	if (r == KE_OK &&
+	    (all == NULL || sk_X509_EXTENSION_push(all, e) <= 0 ||
+		X509_REQ_set_version(q, X509_REQ_VERSION_1) != 1 ||
+		X509_REQ_set_pubkey(q, pub) != 1 || X509_REQ_add_extensions(q, all) != 1))
+		r = KE_NOMEM;
+	X509_EXTENSION_free(e);
+	sk_X509_EXTENSION_free(all);
+	return r;
+}
+
+int cert_request(
+    struct p11 *p, const struct key *k, const struct rconf_keyadm *c, char *pem, size_t cap)
+{
+	EVP_PKEY *pub = p256_key(k->pub);
+	X509_REQ *q = X509_REQ_new();
+	unsigned char *tbs = NULL;
+	uint8_t der[CERT_MAX];
+	size_t n = 0;
+	int tbs_len, r = KE_NOMEM;
+
+	(void)p11_fail(p, KE_OK, "the request cannot be made");
+	if (pub == NULL || q == NULL)
+		goto out;
+	r = fill_request(p, q, pub, c);
+	if (r == KE_OK) {
+		tbs_len = i2d_re_X509_REQ_tbs(q, &tbs);
+		r = sign(p, k, tbs, tbs_len, der, &n);
+	}
+	if (r == KE_OK)
+		r = check_and_print_request(der, n, pub, pem, cap);
+out:
+	X509_REQ_free(q);
 	EVP_PKEY_free(pub);
 	return r;
 }

@@ -20,6 +20,10 @@
 int cert_make(struct p11 *p, const struct key *k, const struct rconf_keyadm *c, int64_t now_s,
     char *pem, size_t cap) KE_CHECK;
 
+/* A certificate request (RFC 2986) of k with the same names. Errors as of cert_make(). */
+int cert_request(struct p11 *p, const struct key *k, const struct rconf_keyadm *c, char *pem,
+    size_t cap) KE_CHECK;
+
 /*
  * The version of the TLS key that the first certificate in a PEM text is for; 0 when it is for none
  * in the ring, or the text is no certificate.

@@ -22,6 +22,11 @@ int keyadm_provision_keys(
 int keyadm_provision_tls(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
 
+/* A certificate request (PKCS #10) of the TLS key that the certificate c->cert_pem is for, or, when
+ * it is for none, of the newest. Nothing is made in the token. */
+int keyadm_request(
+    struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;
+
 /* The first officers, c->text, of a token that has none. KE_EXISTS when it has. */
 int keyadm_enrol(
     struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done) KE_CHECK;

@@ -47,6 +47,12 @@ static int open_token(struct p11 *p, struct rconf_token *t, enum p11_need need)
 	return r == KE_OK ? learn_ways(p, need == P11_NEED_KEYS) : r;
 }
 
+/* The one token that is opened is then the one of the TLS key. */
+static bool is_about_tls(unsigned action)
+{
+	return action == KEYADM_PROVISION_TLS || action == KEYADM_REQUEST;
+}
+
 /* Everything that needs the file system at large: the module, its configuration, libcrypto's. */
 static int warm_up(struct keyadm *a)
 {
@@ -61,8 +67,8 @@ static int warm_up(struct keyadm *a)
 	r = p11_load(&a->p, t->module, env, RCONF_ENVS);
 	a->tls = a->p; /* the same module, another token */
 	if (r == KE_OK)
-		r = open_token(&a->p, t,
-		    a->conf->action == KEYADM_PROVISION_TLS ? P11_NEED_TLS : P11_NEED_KEYS);
+		r = open_token(
+		    &a->p, t, is_about_tls(a->conf->action) ? P11_NEED_TLS : P11_NEED_KEYS);
 	if (r == KE_OK && has_tls(a)) {
 		r = open_token(&a->tls, &a->conf->tls, P11_NEED_TLS);
 		if (r != KE_OK)
@@ -93,6 +99,8 @@ static int act(struct keyadm *a)
 		return keyadm_provision_keys(&a->p, a->conf, &a->done);
 	case KEYADM_PROVISION_TLS:
 		return keyadm_provision_tls(&a->p, a->conf, &a->done);
+	case KEYADM_REQUEST:
+		return keyadm_request(&a->p, a->conf, &a->done);
 	case KEYADM_APPROVED:
 		return keyadm_approved(&a->p, has_tls(a) ? &a->tls : NULL, a->conf, &a->done);
 	case KEYADM_COMPLETE:

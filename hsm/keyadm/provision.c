@@ -184,3 +184,17 @@ int keyadm_provision_tls(
 		    sizeof done->cert_pem);
 	return settle(p, &ring, c, done, r);
 }
+
+int keyadm_request(struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyadm_done *done)
+{
+	struct key_ring ring;
+	const struct key *k;
+	int r = key_ring_find(p, &ring);
+
+	if (r != KE_OK)
+		return r;
+	k = key_ring_get(&ring, KEY_TLS, cert_version(c->cert_pem, &ring));
+	if (k == NULL)
+		return p11_fail(p, KE_NOTFOUND, "token %s has no TLS key", p->label);
+	return cert_request(p, k, c, done->cert_pem, sizeof done->cert_pem);
+}
