@@ -11,7 +11,7 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 SYSTEM = HERE.parent / "system"
 PLAYWRIGHT = HERE.parents[1] / "build" / "page-tests"
-sys.path.insert(0, str(SYSTEM))
+sys.path[:0] = [str(SYSTEM), str(HERE.parent / "beacon")]
 spec = importlib.util.spec_from_file_location("system_conftest", SYSTEM / "conftest.py")
 system = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(system)

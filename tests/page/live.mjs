@@ -3,6 +3,7 @@
 //
 //	node live.mjs PLAYWRIGHT
 //	  {"url": …}                               opens it; the verdict, if its address asks for one
+//	  {"trust": {chain: …, delay: …}}          what a reader knows; the verdict of the last proof
 //	  {"receipt": …, "key": …, "holder": …}    the form for tickets
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
@@ -25,19 +26,32 @@ const said = (id) => page.evaluate((at) => {
 	return { kind: node.className.replace("verdict", "").trim(), text: node.textContent };
 }, id);
 
+const judged = () => page.waitForFunction(() => /^(?!Checking).+/.test(document.querySelector("#verdict h2")?.textContent ?? ""), null, { timeout: 60000 });
+
+async function know({ trust }) {
+	await page.evaluate(() => { document.getElementById("known").open = true; });
+	for (const [id, value] of Object.entries(trust))
+		await page.fill(`#${id}`, value);
+	await page.evaluate(() => document.getElementById("verdict").replaceChildren());
+	await page.click("#trust button");
+	await judged();
+	return said("verdict");
+}
+
 async function open({ url }) {
 	({ origin } = new URL(url));
 	await page.goto("about:blank");
 	const response = await page.goto(url);
 	if (/[#?]/.test(url))
-		await page.waitForFunction(() => /^(?!Checking).+/.test(document.querySelector("#verdict h2")?.textContent ?? ""), null, { timeout: 60000 });
+		await judged();
 	return { ...await said("verdict"), policy: response.headers()["content-security-policy"] };
 }
 
-async function ticket({ receipt, key, holder = "", leaf = "" }) {
+async function ticket({ receipt, key = null, holder = "", leaf = "" }) {
 	await page.evaluate(() => document.querySelectorAll("#receipt details").forEach((d) => { d.open = true; }));
 	for (const [id, value] of Object.entries({ proof: receipt, key, holder, leaf }))
-		await page.fill(`#${id}`, value);
+		if (value !== null)
+			await page.fill(`#${id}`, value);
 	await page.evaluate(() => document.getElementById("ticket").replaceChildren());
 	await page.click("#by-receipt > button");
 	await page.waitForFunction(() => document.querySelector("#ticket h2"));
@@ -45,7 +59,7 @@ async function ticket({ receipt, key, holder = "", leaf = "" }) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-	const question = JSON.parse(line), answer = await (question.url ? open(question) : ticket(question));
+	const question = JSON.parse(line), answer = await (question.url ? open : question.trust ? know : ticket)(question);
 	const violations = await page.evaluate(() => globalThis.violations);
 	process.stdout.write(JSON.stringify({ ...answer, wrong: [...wrong, ...violations] }) + "\n");
 }

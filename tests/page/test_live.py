@@ -2,9 +2,12 @@
 tickets the page fetches from the log."""
 
 import base64
+import datetime
+import pathlib
 import re
 import time
 
+import beacon
 import klero
 import pytest
 import tlog
@@ -47,6 +50,46 @@ def logged(lab):
     admin.confirm(buyer.deposit(1_000_000)["id"])
     tickets = [t for _ in range(3) for t in klero.want(buyer.buy(raffle, 100, "my words"), 201).json["tickets"]]
     return a, buyer, raffle, tickets
+
+
+DELAY = 10  # seconds from the end of sales to the round: hsm must have agreed to the close before
+
+
+@pytest.fixture(scope="module")
+def drawn(lab, tmp_path_factory):
+    """A v2 raffle, drawn by a test chain: its appliance, chain info, buyer, id and tickets."""
+    with beacon.Beacon(tmp_path_factory.mktemp("beacon")) as b:
+        a = lab.make(*b.lines(delay=DELAY)).start()
+        admin, buyer = a.admin(), a.person()
+        admin.confirm(buyer.deposit(1_000_000)["id"])
+        end = datetime.datetime.fromtimestamp(int(time.time()) + 6, datetime.timezone.utc)
+        raffle = admin.create(winners=3, reserves=2, sales_close=end.strftime("%Y-%m-%dT%H:%M:%S.000Z"))["id"]
+        klero.want(admin.step(raffle, "open"), 200)
+        tickets = klero.want(buyer.buy(raffle, 40, "my words"), 201).json["tickets"]
+        patience = time.monotonic() + 120
+        while admin.get(f"/api/v1/raffles/{raffle}/proof").status != 200:
+            assert time.monotonic() < patience, a.log()
+            time.sleep(0.5)
+        yield a, pathlib.Path(b.chain).read_text(), buyer, raffle, tickets
+
+
+def test_a_v2_raffle_and_its_tickets(ask, drawn):
+    a, chain, buyer, raffle, tickets = drawn
+    said = ask(url=f"https://127.0.0.1:{a.port}/verify#{raffle}")
+    # sooner than the standard has it, and by a chain that only this test knows
+    assert said["kind"] == "bad" and "less than 600 s" in said["text"], said
+    said = ask(trust={"delay": str(DELAY)})
+    assert said["kind"] == "half" and "its chain is not a known one" in said["text"] or "not-before" in said["text"], said
+    said = ask(trust={"chain": chain})
+    assert said["kind"] == "good" and "3 winners of 40 tickets" in said["text"], said
+    bundle = buyer.get(f"/api/v1/raffles/{raffle}/proof").json
+    for place, words in ((0, "winner 1"), (2, "winner 3"), (3, "reserve 1")):
+        won = bundle["winners"][place]
+        said = ask(receipt=receipt(buyer, tickets[won["index"]]), holder=buyer.id())
+        assert said["kind"] == "good" and words in said["text"] and "It is yours" in said["text"], said
+    lost = next(t for t in tickets if t["index"] not in {w["index"] for w in bundle["winners"]})
+    said = ask(receipt=receipt(buyer, lost))
+    assert said["kind"] == "good" and "did not win" in said["text"], said
 
 
 def receipt(buyer, ticket):
