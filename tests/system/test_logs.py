@@ -29,7 +29,26 @@ class Site:
         self.host = re.search(r"^host\s+(\S+)", appliance.conf.read_text(), re.M).group(1)
         self.key = tlog.Key(appliance.vkey.read_text())
         self.client = appliance.client()
-        self.raffle = None
+        self.raffle, self.bought = None, []
+
+    def log_raffles(self):
+        """Every raffle gets a ticket log, before its first sale: only a test makes it so."""
+        self.a.stop()
+        run = self.a.store_tool("sql", "UPDATE raffles SET format = 2, sales_close_s = 4102444800")
+        assert run.returncode == 0, run.stderr
+        self.a.start()
+        self.client = self.a.client()
+
+    def furnish(self):
+        """A raffle and somebody who has the money for all of it."""
+        self.admin = self.a.admin()
+        self.raffle = self.admin.create(title="Logged", capacity=2000)["id"]
+        klero.want(self.admin.step(self.raffle, "open"), 200)
+        self.log_raffles()
+        self.admin.close()
+        self.buyer = self.a.person()
+        self.admin.confirm(self.buyer.deposit(1_000_000)["id"])
+        return self
 
     def prefix(self):
         return f"/r/{self.raffle}/"
@@ -56,21 +75,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(lab):
-    made = Site(lab.make().start())
-    admin = made.admin = made.a.admin()
-    made.raffle = admin.create(title="Logged", capacity=2000)["id"]
-    klero.want(admin.step(made.raffle, "open"), 200)
-    made.a.stop()
-    # a raffle that was opened before it had a log: only a test turns one into the other
-    run = made.a.store_tool("sql", "UPDATE raffles SET format = 2, sales_close_s = 4102444800")
-    assert run.returncode == 0, run.stderr
-    made.a.start()
-    made.client = made.a.client()
-    admin.close()
-    made.buyer = made.a.person()
-    admin.confirm(made.buyer.deposit(1_000_000)["id"])
-    made.bought = []
-    return made
+    return Site(lab.make().start()).furnish()
 
 
 def buy(site, quantity, seed=None, person=None):
@@ -245,6 +250,27 @@ def test_engine_killed(site):
     assert [e[36:52].hex() for e in entries] == [t["id"].replace("-", "") for t in site.bought]
     for size, root in seen:
         assert tlog.root_of(hashes[:size]) == root
+
+
+def test_many_logs(site):
+    """More logs are behind than one round signs: all of them get their checkpoint, and a sale in one
+    does not wait for the others' turn for long."""
+    site.admin.close()
+    many = []
+    for n in range(300):
+        many.append(site.admin.create(title=f"Many {n}")["id"])
+        klero.want(site.admin.step(many[-1], "open"), 200)
+    site.log_raffles()
+    site.buyer.close()
+    buy(site, 1)
+    site.settled(len(site.bought))
+    end = time.monotonic() + 60
+    for rid in many:
+        while site.client.get(f"/r/{rid}/checkpoint").status != 200:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        origin = f"{site.host}/klero/r/{rid.replace('-', '')}"
+        assert site.key.checkpoint(site.client.get(f"/r/{rid}/checkpoint").body, origin)[0] == 0
 
 
 def test_hsm_killed(site):

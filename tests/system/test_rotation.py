@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import klero
+import tlog
 from officers import Officer, wait_for
+from test_logs import Site, buy
 
 
 @pytest.fixture
@@ -358,3 +360,22 @@ def test_damaged_seeds_keep_nobody_back(guarded, officers):
         " WHERE substr(seed_blob, 1, 21) = 'klero:1:seed:v000001:'")
     wait_for(lambda: keys(guarded)["seed", 1]["values"] == 0)
     assert keys(guarded)["seed", 2]["values"] == bad + good
+
+
+def test_logs_go_on_under_the_new_key(guarded, officers):
+    """The next checkpoint is by the new key and holds all that the old one signed, which still counts;
+    and a fresh hsm, which knows no log, begins at a note of the old key."""
+    site = Site(guarded).furnish()
+    buy(site, 3)
+    old, note = site.settled(3), site.client.get(site.prefix() + "checkpoint").body
+    first = site.key
+    decide(guarded, officers[:2], "rotate", "log")
+    site.client, _ = guarded.client(), site.buyer.close()
+    assert site.settled(3) == old  # nothing new: nothing is signed again
+    buy(site, 2)
+    site.key = tlog.Key(guarded.status()["log_vkey"])
+    assert site.key.public != first.public
+    size, root = wait_for(lambda: site.client.get(site.prefix() + "checkpoint").body != note and site.settled(5))
+    hashes, _ = site.log().leaves(size)
+    assert tlog.root_of(hashes) == root and tlog.root_of(hashes[:3]) == old[1]
+    assert first.checkpoint(note, site.origin()) == old
