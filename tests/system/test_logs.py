@@ -285,3 +285,25 @@ def test_hsm_killed(site):
         hashes, _ = site.log().leaves(size)
         assert tlog.root_of(hashes) == root
     assert site.client.get("/health").json["logs"] == "ok"
+
+
+def test_token_away(site):
+    """Nothing is signed meanwhile, sales go on, /health says so in the end; then all is signed at once."""
+    site.settled(len(site.bought))
+    here = site.a.dir / "tokens"
+    here.rename(here.with_name("away"))
+    try:
+        site.a.kill("hsm")
+        buy(site, 2)
+        end = time.monotonic() + 60
+        while site.client.get("/health").json["logs"] == "ok":
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        assert site.settled(0)[0] == len(site.bought) - 2
+        assert site.buyer.get(site.bought[-1]["receipt"]).code == "receipt-preparing"
+    finally:
+        here.with_name("away").rename(here)
+    size, root = site.settled(len(site.bought))
+    hashes, _ = site.log().leaves(size)
+    assert tlog.root_of(hashes) == root
+    assert site.client.get("/health").json["logs"] == "ok"
