@@ -106,6 +106,14 @@ static void put_more(struct engine *e, struct jsonw *w)
 	jsonw_kint(w, "tickets_sold", (int64_t)e->metrics.counter[METRIC_TICKETS_SOLD]);
 }
 
+/* Has a v2 raffle neither draw nor abort after its deadline? */
+static bool draws_late(struct engine *e)
+{
+	int64_t n = 0;
+
+	return turn_begin(e) == KE_OK && life_late(e, &n) == KE_OK && n > 0;
+}
+
 void health_put(struct engine *e, struct jsonw *w, bool more)
 {
 	static const char *const history[] = {[QUORUM_HISTORY_UNKNOWN] = "unknown",
@@ -124,6 +132,7 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 	jsonw_kcstr(w, "logs", ckpt_late(e) ? "late" : "ok");
 	if (witness_word(e) != NULL)
 		jsonw_kcstr(w, "witness", witness_word(e));
+	jsonw_kcstr(w, "draws", draws_late(e) ? "late" : "ok");
 	jsonw_kcstr(w, "clock", beacons_clock_word(beacons_clock(e)));
 	if (beacons_clock(e) != BEACONS_CLOCK_NONE || e->conf.beacons.nists[0][0] != '\0')
 		jsonw_kcstr(w, "beacons", beacons_works(e) ? "ok" : "unavailable");

@@ -53,6 +53,11 @@ int life_get(struct engine *e, const uint8_t raffle[16], struct life_file *f)
 	return r;
 }
 
+int life_late(struct engine *e, int64_t *n)
+{
+	return db_life_late(e->db, turn_now_ms(e) / 1000, n);
+}
+
 struct life life_facts(const struct life_file *f, int64_t now_ms, bool values)
 {
 	return (struct life){.state = f->r.state,

@@ -85,6 +85,9 @@ int life_draw(struct engine *e, const struct life_file *f, const uint8_t seed[32
 int life_draw_record(struct engine *e, const struct life_file *f, const uint8_t seed[32],
     struct record_pick *picks, struct record2 *draw) KE_CHECK;
 
+/* How many are neither drawn nor aborted after their deadline. Within a turn. */
+int life_late(struct engine *e, int64_t *n) KE_CHECK;
+
 /* --- work --- */
 
 /* One step of a raffle's job: maint.h. */

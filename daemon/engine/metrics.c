@@ -347,6 +347,16 @@ static void witness(struct text *t, const struct witness *w)
 	    (long long)w->evidence[DB_EVIDENCE_INCONSISTENT]);
 }
 
+static int draws(struct text *t, struct engine *e)
+{
+	int64_t n = 0;
+	int r = life_late(e, &n);
+
+	gauge(t, "klero_draws_late", "v2 raffles without a draw or an abort after their deadline",
+	    (uint64_t)n);
+	return r;
+}
+
 int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 {
 	struct text t = {.buf = buf, .cap = cap};
@@ -367,6 +377,8 @@ int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 	r = keys(&t, e);
 	if (r == KE_OK)
 		r = pools(&t, e);
+	if (r == KE_OK)
+		r = draws(&t, e);
 	queues(&t, e);
 	nets(&t, e);
 	*len = t.len;

@@ -311,7 +311,7 @@ static void make_money(size_t who)
 
 static void make_raffle(bool closed)
 {
-	struct api_value price = text("EUR"), v[7] = {text("A car")};
+	struct api_value price = text("EUR"), v[16] = {text("A car")};
 	size_t made = lab.nids;
 
 	price.i = 100;
@@ -319,7 +319,7 @@ static void make_raffle(bool closed)
 	v[3] = number(50);
 	v[5] = number(1);
 	v[6] = number(1);
-	ask(RT_raffle_create, 2, v, 7);
+	ask(RT_raffle_create, 2, v, 16);
 	v[0] = id(made);
 	ask(RT_raffle_open, 2, v, 1);
 	v[1] = number(3);

@@ -4,13 +4,18 @@ proof checked by a program that knows nothing of the daemon. A client over verif
 	demo.py BIN DIR
 """
 
+import pathlib
 import sys
 import time
 
 import klero
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
+import beacon  # noqa: E402
+
 USERS, TICKETS, PRICE = 50, 1000, 250
 WINNERS, RESERVES = 3, 2
+SALE, DELAY = 8, 3  # seconds; a real raffle waits ten minutes for its beacon
 ADMIN = "admin@example.org"
 
 started = time.monotonic()
@@ -53,15 +58,34 @@ def sell(raffle, crowd):
     say(f"{TICKETS} tickets sold, one a request, each with a client seed, in {t:.1f} s")
 
 
+def opened(admin, sales_close):
+    """A draft is opened as soon as a fresh beacon value is there, which its record holds."""
+    raffle = admin.create(title="Demo", price={"amount": PRICE, "currency": "EUR"}, capacity=TICKETS, winners=WINNERS,
+                          reserves=RESERVES, sales_close=time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(sales_close)))["id"]
+    for _ in range(100):
+        answer = admin.step(raffle, "open")
+        if answer.code != "beacon-unavailable":
+            break
+        time.sleep(0.1)
+    r = klero.want(answer, 200).json
+    say(f"raffle opened; commitment to the server seed, published before the sale: {r['seed_commit_v2']}")
+    say(f"the draw will rest on round {r['beacons'][0]['round']} of a drand chain, which nobody knows before {r['beacons'][0]['at']}")
+    return raffle, r["seed_commit_v2"]
+
+
+def wait_for(admin, raffle, state):
+    while True:
+        r = admin.raffle(raffle)
+        if r["state"] == state:
+            return r
+        time.sleep(0.1)
+
+
 def draw(admin, raffle):
-    klero.want(admin.step(raffle, "close"), 200)
-    r = admin.raffle(raffle)
-    say(f"sales closed; root of the {r['sold']} tickets: {r['tickets_root']}")
-    entropy = "demo entropy: the operator reads it aloud after close".encode().hex()
-    klero.want(admin.step(raffle, "entropy", {"entropy": entropy}), 200)
-    say("external entropy entered, after close as the rules demand")
-    klero.want(admin.step(raffle, "draw"), 200)
-    r = admin.raffle(raffle)
+    r = wait_for(admin, raffle, "closed")
+    say(f"sales have closed by themselves; root of the {r['sold']} tickets: {r['tickets_root']}")
+    r = wait_for(admin, raffle, "drawn")
+    say("the beacon's value is there and verified: drawn, by nobody's hand")
     for kind in ("winners", "reserves"):
         say(f"{kind}: tickets " + ", ".join(str(w["index"]) for w in r[kind]))
 
@@ -86,32 +110,35 @@ def story(appliance):
     say("first admin made by kleroctl, its password by standard input, and logged in")
     crowd = people(appliance)
     money(admin, crowd)
-    raffle = admin.create(title="Demo", price={"amount": PRICE, "currency": "EUR"}, capacity=TICKETS,
-                          winners=WINNERS, reserves=RESERVES)["id"]
-    klero.want(admin.step(raffle, "open"), 200)
-    commit = admin.raffle(raffle)["seed_commit"]
-    say(f"raffle opened; commitment to the server seed, published before the sale: {commit}")
+    raffle, commit = opened(admin, int(time.time()) + SALE)
     sell(raffle, crowd)
     draw(admin, raffle)
     proof = appliance.dir / "proof.json"
     fetch_proof(appliance, raffle, proof)
     vkey = appliance.dir / "klero.vkey"
-    vkey.write_bytes(appliance.vkey.read_bytes())
+    vkey.write_text(appliance.status()["log_vkey"])
     return proof, vkey, commit
 
 
 def main():
-    appliance = klero.Appliance(sys.argv[1], sys.argv[2], klero.NO_LIMITS)
+    folder = pathlib.Path(sys.argv[2])
+    (folder / "beacon").mkdir()
+    with beacon.Beacon(folder / "beacon", relays=2) as chain:
+        return tell(folder, chain)
+
+
+def tell(folder, chain):
+    appliance = klero.Appliance(sys.argv[1], folder / "appliance", [*klero.NO_LIMITS, *chain.lines(delay=DELAY)])
     appliance.provision()
     print(appliance.provisioning, end="")
-    say("throw-away appliance provisioned (SoftHSM tokens, encrypted store, certificate); "
-        "its rate limits are raised, for 50 users come from one address")
+    say("throw-away appliance provisioned (SoftHSM tokens, encrypted store, certificate); its rate limits are raised, "
+        "for 50 users come from one address, and a drand chain of its own makes a round each second")
     try:
         proof, vkey, commit = story(appliance)
     finally:
         appliance.stop()
     say("klerod stopped; no process is left")
-    run = appliance.verify(proof, "-k", vkey, "-c", commit)
+    run = appliance.verify(proof, "-k", vkey, "-c", commit, "--drand-chain", chain.chain, "--min-delay", DELAY)
     print(run.stdout + run.stderr, end="")
     return run.returncode
 
