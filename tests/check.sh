@@ -204,7 +204,7 @@ system_tests() {
 }
 
 suite_system() {
-	export KLERO_BIN=$PWD/$base/out/bin KLERO_CHAINS=$PWD/$base/chains KLERO_JUDGES=$PWD/$base/judges
+	export KLERO_BIN=$PWD/$base/out/bin KLERO_CHAINS=$PWD/$base/chains KLERO_BEACON=$PWD/$base/beacon KLERO_JUDGES=$PWD/$base/judges
 	if [ "$(id -u)" != 0 ]; then
 		system_tests system-user env --
 		return

@@ -16,7 +16,7 @@ KLERO_ATTACK=$(realpath "$KLERO_ATTACK")
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
 suites=("$@")
-[ $# = 0 ] && suites=(sandbox captured crash faults hsm fuzz modules page peers analyse coverage)
+[ $# = 0 ] && suites=(sandbox captured crash faults hsm fuzz modules page beacon peers analyse coverage)
 bad=0
 
 # Only what has to be said to start a suite; how it works stands in its own folder.
@@ -30,6 +30,7 @@ start() {
 	fuzz) make fuzz-long ;;
 	modules) tests/modules/run.sh "$build" "$KLERO_ATTACK" ;;
 	page) tests/page/attack.sh "$build" ;;
+	beacon) tests/beacon/attack.sh "$build" ;;
 	peers) tests/peers/run.sh "$build/bin" build/peers ;;
 	analyse) make analyse ;;
 	coverage) make coverage ;;

@@ -1,7 +1,7 @@
 // A drand chain of our own, by @noble/curves: quicknet's scheme (bls-unchained-g1-rfc9380) under a key that
 // is made for it; and what verifies such rounds, as the oracle of ours. The forgeries are here too.
 import { createHash } from "node:crypto";
-import { bls12_381 as bls } from "@noble/curves/bls12-381";
+import { bls12_381 as bls } from "@noble/curves/bls12-381.js";
 
 const DST = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 const short = bls.shortSignatures;
@@ -58,7 +58,7 @@ export function torsion() {
 }
 
 // as toBytes(true), which refuses what is not in the subgroup
-function compress(point) {
+export function compress(point) {
 	const { x, y } = point.toAffine();
 	const bytes = Buffer.from(x.toString(16).padStart(96, "0"), "hex");
 	bytes[0] |= 0x80 | (2n * y > bls.fields.Fp.ORDER ? 0x20 : 0);
@@ -80,6 +80,9 @@ export function verify(pub, round, signature) {
 	try {
 		const key = bls.G2.Point.fromBytes(unhex(pub));
 		key.assertValidity();
+		// 1.9 takes x modulo p, which gives a value a second encoding; 2.4 refuses it, and needs node 20
+		if ((BigInt("0x" + signature) & ((1n << 381n) - 1n)) >= bls.fields.Fp.ORDER)
+			return false;
 		const sig = G1.fromBytes(unhex(signature));
 		sig.assertValidity();
 		if (sig.is0() || key.is0() || BigInt(round) < 1n)

@@ -261,6 +261,7 @@ class Bench:
         time.sleep(1)
         memory = k.memory()
         draw = subprocess.run([self.build / "tools" / "bench_policy", "draw"], check=True, capture_output=True, text=True)
+        drand = subprocess.run([self.build / "tools" / "drand_verdict", "bench"], check=True, capture_output=True, text=True)
         bundle, verify = self.folder / "million.json", []
         subprocess.run([self.build / "tools" / "bench_policy", "bundle", "1000000", bundle], check=True, capture_output=True)
         for _ in range(ROUNDS):
@@ -269,6 +270,7 @@ class Bench:
             verify.append((time.monotonic() - began) * 1000)
         bundle.unlink()
         return {"ready_ms": statistics.median(ready), "draw_ms": json.loads(draw.stdout)["median_ms"],
+                "drand_ms": json.loads(drand.stdout)["median_ms"],
                 "verify_ms": statistics.median(verify),
                 "pss_mib": sum(m["pss"] for role, m in memory.items() if role != "kdf") / 1024,
                 "rss_mib": sum(m["rss"] for role, m in memory.items() if role != "kdf") / 1024}

@@ -175,6 +175,8 @@ def others(f):
     t = Table("Besides", ["", "measured", "asked for"])
     t.add("start to ready, ms", f["ready_ms"], verdict(f["ready_ms"], most=1000))
     t.add("a draw of 1,000 among 100,000,000, ms", f["draw_ms"], verdict(f["draw_ms"], most=20))
+    if "drand_ms" in f:
+        t.add("the verification of a drand round, ms", f["drand_ms"], verdict(f["drand_ms"], most=100))
     t.add("klero-verify of a million tickets, ms", f["verify_ms"], verdict(f["verify_ms"], most=3000))
     t.add("idle memory without kdf, PSS MiB", f["pss_mib"], verdict(f["pss_mib"], most=64))
     yield t

@@ -18,6 +18,8 @@ static void decode(const struct msg *m)
 		struct rconf_engine engine;
 		struct rconf_hsm hsm;
 		struct rconf_kdf kdf;
+		struct rconf_out out;
+		struct rconf_beacon beacon;
 		struct rconf_keyadm keyadm;
 		struct rconf_keyadm_done done;
 	} c;
@@ -35,6 +37,12 @@ static void decode(const struct msg *m)
 	case MSG_HSM_CONF:
 	case MSG_TLSKEY_CONF:
 		ignored = rconf_get_hsm(&r, &c.hsm);
+		break;
+	case MSG_OUT_CONF:
+		ignored = rconf_get_out(&r, &c.out);
+		break;
+	case MSG_BEACON_CONF:
+		ignored = rconf_get_beacon(&r, &c.beacon);
 		break;
 	case MSG_KDF_CONF:
 		ignored = rconf_get_kdf(&r, &c.kdf);

@@ -1,6 +1,7 @@
 """Public randomness: the appliance asks relays of a chain of our own, takes what its key has signed, and
 leaves those alone that lie; its clock is held against the newest round."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -12,6 +13,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
 import beacon  # noqa: E402
+from conftest import BIN  # noqa: E402
+
+pytestmark = pytest.mark.slow
 
 LIES = {
     "wrong-signature": "a value that its beacon has not signed",
@@ -184,3 +188,15 @@ def test_mistakes(appliance, tmp_path, lines, words):
 def test_a_short_delay_is_said(asking):
     run = subprocess.run([asking.bin / "klerod", "-t", "-c", asking.conf], capture_output=True, text=True, check=True)
     assert "beacon-delay is 1 s: who verifies a draw demands 600 s" in run.stdout
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("KLERO_ORACLE_SEEDS", "1"))))
+def test_verdicts_are_those_of_noble_curves(seed):
+    """A round, a signature or a key with something changed: 210 of them for each seed."""
+    beacon.install()
+    asked = subprocess.run(["node", beacon.FOLDER / "oracle.mjs", "210", str(seed)], capture_output=True, text=True, check=True)
+    tool = BIN.parent / "tools" / "drand_verdict"
+    said = subprocess.run([tool], input=asked.stdout, capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout[-2000:]
+    counted = re.search(r"(\d+) rounds, (\d+) of them good, 0 verdicts differ", said.stdout)
+    assert int(counted[1]) == 210 and int(counted[2]) >= 10
