@@ -12,7 +12,7 @@
 #include "db/db_ledger.h"
 #include "policy/rules.h"
 
-#define STEP_HOLDERS 100
+#define STEP_HOLDERS 10
 
 struct batch {
 	struct db_refund due[STEP_HOLDERS];

@@ -2,9 +2,11 @@
 close, wait for the beacon and draw by themselves, and klero-verify believes none of it but checks."""
 
 import hashlib
+import http.client
 import json
 import pathlib
 import sys
+import threading
 import time
 import uuid
 
@@ -25,7 +27,7 @@ def chain(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(lab, chain):
-    a = lab.make(*chain.lines(delay=DELAY))
+    a = lab.make(*chain.lines(delay=DELAY), "death-budget 1000/60")
     a.start()
     a.wait_ready()
     return a
@@ -232,6 +234,57 @@ def test_nothing_sold(boss):
     assert boss.step(raffle, "draw").code == "raffle-empty"
     klero.want(boss.step(raffle, "abort", {"reason": "nothing-sold", "statement": "x"}), 200)
     until(lambda: "refunded_at" in boss.raffle(raffle))
+
+
+def anyway(call):
+    """The answer, or None where the appliance was not there to give one."""
+    try:
+        return call()
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+@pytest.mark.parametrize("ms", [0, 1, 3, 6, 10, 20, 40])
+def test_refunds_survive_death(site, boss, ms):
+    """Engine dies this long after an abort was asked for: each holder is paid back once."""
+    crowd = crowd_of(site, boss)
+    before = [p.available() for p in crowd]
+    raffle = opened(boss, lasts=600)
+    for i, p in enumerate(crowd):
+        klero.want(p.buy(raffle, quantity=1 + i % 3), 201)
+    ask = threading.Thread(target=lambda: anyway(lambda: boss.step(raffle, "abort", {"reason": "died", "statement": "x"})))
+    ask.start()
+    time.sleep(ms / 1000)
+    site.kill("engine")
+    ask.join()
+    site.wait_ready()
+
+    def over():
+        r = anyway(lambda: boss.raffle(raffle))
+        if r is not None and r["state"] == "open":
+            anyway(lambda: boss.step(raffle, "abort", {"reason": "died", "statement": "x"}))
+        return r is not None and r.get("refunded_at")
+
+    until(over)
+    assert [p.available() for p in crowd] == before
+    records = [x["kind"] for x in boss.raffle(raffle)["records"]]
+    assert records == ["open", "abort"]
+    assert site.status()["ledger"] in ("ok", "being checked")
+    for p in crowd:
+        mine = [e for e in klero.want(p.get("/api/v1/wallet/entries"), 200).json["items"] if e["reference_id"] == raffle]
+        assert [e["kind"] for e in mine] == ["refund", "buy"]
+
+
+CROWD = []
+
+
+def crowd_of(site, boss):
+    """More than one step of refunds pays back at once."""
+    if not CROWD:
+        CROWD.extend(site.person() for _ in range(23))
+        for p in CROWD:
+            boss.confirm(p.deposit(100000)["id"])
+    return CROWD
 
 
 def test_draw_after_deaths(site, chain, boss, buyers, tmp_path):
