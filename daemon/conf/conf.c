@@ -577,18 +577,15 @@ int conf_parse(
 void conf_blame(const struct conf *c, const void *field, char *why, size_t whylen)
 {
 	size_t at = (size_t)((const char *)field - (const char *)c), i = 0;
-	char place[RCONF_PATH + 64], words[1024];
+	char line[8], words[1024];
 
 	while (i < KEYWORDS && keywords[i].at != at)
 		i++;
 	if (field == NULL || i == KEYWORDS)
 		return;
-	if (c->line[i] != 0)
-		snprintf(place, sizeof place, "%s:%u: %s", c->file, c->line[i], keywords[i].word);
-	else
-		snprintf(place, sizeof place, "%s: %s", c->file, keywords[i].word);
+	snprintf(line, sizeof line, c->line[i] != 0 ? ":%u" : "", c->line[i]);
 	snprintf(words, sizeof words, "%s", why);
-	snprintf(why, whylen, "%s: %s", place, words);
+	snprintf(why, whylen, "%s%s: %s: %s", c->file, line, keywords[i].word, words);
 }
 
 const void *conf_about(const struct conf *c, const struct conf_token *which, const char *words)
