@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/cli/kleroctl.h"
@@ -18,9 +19,13 @@
 #include "daemon/cli/kleroctl_officers.h"
 #include "daemon/cli/kleroctl_wizard.h"
 #include "hsm/setup/setup.h"
+#include "policy/hash.h"
 #include "policy/text.h"
 
-#define PIN_BYTES 15 /* 20 characters of base64url: 120 bits */
+#define PIN_BYTES    15 /* 20 characters of base64url: 120 bits */
+#define CODE_BYTES   PIN_BYTES
+#define CODE_MAX     32
+#define CODE_SECONDS 86400
 
 struct setup {
 	const struct ctl *ctl;
@@ -28,6 +33,7 @@ struct setup {
 	struct rconf_identity engine, keyadm;
 	uint8_t appliance[16];
 	char officers[RCONF_KEYADM_TEXT]; /* "" for none */
+	char *code;                       /* of the first admin, in locked memory */
 	struct rconf_keyadm_done keys, tls;
 	struct made made;
 	char why[512];
@@ -241,6 +247,21 @@ static int make_tls(struct setup *s)
 	return act(s, KEYADM_PROVISION_TLS, &s->conf->tls, "", &s->tls);
 }
 
+/* Shown once and kept nowhere: the store gets its hash, and how long it is good. */
+static void make_code(struct setup *s, char *text, size_t len)
+{
+	uint8_t rnd[CODE_BYTES], hash[HASH_LEN];
+	char hex[2 * HASH_LEN + 1];
+
+	randombytes_buf(rnd, sizeof rnd);
+	sodium_bin2base64(
+	    s->code, CODE_MAX, rnd, sizeof rnd, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_memzero(rnd, sizeof rnd);
+	hash_sha256(hash, s->code, strlen(s->code));
+	text_hex(hex, hash, sizeof hash);
+	snprintf(text, len, "code %s %lld\n", hex, (long long)time(NULL) + CODE_SECONDS);
+}
+
 /* klero.keys comes last: with it the appliance is there. */
 static int write_files(struct setup *s)
 {
@@ -254,8 +275,10 @@ static int write_files(struct setup *s)
 		r = made_file(
 		    &s->made, path, 0644, &s->engine, text, strlen(text), s->why, sizeof s->why);
 	in_store(s, "klero.new", path, sizeof path);
+	make_code(s, text, sizeof text);
 	if (r == KE_OK)
-		r = made_file(&s->made, path, 0600, &s->engine, "", 0, s->why, sizeof s->why);
+		r = made_file(
+		    &s->made, path, 0600, &s->engine, text, strlen(text), s->why, sizeof s->why);
 	text_hex(hex, s->appliance, sizeof s->appliance);
 	snprintf(text, sizeof text, "appliance %s\ndbkey %s\n", hex, s->keys.sealed_dbkey);
 	in_store(s, "klero.keys", path, sizeof path);
@@ -289,6 +312,7 @@ static int tell_json(struct setup *s, struct ctl *ctl)
 	jsonw_object(&w);
 	jsonw_kbool(&w, "ok", true);
 	jsonw_khex(&w, "appliance", s->appliance, sizeof s->appliance);
+	jsonw_kcstr(&w, "admin_code", s->code);
 	jsonw_kbool(&w, "officers_enrolled", s->officers[0] != '\0');
 	jsonw_key(&w, "made");
 	jsonw_array(&w);
@@ -307,6 +331,9 @@ static int tell(struct setup *s, struct ctl *ctl)
 	puts(s->officers[0] == '\0'
 		 ? "no officers are enrolled, so no key can be rotated: kleroctl officer enrol"
 		 : "the officers are enrolled: from now on only they change the list");
+	printf("the first admin enrols within a day, once: POST https://%s/api/v1/auth/enrol with "
+	       "email, password and code %s\n",
+	    ctl->conf.host, s->code);
 	printf("the appliance is ready: start klerod -c %s\n", ctl->conf_path);
 	return CTL_OK;
 }
@@ -383,9 +410,11 @@ int ctl_setup(struct ctl *ctl, int argc, char **argv)
 	if (argc == 1)
 		return ctl_fail(CTL_USAGE, "setup THRESHOLD OFFICERS, or neither");
 	umask(077);
-	if (asks && (w = wizard_new(ctl)) == NULL)
+	s.code = sodium_malloc(CODE_MAX);
+	if (s.code == NULL || (asks && (w = wizard_new(ctl)) == NULL))
 		return ctl_fail(CTL_REFUSED, "out of memory");
 	status = run(ctl, &s, w, argc == 2 ? argv[0] : NULL, argc == 2 ? argv[1] : NULL);
 	wizard_free(w);
+	sodium_free(s.code); /* wipes */
 	return status;
 }

@@ -577,13 +577,14 @@ int conf_parse(
 void conf_blame(const struct conf *c, const void *field, char *why, size_t whylen)
 {
 	size_t at = (size_t)((const char *)field - (const char *)c), i = 0;
-	char line[8], words[1024];
+	char line[8] = "", words[1024];
 
 	while (i < KEYWORDS && keywords[i].at != at)
 		i++;
 	if (field == NULL || i == KEYWORDS)
 		return;
-	snprintf(line, sizeof line, c->line[i] != 0 ? ":%u" : "", c->line[i]);
+	if (c->line[i] != 0)
+		snprintf(line, sizeof line, ":%u", c->line[i]);
 	snprintf(words, sizeof words, "%s", why);
 	snprintf(why, whylen, "%s%s: %s: %s", c->file, line, keywords[i].word, words);
 }

@@ -10,16 +10,50 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/session.h"
 #include "daemon/msg/log.h"
+#include "db/db_meta.h"
 #include "db/db_user.h"
+#include "policy/be.h"
+#include "policy/hash.h"
 #include "policy/text.h"
 
-enum { F_EMAIL, F_PASSWORD, F_NAME };
+enum { F_EMAIL, F_PASSWORD, F_NAME, F_CODE };
 
 /* --- register --- */
 
 struct registration {
 	uint8_t user[16];
+	bool admin; /* the first one, by a code */
 };
+
+/* --- the code that setup has shown once --- */
+
+/* KE_OK for the right one, KE_AUTH for another, a used one, or one that is too old. */
+static int check_code(struct rq *q)
+{
+	const struct api_value *code = rq_field(q, F_CODE);
+	uint8_t kept[DB_META_ENROL_LEN + 1], hash[HASH_LEN];
+	size_t n = 0;
+	int r = db_meta_get(q->e->db, DB_META_ENROL, kept, sizeof kept, &n);
+
+	if (r == KE_NOTFOUND || (r == KE_OK && n != DB_META_ENROL_LEN))
+		return KE_AUTH;
+	if (r != KE_OK)
+		return r;
+	hash_sha256(hash, code->p, code->n);
+	if (sodium_memcmp(hash, kept, HASH_LEN) != 0 ||
+	    (uint64_t)(q->now_ms / 1000) >= be_get64(kept + HASH_LEN))
+		r = KE_AUTH;
+	return r;
+}
+
+/* Never again, for whatever happens: in the turn that makes the admin. */
+static int use_code(struct rq *q)
+{
+	static const uint8_t used[1] = {0};
+	int r = check_code(q);
+
+	return r == KE_OK ? db_meta_set(q->e->db, DB_META_ENROL, used, sizeof used) : r;
+}
 
 static int create_user(struct rq *q, const char *credential)
 {
@@ -33,10 +67,16 @@ static int create_user(struct rq *q, const char *credential)
 	memcpy(u.credential, credential, strlen(credential) + 1);
 	if (name->present)
 		memcpy(u.display_name, name->p, name->n);
+	if (reg->admin)
+		u.roles |= ROLE_BIT_ADMIN;
 	r = db_user_create(q->e->db, &u);
 	sodium_memzero(&u.credential, sizeof u.credential);
+	if (r == KE_OK && reg->admin)
+		r = use_code(q);
 	if (r != KE_OK)
 		return r;
+	if (reg->admin)
+		return audit_add(q, u.id, "admin-create", u.id, "{\"by\":\"code\"}");
 	return audit_add(q, u.id, "register", u.id, "{}");
 }
 
@@ -49,6 +89,7 @@ static int get_credential(struct wire_in *in, char credential[DB_CREDENTIAL_MAX 
 
 static int register_sealed(struct rq *q, int r, struct wire_in *in)
 {
+	const struct registration *reg = q->state;
 	char credential[DB_CREDENTIAL_MAX + 1];
 	struct jsonw *w;
 
@@ -59,6 +100,11 @@ static int register_sealed(struct rq *q, int r, struct wire_in *in)
 	r = create_user(q, credential);
 	if (r == KE_FORMAT)
 		return rq_refuse_field(q, "/email", "malformed");
+	/* who holds the code may know it: nothing is made, and the code stays good */
+	if (r == KE_EXISTS && reg->admin)
+		return rq_refuse_field(q, "/email", "taken");
+	if (r == KE_AUTH)
+		return rq_refuse(q, PB_CREDENTIALS);
 	/* a line for this too: an answer without a commit would come sooner, and tell */
 	if (r == KE_EXISTS)
 		r = audit_add(q, NULL, "register-again", NULL, "{}");
@@ -89,6 +135,21 @@ static int register_hashed(struct rq *q, int r, struct wire_in *in)
 int api_register(struct rq *q)
 {
 	rq_state(q, sizeof(struct registration));
+	return rq_kdf_hash(q, "register_hashed", register_hashed, rq_field(q, F_PASSWORD));
+}
+
+int api_enrol(struct rq *q)
+{
+	struct registration *reg = rq_state(q, sizeof *reg);
+	int r = check_code(q);
+
+	if (r == KE_AUTH) {
+		r = audit_add(q, NULL, "enrol-refused", NULL, "{}");
+		return r == KE_OK ? rq_problem(q, PB_CREDENTIALS) : r;
+	}
+	if (r != KE_OK)
+		return r;
+	reg->admin = true;
 	return rq_kdf_hash(q, "register_hashed", register_hashed, rq_field(q, F_PASSWORD));
 }
 

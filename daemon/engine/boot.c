@@ -19,6 +19,7 @@
 #include "db/db.h"
 #include "db/db_idem.h"
 #include "db/db_meta.h"
+#include "policy/be.h"
 #include "policy/text.h"
 #include "sandbox/sandbox.h"
 
@@ -160,6 +161,33 @@ static void check_appliance(struct engine *e, const uint8_t appliance[16])
 }
 
 /*
+ * What setup has written into its word: "code ", SHA-256 of the first admin's code in hex, " ",
+ * until when in Unix seconds, LF. An older setup has written nothing.
+ */
+static int keep_code(struct engine *e, const char *path)
+{
+	char text[128];
+	uint8_t value[DB_META_ENROL_LEN];
+	uint64_t until;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), r;
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	if (n == 0)
+		return KE_OK;
+	if (n < 5 + 64 + 2 || text[n - 1] != '\n' || memcmp(text, "code ", 5) != 0 ||
+	    text_unhex(value, 32, text + 5, 64) != KE_OK || text[5 + 64] != ' ' ||
+	    text_unu64(&until, text + 5 + 64 + 1, (size_t)n - (5 + 64 + 2)) != KE_OK)
+		return KE_FORMAT;
+	be_put64(value + 32, until);
+	r = db_turn_begin(e->db);
+	if (r == KE_OK)
+		r = db_meta_set(e->db, DB_META_ENROL, value, sizeof value);
+	return r == KE_OK ? db_turn_commit(e->db, NULL) : r;
+}
+
+/*
  * The store is made: takes setup's word for that away, for good. Were it to come back with the next
  * power cut, a store that is lost later would be made anew instead of being missed.
  */
@@ -190,6 +218,9 @@ void boot_open(struct engine *e, int hsm)
 	if (r != KE_OK)
 		fatal("store: %s", why[0] != '\0' ? why : ke_words(r));
 	check_appliance(e, e->appliance);
+	r = is_new ? keep_code(e, new_path) : KE_OK;
+	if (r != KE_OK)
+		fatal("%s: %s", new_path, ke_words(r));
 	if (is_new)
 		forget_new(e->conf.store, new_path);
 }

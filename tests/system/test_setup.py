@@ -41,6 +41,8 @@ def test_what_is_made(bare):
              "tls.pin": "0o400", "tls.pin.so": "0o400", "tls.pem": "0o644", "store/klero.keys": "0o600",
              "store/klero.vkey": "0o644"}
     assert {name: mode(bare.dir / name) for name in modes} == modes
+    code = re.search(r"code (\S{20})\n", out)[1]
+    assert not any(code in p.read_text(errors="replace") for p in bare.dir.rglob("*") if p.is_file())
     pins = {(bare.dir / name).read_text() for name in ("keys.pin", "keys.pin.so", "tls.pin", "tls.pin.so")}
     assert len(pins) == 4
     assert not any(pin.strip() in out for pin in pins)
