@@ -307,6 +307,14 @@ rpm: $(DEPS)/deps.mk
 	packaging/rpm.sh $(DEPS) build/rpm
 check-rpm: $(DEPS)/deps.mk
 	tests/packages/rpm.sh $(DEPS)
+# the table of the README, from what check, check-deb and check-rpm have written at their end
+# the package of Debian under Debian's own kernel in qemu, for AppArmor (root only; minutes)
+.PHONY: check-vm
+check-vm: $(DEPS)/deps.mk
+	tests/packages/vm.sh $(DEPS)
+.PHONY: tested-table
+tested-table:
+	tests/packages/tested.py write
 
 clean:
 	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov build/scan build/memcheck

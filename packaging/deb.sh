@@ -2,7 +2,10 @@
 # Builds the Debian packages of the last commit into DIR (make deb: build/deb), with the log of the
 # build beside them.
 #
-#	packaging/deb.sh DEPS DIR
+#	packaging/deb.sh DEPS DIR [TREE]
+#
+# TREE is what packaging/tree.sh has made elsewhere, for a system without git and npm (tests/release.sh),
+# with SOURCE_DATE_EPOCH.
 #
 # The build runs in a temporary copy of the committed tree, where packaging/debian becomes debian/.
 # It fetches nothing: what needs that has been made before (packaging/tree.sh); SQLCipher is Debian's where that is new enough; elsewhere (Debian 12) the copy
@@ -13,13 +16,14 @@ set -eu
 deps=$(cd "$1" && pwd)
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
+tree=${3:+$(cd "$3" && pwd)}
 dir=$out
 program=deb
 cd "$(dirname "$0")/.."
 . packaging/apt.sh
 
 need_debian
-install build-essential debhelper dpkg-dev git
+install build-essential debhelper dh-apparmor dpkg-dev python3
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/klero-deb.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -28,7 +32,13 @@ version=$(dpkg-parsechangelog -l packaging/debian/changelog -S Version)
 [ "$version" = "$(sed -n 's/^VERSION *:= *//p' Makefile)" ] ||
 	cannot "build: packaging/debian/changelog says $version, the Makefile another version"
 src=$work/kleroterion-$version
-packaging/tree.sh "$src"
+if [ -n "$tree" ]; then
+	cp -r "$tree" "$src"
+else
+	install git
+	packaging/tree.sh "$src"
+	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+fi
 mv "$src/packaging/debian" "$src/debian"
 
 # newer than the scripts that would make it
@@ -40,7 +50,6 @@ if [ -e "$deps/sqlcipher/done" ] && grep -q libsqlcipher.a "$deps/deps.mk"; then
 fi
 cp "$deps/deps.mk" "$src/build/deps/deps.mk"
 
-SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 DEB_BUILD_PROFILES=$profiles
 DEB_BUILD_OPTIONS="parallel=$(nproc)"
 export SOURCE_DATE_EPOCH DEB_BUILD_PROFILES DEB_BUILD_OPTIONS

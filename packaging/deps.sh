@@ -1,15 +1,16 @@
 #!/bin/sh
 # Installs what the build, the tests and (with the word "bench") the benchmark need, and says in
-# DIR/deps.mk where SQLCipher is. Run by make; does nothing that is done already.
+# DIR/deps.mk where SQLCipher is; with the word "package" what the build needs, and no more. Run by
+# make; does nothing that is done already.
 #
-#	packaging/deps.sh DIR [bench]
+#	packaging/deps.sh DIR [bench|package]
 #
 # Packages come from Debian by apt. Where Debian's SQLCipher is older than 4.6 (Debian 12),
 # packaging/sqlcipher.sh builds Debian 13's source package into DIR. A failure is one line.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-dir=${1:?usage: packaging/deps.sh DIR [bench]}
+dir=${1:?usage: packaging/deps.sh DIR [bench|package]}
 need_sqlcipher=4.6
 program=deps
 . "$here/apt.sh"
@@ -49,7 +50,8 @@ mkdir -p "$dir" || cannot "write to $dir"
 exec 9>"$dir/lock"
 flock 9
 
-install $build $tests
+install $build
+[ "${2-}" = package ] || install $tests
 [ "${2-}" = bench ] && install $bench
 # an authority and its client for one test, where this Debian has them
 for p in certbot pebble; do

@@ -36,6 +36,7 @@ finish() {
 	failed=$(awk '{ f += $3 } END { print f + 0 }' "$tally")
 	[ "$status" != 0 ] && [ "$failed" = 0 ] && failed=1
 	rm -rf "$work"
+	[ "${whole:-}" != yes ] || tests/packages/tested.py put "check-$release" 'all suites of make check' "$release" "$passed" "$failed"
 	echo
 	echo "$passed passed, $failed failed"
 	[ "$failed" = 0 ] || exit 1
@@ -264,6 +265,9 @@ suite_demo() {
 
 packaging/deps.sh build/deps || exit 1
 suites=("$@")
+release=$(. /etc/os-release && echo "${VERSION_CODENAME:-$ID}")
+# what is told of below is a run from end to end
+[ $# = 0 ] && whole=yes
 [ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults hsm modules page demo)
 for s in "${suites[@]}"; do
 	start=$SECONDS

@@ -5,6 +5,7 @@
 #
 #	tests/release.sh RELEASE [SUITE...]           suites of tests/check.sh (build unit system escape)
 #	tests/release.sh RELEASE attack [SUITE...]    suites of `make attack`, with their results
+#	tests/release.sh RELEASE deb                  the packages of the last commit, in build/deb-RELEASE
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +24,12 @@ find "$root/klero" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 find "$root/klero/build" -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard | tar -c --null -T - | tar -x -C "$root/klero"
 
-if [ "${1:-}" = attack ]; then
+if [ "${1:-}" = deb ]; then
+	packaging/tree.sh "$root/klero/tree"
+	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+	inside="export SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH; "'cd /klero && packaging/deps.sh build/deps package && packaging/deb.sh build/deps build/deb tree'
+	rm -rf "build/deb-$release"
+elif [ "${1:-}" = attack ]; then
 	shift
 	inside='cd /klero && packaging/deps.sh build/deps && make attack SUITES="$*"'
 else
@@ -43,6 +49,10 @@ unshare --mount --pid --fork --kill-child bash -eu -c '
 	exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI=true TERM=dumb \
 		KLERO_SHARED="" bash -c "$inside" klero "$@"
 ' release "$root" "$@" || status=$?
+if [ "${1:-}" = deb ] && [ $status = 0 ]; then
+	mv "$root/klero/build/deb" "build/deb-$release"
+	ls -l "build/deb-$release"/*.deb
+fi
 mkdir -p build/attack
 cp "$root"/klero/build/attack/*.json build/attack/ 2>/dev/null || true
 exit $status

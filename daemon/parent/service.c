@@ -108,7 +108,7 @@ int service_listener(const struct parent *p, int *fd, char *why, size_t whylen)
 	if (!same_place(LISTEN_FD, &p->conf)) {
 		snprintf(why, whylen,
 		    "listen: the service manager's socket is another one: systemctl daemon-reload, "
-		    "then systemctl restart klerod");
+		    "then systemctl restart klerod.socket");
 		return KE_CONFLICT;
 	}
 	flags = fcntl(LISTEN_FD, F_GETFL);

@@ -37,11 +37,12 @@ inside() {
 }
 
 power_on() {
-	# nspawn wants a cgroup tree of version 2; the machine's own stays as it is. Locked memory and
-	# Landlock are what a machine has and a container of nspawn's has not.
+	# nspawn wants a cgroup tree of version 2; the machine's own stays as it is. Locked memory,
+	# Landlock and the right to set up a network namespace are what a machine has and a container of
+	# nspawn's has not; without the last one systemd leaves PrivateNetwork out.
 	unshare --mount bash -c 'mount -t cgroup2 none /sys/fs/cgroup &&
 		exec systemd-nspawn -q -D "$1" -M klero-check --register=no --keep-unit -b --console=read-only \
-			--capability=CAP_IPC_LOCK --system-call-filter="@memlock landlock_create_ruleset landlock_add_rule landlock_restrict_self"' \
+			--capability=CAP_IPC_LOCK,CAP_NET_ADMIN --system-call-filter="@memlock landlock_create_ruleset landlock_add_rule landlock_restrict_self"' \
 		boot "$root" >>"$work/boot.log" 2>&1 </dev/null &
 	nspawn=$!
 	for ((i = 0; i < 300; i++)); do
@@ -120,6 +121,11 @@ examine() {
 		dpkg-deb -x "$p" "$work/x"
 	done
 	check hardening-check hardened
+	check 'the profile of AppArmor' apparmor_parser -Q -K packaging/apparmor/usr.sbin.klerod
+	for p in klerod klero-verify; do
+		dpkg-deb -x "$work/1/${p}"_*.deb "$work/$p"
+		check "the SPDX document of $p" tests/packages/sbom.py "$work/1/${p}"_*.deb "$work/$p"
+	done
 	check completion completes
 }
 
@@ -144,6 +150,12 @@ starts() {
 	inside systemctl start klerod && return
 	inside journalctl --no-pager -n 30 -u klerod -u klerod.socket
 	return 1
+}
+
+# As often as the tests want: who restarts klerod five times in a minute is kept from it.
+restart() {
+	inside systemctl reset-failed klerod
+	inside systemctl restart klerod
 }
 
 # The first answer; klerod may be starting.
@@ -186,7 +198,7 @@ same_proof() {
 # And its first deposit addresses, by what the draw has defined.
 pools() {
 	echo 'payout-limit evm:11155111 10000000000000000 100000000000000000/86400' >>"$root/etc/kleroterion/klerod.conf"
-	inside systemctl restart klerod && answers || return
+	restart && answers || return
 	grep -E '^(export CURL|api=|(call|field|login|as_admin)\(\)|admin=)' "$work/draw.sh" >"$work/pools.sh"
 	sed -n '/^<!-- pools/,/^<!-- end/p' README.md | sed -n '/^```sh/,/^```/p' | grep -v '^```' >>"$work/pools.sh"
 	(cd "$work" && set -e && . ./pools.sh) && grep -q '^0x02' "$work/out"
@@ -195,7 +207,7 @@ pools() {
 # klerod ends with 4, and nobody starts it again by itself.
 refused() {
 	inside sh -c 'cp -p /etc/kleroterion/keys.pin /root/ && echo 00000000 >/etc/kleroterion/keys.pin'
-	inside systemctl restart klerod
+	restart
 	for ((i = 0; i < 300; i++)); do
 		state failed && break
 		sleep 0.1
@@ -226,26 +238,76 @@ restore() {
 		kleroctl restore /root/klero-backup' && inside systemctl daemon-reload && inside systemctl start klerod
 }
 
-# PINs out of the file system, as systemd's encrypted credentials.
+# with_credentials SETTING FOLDER: PINs as systemd's credentials.
 with_credentials() {
 	local pin
-	for pin in keys tls; do
-		inside mkdir -p /etc/credstore.encrypted /etc/systemd/system/klerod.service.d
-		inside systemd-creds encrypt --name=$pin.pin /etc/kleroterion/$pin.pin /etc/credstore.encrypted/$pin.pin || return 1
-		inside mv /etc/kleroterion/$pin.pin /root/
-		sed -i "s|^$pin-pin-file .*|$pin-pin-file /run/credentials/klerod.service/$pin.pin|" "$root/etc/kleroterion/klerod.conf"
+	inside mkdir -p -m 700 "$2" /etc/systemd/system/klerod.service.d
+	echo '[Service]' >"$root/etc/systemd/system/klerod.service.d/pins.conf"
+	for pin in keys.pin tls.pin; do
+		if [ "$1" = LoadCredentialEncrypted ]; then
+			inside systemd-creds encrypt --name=$pin /etc/kleroterion/$pin "$2/$pin" || return
+		else
+			inside cp -p /etc/kleroterion/$pin "$2/$pin"
+		fi
+		inside mv /etc/kleroterion/$pin /root/
+		echo "$1=$pin:$2/$pin" >>"$root/etc/systemd/system/klerod.service.d/pins.conf"
 	done
-	printf '[Service]\nLoadCredentialEncrypted=%s\nLoadCredentialEncrypted=%s\n' keys.pin:/etc/credstore.encrypted/keys.pin \
-		tls.pin:/etc/credstore.encrypted/tls.pin >"$root/etc/systemd/system/klerod.service.d/pins.conf"
+	sed -i "s|^\(.*-pin-file\) /etc/kleroterion/|\1 /run/credentials/klerod.service/|" "$root/etc/kleroterion/klerod.conf"
 	inside systemctl daemon-reload
-	inside systemctl restart klerod && answers
+	restart && answers
 }
 
 without_credentials() {
 	inside sh -c 'mv /root/*.pin /etc/kleroterion/; rm -r /etc/systemd/system/klerod.service.d'
 	sed -i "s|/run/credentials/klerod.service/|/etc/kleroterion/|" "$root/etc/kleroterion/klerod.conf"
 	inside systemctl daemon-reload
-	inside systemctl restart klerod && answers
+	restart && answers
+}
+
+# A network namespace with nothing in it; hidden files; what systemd and the journal are told.
+confined() {
+	local main
+	main=$(inside systemctl show -P MainPID klerod)
+	[ "$(inside readlink "/proc/$main/ns/net")" != "$(inside readlink /proc/1/ns/net)" ] &&
+		[ "$(inside cat "/proc/$main/net/dev" | grep -c :)" = 1 ] &&
+		[ -z "$(inside cat "/proc/$main/root/etc/shadow")" ] && inside grep -q root: /etc/shadow &&
+		[ "$(inside systemctl show -P StatusText klerod)" = "serves https://127.0.0.1:$port" ]
+}
+
+tells_the_journal() {
+	inside journalctl --no-pager -o json -u klerod KLERO_ROLE=parent >"$work/fields"
+	grep -q '"PRIORITY":"6"' "$work/fields" && grep -q '"KLERO_LEVEL":"info"' "$work/fields" &&
+		grep -q '"SYSLOG_IDENTIFIER":"klerod"' "$work/fields"
+}
+
+# A stop closes the port, so that no client starts klerod again.
+stops() {
+	inside systemctl stop klerod || return
+	curl -s -o /dev/null --cacert "$ca" "$api/health/ready"
+	[ $? = 7 ] && state inactive && inside systemctl start klerod && answers
+}
+
+# A parent that hangs says nothing any more.
+watched() {
+	local n
+	inside mkdir -p /etc/systemd/system/klerod.service.d
+	printf '[Service]\nWatchdogSec=6s\n' >"$root/etc/systemd/system/klerod.service.d/watchdog.conf"
+	inside systemctl daemon-reload
+	restart && answers || return
+	sleep 8 # it lives longer than that
+	inside systemctl show -p NRestarts -p WatchdogUSec klerod
+	[ "$(inside systemctl show -P NRestarts klerod)" = 0 ] || return
+	inside kill -STOP "$(inside systemctl show -P MainPID klerod)"
+	for ((i = 0; i < 600; i++)); do
+		n=$(inside systemctl show -P NRestarts klerod)
+		[ "$n" = 1 ] && break
+		sleep 0.1
+	done
+	inside rm -r /etc/systemd/system/klerod.service.d
+	inside systemctl daemon-reload
+	echo "restarts: $n"
+	inside journalctl --no-pager -n 20 -u klerod
+	[ "$n" = 1 ] && answers && inside journalctl --no-pager -u klerod | grep -q 'Watchdog timeout'
 }
 
 # With one officer, who rotates the TLS key below.
@@ -327,8 +389,14 @@ live() {
 	check 'a user for each role' roles_have_users
 	check 'no role warns' no_warnings
 	[ -n "$old" ] || check 'files after the setup' files_are S
+	check 'no network, no password hashes' confined
+	check 'fields in the journal' tells_the_journal
+	check 'systemctl stop closes the port' stops
+	check 'the watchdog' watched
 	check 'a draw, verified' draw
-	check 'PINs as encrypted credentials' with_credentials
+	check 'PINs as encrypted credentials' with_credentials LoadCredentialEncrypted /etc/credstore.encrypted
+	check 'and as files again' without_credentials
+	check 'PINs as credentials' with_credentials LoadCredential /etc/credstore
 	check 'and as files again' without_credentials
 	check 'the TLS key rotated, the certificate replaced' rotate
 	pid=$(inside systemctl show -P MainPID klerod)
@@ -362,7 +430,8 @@ live() {
 }
 
 need_debian
-install build-essential debhelper dpkg-dev git lintian blhc devscripts debootstrap systemd-container zsh curl openssh-client
+install build-essential debhelper dpkg-dev git lintian blhc devscripts debootstrap systemd-container zsh curl openssh-client \
+	apparmor node-spdx-expression-parse node-spdx-license-ids
 if [ -n "$packages" ]; then
 	mkdir "$work/1"
 	cp "$packages"/*.deb "$work/1/"
@@ -381,10 +450,12 @@ api=https://127.0.0.1:$port
 first=0
 live
 
-echo
-echo "release                            $release"
-echo "apt install to the first answer    $first ms"
+figures=("apt install to the first answer=$((first / 1000)).$(printf %03d $((first % 1000))) s")
 for p in "$work"/1/*.deb; do
-	echo "$(basename "$p")    $(stat -c %s "$p") bytes, $(dpkg-deb -f "$p" Installed-Size) KiB installed"
+	figures+=("$(basename "${p%%_*}").deb=$(stat -c %s "$p") bytes, $(dpkg-deb -f "$p" Installed-Size) KiB installed")
 done
-systemd-analyze security --offline=true --no-pager packaging/systemd/klerod.service 2>/dev/null | tail -n 1
+figures+=("exposure by systemd-analyze security=$(inside systemd-analyze security --offline=true --no-pager \
+	/usr/lib/systemd/system/klerod.service 2>/dev/null | sed -n 's/.*klerod.service: \([0-9.]*\).*/\1/p')")
+echo
+printf '%s\n' "release=$release" "${figures[@]}"
+tested "deb-$release${old:+-upgrade}" "packages, in a system booted by systemd${old:+, over older ones}" "$release" "${figures[@]}"

@@ -18,6 +18,13 @@ check() {
 	return 1
 }
 
+# tested NAME WHAT SYSTEM FIGURE...: for the table of the README.
+tested() {
+	local name=$1 what=$2 system=$3
+	shift 3
+	tests/packages/tested.py put "$name" "$what" "$system" "$passed" "$failed" "$@"
+}
+
 # counted: the last line; the status says whether all is well.
 counted() {
 	echo "$passed passed, $failed failed"

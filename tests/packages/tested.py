@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""What was tested on which system, as the table of the README, from what the tests have written at their
+own end: tests/check.sh, tests/packages/deb.sh and rpm.sh, a file for each system in build/tested.
+
+	tested.py put NAME WHAT SYSTEM PASSED FAILED [FIGURE...]     a suite's own end; FIGURE is "name=value"
+	tested.py write                                              the README, between its markers
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "build" / "tested"
+BEGIN, END = "<!-- tested: made by make tested-table -->", "<!-- end of tested -->"
+RELEASES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
+
+
+def put(name, what, system, passed, failed, *figures):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    report = {"what": what, "system": RELEASES.get(system, system), "passed": int(passed), "failed": int(failed),
+              "when": time.strftime("%Y-%m-%d", time.gmtime()), "figures": dict(f.split("=", 1) for f in figures)}
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def table():
+    reports = [json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))]
+    if not reports:
+        sys.exit("tested: nothing was tested: make check, check-deb, check-rpm")
+    lines = ["| what | system | passed | failed | on |", "| --- | --- | ---: | ---: | --- |"]
+    for r in reports:
+        lines.append(f"| {r['what']} | {r['system']} | {r['passed']} | {r['failed']} | {r['when']} |")
+    lines += ["", "| figure | system | |", "| --- | --- | ---: |"]
+    for r in reports:
+        lines += [f"| {name} | {r['system']} | {value} |" for name, value in r["figures"].items()]
+    return "\n".join(lines)
+
+
+def write():
+    path = ROOT / "README.md"
+    before, rest = path.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    {"put": put, "write": write}[sys.argv[1]](*sys.argv[2:])
