@@ -165,7 +165,7 @@ $(BIN_DIR)/klerod-beacon: $(B)/daemon/beacon/beacon.o $(LIB_BEACON) $(LIB_CHILD)
 $(BIN_DIR)/kleroctl: $(B)/daemon/cli/kleroctl.o $(LIB_CTL) $(LIB_PARENT) $(LIB_SETUP) $(LIB_CHECK) $(LIB_ONCE) $(LIB_P11) $(LIB_CONF) $(LIB_MSG) $(LIB_SANDBOX) $(LIB_POLICY)
 	$(link) $(L_P11) -ldl $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klero-verify: $(call objs,daemon/cli/klero_verify*.c) $(LIB_CONF) $(LIB_POLICY)
-	$(link) $(L_CURL) $(L_SODIUM) $(L_GMP) $(L_CRYPTO)
+	$(link) $(L_CURL) $(L_SODIUM) $(L_GMP) $(L_CRYPTO) -lm
 
 # --- the roles with a deliberate hole, for the tests alone: see tests/captured/roles_hole.c ---
 ROLES := $(filter klerod-%,$(BIN))

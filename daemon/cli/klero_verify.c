@@ -25,6 +25,9 @@ static const char usage_text[] =
     "Usage: klero-verify [--vkey VKEY | --vkey-file FILE] [--commit HEX] [--json] [-q] PROOF\n"
     "       klero-verify --log URL|DIR --vkey VKEY [--state FILE] [PROOF]\n"
     "       klero-verify --complete [--amend FILE] OPEN CLOSE SEED ENTRIES VALUE...\n"
+    "       klero-verify --receipt FILE --leaf HEX|FILE --vkey VKEY [--holder ID] [--client-seed "
+    "TEXT]\n"
+    "       klero-verify --dump words|draws --draw-key HEX --count N [--tickets N --winners K]\n"
     "Checks the proof of a draw, " BUNDLE2_FORMAT " or " BUNDLE_FORMAT ", without any\n"
     "network, and audits the logs that it stands in.\n"
     "\n"
@@ -46,6 +49,11 @@ static const char usage_text[] =
     "                        hex, the ticket log's entries one behind the other, and the beacons'\n"
     "                        values as their sources serve them, in the record's order\n"
     "      --amend FILE      the last amend record, when there is one\n"
+    "      --receipt FILE    a buyer's receipt, with the leaf of his ticket; with --holder and\n"
+    "      --leaf HEX|FILE   --client-seed that it is his, and with that wish\n"
+    "      --dump WHAT       for test laboratories: raw words of the draw's stream, or outcomes "
+    "of\n"
+    "                        many draws, and a chi-square summary\n"
     "  --json                print one JSON document instead of lines\n"
     "  -q, --quiet           print the last line only\n"
     "  --version, -h, --help\n"
@@ -162,8 +170,47 @@ static int set_commit(struct options *o, const char *hex)
 	return EXIT_VERIFIED;
 }
 
+/* Options that are a word, kept as it is; NULL for others. */
+static const char **word_of(struct options *o, int c)
+{
+	switch (c) {
+	case 'l':
+		return &o->log;
+	case 'a':
+		return &o->ca;
+	case 's':
+		return &o->state;
+	case 'r':
+		return &o->receipt;
+	case 'L':
+		return &o->leaf;
+	case 'H':
+		return &o->holder;
+	case 'S':
+		return &o->client_seed;
+	case 'D':
+		return &o->dump;
+	case 'K':
+		return &o->draw_key;
+	case 'N':
+		return &o->count;
+	case 'T':
+		return &o->tickets;
+	case 'W':
+		return &o->winners;
+	default:
+		return NULL;
+	}
+}
+
 static int set_option(struct options *o, int c)
 {
+	const char **word = word_of(o, c);
+
+	if (word != NULL) {
+		*word = optarg;
+		return EXIT_VERIFIED;
+	}
 	switch (c) {
 	case 'k':
 		return set_key_or_file(o, optarg);
@@ -177,15 +224,6 @@ static int set_option(struct options *o, int c)
 		return verify2_chain(o, optarg);
 	case 'n':
 		return verify2_certificate(o, optarg);
-	case 'l':
-		o->log = optarg;
-		return EXIT_VERIFIED;
-	case 'a':
-		o->ca = optarg;
-		return EXIT_VERIFIED;
-	case 's':
-		o->state = optarg;
-		return EXIT_VERIFIED;
 	case 't':
 		return verify2_tsa(o, optarg);
 	case 'C':
@@ -222,6 +260,15 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	    {"state", required_argument, NULL, 's'},
 	    {"complete", no_argument, NULL, 'C'},
 	    {"amend", required_argument, NULL, 'A'},
+	    {"receipt", required_argument, NULL, 'r'},
+	    {"leaf", required_argument, NULL, 'L'},
+	    {"holder", required_argument, NULL, 'H'},
+	    {"client-seed", required_argument, NULL, 'S'},
+	    {"dump", required_argument, NULL, 'D'},
+	    {"draw-key", required_argument, NULL, 'K'},
+	    {"count", required_argument, NULL, 'N'},
+	    {"tickets", required_argument, NULL, 'T'},
+	    {"winners", required_argument, NULL, 'W'},
 	    {"tsa-ca", required_argument, NULL, 't'},
 	    {"min-delay", required_argument, NULL, 'm'},
 	    {"json", no_argument, NULL, 'j'},
@@ -248,6 +295,9 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 		return verify_usage("--amend goes with --complete");
 	if (o->log == NULL && (o->ca != NULL || o->state != NULL))
 		return verify_usage("--ca and --state go with --log");
+	if (o->receipt != NULL || o->dump != NULL)
+		return optind == argc ? EXIT_VERIFIED
+				      : verify_usage("--receipt and --dump take no proof");
 	if (optind != argc - 1 && (o->log == NULL || optind != argc))
 		return verify_usage("give one proof");
 	o->file = argv[optind];
@@ -407,6 +457,10 @@ int main(int argc, char **argv)
 		return code;
 	if (o.complete)
 		code = verify_complete(&o, argc - optind, argv + optind);
+	else if (o.dump != NULL)
+		code = verify_dump(&o);
+	else if (o.receipt != NULL)
+		code = verify_receipt(&o);
 	else if (o.file != NULL)
 		code = verify_file(&o, &res, &v2);
 	if (code == EXIT_VERIFIED && o.log != NULL && !o.complete)

@@ -18,6 +18,8 @@ struct options {
 	uint8_t commit[32];
 	const char *file; /* NULL: none, with --log */
 	const char *log, *ca, *state;
+	const char *receipt, *leaf, *holder, *client_seed;
+	const char *dump, *draw_key, *count, *tickets, *winners;
 
 	/* v2 only */
 	bool have_policy, have_chain;
@@ -56,5 +58,9 @@ int verify_complete(const struct options *o, int argc, char **argv);
  * (NULL: none); prints; the exit code.
  */
 int verify_log(const struct options *o, const struct bundle2_result *bundle);
+/* A buyer's receipt; the exit code. */
+int verify_receipt(const struct options *o);
+/* Words and outcomes of the draw's own code; the exit code. */
+int verify_dump(const struct options *o);
 
 #endif

@@ -12,6 +12,7 @@ machine: absolute figures drift, ratios stay. bench.sh says how it is called; ta
 	logs        sales into a raffle with a ticket log and into one without; a tile and a checkpoint out of
 	            net's memory against nginx with a constant answer as long; what a log costs as it grows
 	reseal      a million sealed values taken over by a fresh key (reseal.py)
+	audit       klero-verify --log of 10^3 to 10^7 tickets (BENCH_AUDIT), and of one v2 bundle
 	others      start, memory, a draw, a verification
 
 The result of each section goes into BENCH_JSON with its date; a run is a dict as loads.py says.
@@ -41,6 +42,7 @@ SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 MIXED_SECONDS = int(os.environ.get("BENCH_MIXED_SECONDS", "60"))
 LOG_SIZES = os.environ.get("BENCH_LOG_SIZES", "1000 10000 100000 1000000").split()
+AUDIT_TICKETS = [int(n) for n in os.environ.get("BENCH_AUDIT", "1000 10000 100000 1000000 10000000").split()]
 RESEAL_VALUES = int(os.environ.get("BENCH_RESEAL_VALUES", "1000000"))
 HERE = pathlib.Path(__file__).resolve().parent
 CONNECTIONS = (1, 32, 256, 2000)
@@ -250,6 +252,19 @@ class Bench:
                              stdout=subprocess.PIPE, text=True)
         return json.loads(run.stdout)
 
+    def audit(self):
+        """What an auditor's machine needs; processor seconds, for others have the machine, too."""
+        verify, rows = self.build / "bin" / "klero-verify", {}
+        for tickets in AUDIT_TICKETS:
+            log = self.folder / "log"
+            key = subprocess.run([self.build / "tools" / "log_make", log, str(tickets)], check=True, capture_output=True,
+                                 text=True).stdout.strip()
+            rows[str(tickets)] = [used([verify, "-q", "--log", log, "-k", key]) for _ in range(ROUNDS)]
+            shutil.rmtree(log)
+        bundle = [verify, "-q", "--nist-certificate", HERE.parent / "vectors/nist/cert-528943a5.pem",
+                  HERE.parent / "fuzz/seeds/fuzz_bundle2/whole"]
+        return {"logs": rows, "bundle2": [used(bundle) for _ in range(ROUNDS)]}
+
     def others(self):
         k = self.klerod()
         ready = []
@@ -276,6 +291,17 @@ class Bench:
                 "rss_mib": sum(m["rss"] for role, m in memory.items() if role != "kdf") / 1024}
 
 
+def used(command):
+    """Time on the clock and of the processor, and the most memory, of a program that must succeed."""
+    began = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, u = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return {"wall_s": time.monotonic() - began, "cpu_s": u.ru_utime + u.ru_stime, "rss_mib": u.ru_maxrss / 1024}
+
+
 def growth(values):
     """(growth per minute of samples that are a second apart, its standard error), by the least squares."""
     n = len(values)
@@ -299,7 +325,7 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     peer = pathlib.Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else None
     target = pathlib.Path(os.environ["BENCH_JSON"])
-    sections = os.environ.get("BENCH_ONLY", "buys logs reads memory mixed handshakes rotation hsm reseal others").split()
+    sections = os.environ.get("BENCH_ONLY", "buys logs reads memory mixed handshakes rotation hsm reseal audit others").split()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally

@@ -14,7 +14,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What stands between which markers of the README; a block without a figure stays as it is.
-BLOCKS = {"speed": ("buys", "logs", "reads", "memory", "mixed", "handshakes", "others"), "keys": ("rotation", "hsm", "reseal")}
+BLOCKS = {"speed": ("buys", "logs", "reads", "memory", "mixed", "handshakes", "others"), "keys": ("rotation", "hsm", "reseal"),
+          "audit": ("audit",)}
 
 
 def median(runs, key="per_second"):
@@ -171,6 +172,20 @@ def logs_bars(t, f):
         t.add(f"a {what} out of net's memory against nginx", r, verdict(r, 0.45))
 
 
+def audit(f):
+    t = Table("klero-verify --log: a ticket log from its files",
+              ["tickets", "on the clock, s", "processor, s", "tickets a processor second", "most memory, MiB", "asked for"])
+    for tickets, runs in f["logs"].items():
+        cpu, n = statistics.median(r["cpu_s"] for r in runs), int(tickets)
+        # below, starting the program is most of it
+        asked = verdict(n / cpu, 1e6) if n >= 1000000 else "-"
+        t.add(f"{n:,}", f"{statistics.median(r['wall_s'] for r in runs):.3f}", f"{cpu:.3f}", n / cpu,
+              f"{max(r['rss_mib'] for r in runs):.1f}", asked)
+    t.add("one v2 bundle", f"{statistics.median(r['wall_s'] for r in f['bundle2']):.3f}",
+          f"{statistics.median(r['cpu_s'] for r in f['bundle2']):.3f}", "-", f"{max(r['rss_mib'] for r in f['bundle2']):.1f}", "-")
+    yield t
+
+
 def others(f):
     t = Table("Besides", ["", "measured", "asked for"])
     t.add("start to ready, ms", f["ready_ms"], verdict(f["ready_ms"], most=1000))
@@ -282,7 +297,7 @@ def bars(result):
 
 
 SECTIONS = {"buys": buys, "logs": logs, "reads": reads, "memory": memory, "mixed": mixed, "handshakes": handshakes, "rotation": rotation,
-            "hsm": hsm, "reseal": reseal, "others": others}
+            "hsm": hsm, "reseal": reseal, "audit": audit, "others": others}
 
 
 def tables(result):
@@ -300,10 +315,12 @@ def summary(result):
         f = result.get(section, {}).get("figures", {})
         rows = f.get(part, {}) if part else f
         runs_of(t, {f"{what}: {name}": runs for name, runs in rows.items()})
-    yield bars(result)
+    asked = bars(result)
+    if asked.rows:
+        yield asked
     if t.rows:
         yield t
-    for name in ("logs", "memory", "mixed", "rotation", "hsm", "reseal"):
+    for name in ("logs", "memory", "mixed", "rotation", "hsm", "reseal", "audit"):
         if name in result:
             yield from SECTIONS[name](result[name]["figures"])
 
