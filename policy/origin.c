@@ -19,6 +19,17 @@ int origin_of(const struct log_name *l, const char *host, char out[NOTE_NAME_MAX
 	return n > 0 && n <= NOTE_NAME_MAX ? KE_OK : KE_LONG;
 }
 
+void origin_oplog_key(struct note_key *k)
+{
+	static const char end[] = "/klero/log";
+	size_t n = strlen(k->name);
+
+	if (n < sizeof(end) || strcmp(k->name + n - (sizeof(end) - 1), end) != 0)
+		return;
+	k->name[n - strlen("/log")] = '\0';
+	note_key_id(k->id, k->name, k->type, k->pub);
+}
+
 int origin_key(const struct log_name *l, const char *host, enum note_type type, const uint8_t *pub,
     struct note_key *k)
 {

@@ -11,6 +11,7 @@
 
 #include "daemon/cli/klero_verify.h"
 #include "policy/jsonw.h"
+#include "policy/origin.h"
 #include "policy/text.h"
 
 /* --- options --- */
@@ -365,6 +366,7 @@ int verify2(struct options *o, const char *text, size_t n, struct bundle2_result
 {
 	int r;
 
+	origin_oplog_key(&o->key);
 	o->trust.operator_key = o->have_key ? &o->key : NULL;
 	o->trust.commit = o->have_commit ? o->commit : NULL;
 	o->trust.policy = o->have_policy ? &o->policy : NULL;

@@ -15,6 +15,7 @@
 #include "daemon/cli/klero_verify_state.h"
 #include "policy/audit_records.h"
 #include "policy/jsonw.h"
+#include "policy/origin.h"
 #include "policy/text.h"
 
 #define PREFIX_LEN 64
@@ -310,6 +311,7 @@ int verify_log(const struct options *o, const struct bundle2_result *bundle)
 		return verify_usage("--log without a proof needs --vkey");
 	j = (struct job){.o = o, .bundle = bundle};
 	j.key = o->have_key ? o->key : bundle->operator_key;
+	origin_oplog_key(&j.key);
 	j.tickets_key = bundle != NULL ? bundle->tickets_key : j.key;
 	if (o->state != NULL && state_read(&j.state, o->state) != KE_OK)
 		goto out;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/cli/klero_verify.h"
+#include "policy/origin.h"
 #include "policy/receipt.h"
 #include "policy/text.h"
 
@@ -57,6 +58,7 @@ static void print_shown(const struct options *o, const struct receipt *r)
 int verify_receipt(const struct options *o)
 {
 	static struct receipt r; /* too large for the stack */
+	struct note_key key;
 	uint8_t leaf[LEAF_LEN];
 	char *text = NULL;
 	size_t n;
@@ -69,7 +71,9 @@ int verify_receipt(const struct options *o)
 		code = EXIT_READ;
 	if (code != EXIT_VERIFIED)
 		goto out;
-	r.key = &o->key;
+	key = o->key;
+	origin_oplog_key(&key);
+	r.key = &key;
 	r.policy = o->have_policy ? &o->policy : NULL;
 	r.holder = o->holder;
 	r.client_seed = o->client_seed;

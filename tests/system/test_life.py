@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -302,3 +303,27 @@ def test_draw_after_deaths(site, chain, boss, buyers, tmp_path):
     assert [x["kind"] for x in r["records"]] == ["open", "close", "draw"]
     done = verify(site, chain, proof_of(boss, raffle, tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_audited(site, chain, boss, buyers, tmp_path):
+    """Both kinds of log over HTTPS after all of the above, and one proof with them; then again from
+    where that audit ended."""
+    raffle = opened(boss, winners=1, reserves=1)
+    klero.want(buyers[0].buy(raffle, quantity=5), 201)
+    in_state(boss, raffle, "drawn")
+    proof = proof_of(boss, raffle, tmp_path)
+    url, state = f"https://127.0.0.1:{site.port}", tmp_path / "state"
+
+    def audit(*args, where=url, key=site.vkey):
+        run = [site.bin / "klero-verify", "--log", where, "--ca", site.ca, "-k", key, *args]
+        return subprocess.run([str(a) for a in run], capture_output=True, text=True, timeout=120)
+
+    done = audit("--state", state, "--min-delay", DELAY, "--drand-chain", chain.chain, proof)
+    assert done.returncode == 0 and done.stdout.endswith("AUDITED\n"), done
+    old = state.read_bytes()
+    klero.want(buyers[0].buy(opened(boss, lasts=600), quantity=3), 201)
+    done = until(lambda: [d for d in [audit("--state", state)] if d.returncode == 0])[0]
+    assert "known, and begin as they did" in done.stdout and state.read_bytes() != old
+    # not there, and signed by somebody else
+    assert audit(where=url + "/nowhere").returncode == 3
+    assert audit(key="PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").returncode == 1
