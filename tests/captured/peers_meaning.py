@@ -174,6 +174,38 @@ def logs(e):
     e.refused(name, grown.replace(raffle, other), "another raffle's log")
 
 
+def paper(text):
+    return struct.pack("<H", len(text)) + text.encode()
+
+
+def lives(e):
+    """Here no beacon is pinned: hsm agrees to no open record, whatever it promises, and so to nothing
+    that follows one; nor does it reveal a seed for a story that it was not told."""
+    raffle = os.urandom(16)
+    made = e.good("MSG_HSM_NEW_SEED", raffle)[4:]
+    commit1, commit2, blob = made[:32], made[32:64], made[64:]
+    now, name = int(time.time()), raffle.hex()
+    terms = f"sales-close {now + 60}\nbeacon drand {'11' * 32} 5\nnot-before drand {'11' * 32} 4 {'22' * 48}\ndraw-deadline {now + 900}\n"
+    first = (f"kleroterion/v2 open\nraffle {name}\ntickets-origin localhost/klero/r/{name}\n"
+             f"seed-commit kbkdf-hmac-sha256 {commit2.hex()}\nwinners 1\nreserves 0\ndedupe none\n{terms}"
+             f"escrow 0 0 {'00' * 32}\non-default void\nrules {'33' * 32}\n")
+    leaf = hashlib.sha256(b"\0" + first.encode()).hexdigest()
+    head = f"raffle {name}\nopen 0 {leaf}\n"
+    later = {
+        "amend": f"kleroterion/v2 amend\n{head}{terms}",
+        "close": f"kleroterion/v2 close\n{head}tickets 5\nroot {'44' * 32}\nclosed-at {now}\n",
+        "abort": f"kleroterion/v2 abort\n{head}reason because\nstatement {'55' * 32}\naborted-at {now}\n",
+    }
+    ask = commit1 + blob
+    e.refused("MSG_HSM_AGREE", ask + b"\x01" + paper(first), "an open record with a beacon that nobody has pinned")
+    for kind, text in later.items():
+        e.refused("MSG_HSM_AGREE", ask + b"\x02" + paper(first) + paper(text), f"the {kind} of a raffle that was never opened")
+        e.refused("MSG_HSM_AGREE", ask + b"\x01" + paper(text), f"the {kind} of nothing")
+    papers = b"\x02" + paper(first) + paper(later["close"])
+    e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + papers + b"\x01" + bytes(48), "a seed for a story that it was not told")
+    e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + b"\x01" + paper(first) + b"\x00", "a seed before the close")
+
+
 def tokens(e, session, refresh):
     now = bytearray(session)
     for seconds in (-400, 400, 1 << 40, -(1 << 40)):
@@ -241,6 +273,7 @@ def hsm(suite, office):
     tokens(e, kept["MSG_HSM_SESSION"][-1], kept["MSG_HSM_REFRESH"][0])
     deposits(e)
     logs(e)
+    lives(e)
     credentials(e, kept["MSG_HSM_OPEN_CREDENTIAL"][0])
     if not office.hsm.ping():
         raise Breach("hsm has ended")
