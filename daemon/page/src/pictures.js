@@ -5,6 +5,7 @@ import { el, svg } from "./dom.js";
 import { number, short } from "./say.js";
 
 const SLOTS_MAX = 480;
+const NARROW = 500; // pixels of the screen
 const CELL_W = 16, CELL_H = 11, MARGIN = 7;
 
 /** A small picture of a value: the same value has the same one, another value nearly surely another. */
@@ -37,7 +38,7 @@ export function mix(parts, result) {
 function layout(tickets) {
 	const each = (tickets + BigInt(SLOTS_MAX) - 1n) / BigInt(SLOTS_MAX);
 	const count = Number((tickets + each - 1n) / each);
-	const columns = count > 120 ? 30 : 15;
+	const columns = innerWidth < NARROW ? (count > 120 ? 20 : 10) : count > 120 ? 30 : 15;
 	return { each, count, columns, rows: Math.ceil(count / columns) };
 }
 
