@@ -74,7 +74,7 @@ static const struct profile_call calls[] = {
 	"malloc, Argon2's blocks, SQLite's shared index"},
     {"munmap", LOOP | SERVE | KDF | OUT | BEACON, &always, "free"},
     {"brk", LOOP | SERVE | OUT | BEACON, &always, "malloc"},
-    {"mremap", LOOP | SERVE | OUT, &always, "realloc of large blocks"},
+    {"mremap", LOOP | SERVE | OUT | BEACON, &always, "realloc of large blocks"},
     {"brk", WRITER, &always, "malloc on Debian 13; kept: to die while it writes may cost a token"},
     {"mmap", WRITER, &no_exec, "malloc; kept, as brk"},
     {"munmap", WRITER, &always, "free; kept, as brk"},
@@ -118,10 +118,12 @@ static const struct profile_call calls[] = {
     {"pread64", HSM | TOKEN, &always, "what another hsm has added to the journal; a token's page"},
 
     /* out: relays and hosts by HTTPS, names by DNS; to which ports of TCP is Landlock's to say */
-    {"socket", OUT, &internet, "a connection, a question by DNS"},
+    {"socket", OUT, &internet,
+	"a connection, a question by DNS; kept for IPv6, which the tests do not have"},
     {"connect", OUT, &always, "a connection, a question by DNS"},
     {"fcntl", OUT, &client_flags, "non-blocking sockets and channels"},
-    {"setsockopt", OUT, &no_delay, "no delay; errors of a DNS server are told at once"},
+    {"setsockopt", OUT, &no_delay,
+	"no delay; errors of a DNS server are told at once; kept for IPv6"},
     {"getsockopt", OUT, &always, "did the connection come about?"},
     {"getpeername", OUT, &always, "libcurl notes whom it speaks to"},
     {"getsockname", OUT, &always, "libcurl notes as whom it speaks"},

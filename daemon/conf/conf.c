@@ -322,11 +322,10 @@ static bool set_url(const struct keyword *k, void *field, const struct value *v)
 
 static bool set_paths(const struct keyword *k, void *field, const struct value *v)
 {
-	if (v->n != 1)
-		return false;
-	return (v->word[0][0] == '/' || (strcmp(k->word, "drand-chain") == 0 &&
-					    strcmp(v->word[0], CONF_QUICKNET) == 0)) &&
-	       append(k, field, v->word[0]);
+	bool built_in = strcmp(k->word, "drand-chain") == 0 && v->n == 1 &&
+			strcmp(v->word[0], CONF_QUICKNET) == 0;
+
+	return v->n == 1 && (built_in || v->word[0][0] == '/') && append(k, field, v->word[0]);
 }
 
 static bool set_address(const struct keyword *k, void *field, const struct value *v)

@@ -56,7 +56,8 @@ __attribute__((constructor)) static void begin(int argc, char **argv)
 		const char *role;
 		uint16_t ping;
 	} pings[] = {{"net", MSG_NET_PING}, {"engine", MSG_ENGINE_PING}, {"hsm", MSG_HSM_PING},
-	    {"tlskey", MSG_TLSKEY_PING}, {"kdf", MSG_KDF_PING}};
+	    {"tlskey", MSG_TLSKEY_PING}, {"kdf", MSG_KDF_PING}, {"out", MSG_OUT_PING},
+	    {"beacon", MSG_BEACON_PING}};
 
 	hole.pid = getpid();
 	if (argc != 3)

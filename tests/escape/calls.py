@@ -24,7 +24,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import walk  # noqa: E402
-from walk import klero  # noqa: E402
+from walk import beacon, klero  # noqa: E402
 
 LINES = klero.NO_LIMITS + ["death-budget 50/60"]
 # How a walk is made: which programs, words for sift, lines of the configuration.
@@ -64,8 +64,10 @@ class Lab:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="klero-calls."))
         self.dir.chmod(0o711)
         self.count = self.bad = self.skipped = 0
+        self.relays = beacon.Beacon(self.dir / "relays", relays=2, nist=1)
 
     def end(self):
+        self.relays.stop()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def say(self, good, text):
@@ -78,7 +80,7 @@ class Lab:
         """A fresh appliance for a walk of that name; made once, then copied."""
         programs, words, lines = WALKS[name]
         template = self.dir / f"template-{list(WALKS).index(name)}"
-        a = walk.Sifted(self.build, self.dir / "a", LINES + [line.format(build=self.build) for line in lines],
+        a = walk.Sifted(self.build, self.dir / "a", LINES + self.relays.lines(names=True) + [line.format(build=self.build) for line in lines],
                         programs=programs)
         if not template.exists():
             shutil.rmtree(a.dir, ignore_errors=True)
@@ -87,7 +89,7 @@ class Lab:
         walk.copy(template, a.dir)
         a.port = klero.free_port()  # the template's may be somebody else's by now
         a.conf.write_text(re.sub(r"(?m)^listen .*$", f"listen 127.0.0.1:{a.port}", a.conf.read_text()))
-        a.options = words + options
+        a.options, a.relays = words + options, self.relays
         return a
 
     def setup(self, options):

@@ -18,12 +18,13 @@ import sys
 import threading
 import time
 
-for folder in ("system", "captured"):
+for folder in ("system", "captured", "beacon"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
+import beacon  # noqa: E402
 import klero  # noqa: E402
 import roles  # noqa: E402
 
-ROLES = ("hsm", "tlskey", "engine", "kdf", "net")
+ROLES = ("hsm", "tlskey", "engine", "kdf", "out", "beacon", "net")
 WAIT = 20
 SYS_PIDFD_GETFD = 438
 
@@ -38,11 +39,12 @@ class Sifted(klero.Appliance):
     def __init__(self, build, directory, lines=(), port=None, programs="bin"):
         super().__init__(build / programs, directory, lines, port)
         self.build, self.options, self.pids = build, [], []
+        self.relays = None  # tests/beacon: those that the configuration names
 
-    def spawn(self):
+    def spawn(self, before=(), **how):
         self.process = subprocess.Popen(
-            [self.build / "tools" / "sift", *self.options, self.bin / "klerod", "-c", self.conf],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            [*before, self.build / "tools" / "sift", *self.options, self.bin / "klerod", "-c", self.conf],
+            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **how})
         self.pids.append(self.process.pid)
         return self.process
 
@@ -135,7 +137,7 @@ class Walk:
         self.admin.confirm(p.deposit(10_000_000)["id"])
 
     def sell(self, tickets, **fields):
-        raffle = self.admin.create(capacity=100000, **fields)["id"]
+        raffle = self.admin.create(capacity=100000, format="v1", **fields)["id"]
         klero.want(self.admin.step(raffle, "open"), 200)
         for n in range(0, tickets, 100):
             klero.want(self.person.buy(raffle, 100, "seed %d" % n), 201)
@@ -261,6 +263,16 @@ class Walk:
             self.gone({self.a.kill(role)})
         klero.want(self.person.get("/api/v1/wallet"), 200)
 
+    def beacons(self):
+        """A fresh out looks the relays' names up, by datagram and, when that is cut, by TCP."""
+        for truncate in (False, True):
+            self.a.relays.tell(truncate=truncate)
+            self.a.relays.asked()
+            self.gone({self.a.kill("out"), self.a.kill("engine")})
+            until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
+            until(lambda: klero.want(self.person.get("/health"), 200).json["clock"] == "ok")
+        self.a.relays.tell(truncate=False)
+
     def crowd(self):
         """More connections at once than net holds memory for."""
         crowd = [self.tls() for _ in range(300)]
@@ -357,7 +369,7 @@ class Walk:
             path.write_text(good)
             self.a.stop()
 
-    STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, garbage, proof_that_fails, largest_draw,
+    STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, garbage, beacons, proof_that_fails, largest_draw,
              large_answers, crowd, slow_peer, second_start, tampered)
 
     def go(self, line=None, say=lambda text: None):
