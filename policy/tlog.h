@@ -97,7 +97,7 @@ int tlog_proof_verify(const struct tlog_proof *p, const uint8_t leaf_hash[32],
 
 struct tlog_submission {
 	uint64_t old; /* size that the proof begins at */
-	uint8_t path[TLOG_PATH_MAX][32];
+	uint8_t path[TLOG_PATH_MAX + 1][32]; /* as much as makers of proofs want */
 	size_t path_len;
 	const char *note; /* the checkpoint, signatures and all: in the text that was parsed */
 	size_t note_len;
@@ -122,10 +122,16 @@ struct tlog_group {
 	uint64_t members; /* bit i: witness i; bit 32 + i: group i, an earlier one */
 	unsigned threshold;
 };
+/* A view into the policy's text; n 0: none. */
+struct tlog_url {
+	const char *p;
+	size_t n;
+};
 struct tlog_policy {
 	struct note_key logs[TLOG_POLICY_MAX];
 	struct tlog_name witness_names[TLOG_POLICY_MAX];
 	struct note_key witnesses[TLOG_POLICY_MAX];
+	struct tlog_url witness_urls[TLOG_POLICY_MAX];
 	struct tlog_group groups[TLOG_POLICY_MAX];
 	size_t nlogs, nwitnesses, ngroups;
 	uint64_t quorum; /* a bit as in members; 0: none is asked for */

@@ -117,6 +117,8 @@ static int add_witness(struct tlog_policy *p, const struct words *l)
 	for (size_t i = 0; i < p->nwitnesses; i++)
 		if (memcmp(p->witnesses[i].pub, w->pub, 32) == 0)
 			return KE_EXISTS;
+	if (l->n == 4)
+		p->witness_urls[p->nwitnesses] = (struct tlog_url){l->w[3].p, l->w[3].n};
 	r = new_name(p, &p->witness_names[p->nwitnesses], &l->w[1]);
 	p->nwitnesses += r == KE_OK;
 	return r;

@@ -117,6 +117,7 @@ static const struct keyword keywords[] = {
 	false},
     {"witness-log", set_log, FIELD(witness_logs), "",
 	"the verifier key of another appliance's operator log, at most 16 of them", 0, 0, true},
+    {"witness-policy", set_path, FIELD(witness_policy), "", A_PATH, 0, 0, false},
     {"drand-chain", set_paths, FIELD(drand_chains), "",
 	CONF_QUICKNET " or an absolute path of less than 256 characters, at most 4 of them", 0, 0,
 	true},

@@ -62,6 +62,7 @@ struct conf {
 	struct conf_escrow escrow;
 	struct rconf_limit anonymous, auth, approval, logs, user, death_budget;
 	char witness_logs[RCONF_LOGS][RCONF_VKEY];
+	char witness_policy[RCONF_PATH];
 	char currencies[128];
 	uint32_t header_timeout, body_timeout, idle_timeout; /* seconds */
 	char drand_chains[RCONF_CHAINS][RCONF_PATH];         /* CONF_QUICKNET, or paths */
@@ -123,6 +124,13 @@ int conf_certificates(const struct conf *c, char pem[RCONF_CERTS][RCONF_CERTIFIC
     size_t whylen) KE_CHECK;
 /* Does it name any beacon, so that the roles out and beacon are needed? */
 bool conf_asks(const struct conf *c);
+
+/*
+ * The trust policy that the configuration names, with the URLs of the witnesses that are asked; all
+ * empty without one. KE_FORMAT and conf_file()'s errors, with why.
+ */
+int conf_witnesses(
+    const struct conf *c, struct rconf_witnesses *w, char *why, size_t whylen) KE_CHECK;
 
 /*
  * A PIN: the first line of a secret file, 4 to CONF_PIN_MAX printable characters. pin holds

@@ -130,6 +130,8 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 	jsonw_kcstr(w, "kdf", n > 0 ? "ok" : "unavailable");
 	jsonw_kcstr(w, "history", history[e->quorum.history]);
 	jsonw_kcstr(w, "logs", ckpt_late(e) ? "late" : "ok");
+	if (cosign_word(e) != NULL)
+		jsonw_kcstr(w, "cosignatures", cosign_word(e));
 	if (witness_word(e) != NULL)
 		jsonw_kcstr(w, "witness", witness_word(e));
 	jsonw_kcstr(w, "draws", draws_late(e) ? "late" : "ok");

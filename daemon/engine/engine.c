@@ -64,6 +64,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	payout_tick(e);
 	ckpt_tick(e);
 	beacons_tick(e);
+	cosign_tick(e);
 }
 
 static void start_loop(struct engine *e, const struct boot_peers *early)
@@ -79,6 +80,7 @@ static void start_loop(struct engine *e, const struct boot_peers *early)
 	maint_start(e);
 	ckpt_start(e);
 	witness_start(e);
+	cosign_start(e);
 	control_start(e->base, ROLE_ENGINE, &cbs, e);
 }
 

@@ -18,6 +18,7 @@
 #include "daemon/engine/beacons.h"
 #include "daemon/engine/ckpt.h"
 #include "daemon/engine/clock.h"
+#include "daemon/engine/cosign.h"
 #include "daemon/engine/ctl.h"
 #include "daemon/engine/delay.h"
 #include "daemon/engine/hsm.h"
@@ -70,6 +71,7 @@ struct engine {
 	struct ckpt ckpt;
 	struct metrics metrics;
 	struct witness witness;
+	struct cosign cosign;
 	struct tokcache *tokens;
 	struct userlimit *limits;
 	struct delay *delays;

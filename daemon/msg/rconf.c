@@ -127,6 +127,7 @@ void rconf_put_out(struct wire_out *w, const struct rconf_out *c)
 {
 	put_identity(w, &c->id);
 	rconf_put_beacons(w, &c->beacons);
+	put_strings(w, c->witnesses[0], RCONF_WITNESSES, RCONF_PATH);
 	wire_put_cstr(w, c->authorities);
 	put_strings(w, c->resolvers[0], RCONF_RESOLVERS, RCONF_PATH);
 }
@@ -135,6 +136,7 @@ int rconf_get_out(struct wire_in *r, struct rconf_out *c)
 {
 	get_identity(r, &c->id);
 	rconf_get_beacons(r, &c->beacons);
+	get_strings(r, c->witnesses[0], RCONF_WITNESSES, RCONF_PATH);
 	wire_get_cstr(r, c->authorities, sizeof c->authorities);
 	get_strings(r, c->resolvers[0], RCONF_RESOLVERS, RCONF_PATH);
 	return wire_end(r);
@@ -201,6 +203,8 @@ void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c)
 	put_limit(w, &c->user);
 	wire_put_cstr(w, c->currencies);
 	put_strings(w, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
+	wire_put_cstr(w, c->witnesses.policy);
+	put_strings(w, c->witnesses.urls[0], RCONF_WITNESSES, RCONF_PATH);
 	wire_put_u8(w, c->restore);
 	rconf_put_beacons(w, &c->beacons);
 	wire_put_u32(w, c->beacon_delay_s);
@@ -217,6 +221,8 @@ int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
 	get_limit(r, &c->user);
 	wire_get_cstr(r, c->currencies, sizeof c->currencies);
 	get_strings(r, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
+	wire_get_cstr(r, c->witnesses.policy, sizeof c->witnesses.policy);
+	get_strings(r, c->witnesses.urls[0], RCONF_WITNESSES, RCONF_PATH);
 	c->restore = wire_get_u8(r);
 	rconf_get_beacons(r, &c->beacons);
 	c->beacon_delay_s = wire_get_u32(r);

@@ -53,9 +53,17 @@ struct rconf_beacons {
 	char nists[RCONF_NISTS][RCONF_PATH];
 };
 
+#define RCONF_WITNESSES 8 /* that are asked; a policy may name more */
+#define RCONF_POLICY    8192
+struct rconf_witnesses {
+	char policy[RCONF_POLICY];              /* c2sp.org/tlog-policy, "" for none */
+	char urls[RCONF_WITNESSES][RCONF_PATH]; /* of the policy's first ones; "": not asked */
+};
+
 struct rconf_out {
 	struct rconf_identity id;
 	struct rconf_beacons beacons;
+	char witnesses[RCONF_WITNESSES][RCONF_PATH]; /* URLs, as in rconf_witnesses */
 	char authorities[RCONF_PATH]; /* file of certificates whose issuing is believed */
 	/* "a.b.c.d" or "a.b.c.d:port" of DNS servers, the first "" ends; none: the system's */
 	char resolvers[RCONF_RESOLVERS][RCONF_PATH];
@@ -93,6 +101,7 @@ struct rconf_engine {
 	uint32_t kdf_queue;      /* waiting passwords before 503 */
 	struct rconf_limit user; /* per user */
 	char currencies[128];    /* space separated codes in which wallets may be held */
+	struct rconf_witnesses witnesses;
 	char witness_logs[RCONF_LOGS][RCONF_VKEY]; /* operator logs of others, the first "" ends */
 	uint8_t restore; /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
 	struct rconf_beacons beacons;

@@ -166,6 +166,10 @@ int https_result(const struct https *f, CURLcode result, long *status)
 		return KE_UNAVAIL;
 	if (*status == 404 || *status == 425)
 		return KE_NOTFOUND;
+	if (*status == 409)
+		return KE_STATE;
+	if (*status == 403 || *status == 422)
+		return KE_DENIED;
 	return *status == 200 ? KE_OK : KE_UNAVAIL;
 }
 

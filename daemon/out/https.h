@@ -49,8 +49,8 @@ int https_begin(struct https_all *all, struct https *f, const struct https_ask *
 
 /*
  * What it came to, by libcurl's result: KE_OK with f->body and f->len; KE_NOTFOUND (404, and 425:
- * not yet); KE_AUTH: the certificate; KE_LONG; KE_TIMEOUT; KE_UNAVAIL: everything else. *status is
- * HTTP's, 0 for none.
+ * not yet); KE_STATE (409) with f->body; KE_DENIED (403, 422); KE_AUTH: the certificate; KE_LONG;
+ * KE_TIMEOUT; KE_UNAVAIL: everything else. *status is HTTP's, 0 for none.
  */
 int https_result(const struct https *f, CURLcode result, long *status) KE_CHECK;
 void https_end(struct https_all *all, struct https *f);

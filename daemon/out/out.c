@@ -33,6 +33,9 @@ static unsigned all_ports(const struct out *o, uint16_t ports[PORTS])
 		add_port(ports, &n, o->conf.relay[i].port);
 	for (uint8_t i = 0; i < o->conf.nnists; i++)
 		add_port(ports, &n, o->conf.nist[i].port);
+	for (size_t i = 0; i < RCONF_WITNESSES; i++)
+		if (o->conf.witness[i].url[0] != '\0')
+			add_port(ports, &n, o->conf.witness[i].port);
 	for (size_t i = 0; i < ndns; i++)
 		add_port(ports, &n, dns[i]);
 	return n;
@@ -58,6 +61,9 @@ static void warm_up(struct out *o)
 		resolve_fixed(&o->conf.relay[i]);
 	for (uint8_t i = 0; i < o->conf.nnists; i++)
 		resolve_fixed(&o->conf.nist[i]);
+	for (size_t i = 0; i < RCONF_WITNESSES; i++)
+		if (o->conf.witness[i].url[0] != '\0')
+			resolve_fixed(&o->conf.witness[i]);
 }
 
 int main(void)

@@ -9,7 +9,8 @@
 #include "policy/pulse.h"
 #include "policy/text.h"
 
-#define ROUND_MOST 4096
+#define ROUND_MOST   4096
+#define WITNESS_MOST 4096
 
 int out_configure(struct out_conf *c)
 {
@@ -22,6 +23,9 @@ int out_configure(struct out_conf *c)
 		r = target_set(&c->relay[c->nrelays++], b->relays[i]);
 	for (size_t i = 0; r == KE_OK && i < RCONF_NISTS && b->nists[i][0] != '\0'; i++)
 		r = target_set(&c->nist[c->nnists++], b->nists[i]);
+	for (size_t i = 0; r == KE_OK && i < RCONF_WITNESSES; i++)
+		if (c->conf.witnesses[i][0] != '\0')
+			r = target_set(&c->witness[i], c->conf.witnesses[i]);
 	return r;
 }
 
@@ -107,11 +111,56 @@ static int read_pulse(
 	return r;
 }
 
+/* --- witnesses --- */
+
+static int ask_witness(struct out_conf *c, struct work *w, struct wire_in *r)
+{
+	uint8_t which = wire_get_u8(r);
+	size_t n;
+	const uint8_t *text = wire_get_str(r, sizeof w->post, &n);
+
+	if (wire_end(r) != KE_OK || n == 0 || which >= RCONF_WITNESSES ||
+	    c->witness[which].url[0] == '\0')
+		return KE_PEER;
+	w->target = &c->witness[which];
+	w->ask.most = WITNESS_MOST;
+	memcpy(w->post, text, n);
+	w->ask.post = w->post;
+	w->ask.post_len = n;
+	snprintf(w->ask.url, sizeof w->ask.url, "%s/add-checkpoint", w->target->url);
+	return KE_OK;
+}
+
+/* Lines of visible text; engine looks for a cosignature among them. */
+static int read_witness(
+    const struct out_conf *c, const struct work *w, const char *body, size_t n, struct wire_out *a)
+{
+	(void)c;
+	(void)w;
+	if (n == 0 || body[n - 1] != '\n' || memchr(body, '\0', n) != NULL ||
+	    text_utf8(body, n) != KE_OK)
+		return KE_FORMAT;
+	wire_put_str(a, body, n);
+	return KE_OK;
+}
+
+/* A size in decimal and a LF (text/x.tlog.size). */
+static int read_size(const char *body, size_t n, struct wire_out *a)
+{
+	uint64_t size;
+
+	if (n == 0 || body[n - 1] != '\n' || text_unu64(&size, body, n - 1) != KE_OK)
+		return KE_FORMAT;
+	wire_put_u64(a, size);
+	return KE_OK;
+}
+
 /* --- all of them --- */
 
 static const struct work_kind kinds[] = {
-    {MSG_OUT_ROUND, ask_round, read_round},
-    {MSG_OUT_PULSE, ask_pulse, read_pulse},
+    {MSG_OUT_ROUND, ask_round, read_round, NULL},
+    {MSG_OUT_PULSE, ask_pulse, read_pulse, NULL},
+    {MSG_OUT_WITNESS, ask_witness, read_witness, read_size},
 };
 
 int work_ask(struct out_conf *c, struct work *w, const struct msg *m)
@@ -138,7 +187,11 @@ void work_answer(const struct out_conf *c, const struct work *w, int r, const ch
 	wire_put_i32(&fields, KE_OK);
 	if (r == KE_OK)
 		r = w->kind->read(c, w, body, n, &fields);
+	if (r == KE_STATE) {
+		r = w->kind->conflict != NULL ? w->kind->conflict(body, n, &fields) : KE_UNAVAIL;
+		r = r == KE_OK ? KE_STATE : r;
+	}
 	wire_put_i32(a, r);
-	if (r == KE_OK)
+	if (r == KE_OK || r == KE_STATE)
 		*a = fields;
 }

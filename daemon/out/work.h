@@ -11,14 +11,16 @@
 #include "daemon/msg/wire.h"
 #include "daemon/out/https.h"
 #include "daemon/out/target.h"
+#include "policy/tlog.h"
 
-#define OUT_TARGETS (RCONF_RELAYS + RCONF_NISTS)
+#define OUT_TARGETS (RCONF_RELAYS + RCONF_NISTS + RCONF_WITNESSES)
 
 /* What out knows from its start on. */
 struct out_conf {
 	struct rconf_out conf;
 	uint8_t chain_hash[RCONF_CHAINS][32];
 	struct target relay[RCONF_RELAYS], nist[RCONF_NISTS];
+	struct target witness[RCONF_WITNESSES]; /* url "": not asked */
 	uint8_t nrelays, nnists;
 };
 
@@ -33,6 +35,8 @@ struct work_kind {
 	/* Reads a reply into the answer's fields. KE_FORMAT and the like: no fields are written. */
 	int (*read)(const struct out_conf *c, const struct work *w, const char *body, size_t n,
 	    struct wire_out *a);
+	/* The same of a reply with status 409, when it says something; NULL: it does not. */
+	int (*conflict)(const char *body, size_t n, struct wire_out *a);
 };
 
 /* One question of engine's. */
@@ -41,6 +45,7 @@ struct work {
 	uint64_t id;
 	struct target *target;
 	struct https_ask ask;
+	uint8_t post[TLOG_SUBMISSION_MAX]; /* what ask.post points to */
 };
 
 /* A message that msg.def lets engine send; KE_PEER when it does not decode. */

@@ -47,7 +47,7 @@ void child_list(struct parent *p)
 	p->children[p->n - 1].idle = true; /* likewise */
 	add(p, ROLE_ENGINE, 1);
 	add(p, ROLE_KDF, p->conf.kdfs);
-	add(p, ROLE_OUT, conf_asks(&p->conf));
+	add(p, ROLE_OUT, conf_asks(&p->conf) || p->conf.witness_policy[0] != '\0');
 	add(p, ROLE_BEACON, conf_asks(&p->conf));
 	add(p, ROLE_NET, p->conf.nets);
 	add(p, ROLE_KEYADM, 1);

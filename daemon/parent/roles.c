@@ -100,6 +100,9 @@ static int make_engine(
 	struct rconf_engine *engine = &s->conf.engine;
 	int r = conf_beacons(c, &engine->beacons, s->why, s->whylen);
 
+	if (r == KE_OK)
+		r = conf_witnesses(c, &engine->witnesses, s->why, s->whylen);
+
 	(void)child;
 	if (r != KE_OK)
 		return r;
@@ -205,10 +208,15 @@ static int make_kdf(
 static int make_out(const struct conf *c, struct scratch *s, struct wire_out *w)
 {
 	struct rconf_out *out = &s->conf.out;
+	struct rconf_witnesses witnesses;
 	int r = conf_beacons(c, &out->beacons, s->why, s->whylen);
+
+	if (r == KE_OK)
+		r = conf_witnesses(c, &witnesses, s->why, s->whylen);
 
 	if (r != KE_OK)
 		return r;
+	memcpy(out->witnesses, witnesses.urls, sizeof out->witnesses);
 	memcpy(out->authorities, c->out_authorities, sizeof out->authorities);
 	memcpy(out->resolvers, c->out_resolvers, sizeof out->resolvers);
 	rconf_put_out(w, out);

@@ -89,12 +89,16 @@ static int check_pin(const struct words *w, const char *path)
 static int check_beacons(const struct parent *p, const struct words *w)
 {
 	char pem[RCONF_CERTS][RCONF_CERTIFICATE];
+	struct rconf_witnesses witnesses;
 	struct rconf_beacons all;
 	int r = conf_beacons(&p->conf, &all, w->why, w->len);
 
 	if (r == KE_OK)
 		r = conf_certificates(&p->conf, pem, w->why, w->len);
-	if (r == KE_OK && conf_asks(&p->conf) && access(p->conf.out_authorities, R_OK) != 0)
+	if (r == KE_OK)
+		r = conf_witnesses(&p->conf, &witnesses, w->why, w->len);
+	if (r == KE_OK && (conf_asks(&p->conf) || p->conf.witness_policy[0] != '\0') &&
+	    access(p->conf.out_authorities, R_OK) != 0)
 		return wrong(w, KE_NOTFOUND, p->conf.out_authorities, strerror(errno));
 	return r;
 }
