@@ -96,7 +96,7 @@ int tlog_proof_verify(const struct tlog_proof *p, const uint8_t leaf_hash[32],
 #define TLOG_SUBMISSION_HEADING "old "
 
 struct tlog_submission {
-	uint64_t old; /* size that the proof begins at */
+	uint64_t old;                        /* size that the proof begins at */
 	uint8_t path[TLOG_PATH_MAX + 1][32]; /* as much as makers of proofs want */
 	size_t path_len;
 	const char *note; /* the checkpoint, signatures and all: in the text that was parsed */
