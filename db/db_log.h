@@ -8,10 +8,11 @@
 
 #include "db/db.h"
 #include "policy/merkle.h"
+#include "policy/tile.h"
 
-#define DB_LOG_OPERATOR 0     /* number of the operator log; a ticket log has its raffle's */
-#define DB_LOG_TEXT_MAX 65535 /* of a record: what an entry of a tile can hold */
-#define DB_LOG_NOTE_MAX 16384 /* of a checkpoint with its cosignatures */
+#define DB_LOG_OPERATOR 0 /* number of the operator log; a ticket log has its raffle's */
+#define DB_LOG_TEXT_MAX TILE_ENTRY_MAX /* of a record */
+#define DB_LOG_NOTE_MAX 16384          /* of a checkpoint with its cosignatures */
 
 struct db_log {
 	int64_t no;

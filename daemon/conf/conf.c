@@ -42,6 +42,7 @@ struct keyword {
 };
 
 #define FIELD(f) offsetof(struct conf, f), sizeof((struct conf *)0)->f
+#define A_LABEL  "a label of up to 32 characters"
 #define A_PATH   "an absolute path of less than 256 characters"
 #define A_USER   "the name or number of a user that is not root"
 #define A_TEXT   "a text of less than 512 characters"
@@ -75,12 +76,10 @@ static const struct keyword keywords[] = {
     {"pkcs11-store", set_store, FIELD(module_store), "files", "files or database", 0, 0, false},
     {"pkcs11-folder", set_path, FIELD(module_folder), "", A_PATH, 0, 0, false},
     {"softhsm-conf", set_path, FIELD(softhsm_conf), "", A_PATH, 0, 0, false},
-    {"keys-token", set_label, FIELD(keys.label), "klero-keys", "a label of up to 32 characters", 0,
-	0, false},
+    {"keys-token", set_label, FIELD(keys.label), "klero-keys", A_LABEL, 0, 0, false},
     {"keys-parameters", set_text, FIELD(keys.params), "", A_TEXT, 0, 0, false},
     {"keys-pin-file", set_path, FIELD(keys.pin_file), NULL, A_PATH, 0, 0, false},
-    {"tls-token", set_label, FIELD(tls.label), "klero-tls", "a label of up to 32 characters", 0, 0,
-	false},
+    {"tls-token", set_label, FIELD(tls.label), "klero-tls", A_LABEL, 0, 0, false},
     {"tls-parameters", set_text, FIELD(tls.params), "", A_TEXT, 0, 0, false},
     {"tls-pin-file", set_path, FIELD(tls.pin_file), NULL, A_PATH, 0, 0, false},
     {"nets", set_number, FIELD(nets), "2", "a number from 1 to 16", 1, CONF_CHILD_MAX, false},

@@ -41,7 +41,7 @@ import table
 SECONDS = int(os.environ.get("BENCH_SECONDS", "6"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 MIXED_SECONDS = int(os.environ.get("BENCH_MIXED_SECONDS", "60"))
-LOG_SIZES = os.environ.get("BENCH_LOG_SIZES", "1000 10000 100000 1000000").split()
+LOG_SIZES = os.environ.get("BENCH_LOG_SIZES", "1000 10000 100000 1000000 10000000").split()
 AUDIT_TICKETS = [int(n) for n in os.environ.get("BENCH_AUDIT", "1000 10000 100000 1000000 10000000").split()]
 RESEAL_VALUES = int(os.environ.get("BENCH_RESEAL_VALUES", "1000000"))
 HERE = pathlib.Path(__file__).resolve().parent

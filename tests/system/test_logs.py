@@ -188,6 +188,24 @@ def holder_commit(salt, user):
     return hashlib.sha256(b"kleroterion/v2/holder\0" + salt + len(user).to_bytes(2, "big") + user).digest()
 
 
+def check_offline(site, text, leaf, ticket):
+    """klero-verify says the same, and believes nothing that was altered."""
+    vkey = site.a.status()["log_vkey"]
+
+    def run(text, *args, leaf=leaf):
+        return subprocess.run([BIN / "klero-verify", "--receipt", "-", "--leaf", leaf.hex(), "--vkey", vkey, *args], input=text,
+                              capture_output=True, timeout=60)
+
+    good = run(text, "--holder", site.buyer.id())
+    assert good.returncode == 0 and good.stdout.endswith(b"VERIFIED\n") and ticket["id"].encode() in good.stdout, good
+    for bad in (run(text, leaf=leaf[:-1] + bytes([leaf[-1] ^ 1])), run(text, "--holder", "somebody else"),
+                run(text.replace(b"index ", b"index 1")), run(text.replace(b"\n\n", b"\nAAAA\n\n", 1))):
+        assert bad.returncode == 1 and b"NOT VERIFIED: " in bad.stdout, bad
+    changed = text.rsplit(b"\n", 2)[0]
+    signature = changed[-20:-19]
+    assert run(text.replace(changed, changed[:-20] + (b"B" if signature == b"A" else b"A") + changed[-19:])).returncode == 1
+
+
 def test_receipt(site):
     """Proves the ticket offline: signature, path, and from the salt that the leaf is its holder's."""
     sale = buy(site, 3, "my words")
@@ -203,6 +221,7 @@ def test_receipt(site):
         leaf = tlog.entries(site.client.get(site.prefix() + tlog.tile("entries", n, width)).body)[at]
         assert proof.root(tlog.leaf_hash(leaf), size) == root
         assert proof.root(tlog.leaf_hash(leaf[:-1] + bytes([leaf[-1] ^ 1])), size) != root
+        check_offline(site, a.body, leaf, t)
         assert leaf[52:84] == holder_commit(proof.extra, site.buyer.id())
         assert leaf[84:] == hashlib.sha256(b"kleroterion/v2/client-seed\0\0\x08my words").digest()
 
