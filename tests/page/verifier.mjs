@@ -6,11 +6,14 @@
 //	  PROOFS  what tests/tools/proofs.c writes; MUTATIONS: how many altered files are compared besides
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
+import { webcrypto } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test, failures } from "./tap.mjs";
 
 const [check_mjs, bin, proofs, mutations, seed = "1"] = process.argv.slice(2);
+// what browsers have, Debian 12's node has under another name
+globalThis.crypto ??= webcrypto;
 const page = await import(resolve(check_mjs));
 const { check, hex, unhex, utf8 } = page;
 const read = (name) => readFileSync(join(proofs, name));
