@@ -155,7 +155,7 @@ static void make_tickets(const struct made2 *m, const char *dir, uint64_t n, uin
 	struct leaf l;
 	uint8_t leaf[LEAF_LEN];
 
-	begin(&g, dir, MADE2_TICKETS + sizeof(MADE2_HOST) - 1);
+	begin(&g, dir, &MADE2_TICKETS[sizeof(MADE2_HOST) - 1]);
 	for (uint64_t i = 0; i < n; i++) {
 		ticket(m, i, &l);
 		if (cheats("index") && i == n / 2)
