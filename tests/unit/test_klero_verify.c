@@ -14,6 +14,8 @@
 static char program[4096], folder[] = "/tmp/klero-verify-test.XXXXXX", proof[64], key_file[64];
 static char output[16384];
 static struct made made;
+static const char other_key[] =
+    "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 
 /* Runs it with these arguments, output in `output`; returns the exit code. */
 static int run(const char *const *args)
@@ -139,9 +141,7 @@ static void test_json(void **state)
 static void test_not_verified(void **state)
 {
 	(void)state;
-	assert_int_equal(
-	    RUN("-k", "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", proof),
-	    1);
+	assert_int_equal(RUN("-k", other_key, proof), 1);
 	assert_non_null(strstr(output, "FAIL signature "));
 	assert_memory_equal(last_line(), "NOT VERIFIED: ", 14);
 	assert_int_equal(RUN(key_file), 1);
@@ -213,8 +213,10 @@ static void test_v2(void **state)
 	assert_int_equal(RUN("-q", path), 1);
 	assert_non_null(strstr(output, "NOT VERIFIED: beacon not verified"));
 	/* another operator, another witness, a longer delay */
-	assert_int_equal(RUN("-k", made.vkey, path), 1);
+	assert_int_equal(RUN("-k", other_key, path), 1);
 	assert_non_null(strstr(output, "FAIL keys"));
+	/* the same key under the name of v1's log */
+	assert_int_equal(RUN("--nist-certificate", cert, "-k", made.vkey, path), 0);
 	write_file(policy, "quorum none\n");
 	assert_int_equal(RUN("--nist-certificate", cert, "--policy", policy, path), 0);
 	assert_null(strstr(output, "witnessed"));
