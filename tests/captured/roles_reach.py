@@ -29,7 +29,7 @@ import walk  # noqa: E402
 from roles import Captured, Dead  # noqa: E402
 from walk import klero  # noqa: E402
 
-LINES = klero.NO_LIMITS + ["death-budget 100000/1"]
+LINES = klero.NO_LIMITS + ["death-budget 100000/1", "drand-relay https://127.0.0.1:1"]
 TYPES = dict(re.findall(r"MSG\(MSG_(\w+),\s*(0x[0-9a-f]+)", (HERE.parents[1] / "daemon" / "msg.def").read_text()))
 TYPES = {name: int(number, 16) for name, number in TYPES.items()}
 KE_OK = 0
@@ -37,7 +37,7 @@ EACCES, EPERM, ENOENT = -13, -1, -2
 AT_FDCWD, O_RDONLY, O_RDWR, O_CREAT, O_PATH = -100, 0, 2, 0o100, 0o10000000
 SHUT_RDWR, F_SETFL, MSG_NOSIGNAL = 2, 4, 0x4000
 # who talks to whom: parent, then the peers of DESIGN.md section 2 (two nets, two kdfs)
-CHANNELS = {"net": 3, "tlskey": 3, "engine": 5 + 1, "hsm": 2, "kdf": 2}
+CHANNELS = {"net": 3, "tlskey": 3, "engine": 7 + 1, "hsm": 2, "kdf": 2, "out": 2, "beacon": 2}
 SPACES = b" " * 64 + b"TLS 1.3, server CertificateVerify\0"
 
 
@@ -264,9 +264,18 @@ class Lab:
         self.deadly("kdf, nothing else", "kdf.0", "openat", AT_FDCWD, b"/\0", O_RDONLY)
         self.deadly("kdf, nothing else", "kdf.0", "socket", 2, 1, 0)
 
+    def out(self):
+        self.deadly("out, no files", "out.0", "openat", AT_FDCWD, b"/\0", O_RDONLY)
+        self.deadly("out, no clients", "out.0", "accept4", 3, 0, 0, 0)
+        self.deadly("out, no socket but of the internet", "out.0", "socket", 1, 1, 0)
+
+    def beacon(self):
+        self.deadly("beacon, nothing else", "beacon.0", "openat", AT_FDCWD, b"/\0", O_RDONLY)
+        self.deadly("beacon, nothing else", "beacon.0", "socket", 2, 1, 0)
+
     def signals(self):
         parent = self.a.process.pid
-        for name in ("net.0", "tlskey.0", "engine.0", "hsm.0", "kdf.0"):
+        for name in ("net.0", "tlskey.0", "engine.0", "hsm.0", "kdf.0", "out.0", "beacon.0"):
             self.deadly("no signals", name, "kill", parent, 0)
 
     def store(self):
@@ -278,7 +287,7 @@ class Lab:
             data = path.read_bytes()
             self.say(not any(x in data for x in plain), f"the store's files: {path.name} is ciphertext")
 
-    CHECKS = (edges, memory, net, tlskey, engine, hsm, kdf, signals, store)
+    CHECKS = (edges, memory, net, tlskey, engine, hsm, kdf, out, beacon, signals, store)
 
     def run(self):
         self.a.provision().start()

@@ -30,7 +30,7 @@ HEAD = ("| process | release | calls allowed | of these by argument | refused, n
         "| --- | --- | --- | --- | --- |\n")
 ARCH = 0xC000003E  # AUDIT_ARCH_X86_64
 NUMBERS = 1024
-ROLES = ("net", "tlskey", "engine", "hsm", "hsm-wide", "keyadm", "kdf")
+ROLES = ("net", "tlskey", "engine", "hsm", "hsm-wide", "keyadm", "kdf", "out", "beacon")
 
 # seccomp(2): what a filter answers, in the upper half
 ALLOW, ERRNO = 0x7fff, 0x0005
@@ -110,7 +110,8 @@ def of_roles(build, folder):
     found = {}
     for wide in (False, True):
         out = folder / f"filters.{wide}"
-        lines = klero.NO_LIMITS + ([f"pkcs11-module {build}/tools/nocopy.so"] if wide else [])
+        # a relay that nobody is: out and beacon start, and nobody is asked
+        lines = klero.NO_LIMITS + ["drand-relay https://127.0.0.1:1"] + ([f"pkcs11-module {build}/tools/nocopy.so"] if wide else [])
         programs = folder / "programs"
         programs.mkdir(exist_ok=True)
         wrapped = programs / "kleroctl"
