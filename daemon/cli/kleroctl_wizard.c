@@ -243,7 +243,7 @@ static bool ask_officers(struct wizard *w)
 			return true;
 		if (strlen(value) >= sizeof w->officers)
 			continue;
-		snprintf(w->officers, sizeof w->officers, "%s", value);
+		memcpy(w->officers, value, strlen(value) + 1);
 		if (!ask("how many of them must agree", "2", value))
 			return false;
 		snprintf(w->threshold, sizeof w->threshold, "%.11s", value);
@@ -284,11 +284,11 @@ static int take(struct wizard *w, const char *keyword, const char *value, char *
 	if (strcmp(keyword, "hsm") == 0 && strcmp(value, "module") == 0)
 		return choose_hsm(w, false, why, len);
 	if (strcmp(keyword, "officers") == 0 && strlen(value) < sizeof w->officers) {
-		snprintf(w->officers, sizeof w->officers, "%s", value);
+		memcpy(w->officers, value, strlen(value) + 1);
 		return KE_OK;
 	}
 	if (strcmp(keyword, "threshold") == 0 && strlen(value) < sizeof w->threshold) {
-		snprintf(w->threshold, sizeof w->threshold, "%s", value);
+		memcpy(w->threshold, value, strlen(value) + 1);
 		return KE_OK;
 	}
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
