@@ -37,11 +37,6 @@ bool life_possible(const struct engine *e)
 	return e->lives.site.nchains > 0 && e->conf.beacons.relays[0][0] != '\0';
 }
 
-const char *life_nist_pem(const struct engine *e)
-{
-	return e->conf.beacons.nists[0][0] != '\0' ? "" : "";
-}
-
 int life_get(struct engine *e, const uint8_t raffle[16], struct life_file *f)
 {
 	int r = db_raffle_get(e->db, raffle, &f->r);

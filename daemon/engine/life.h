@@ -42,9 +42,6 @@ void life_start(struct engine *e);
 /* Is there a beacon that raffles can be drawn by? */
 bool life_possible(const struct engine *e);
 
-/* The pinned certificate of NIST's beacon, PEM, or "". */
-const char *life_nist_pem(const struct engine *e);
-
 /* KE_NOTFOUND; KE_STATE for a v1 raffle. */
 int life_get(struct engine *e, const uint8_t raffle[16], struct life_file *f) KE_CHECK;
 /* What an act on it is judged by; values: are they all there? */

@@ -332,19 +332,38 @@ static int write_pulse(const uint8_t *packed, size_t n, char *buf, struct bundle
 	return jsonw_end(&w);
 }
 
+/* The pinned certificate that has signed the pulse; "" when it was unpinned since. */
+static const char *certificate_of(const struct engine *e, const struct db_beacon *v)
+{
+	struct pulse p;
+
+	if (pulse_unpack(&p, v->pulse, v->pulse_len) != KE_OK)
+		return "";
+	for (size_t i = 0; i < RCONF_CERTS && e->conf.certificates[i][0] != '\0'; i++) {
+		const char *pem = e->conf.certificates[i];
+
+		if (pulse_verify(&p, pem, strlen(pem)) == KE_OK)
+			return pem;
+	}
+	return "";
+}
+
 static int put_nist(struct engine *e, struct proof2 *p, const struct beacon *promised)
 {
 	struct db_beacon *v = calloc(1, sizeof *v);
 	char *buf = malloc((size_t)2 * PULSE_WRITTEN_MAX);
-	const char *pem = life_nist_pem(e);
-	struct bundle2_pulse b = {.certificate = {pem, strlen(pem)}, .intermediate = {"", 0}};
+	struct bundle2_pulse b = {.intermediate = {"", 0}};
 	int r;
 
 	if (v == NULL || buf == NULL)
 		fatal("out of memory");
 	r = beacons_stored(e, promised, v);
 	if (r == KE_OK)
+		b.certificate.s = certificate_of(e, v);
+	if (r == KE_OK) {
+		b.certificate.n = strlen(b.certificate.s);
 		r = write_pulse(v->pulse, v->pulse_len, buf, &b.pulse);
+	}
 	if (r == KE_OK)
 		r = write_pulse(v->before, v->before_len, buf + PULSE_WRITTEN_MAX, &b.previous);
 	if (r == KE_OK)

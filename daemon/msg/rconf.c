@@ -208,6 +208,7 @@ void rconf_put_engine(struct wire_out *w, const struct rconf_engine *c)
 	wire_put_u8(w, c->restore);
 	rconf_put_beacons(w, &c->beacons);
 	wire_put_u32(w, c->beacon_delay_s);
+	put_strings(w, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
 }
 
 int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
@@ -226,6 +227,7 @@ int rconf_get_engine(struct wire_in *r, struct rconf_engine *c)
 	c->restore = wire_get_u8(r);
 	rconf_get_beacons(r, &c->beacons);
 	c->beacon_delay_s = wire_get_u32(r);
+	get_strings(r, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
 	return wire_end(r);
 }
 

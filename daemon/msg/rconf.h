@@ -106,6 +106,8 @@ struct rconf_engine {
 	uint8_t restore; /* 0: serves. Otherwise RCONF_CHECK and the like, for kleroctl */
 	struct rconf_beacons beacons;
 	uint32_t beacon_delay_s; /* from the end of sales to the first beacon */
+	/* of NIST's beacon, PEM, the first "" ends: proof bundles hold them */
+	char certificates[RCONF_CERTS][RCONF_CERTIFICATE];
 };
 
 /* What a module keeps its tokens in, as far as keyadm's sandbox must know. */

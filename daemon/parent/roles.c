@@ -116,8 +116,9 @@ static int make_engine(
 	engine->kdf_queue = c->kdf_queue;
 	engine->user = c->user;
 	memcpy(engine->witness_logs, c->witness_logs, sizeof engine->witness_logs);
+	r = conf_certificates(c, engine->certificates, s->why, s->whylen);
 	rconf_put_engine(w, engine);
-	return KE_OK;
+	return r;
 }
 
 static const struct conf_token *token_of(const struct parent *p, enum role role)
