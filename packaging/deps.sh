@@ -50,11 +50,11 @@ mkdir -p "$dir" || cannot "write to $dir"
 exec 9>"$dir/lock"
 flock 9
 
-install $build
-[ "${2-}" = package ] || install $tests
+[ "${2-}" = package ] && tests=
+install $build $tests
 [ "${2-}" = bench ] && install $bench
 # an authority and its client for one test, where this Debian has them
-for p in certbot pebble; do
+for p in ${tests:+certbot pebble}; do
 	[ -z "$(candidate $p)" ] || install $p
 done
 
