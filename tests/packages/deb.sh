@@ -280,9 +280,9 @@ tells_the_journal() {
 		grep -q '"SYSLOG_IDENTIFIER":"klerod"' "$work/fields"
 }
 
-# A stop closes the port, so that no client starts klerod again.
+# With its socket klerod stops, and no client starts it again.
 stops() {
-	inside systemctl stop klerod || return
+	inside systemctl stop klerod.socket || return
 	curl -s -o /dev/null --cacert "$ca" "$api/health/ready"
 	[ $? = 7 ] && state inactive && inside systemctl start klerod && answers
 }
@@ -391,7 +391,7 @@ live() {
 	[ -n "$old" ] || check 'files after the setup' files_are S
 	check 'no network, no password hashes' confined
 	check 'fields in the journal' tells_the_journal
-	check 'systemctl stop closes the port' stops
+	check 'systemctl stop klerod.socket stops both' stops
 	check 'the watchdog' watched
 	check 'a draw, verified' draw
 	check 'PINs as encrypted credentials' with_credentials LoadCredentialEncrypted /etc/credstore.encrypted
