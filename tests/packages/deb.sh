@@ -319,8 +319,11 @@ setup() {
 
 # What the unit takes away from a role shows as a warning, after this start.
 no_warnings() {
-	inside journalctl --no-pager -o cat "_SYSTEMD_INVOCATION_ID=$(inside systemctl show -P InvocationID klerod)" >"$work/journal"
-	grep -q ready "$work/journal" && ! grep -vE "${1:-^$}" "$work/journal" | grep -E '(warn|error|security|ERROR) '
+	local start
+	start=_SYSTEMD_INVOCATION_ID=$(inside systemctl show -P InvocationID klerod)
+	inside journalctl --no-pager -o cat "$start" >"$work/journal"
+	inside journalctl --no-pager -o cat "$start" KLERO_LEVEL=warn KLERO_LEVEL=error KLERO_LEVEL=security >"$work/warnings"
+	grep -q ready "$work/journal" && ! grep -vE "${1:-^$}" "$work/warnings"
 }
 
 # klerod has to write the certificate, in a tree that is read-only but for three folders.
