@@ -267,6 +267,25 @@ await test("the vectors' proof of the draw record", async () => {
 	leaf[0] ^= 1;
 	assert.equal((await page.checkProof(proof, leaf, key)).state, "path");
 });
+/** The same point, with an x that is not reduced; null where that has no 381 bits. */
+function otherEncoding(signature) {
+	const p = 0x1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaabn;
+	const flags = BigInt(`0x${signature}`) >> 381n, x = (BigInt(`0x${signature}`) & ((1n << 381n) - 1n)) + p;
+	return x >> 381n ? null : ((flags << 381n) | x).toString(16).padStart(96, "0");
+}
+
+await test("one encoding of a drand signature", async () => {
+	let tried = 0;
+	for (const [kind, round, signature] of lines("tests/vectors/drand.txt")) {
+		const other = kind === "round" ? otherEncoding(signature) : null;
+		if (other !== null) {
+			assert.ok(!await page.verifyRound(page.quicknet, BigInt(round), unhex(other)), other);
+			tried++;
+		}
+	}
+	assert.ok(tried > 0);
+});
+
 await test("drand's rounds, and every forgery", async () => {
 	let rounds = 0, forged = 0;
 	for (const [kind, round, signature] of lines("tests/vectors/drand.txt")) {

@@ -445,7 +445,7 @@ static void test_control(void **state)
 		const char *words;
 	} rows[] = {
 	    {{.type = MSG_ENGINE_PEER, .len = 6, .role = ROLE_HSM}, 10, NULL},
-	    {{.type = MSG_ENGINE_PEER, .len = 6, .role = ROLE_COUNT}, 1, "names peer role 8"},
+	    {{.type = MSG_ENGINE_PEER, .len = 6, .role = ROLE_COUNT}, 1, "names peer role"},
 	    {{.type = MSG_ENGINE_CLIENT, .len = 4, .other = true}, 11, NULL},
 	    {{.type = MSG_ENGINE_CLIENT, .len = 4}, 1, "unexpected message 286 of parent"},
 	    {{.type = MSG_ENGINE_STOP, .fd = -1}, 12, NULL},

@@ -55,7 +55,8 @@ export function roundTime(chain, round) {
 
 /**
  * Is it the chain's signature for the round? Point by point: 48 bytes in compressed form, on the curve, not
- * infinity and, or an operator could choose among several that all pass, in the subgroup.
+ * infinity and, or an operator could choose among several that all pass, in the subgroup and in its one
+ * encoding (@noble/curves 1.9 takes an x of p and more, too).
  */
 export async function verifyRound(chain, round, signature) {
 	const message = await sha256(u64(round));
@@ -63,7 +64,7 @@ export async function verifyRound(chain, round, signature) {
 		const key = bls.G2.Point.fromHex(chain.publicKey), point = bls.G1.Point.fromHex(signature);
 		key.assertValidity();
 		point.assertValidity();
-		return signature.length === 48 && !point.is0() && !key.is0()
+		return signature.length === 48 && equal(point.toBytes(), signature) && !point.is0() && !key.is0()
 			&& bls.shortSignatures.verify(point, bls.shortSignatures.hash(message, DST), key);
 	} catch {
 		return false;
