@@ -142,6 +142,7 @@ static void end(struct hsm *h)
 	free(h->text);
 	free(h->once.slots);
 	free(h->once.facts);
+	free(h->once.logs);
 }
 
 struct request {

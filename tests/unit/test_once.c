@@ -41,6 +41,7 @@ static void end(struct once *o)
 {
 	free(o->slots);
 	free(o->facts);
+	free(o->logs);
 }
 
 static const uint8_t *id(uint32_t i)
