@@ -423,8 +423,10 @@ static bool set_store(const struct keyword *k, void *field, const struct value *
 	uint8_t *store = field;
 
 	(void)k;
+	if (v->n != 1)
+		return false;
 	*store = strcmp(v->word[0], "database") == 0 ? RCONF_STORE_DATABASE : RCONF_STORE_FILES;
-	return v->n == 1 && (*store == RCONF_STORE_DATABASE || strcmp(v->word[0], "files") == 0);
+	return *store == RCONF_STORE_DATABASE || strcmp(v->word[0], "files") == 0;
 }
 
 static bool set_yes(const struct keyword *k, void *field, const struct value *v)

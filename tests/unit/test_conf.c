@@ -164,6 +164,7 @@ static void mistakes_name_the_line(void **state)
 	    "k.conf:10: payout-limit wants");
 	refuses("pkcs11-env A", "k.conf:9: pkcs11-env wants");
 	refuses("pkcs11-env A=1 B=2", "k.conf:9: pkcs11-env wants");
+	refuses("pkcs11-store", "k.conf:9: pkcs11-store wants files or database");
 	refuses("tls-names 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20",
 	    "k.conf:9: too many words");
 }

@@ -230,6 +230,7 @@ static void test_other_logs(void **state)
 
 static void test_garbage(void **state)
 {
+	static const uint8_t zeros[64];
 	uint8_t body[4096] = {0};
 	struct wire_out w;
 
@@ -240,8 +241,8 @@ static void test_garbage(void **state)
 	wire_out_init(&w, body, sizeof body);
 	wire_put_cstr(&w, ORIGIN);
 	wire_put_u64(&w, 1);
-	wire_put_raw(&w, body, 32);
-	wire_put_str(&w, body, 64);
+	wire_put_raw(&w, zeros, 32);
+	wire_put_str(&w, zeros, 64);
 	wire_put_u64(&w, 0);
 	wire_put_u8(&w, 64);
 	memset(body + w.len, 0, 64 * 32);
