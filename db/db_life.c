@@ -14,6 +14,7 @@ enum {
 	RULES,
 	TERMS,
 	SALES_CLOSE,
+	ON_DEFAULT,
 	TOLD,
 	OVER,
 	REFUNDED,
@@ -35,6 +36,7 @@ static const char *const texts[] = {
     [RULES] = "SELECT rules FROM lives WHERE raffle = $1",
     [TERMS] = "UPDATE lives SET deadline_s = $2, beacons = $3 WHERE raffle = $1",
     [SALES_CLOSE] = "UPDATE raffles SET sales_close_s = $2, version = version + 1 WHERE no = $1",
+    [ON_DEFAULT] = "UPDATE lives SET on_default = $2 WHERE raffle = $1",
     [TOLD] = "UPDATE lives SET told = $2 WHERE raffle = $1",
     [OVER] = "UPDATE lives SET over = 1 WHERE raffle = $1",
     [REFUNDED] = "UPDATE lives SET refunded_ms = $2 WHERE raffle = $1 AND refunded_ms = 0",
@@ -181,6 +183,14 @@ int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *
 	db_in_blob(st, beacons, put_beacons(t, beacons));
 	int r = db_exec_one(st);
 	return r ? r : set_sales_close(d, raffle, t->sales_close_s);
+}
+
+int db_life_set_default(struct db *d, int64_t raffle, unsigned on_default)
+{
+	struct db_st *st = sql(d, ON_DEFAULT, raffle);
+
+	db_in_int(st, on_default);
+	return db_exec_one(st);
 }
 
 int db_life_set_told(struct db *d, int64_t raffle, enum db_told told)

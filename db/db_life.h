@@ -32,6 +32,8 @@ int db_life_get(struct db *d, int64_t raffle, struct db_life *l) KE_CHECK;
 /* The rules document; KE_NOTFOUND, KE_LONG. */
 int db_life_rules(struct db *d, int64_t raffle, char *buf, size_t cap, size_t *n) KE_CHECK;
 int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *t) KE_CHECK;
+/* enum record2_default, as the open record says. */
+int db_life_set_default(struct db *d, int64_t raffle, unsigned on_default) KE_CHECK;
 int db_life_set_told(struct db *d, int64_t raffle, enum db_told told) KE_CHECK;
 int db_life_set_over(struct db *d, int64_t raffle) KE_CHECK;
 int db_life_set_refunded(struct db *d, int64_t raffle, int64_t now_ms) KE_CHECK;

@@ -264,6 +264,8 @@ static int open_escrowed(struct rq *q, int r, struct wire_in *in)
 		s = open_record(q, &f, &p, &rec);
 	if (s == KE_OK)
 		s = escrow_take(q, r, in, &rec);
+	if (s == KE_OK)
+		s = db_life_set_default(q->e->db, f.r.no, rec.on_default);
 	return s == KE_OK ? propose(q, &f, &rec, &p) : s;
 }
 

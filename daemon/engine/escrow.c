@@ -37,6 +37,7 @@ int escrow_take(struct rq *q, int r, struct wire_in *in, struct record2 *open)
 	if (r == KE_OK) {
 		open->escrow_m = e->officers.m;
 		open->escrow_n = e->officers.n;
+		open->on_default = DEFAULT_ESCROW;
 		hash_sha256(open->escrow, text, n);
 		r = db_escrow_put(q->e->db, open->raffle, text, n, q->now_ms);
 	}

@@ -9,7 +9,7 @@
 #include "policy/record2.h"
 
 /*
- * hsm's answer to eng_hsm_escrow(), its result r included: keeps the bundle and writes its line of
+ * hsm's answer to eng_hsm_escrow(), its result r included: keeps the bundle and writes its lines of
  * the open record. Where no escrow is configured the record promises none. KE_PEER, KE_UNAVAIL.
  */
 int escrow_take(struct rq *q, int r, struct wire_in *in, struct record2 *open) KE_CHECK;

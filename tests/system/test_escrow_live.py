@@ -30,7 +30,8 @@ def test_whole_way(lab, chain, tmp_path):  # noqa: F811
 
     in_state(buyer, raffle, "drawn")
     proof = json.loads(proof_of(buyer, raffle, tmp_path).read_text())
-    assert f"escrow 2 3 {hashlib.sha256(bundle).hexdigest()}\n" in proof["open"]
+    assert f"escrow 2 3 {hashlib.sha256(bundle).hexdigest()}\non-default escrow\n" in proof["open"]
+    assert klero.want(buyer.get(f"/api/v1/raffles/{raffle}"), 200).json["on_default"] == "escrow"
     assert f"server-seed {seed.hex()}\n" in proof["draw"]
     for name in ("open", "close"):
         (tmp_path / name).write_text(proof[name])
