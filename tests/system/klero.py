@@ -391,6 +391,10 @@ class Appliance:
         return out
 
     def kill(self, role, which=0):
+        """Once it is there: one that was killed before may still be on its way back."""
+        end = time.monotonic() + 30
+        while len(self.roles()[role]) <= which and time.monotonic() < end:
+            time.sleep(0.05)
         pid = sorted(self.roles()[role])[which]
         os.kill(pid, signal.SIGKILL)
         return pid

@@ -141,6 +141,7 @@ def test_names_by_dns(lab, relays):
     relays.tell(truncate=True)  # a fresh out asks again, and by TCP
     a.kill("out")
     a.kill("engine")
+    a.wait_ready()
     until(lambda: health(a)["clock"] == "ok")
     relays.tell(truncate=False)
     a.stop()
@@ -153,6 +154,7 @@ def test_its_roles_come_back(asking):
         asking.kill(role)
         until(lambda: asking.roles().get(role) not in (None, [], before))
     asking.kill("engine")
+    asking.wait_ready()
     until(lambda: health(asking)["clock"] == "ok")
 
 
