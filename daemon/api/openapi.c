@@ -256,6 +256,19 @@ static void codes(struct jsonw *w, const bool set[PROBLEM_COUNT], unsigned statu
 	jsonw_kstr(w, "description", text, len);
 }
 
+/* c2sp.org/tlog-witness: what was cosigned last, and no problem document. */
+static void size_response(struct jsonw *w)
+{
+	oas_object(w, "409");
+	jsonw_kcstr(w, "description", "The size of the checkpoint that was cosigned last");
+	oas_object(w, "content");
+	oas_object(w, "text/x.tlog.size");
+	oas_object(w, "schema");
+	jsonw_kcstr(w, "type", "string");
+	for (int i = 0; i < 4; i++)
+		jsonw_object_end(w);
+}
+
 /* A status of its own for each that the row may answer; HTTP's own refusals by default. */
 static void responses(struct jsonw *w, const struct route *row)
 {
@@ -270,6 +283,10 @@ static void responses(struct jsonw *w, const struct route *row)
 	for (unsigned status = 400; status < 600; status++) {
 		int p = PROBLEM_NONE + 1;
 
+		if (status == 409 && has_text(row)) {
+			size_response(w);
+			continue;
+		}
 		while (p < PROBLEM_COUNT && !(set[p] && problem_table[p].status == status))
 			p++;
 		if (p == PROBLEM_COUNT)

@@ -300,7 +300,8 @@ def crowd_of(site, boss):
 
 def test_draw_after_deaths(site, chain, boss, buyers, tmp_path):
     """Engine and hsm die around every step; the raffle still has one end, which verifies."""
-    raffle = opened(boss, lasts=4)
+    # hsm must hear of the end of sales before the first value, or it refuses the draw
+    raffle = opened(boss, lasts=4, beacon_delay=20)
     klero.want(buyers[0].buy(raffle, quantity=3), 201)
     end = time.monotonic() + 6
     while time.monotonic() < end:
