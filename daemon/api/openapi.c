@@ -84,16 +84,23 @@ static bool has_text(const struct route *row)
 	return false;
 }
 
+/* A body that is a text of that kind. */
+static void text_content(struct jsonw *w, const char *kind)
+{
+	oas_object(w, "content");
+	oas_object(w, kind);
+	oas_object(w, "schema");
+	jsonw_kcstr(w, "type", "string");
+	for (int i = 0; i < 3; i++)
+		jsonw_object_end(w);
+}
+
 static void request_text(struct jsonw *w)
 {
 	oas_object(w, "requestBody");
 	jsonw_kbool(w, "required", true);
-	oas_object(w, "content");
-	oas_object(w, "text/plain");
-	oas_object(w, "schema");
-	jsonw_kcstr(w, "type", "string");
-	for (int i = 0; i < 4; i++)
-		jsonw_object_end(w);
+	text_content(w, "text/plain");
+	jsonw_object_end(w);
 }
 
 static void request_body(struct jsonw *w, const struct route *row)
@@ -261,12 +268,8 @@ static void size_response(struct jsonw *w)
 {
 	oas_object(w, "409");
 	jsonw_kcstr(w, "description", "The size of the checkpoint that was cosigned last");
-	oas_object(w, "content");
-	oas_object(w, "text/x.tlog.size");
-	oas_object(w, "schema");
-	jsonw_kcstr(w, "type", "string");
-	for (int i = 0; i < 4; i++)
-		jsonw_object_end(w);
+	text_content(w, "text/x.tlog.size");
+	jsonw_object_end(w);
 }
 
 /* A status of its own for each that the row may answer; HTTP's own refusals by default. */
