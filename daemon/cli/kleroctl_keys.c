@@ -121,27 +121,13 @@ int ctl_key_compromise(struct ctl *ctl, int argc, char **argv)
 
 /* --- officers --- */
 
-static int read_file(const char *path, char *buf, size_t cap)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	size_t n;
-
-	if (f == NULL)
-		return ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
-	n = fread(buf, 1, cap - 1, f);
-	buf[n] = '\0';
-	if (f != stdin)
-		fclose(f);
-	return n > 0 && n < cap - 1 ? CTL_OK : ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
-}
-
 int officers_file(const char *threshold, const char *path, char text[RCONF_KEYADM_TEXT])
 {
 	static char file[FILE_MAX];
 	static struct officers o;
 	uint64_t m;
 	size_t line, n;
-	int status = read_file(path, file, sizeof file), r;
+	int status = ctl_read_text(path, file, sizeof file), r;
 
 	if (status != CTL_OK)
 		return status;
@@ -198,7 +184,7 @@ static int read_appliance(const struct ctl *ctl, uint8_t id[16])
 	char path[RCONF_PATH + 16];
 
 	snprintf(path, sizeof path, "%s/klero.keys", ctl->conf.store);
-	if (read_file(path, file, sizeof file) != CTL_OK)
+	if (ctl_read_text(path, file, sizeof file) != CTL_OK)
 		return CTL_USAGE;
 	if (strncmp(file, "appliance ", 10) != 0 || text_unhex(id, 16, file + 10, 32) != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s: no appliance id", path);
@@ -269,7 +255,7 @@ int ctl_proposal_approve(struct ctl *ctl, int argc, char **argv)
 {
 	char armor[SSH_ARMOR_MAX + 2];
 	struct exchange *x;
-	int status = read_file(argc > 1 ? argv[1] : "-", armor, sizeof armor);
+	int status = ctl_read_text(argc > 1 ? argv[1] : "-", armor, sizeof armor);
 
 	if (status != CTL_OK)
 		return status;

@@ -118,21 +118,6 @@ static const char *flaw(const struct ctl *ctl, const struct chain *fresh, const 
 				   "the next";
 }
 
-static int read_pem(const char *path, char pem[PEM_MAX])
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	size_t n;
-
-	if (f == NULL)
-		return ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
-	n = fread(pem, 1, PEM_MAX - 1, f);
-	pem[n] = '\0';
-	if (f != stdin)
-		fclose(f);
-	return n > 0 && n < PEM_MAX - 1 ? CTL_OK
-					: ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
-}
-
 static int look(const struct ctl *ctl, const char *path, const char *pem)
 {
 	static char old_pem[PEM_MAX];
@@ -168,7 +153,7 @@ int ctl_tls_install(struct ctl *ctl, int argc, char **argv)
 			  later[] = "installed; klerod does not run";
 	static char pem[PEM_MAX];
 	char why[512];
-	int status = read_pem(argv[0], pem);
+	int status = ctl_read_text(argv[0], pem, PEM_MAX);
 
 	(void)argc;
 	if (status == CTL_OK)
