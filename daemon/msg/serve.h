@@ -1,6 +1,7 @@
 /*
  * The whole event loop of the blocking roles (hsm, tlskey, kdf): poll descriptor 3 and the
- * peers' channels, one message at a time. Part of the message layer. Blame as DESIGN.md
+ * peers' channels, one message at a time; answers that are made quickly may go out together, within
+ * less than a millisecond, while more is asked. Part of the message layer. Blame as DESIGN.md
  * section 2: a less trusted peer's garbage closes its channel and is reported to parent, a more
  * trusted one's is fatal.
  */

@@ -290,6 +290,69 @@ static void test_blame(void **state)
 	ends(&r, FORKED_RETURNED, "security engine 1 broke the protocol");
 }
 
+static void ask(int fd, uint64_t id, char what)
+{
+	const char body[3] = {what, 'x', 'x'};
+
+	assert_int_equal(msg_send(fd, MSG_HSM_REFRESH, id, body, sizeof body, -1), KE_OK);
+}
+
+static void expect_answers(struct role_run *r, int fd, uint64_t from, uint64_t to)
+{
+	struct wire_in in;
+	struct msg m;
+
+	for (uint64_t id = from; id <= to; id++) {
+		assert_int_equal(msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, r->buf, &m), KE_OK);
+		assert_true(m.type == MSG_HSM_REFRESH_ANS && m.id == id && m.len == 8);
+		wire_in_init(&in, m.body, m.len);
+		assert_int_equal(wire_get_i32(&in), KE_OK);
+		assert_int_equal(wire_get_u32(&in), id);
+	}
+}
+
+/* Much is asked at once, so answers are held: each goes to who asked, in order, whatever comes
+ * next. */
+static void test_answers_held(void **state)
+{
+	static struct role_run r;
+	struct msg m;
+	int one, two, bad;
+
+	(void)state;
+	launch(&r, ROLE_HSM, NULL);
+	one = introduce(&r, ROLE_ENGINE, 0);
+	two = introduce(&r, ROLE_ENGINE, 1);
+	bad = introduce(&r, ROLE_ENGINE, 2);
+	assert_int_equal(uses(&r, bad), 1);
+	assert_int_equal(kill(r.f.pid, SIGSTOP), 0);
+	for (uint64_t id = 1; id <= 29; id++) {
+		ask(one, id, 'a');
+		if (id <= 3)
+			ask(two, id, 'a');
+	}
+	ask(bad, 2, 'a');
+	ask(bad, 3, 'p');
+	close(two); /* it has asked and does not wait */
+	assert_int_equal(kill(r.f.pid, SIGCONT), 0);
+	expect_answers(&r, one, 1, 29);
+	expect_answers(&r, bad, 2, 2);
+	expect_end(&r, bad);
+	assert_int_equal(msg_recv(r.ctl, ROLE_PARENT, ROLE_HSM, RUN, r.buf, &m), KE_OK);
+	assert_int_equal(m.type, MSG_HSM_BLAME);
+	/* its last answer is not the first one it holds */
+	assert_int_equal(kill(r.f.pid, SIGSTOP), 0);
+	ask(one, 30, 'a');
+	ask(one, 31, 'a');
+	ask(one, 32, 'l');
+	assert_int_equal(kill(r.f.pid, SIGCONT), 0);
+	expect_answers(&r, one, 30, 31);
+	assert_int_equal(msg_recv(one, ROLE_ENGINE, ROLE_HSM, RUN, r.buf, &m), KE_OK);
+	assert_int_equal(m.id, 32);
+	ends(&r, FORKED_RETURNED, NULL);
+	expect_end(&r, one);
+}
+
 /* A channel on which nothing can ever be said: only a fresh start brings another. */
 static void test_broken_channel(void **state)
 {
@@ -576,6 +639,7 @@ int main(void)
 	    cmocka_unit_test(test_parent_goes),
 	    cmocka_unit_test(test_what_parent_must_not_say),
 	    cmocka_unit_test(test_blame),
+	    cmocka_unit_test(test_answers_held),
 	    cmocka_unit_test(test_broken_channel),
 	    cmocka_unit_test(test_garbage_of_the_more_trusted),
 	    cmocka_unit_test(test_handler_decides),
