@@ -33,6 +33,7 @@
 
 #include "policy/bundle_doc.h"
 #include "policy/drand.h"
+#include "policy/life.h"
 #include "policy/note.h"
 #include "policy/pulse.h"
 #include "policy/record2.h"
@@ -40,8 +41,7 @@
 
 #define BUNDLE2_FORMAT       "kleroterion-proof/2"
 #define BUNDLE2_MAX          ((size_t)512 << 20)
-#define BUNDLE2_DELAY_S      600 /* DRAW.md section 6: from the end of sales to the round */
-#define BUNDLE2_SEEN_S       60  /* and from the close record's cosignatures to it */
+#define BUNDLE2_DELAY_S      LIFE_DELAY_S /* DRAW.md section 6: from the end of sales to the round */
 #define BUNDLE2_CERTIFICATES 8
 #define BUNDLE2_LIST_MAX     1000 /* amends, forfeits, time stamps: each */
 #define BUNDLE2_TOLD         32   /* forfeits that the result has room for */
@@ -54,7 +54,7 @@ struct bundle2_trust {
 	const struct drand_chain *chain;     /* besides quicknet */
 	uint8_t certificates[BUNDLE2_CERTIFICATES][PULSE_HASH]; /* of NIST's beacon: SHA-512 */
 	size_t ncertificates;
-	uint64_t delay_s; /* 0: BUNDLE2_DELAY_S */
+	uint64_t delay_s; /* 0: BUNDLE2_DELAY_S; life_lead_s() goes with it */
 	/* PEM certificates of time-stamping authorities that the auditor trusts; NULL: of none */
 	const char *tsa_pem;
 	size_t tsa_pem_len;

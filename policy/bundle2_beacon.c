@@ -161,10 +161,15 @@ static int moment(struct check2 *c, const struct beacon *b, const struct given *
 	return KE_OK;
 }
 
+uint64_t check2_delay(const struct check2 *c)
+{
+	return c->trust->delay_s != 0 ? c->trust->delay_s : BUNDLE2_DELAY_S;
+}
+
 int check2_times(struct check2 *c)
 {
 	const struct record2_terms *promised = c->terms, *came = &c->rec[DRAW].rec.terms;
-	uint64_t delay = c->trust->delay_s != 0 ? c->trust->delay_s : BUNDLE2_DELAY_S, at_s = 0;
+	uint64_t delay = check2_delay(c), at_s = 0;
 	struct given g = {0};
 	int r = KE_OK;
 

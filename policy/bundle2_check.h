@@ -70,11 +70,15 @@ int check2_numbers(struct check2 *c) KE_CHECK;
 int check2_winners(struct check2 *c) KE_CHECK;
 int check2_draw(struct check2 *c) KE_CHECK;
 /* policy/bundle2_beacon.c */
+/* From the end of sales to a beacon value, as the auditor asks. */
+uint64_t check2_delay(const struct check2 *c);
 int check2_times(struct check2 *c) KE_CHECK;
 int check2_beacons(struct check2 *c) KE_CHECK;
 /* When the first value of promised terms could be known; 0 where a chain's times are not known. */
 uint64_t check2_first(const struct check2 *c, const struct record2_terms *t);
 /* policy/bundle2_witness.c */
+/* So long before a value that nobody can have known it. */
+uint64_t check2_before(const struct check2 *c, uint64_t first_s);
 int check2_witnesses(struct check2 *c) KE_CHECK;
 /* policy/bundle2_stamp.c */
 int check2_stamps(struct check2 *c) KE_CHECK;

@@ -191,7 +191,7 @@ int check2_stamps(struct check2 *c)
 	c->res->claimed |= BUNDLE2_STAMPED;
 	if (c->res->stamped_s == 0)
 		return KE_OK;
-	if (!c->drawn || (uint64_t)c->res->stamped_s + BUNDLE2_SEEN_S <= c->first_s)
+	if (!c->drawn || (uint64_t)c->res->stamped_s <= check2_before(c, c->first_s))
 		c->res->levels |= BUNDLE2_STAMPED;
 	else
 		check2_lacks(c, "the close record was time-stamped too late to show anything");

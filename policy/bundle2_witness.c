@@ -28,10 +28,9 @@ static int seen_enough(
 	return r;
 }
 
-/* So long before the first value that nobody can have known it. */
-static uint64_t before(uint64_t first_s)
+uint64_t check2_before(const struct check2 *c, uint64_t first_s)
 {
-	return first_s < BUNDLE2_SEEN_S ? 0 : first_s - BUNDLE2_SEEN_S;
+	return life_seen_until(first_s, check2_delay(c));
 }
 
 /* Terms may change only while nobody can know what the former ones would have led to. */
@@ -42,7 +41,8 @@ static int check_amends(struct check2 *c, bool *met)
 	int r = KE_OK;
 
 	for (size_t i = 0; r == KE_OK && i < c->namends; i++) {
-		r = seen_enough(c, &c->amends[i], before(check2_first(c, was)), &seen, met);
+		r = seen_enough(
+		    c, &c->amends[i], check2_before(c, check2_first(c, was)), &seen, met);
 		was = &c->amends[i].rec.terms;
 	}
 	return r;
@@ -65,7 +65,8 @@ int check2_witnesses(struct check2 *c)
 	}
 	for (unsigned w = OPEN; r == KE_OK && w < RECORDS; w++) {
 		r = seen_enough(c, &c->rec[w],
-		    w == CLOSE && c->drawn ? before(c->first_s) : UINT64_MAX, &seen, &met);
+		    w == CLOSE && c->drawn ? check2_before(c, c->first_s) : UINT64_MAX, &seen,
+		    &met);
 		if (w == (c->drawn ? CLOSE : ABORT))
 			c->res->seen = (unsigned)__builtin_popcountll(seen);
 	}

@@ -7,6 +7,20 @@
 
 /* --- what is pinned --- */
 
+uint64_t life_lead_s(uint64_t delay_s)
+{
+	const uint64_t part = LIFE_DELAY_S / LIFE_LEAD_S;
+
+	return delay_s >= LIFE_DELAY_S ? LIFE_LEAD_S : (delay_s + part - 1) / part;
+}
+
+uint64_t life_seen_until(uint64_t first_s, uint64_t delay_s)
+{
+	uint64_t lead_s = life_lead_s(delay_s);
+
+	return first_s < lead_s ? 0 : first_s - lead_s;
+}
+
 void life_site_init(struct life_site *s, uint64_t delay_s)
 {
 	*s = (struct life_site){.delay_s = delay_s != 0 ? delay_s : LIFE_DELAY_S};

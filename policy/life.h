@@ -16,6 +16,7 @@
 #include "policy/rules.h"
 
 #define LIFE_DELAY_S      600 /* from the end of sales to the first beacon value */
+#define LIFE_LEAD_S       60  /* and from witnesses' cosignatures to it */
 #define LIFE_NOT_BEFORE_S 600 /* how old a record's not-before value may be */
 #define LIFE_SPAN_S       (UINT64_C(366) * 86400) /* how far ahead a record's times may lie */
 #define LIFE_CHAINS_MAX   4
@@ -28,6 +29,14 @@ struct life_site {
 	size_t nchains;
 	bool nist; /* a certificate of NIST's beacon is pinned */
 };
+
+/*
+ * How long before the first beacon value the close record must have been seen, by witnesses or a
+ * time-stamping authority: LIFE_LEAD_S, and with a delay below LIFE_DELAY_S the same part of it.
+ */
+uint64_t life_lead_s(uint64_t delay_s);
+/* The last moment at which the close record may have been seen; 0: the value comes too early. */
+uint64_t life_seen_until(uint64_t first_s, uint64_t delay_s);
 
 /* Nothing is pinned yet; delay_s 0: LIFE_DELAY_S. */
 void life_site_init(struct life_site *s, uint64_t delay_s);

@@ -140,6 +140,13 @@ struct tlog_policy {
 /* *line (from 1, may be NULL) is the one with the trouble. KE_FORMAT, KE_EXISTS, KE_LIMIT. */
 int tlog_policy_parse(struct tlog_policy *p, const char *text, size_t n, size_t *line) KE_CHECK;
 
+/*
+ * The same policy as a text, with these logs' verifier keys for its own logs, and without URLs:
+ * for those who judge and do not ask. *n without a NUL. KE_FULL.
+ */
+int tlog_policy_text(const struct tlog_policy *p, const char *const logs[], size_t nlogs, char *out,
+    size_t cap, size_t *n) KE_CHECK;
+
 /* The log of that name in the policy, NULL when it has none. */
 const struct note_key *tlog_policy_log(const struct tlog_policy *p, const char *origin);
 
@@ -151,5 +158,11 @@ int tlog_policy_seen(const struct tlog_policy *p, const char *note, size_t n, ui
     uint64_t *seen) KE_CHECK;
 /* Are they a quorum? */
 bool tlog_policy_met(const struct tlog_policy *p, uint64_t seen);
+/*
+ * When the earliest quorum had cosigned a note, 0 where none is asked for. KE_NOTFOUND: not yet;
+ * KE_CRYPTO: a cosignature by a witness is wrong; KE_FORMAT: it is no note.
+ */
+int tlog_policy_met_at(
+    const struct tlog_policy *p, const char *note, size_t n, uint64_t *at_s) KE_CHECK;
 
 #endif

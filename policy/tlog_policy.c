@@ -3,6 +3,8 @@
  * a checkpoint (c2sp.org/tlog-policy). Pure; see tlog.h. The file is the auditor's or comes with a
  * stranger's proof.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/text.h"
@@ -229,6 +231,67 @@ int tlog_policy_parse(struct tlog_policy *p, const char *text, size_t n, size_t 
 	return r;
 }
 
+/* --- writing --- */
+
+struct out {
+	char *p;
+	size_t cap, n;
+	int err;
+};
+
+static void __attribute__((format(printf, 2, 3))) put(struct out *o, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = o->err == KE_OK ? vsnprintf(o->p + o->n, o->cap - o->n, fmt, ap) : 0;
+	va_end(ap);
+	if (n < 0 || (size_t)n >= o->cap - o->n)
+		o->err = KE_FULL;
+	else
+		o->n += (size_t)n;
+}
+
+static const char *name_of(const struct tlog_policy *p, unsigned i)
+{
+	return i < TLOG_POLICY_MAX ? p->witness_names[i].name
+				   : p->groups[i - TLOG_POLICY_MAX].name.name;
+}
+
+static void put_group(struct out *o, const struct tlog_policy *p, const struct tlog_group *g)
+{
+	put(o, "group %s %u", g->name.name, g->threshold);
+	for (unsigned i = 0; i < 2 * TLOG_POLICY_MAX; i++)
+		if (g->members >> i & 1)
+			put(o, " %s", name_of(p, i));
+	put(o, "\n");
+}
+
+int tlog_policy_text(const struct tlog_policy *p, const char *const logs[], size_t nlogs, char *out,
+    size_t cap, size_t *n)
+{
+	struct out o = {out, cap, 0, KE_OK};
+
+	for (size_t i = 0; i < nlogs; i++)
+		put(&o, "log %s\n", logs[i]);
+	for (size_t i = 0; i < p->nwitnesses; i++) {
+		const struct note_key *k = &p->witnesses[i];
+		char vkey[NOTE_VKEY_MAX];
+		int r = note_vkey(k->name, k->type, k->pub, vkey, sizeof vkey);
+
+		if (r != KE_OK)
+			return r;
+		put(&o, "witness %s %s\n", p->witness_names[i].name, vkey);
+	}
+	for (size_t i = 0; i < p->ngroups; i++)
+		put_group(&o, p, &p->groups[i]);
+	put(&o, "quorum %s\n",
+	    p->quorum == 0 ? "none" : name_of(p, (unsigned)__builtin_ctzll(p->quorum)));
+	*n = o.n;
+	return o.err;
+}
+
 /* --- judging --- */
 
 const struct note_key *tlog_policy_log(const struct tlog_policy *p, const char *origin)
@@ -264,4 +327,34 @@ bool tlog_policy_met(const struct tlog_policy *p, uint64_t seen)
 		    p->groups[i].threshold)
 			seen |= GROUP_BIT(i);
 	return p->quorum == 0 || (seen & p->quorum) != 0;
+}
+
+int tlog_policy_met_at(const struct tlog_policy *p, const char *note, size_t n, uint64_t *at_s)
+{
+	uint64_t when[TLOG_POLICY_MAX], all = 0, earliest = UINT64_MAX;
+
+	*at_s = 0;
+	for (size_t i = 0; i < p->nwitnesses; i++) {
+		int r = cosign_verify(note, n, &p->witnesses[i], &when[i]);
+
+		if (r != KE_OK && r != KE_NOTFOUND)
+			return r;
+		if (r == KE_OK)
+			all |= WITNESS_BIT(i);
+	}
+	if (p->quorum == 0)
+		return KE_OK;
+	for (size_t i = 0; i < p->nwitnesses; i++) {
+		uint64_t seen = 0;
+
+		if ((all & WITNESS_BIT(i)) == 0 || when[i] >= earliest)
+			continue;
+		for (size_t k = 0; k < p->nwitnesses; k++)
+			if ((all & WITNESS_BIT(k)) != 0 && when[k] <= when[i])
+				seen |= WITNESS_BIT(k);
+		if (tlog_policy_met(p, seen))
+			earliest = when[i];
+	}
+	*at_s = earliest;
+	return earliest != UINT64_MAX ? KE_OK : KE_NOTFOUND;
 }

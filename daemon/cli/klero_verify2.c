@@ -267,8 +267,10 @@ static void print_notes(const struct options *o, const struct bundle2_result *re
 {
 	if (o->trust.delay_s != 0 && o->trust.delay_s != BUNDLE2_DELAY_S)
 		printf("note: %llu s between the end of sales and the beacon were asked for; the "
-		       "standard is %d s\n",
-		    (unsigned long long)o->trust.delay_s, BUNDLE2_DELAY_S);
+		       "standard is %d s; and %llu s between those who saw the close record and "
+		       "the beacon, the standard is %d s\n",
+		    (unsigned long long)o->trust.delay_s, BUNDLE2_DELAY_S,
+		    (unsigned long long)life_lead_s(o->trust.delay_s), LIFE_LEAD_S);
 	if (!o->have_key)
 		printf("note: no --vkey was given, the operator's log was taken from the proof "
 		       "itself; compare it with the key that the operator publishes\n");

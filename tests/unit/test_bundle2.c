@@ -398,6 +398,21 @@ static void test_witnesses(void **state)
 	assert_int_equal(check_made(&t), KE_OK);
 	assert_int_equal(res.levels, ALL & ~BUNDLE2_WITNESSED);
 	assert_true(res.seen == 0);
+	/* a site's own limit: a tenth of it, at most a minute */
+	m.seen_s = first_s - 10;
+	t.delay_s = 101;
+	assert_int_equal(check_made(&t), KE_OK);
+	assert_int_equal(res.levels, ALL & ~BUNDLE2_WITNESSED);
+	t.delay_s = 100;
+	assert_int_equal(check_made(&t), KE_OK);
+	assert_int_equal(res.levels, ALL);
+	t.delay_s = 6000;
+	m.seen_s = first_s - 60;
+	m.rec[MADE2_OPEN].terms.sales_close_s = first_s - 6000;
+	m.rec[MADE2_CLOSE].at_s = first_s - 6000;
+	assert_int_equal(made2_finish(&m), 0);
+	assert_int_equal(check_made(&t), KE_OK);
+	assert_int_equal(res.levels, ALL);
 	fresh(&t);
 	m.witness_secret[0] ^= 1; /* forged */
 	assert_fails(&t, BUNDLE2_WITNESSES);

@@ -75,6 +75,22 @@ static void test_promise(void **state)
 	assert_true(at_s < CLOSE + LIFE_DELAY_S);
 }
 
+/* How long before a value its raffle's end must have been seen. */
+static void test_lead(void **state)
+{
+	static const struct {
+		uint64_t delay_s, lead_s;
+	} want[] = {{600, 60}, {601, 60}, {86400, 60}, {599, 60}, {590, 59}, {100, 10}, {11, 2},
+	    {10, 1}, {1, 1}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof want / sizeof want[0]; i++)
+		assert_int_equal(life_lead_s(want[i].delay_s), want[i].lead_s);
+	assert_int_equal(life_seen_until(1000, 600), 940);
+	assert_int_equal(life_seen_until(60, 600), 0);
+	assert_int_equal(life_seen_until(59, 600), 0);
+}
+
 static void test_terms(void **state)
 {
 	(void)state;
@@ -288,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_pins, fresh),
 	    cmocka_unit_test_setup(test_promise, fresh),
+	    cmocka_unit_test_setup(test_lead, fresh),
 	    cmocka_unit_test_setup(test_terms, fresh),
 	    cmocka_unit_test_setup(test_two_beacons, fresh),
 	    cmocka_unit_test_setup(test_amend, fresh),

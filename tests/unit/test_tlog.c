@@ -4,6 +4,8 @@
  */
 #include "tests/unit/vectors.h"
 
+#include <sodium.h>
+
 #include "policy/record2.h"
 #include "policy/tlog.h"
 
@@ -326,6 +328,90 @@ static void test_groups(void **state)
 	}
 }
 
+/* Written again it means the same, under other logs and without URLs. */
+static void test_policy_text(void **state)
+{
+	static const char *const forms[] = {"quorum none\n", "witness w $1\nquorum none\n",
+	    "# x\nlog $T https://t.example\nwitness a $1 https://a.example\nwitness b $2\nquorum "
+	    "b\n",
+	    "witness X1 $1\nwitness X2 $2\ngroup X 1 X2 X1\nwitness Y $3\ngroup both all X Y\n"
+	    "quorum both\n"};
+	static struct tlog_policy p, back;
+	const char *logs[2];
+	char text[4096];
+	struct keys k;
+	size_t n, line;
+
+	(void)state;
+	read_keys(&k);
+	logs[0] = k.operator_vkey;
+	logs[1] = k.tickets_vkey;
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		assert_int_equal(parse_policy(&p, NULL, forms[i]), KE_OK);
+		assert_int_equal(tlog_policy_text(&p, logs, 2, text, sizeof text, &n), KE_OK);
+		assert_int_equal(tlog_policy_parse(&back, text, n, &line), KE_OK);
+		assert_true(back.nlogs == 2 && strncmp(text, "log ", 4) == 0);
+		assert_null(strstr(text, "https"));
+		assert_int_equal(back.nwitnesses, p.nwitnesses);
+		for (size_t w = 0; w < p.nwitnesses; w++)
+			assert_true(note_key_same(&back.witnesses[w], &p.witnesses[w]));
+		for (uint64_t seen = 0; seen < 8; seen++)
+			assert_true(tlog_policy_met(&back, seen) == tlog_policy_met(&p, seen));
+		for (size_t cap = 0; cap <= n; cap++)
+			assert_int_equal(tlog_policy_text(&p, logs, 2, text, cap, &line), KE_FULL);
+	}
+}
+
+/* When the quorum was there: the moment of the last of those that it takes. */
+static void test_met_at(void **state)
+{
+	static const char form[] =
+	    "witness a %s\nwitness b %s\nwitness c %s\ngroup g 2 a b c\nquorum g\n";
+	static struct tlog_policy p;
+	char vkey[3][NOTE_VKEY_MAX], note[4096], text[4096];
+	uint64_t at_s;
+	uint8_t secret[3][64];
+	struct note_key w[3];
+	size_t n, len, line;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		w[i] = (struct note_key){.type = NOTE_COSIGN};
+		snprintf(w[i].name, sizeof w[i].name, "w%d.example", i);
+		crypto_sign_keypair(w[i].pub, secret[i]);
+		note_key_id(w[i].id, w[i].name, NOTE_COSIGN, w[i].pub);
+		assert_int_equal(
+		    note_vkey(w[i].name, NOTE_COSIGN, w[i].pub, vkey[i], NOTE_VKEY_MAX), KE_OK);
+	}
+	snprintf(text, sizeof text, form, vkey[0], vkey[1], vkey[2]);
+	assert_int_equal(tlog_policy_parse(&p, text, strlen(text), &line), KE_OK);
+	n = vectors_file("draw2/operator.checkpoint", note, sizeof(note));
+	assert_int_equal(tlog_policy_met_at(&p, note, n, &at_s), KE_NOTFOUND);
+	for (int i = 0; i < 3; i++) {
+		static const uint64_t when[] = {500, 300, 400};
+		const char *end = memmem(note, n, "\n\n", 2);
+		uint8_t sig[64];
+		char msg[COSIGN_TEXT_MAX];
+
+		assert_int_equal(
+		    cosign_text(when[i], note, (size_t)(end - note) + 1, msg, sizeof msg, &len),
+		    KE_OK);
+		crypto_sign_detached(sig, NULL, (const uint8_t *)msg, len, secret[i]);
+		assert_int_equal(cosign_line(&w[i], when[i], sig, note + n, &len), KE_OK);
+		n += len;
+		assert_int_equal(
+		    tlog_policy_met_at(&p, note, n, &at_s), i == 0 ? KE_NOTFOUND : KE_OK);
+		if (i > 0)
+			assert_int_equal(at_s, i == 1 ? 500 : 400);
+	}
+	assert_int_equal(tlog_policy_parse(&p, "quorum none\n", 12, &line), KE_OK);
+	assert_int_equal(tlog_policy_met_at(&p, note, n, &at_s), KE_OK);
+	assert_int_equal(at_s, 0);
+	assert_int_equal(tlog_policy_parse(&p, text, strlen(text), &line), KE_OK);
+	note[n - 20] = note[n - 20] == 'A' ? 'B' : 'A';
+	assert_int_equal(tlog_policy_met_at(&p, note, n, &at_s), KE_CRYPTO);
+}
+
 static void test_policy_refusals(void **state)
 {
 	static const struct {
@@ -375,6 +461,8 @@ int main(void)
 	    cmocka_unit_test(test_proof_refusals),
 	    cmocka_unit_test(test_policy),
 	    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_policy_text),
+	    cmocka_unit_test(test_met_at),
 	    cmocka_unit_test(test_policy_refusals),
 	};
 

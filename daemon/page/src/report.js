@@ -4,6 +4,7 @@
 import { stepNames } from "./check.js";
 import { at, el } from "./dom.js";
 import { plural } from "./say.js";
+import { leadOf } from "./step2_beacons.js";
 import { story } from "./story.js";
 import { LEVELS, MEANING, NOTHING } from "./words.js";
 
@@ -95,7 +96,7 @@ function marks(r) {
 	if (!trust.commit && r.held)
 		list.push(el("p", { class: "hint" }, "Compare the lock on the seed with the one published before the sale."));
 	if (trust.delay)
-		list.push(el("p", { class: "hint" }, `You asked for ${trust.delay} seconds between the end of sales and the dice; the standard is 600.`));
+		list.push(el("p", { class: "hint" }, `You asked for ${trust.delay} seconds between the end of sales and the dice, and ${leadOf(trust.delay)} between the witnesses and the dice; the standard is 600 and 60.`));
 	return list;
 }
 

@@ -7,7 +7,19 @@ import { demand, hexMember, members, numberMember } from "./bundle.js";
 import { chainHash, parseChain, quicknet, roundTime, verifyRound } from "./drand.js";
 import { follows, parsePulse, verifyPulse } from "./pulse.js";
 
-const DELAY = 600n;
+const DELAY = 600n, LEAD = 60n;
+
+/** From the end of sales to a beacon's value, in seconds, as the reader asks. */
+const delayOf = (c) => c.trust.delay ?? DELAY;
+
+/** How long before it the close record must have been seen: a tenth of a shorter delay, rounded up. */
+export const leadOf = (delay) => (delay >= DELAY ? LEAD : (delay + DELAY / LEAD - 1n) / (DELAY / LEAD));
+
+/** So long before a value that nobody can have known it. */
+export const before = (c, first) => {
+	const lead = leadOf(delayOf(c));
+	return first < lead ? 0n : first - lead;
+};
 
 export const least = (list) => list.reduce((a, b) => (a < b ? a : b));
 
@@ -65,7 +77,7 @@ function momentOf(b, given) {
 export async function checkTimes(c) {
 	if (c.draw === null)
 		return;
-	const promised = c.terms.beacons, came = c.draw.beacons, nodes = c.at.beacons.items, delay = c.trust.delay ?? DELAY;
+	const promised = c.terms.beacons, came = c.draw.beacons, nodes = c.at.beacons.items, delay = delayOf(c);
 	demand(came.length === promised.length && nodes.length === came.length, "the draw, its bundle and the promise differ in beacons");
 	c.beacons = [];
 	for (const [i, b] of came.entries()) {

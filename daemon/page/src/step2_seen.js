@@ -3,14 +3,11 @@
 
 import { unbase64 } from "./bytes.js";
 import { demand, members } from "./bundle.js";
-import { firstOf } from "./step2_beacons.js";
+import { before, firstOf } from "./step2_beacons.js";
 import { splitNote } from "./note.js";
 import { stampTime } from "./stamp.js";
 
-const BEFORE = 60n, EVER = 1n << 64n, LIST_MAX = 1000, TOKEN_MAX = 65536;
-
-/** So long before the first value that nobody can have known it. */
-const before = (first) => (first < BEFORE ? 0n : first - BEFORE);
+const EVER = 1n << 64n, LIST_MAX = 1000, TOKEN_MAX = 65536;
 
 /**
  * A policy without a quorum claims nothing. One that has it asks that enough witnesses have seen each of the records
@@ -29,12 +26,12 @@ export async function checkWitnesses(c) {
 	if (c.note !== null)
 		await enough(c.note, "tickets", EVER);
 	for (const record of [c.open, c.close, c.draw, c.abort].filter(Boolean)) {
-		const seen = await recordBy(record, record.kind === "close" && c.draw !== null ? before(c.first) : EVER);
+		const seen = await recordBy(record, record.kind === "close" && c.draw !== null ? before(c, c.first) : EVER);
 		if (record.kind === (c.draw !== null ? "close" : "abort"))
 			c.seen = [...seen];
 	}
 	for (const [i, amend] of c.amends.entries())
-		await recordBy(amend, before(await firstOf(c, c.amends[i - 1] ?? c.open)));
+		await recordBy(amend, before(c, await firstOf(c, c.amends[i - 1] ?? c.open)));
 	for (const forfeit of c.forfeits)
 		await recordBy(forfeit);
 	if (c.policy.quorum === null)
