@@ -16,6 +16,8 @@ enum {
 	SALES_CLOSE,
 	ON_DEFAULT,
 	TOLD,
+	SEEN,
+	HOW_MANY_SEEN,
 	OVER,
 	REFUNDED,
 	LATE,
@@ -30,14 +32,16 @@ enum {
 static const char *const texts[] = {
     [CREATE] = "INSERT INTO lives (raffle, deadline_s, beacons, dedupe, on_default, rules_hash,"
 	       " rules) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    [GET] = "SELECT l.deadline_s, l.beacons, l.dedupe, l.on_default, l.rules_hash, l.told, l.over,"
-	    " l.refunded_ms, r.sales_close_s FROM lives l JOIN raffles r ON r.no = l.raffle"
+    [GET] = "SELECT l.deadline_s, l.beacons, l.dedupe, l.on_default, l.rules_hash, l.told, l.seen,"
+	    " l.over, l.refunded_ms, r.sales_close_s FROM lives l JOIN raffles r ON r.no = l.raffle"
 	    " WHERE l.raffle = $1",
     [RULES] = "SELECT rules FROM lives WHERE raffle = $1",
     [TERMS] = "UPDATE lives SET deadline_s = $2, beacons = $3 WHERE raffle = $1",
     [SALES_CLOSE] = "UPDATE raffles SET sales_close_s = $2, version = version + 1 WHERE no = $1",
     [ON_DEFAULT] = "UPDATE lives SET on_default = $2 WHERE raffle = $1",
     [TOLD] = "UPDATE lives SET told = $2 WHERE raffle = $1",
+    [SEEN] = "UPDATE lives SET seen = $2 WHERE raffle = $1",
+    [HOW_MANY_SEEN] = "SELECT count(*) FROM lives WHERE over = 0 AND seen > 0 AND seen = $1",
     [OVER] = "UPDATE lives SET over = 1 WHERE raffle = $1",
     [REFUNDED] = "UPDATE lives SET refunded_ms = $2 WHERE raffle = $1 AND refunded_ms = 0",
     [LATE] = "SELECT count(*) FROM lives l JOIN raffles r ON r.no = l.raffle"
@@ -160,6 +164,7 @@ int db_life_get(struct db *d, int64_t raffle, struct db_life *l)
 	l->on_default = (unsigned)db_out_int(st);
 	db_out_blob(st, l->rules, 32);
 	l->told = (enum db_told)db_out_int(st);
+	l->seen = (enum db_seen)db_out_int(st);
 	l->over = db_out_int(st) != 0;
 	l->refunded_ms = db_out_int(st);
 	l->terms.sales_close_s = (uint64_t)db_out_int(st);
@@ -199,6 +204,19 @@ int db_life_set_told(struct db *d, int64_t raffle, enum db_told told)
 
 	db_in_int(st, told);
 	return db_exec_one(st);
+}
+
+int db_life_set_seen(struct db *d, int64_t raffle, enum db_seen seen)
+{
+	struct db_st *st = sql(d, SEEN, raffle);
+
+	db_in_int(st, seen);
+	return db_exec_one(st);
+}
+
+int db_life_seen(struct db *d, enum db_seen seen, int64_t *n)
+{
+	return db_exec_int(sql(d, HOW_MANY_SEEN, seen), n);
 }
 
 int db_life_set_over(struct db *d, int64_t raffle)

@@ -15,6 +15,9 @@
 
 /* numbers are part of the store's format */
 enum db_told { DB_TOLD_NOT, DB_TOLD_YES, DB_TOLD_REFUSED };
+/* What the witnesses of the configuration have seen of a closed raffle: daemon/engine/witnessed.h
+ */
+enum db_seen { DB_SEEN_UNASKED, DB_SEEN_IN_TIME, DB_SEEN_WAITING, DB_SEEN_TOO_LATE };
 
 struct db_life {
 	int64_t raffle;             /* struct db_raffle.no */
@@ -22,7 +25,8 @@ struct db_life {
 	unsigned dedupe, on_default;
 	uint8_t rules[32]; /* SHA-256 of the document */
 	enum db_told told; /* has hsm agreed to the close record? */
-	bool over;         /* drawn or aborted */
+	enum db_seen seen;
+	bool over; /* drawn or aborted */
 	int64_t refunded_ms;
 };
 
@@ -35,10 +39,14 @@ int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *
 /* enum record2_default, as the open record says. */
 int db_life_set_default(struct db *d, int64_t raffle, unsigned on_default) KE_CHECK;
 int db_life_set_told(struct db *d, int64_t raffle, enum db_told told) KE_CHECK;
+int db_life_set_seen(struct db *d, int64_t raffle, enum db_seen seen) KE_CHECK;
 int db_life_set_over(struct db *d, int64_t raffle) KE_CHECK;
 int db_life_set_refunded(struct db *d, int64_t raffle, int64_t now_ms) KE_CHECK;
 /* How many are neither drawn nor aborted after their deadline. */
 int db_life_late(struct db *d, int64_t now_s, int64_t *n) KE_CHECK;
+
+/* How many of those that are neither drawn nor aborted stand so; not of DB_SEEN_UNASKED. */
+int db_life_seen(struct db *d, enum db_seen seen, int64_t *n) KE_CHECK;
 
 /* A record that hsm is asked to agree to: durable before it is asked, for hsm never forgets. */
 struct db_pending {

@@ -24,9 +24,11 @@ enum {
 	PUT_CHECKPOINT,
 	DROP_CHECKPOINTS,
 	CHECKPOINT,
+	MET,
 	SET_NOTE
 };
-#define RECORD "SELECT idx, raffle, kind, at_ms, leaf, text FROM records"
+#define CHECKPOINTS "SELECT size, root, at_ms, note, met_s FROM checkpoints"
+#define RECORD      "SELECT idx, raffle, kind, at_ms, leaf, text FROM records"
 static const char *const texts[] = {
     [GET_OPERATOR] = "SELECT size, tree, logged FROM oplog WHERE no = $1",
     [GET] = "SELECT no, id, sold, tree, logged FROM raffles"
@@ -50,9 +52,9 @@ static const char *const texts[] = {
     [PUT_CHECKPOINT] = "INSERT INTO checkpoints (log, size, root, at_ms, note)"
 		       " VALUES ($1, $2, $3, $4, $5)",
     [DROP_CHECKPOINTS] = "DELETE FROM checkpoints WHERE log = $1 AND size < $2",
-    [CHECKPOINT] = "SELECT size, root, at_ms, note FROM checkpoints"
-		   " WHERE log = $1 AND size <= $2 ORDER BY size DESC LIMIT 1",
-    [SET_NOTE] = "UPDATE checkpoints SET note = $3 WHERE log = $1 AND size = $2",
+    [CHECKPOINT] = CHECKPOINTS " WHERE log = $1 AND size <= $2 ORDER BY size DESC LIMIT 1",
+    [MET] = CHECKPOINTS " WHERE log = $1 AND size > $2 AND met_s > 0 ORDER BY size LIMIT 1",
+    [SET_NOTE] = "UPDATE checkpoints SET note = $3, met_s = $4 WHERE log = $1 AND size = $2",
 };
 DB_SQL_LIST(log, texts);
 
@@ -294,9 +296,11 @@ int db_log_set_checkpoint(struct db *d, int64_t no, const struct db_checkpoint *
 	return db_exec(st);
 }
 
-int db_log_checkpoint(struct db *d, int64_t no, uint64_t size, struct db_checkpoint *c)
+/* One of a log, by the statement's bound of its size. */
+static int get_checkpoint(
+    struct db *d, size_t which, int64_t no, uint64_t size, struct db_checkpoint *c)
 {
-	struct db_st *st = sql_of(d, CHECKPOINT, no);
+	struct db_st *st = sql_of(d, which, no);
 	int r;
 
 	db_in_int(st, size > INT64_MAX ? INT64_MAX : (int64_t)size);
@@ -308,16 +312,28 @@ int db_log_checkpoint(struct db *d, int64_t no, uint64_t size, struct db_checkpo
 	c->at_ms = db_out_int(st);
 	db_out_text(st, c->note, sizeof c->note);
 	c->len = strlen(c->note);
+	c->met_s = (uint64_t)db_out_int(st);
 	return db_end(st);
 }
 
-int db_log_set_note(struct db *d, int64_t no, uint64_t size, const char *note, size_t n)
+int db_log_checkpoint(struct db *d, int64_t no, uint64_t size, struct db_checkpoint *c)
+{
+	return get_checkpoint(d, CHECKPOINT, no, size, c);
+}
+
+int db_log_met(struct db *d, int64_t no, uint64_t size, struct db_checkpoint *c)
+{
+	return get_checkpoint(d, MET, no, size, c);
+}
+
+int db_log_set_note(struct db *d, int64_t no, const struct db_checkpoint *c)
 {
 	struct db_st *st = sql_of(d, SET_NOTE, no);
 
-	if (n > DB_LOG_NOTE_MAX)
+	if (c->len > DB_LOG_NOTE_MAX || c->met_s > INT64_MAX)
 		return KE_LONG;
-	db_in_int(st, (int64_t)size);
-	db_in_text(st, note, n);
+	db_in_int(st, (int64_t)c->size);
+	db_in_text(st, c->note, c->len);
+	db_in_int(st, (int64_t)c->met_s);
 	return db_exec_one(st);
 }

@@ -63,13 +63,16 @@ struct db_checkpoint {
 	int64_t at_ms;
 	char note[DB_LOG_NOTE_MAX + 1];
 	size_t len;
+	uint64_t met_s; /* Unix time at which a quorum of witnesses had cosigned it; 0: not yet */
 };
 
-/* Makes it the log's newest: KE_STATE unless it is larger than the one before. */
+/* Makes it the log's newest, whose met_s is 0: KE_STATE unless it is larger than the one before. */
 int db_log_set_checkpoint(struct db *d, int64_t no, const struct db_checkpoint *c) KE_CHECK;
 /* The newest of at most `size` leaves (UINT64_MAX: the newest); KE_NOTFOUND. */
 int db_log_checkpoint(struct db *d, int64_t no, uint64_t size, struct db_checkpoint *c) KE_CHECK;
-/* The same checkpoint with other signature lines (cosignatures); KE_NOTFOUND. */
-int db_log_set_note(struct db *d, int64_t no, uint64_t size, const char *note, size_t n) KE_CHECK;
+/* The first of more than `size` leaves that has its quorum; KE_NOTFOUND. */
+int db_log_met(struct db *d, int64_t no, uint64_t size, struct db_checkpoint *c) KE_CHECK;
+/* The checkpoint of that size with other signature lines (cosignatures), and met_s; KE_NOTFOUND. */
+int db_log_set_note(struct db *d, int64_t no, const struct db_checkpoint *c) KE_CHECK;
 
 #endif

@@ -106,12 +106,26 @@ static void put_more(struct engine *e, struct jsonw *w)
 	jsonw_kint(w, "tickets_sold", (int64_t)e->metrics.counter[METRIC_TICKETS_SOLD]);
 }
 
-/* Has a v2 raffle neither draw nor abort after its deadline? */
-static bool draws_late(struct engine *e)
+static bool any_seen(struct engine *e, enum db_seen seen)
 {
 	int64_t n = 0;
 
-	return turn_begin(e) == KE_OK && life_late(e, &n) == KE_OK && n > 0;
+	return turn_begin(e) == KE_OK && db_life_seen(e->db, seen, &n) == KE_OK && n > 0;
+}
+
+/*
+ * "late": a v2 raffle has neither draw nor abort after its deadline; "unwitnessed": one can only be
+ * aborted; "waiting": one waits for its witnesses.
+ */
+static const char *draws_word(struct engine *e)
+{
+	int64_t n = 0;
+
+	if (turn_begin(e) == KE_OK && life_late(e, &n) == KE_OK && n > 0)
+		return "late";
+	if (any_seen(e, DB_SEEN_TOO_LATE))
+		return "unwitnessed";
+	return any_seen(e, DB_SEEN_WAITING) ? "waiting" : "ok";
 }
 
 void health_put(struct engine *e, struct jsonw *w, bool more)
@@ -134,7 +148,7 @@ void health_put(struct engine *e, struct jsonw *w, bool more)
 		jsonw_kcstr(w, "cosignatures", cosign_word(e));
 	if (witness_word(e) != NULL)
 		jsonw_kcstr(w, "witness", witness_word(e));
-	jsonw_kcstr(w, "draws", draws_late(e) ? "late" : "ok");
+	jsonw_kcstr(w, "draws", draws_word(e));
 	jsonw_kcstr(w, "clock", beacons_clock_word(beacons_clock(e)));
 	if (beacons_clock(e) != BEACONS_CLOCK_NONE || e->conf.beacons.nists[0][0] != '\0')
 		jsonw_kcstr(w, "beacons", beacons_works(e) ? "ok" : "unavailable");

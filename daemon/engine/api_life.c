@@ -18,6 +18,7 @@
 #include "daemon/engine/oplog.h"
 #include "daemon/engine/proof.h"
 #include "daemon/engine/raffle.h"
+#include "daemon/engine/witnessed.h"
 #include "daemon/msg/log.h"
 #include "policy/hash.h"
 #include "policy/origin.h"
@@ -416,6 +417,19 @@ static int ask_reveal(struct rq *q, const struct life_file *f)
 	return r;
 }
 
+/* Have its witnesses seen it in time? */
+static int check_seen(struct rq *q, const struct life_file *f)
+{
+	enum db_seen seen;
+	int r = witnessed_close(q->e, f, &seen);
+
+	if (r != KE_OK)
+		return r;
+	if (seen == DB_SEEN_TOO_LATE)
+		return rq_refuse(q, PB_UNWITNESSED);
+	return seen == DB_SEEN_WAITING ? rq_refuse_retry(q, PB_WITNESSES_WAIT, 2) : KE_OK;
+}
+
 int life_api_draw(struct rq *q)
 {
 	struct record2_terms values;
@@ -434,6 +448,8 @@ int life_api_draw(struct rq *q)
 	r = find_for(q, RAFFLE_ACT_DRAW, there, &f);
 	if (r == KE_OK && beacons_clock(q->e) == BEACONS_CLOCK_OFF)
 		return rq_refuse_retry(q, PB_CLOCK_OFF, 5);
+	if (r == KE_OK)
+		r = check_seen(q, &f);
 	return r == KE_OK ? ask_reveal(q, &f) : r;
 }
 

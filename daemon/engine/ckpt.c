@@ -191,6 +191,7 @@ static int publish(struct engine *e, struct ckpt_one *one, struct wire_in *in)
 		return KE_OK;
 	}
 	e->ckpt.signatures++;
+	cosign_kick(e);
 	turn_dirty(e, CACHE_CHECKPOINTS);
 	return KE_OK;
 }

@@ -11,6 +11,8 @@
 #include "daemon/engine/oplog.h"
 #include "daemon/engine/proof.h"
 #include "daemon/engine/quorum.h"
+#include "daemon/engine/tlogproof.h"
+#include "daemon/engine/witnessed.h"
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
 #include "db/db_log.h"
@@ -180,6 +182,36 @@ static int put_consent(struct engine *e, const uint8_t raffle[16], struct wire_o
 	return w->err;
 }
 
+/* That witnesses have seen the close record in time, where hsm is to ask for that. */
+static int put_seen(struct engine *e, const struct life_file *f, struct wire_out *w)
+{
+	struct oplog_record *close = malloc(sizeof *close);
+	char *proof = malloc(TLOGPROOF_MAX);
+	uint64_t until_s, size;
+	struct db_log oplog;
+	size_t n = 0;
+	int r = KE_OK;
+
+	if (close == NULL || proof == NULL)
+		fatal("out of memory");
+	if (witnessed_wanted(e)) {
+		r = witnessed_until(e, f, &until_s);
+		if (r == KE_OK)
+			r = oplog_get(e, f->r.id, RECORD2_CLOSE, close);
+		if (r == KE_OK)
+			r = witnessed_record(e, close->index, until_s, &size);
+		if (r == KE_OK)
+			r = db_log_get(e->db, DB_LOG_OPERATOR, &oplog);
+		if (r == KE_OK)
+			r = tlogproof_write(
+			    e, &oplog, close->index, size, NULL, 0, proof, TLOGPROOF_MAX, &n);
+	}
+	wire_put_str(w, proof, n);
+	free(close);
+	free(proof);
+	return r == KE_OK ? w->err : r;
+}
+
 int life_reveal_body(struct engine *e, const struct life_file *f, struct wire_out *w)
 {
 	const struct record2_terms *t = &f->l.terms;
@@ -189,7 +221,9 @@ int life_reveal_body(struct engine *e, const struct life_file *f, struct wire_ou
 		return r;
 	wire_put_raw(w, f->r.seed_commit1, 32);
 	wire_put_cstr(w, f->r.seed_blob);
-	r = put_papers(e, f, NULL, w);
+	r = put_seen(e, f, w);
+	if (r == KE_OK)
+		r = put_papers(e, f, NULL, w);
 	wire_put_u8(w, (uint8_t)t->nbeacons);
 	for (size_t i = 0; r == KE_OK && i < t->nbeacons; i++)
 		r = put_value(e, &t->beacons[i], w);

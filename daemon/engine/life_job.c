@@ -10,6 +10,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/life.h"
 #include "daemon/engine/quorum.h"
+#include "daemon/engine/witnessed.h"
 #include "daemon/msg/log.h"
 
 #define SOON_MS  1000
@@ -205,13 +206,28 @@ static int64_t values_ms(struct engine *e, const struct life_file *f, int64_t no
 	return (int64_t)last_s * 1000 > now_ms ? (int64_t)last_s * 1000 : now_ms + SOON_MS;
 }
 
+/* Looks what witnesses have seen of it, and keeps that for those who ask how it stands. */
+static int look_at_witnesses(struct engine *e, const struct life_file *f, enum db_seen *seen)
+{
+	int r = witnessed_close(e, f, seen);
+
+	if (r != KE_OK || *seen == f->l.seen)
+		return r;
+	if (*seen == DB_SEEN_TOO_LATE)
+		log_error("too few witnesses saw a close record in time: the raffle can only be "
+			  "aborted");
+	turn_dirty(e, CACHE_RAFFLES);
+	return db_life_set_seen(e->db, f->r.no, *seen);
+}
+
 static int step_closed(
     struct engine *e, struct maint_run *run, const struct life_file *f, int64_t now_ms)
 {
 	struct record2_terms values;
+	enum db_seen seen;
 	int r;
 
-	if (f->l.told == DB_TOLD_REFUSED)
+	if (f->l.told == DB_TOLD_REFUSED || f->l.seen == DB_SEEN_TOO_LATE)
 		return KE_OK;
 	if (f->l.told == DB_TOLD_NOT) {
 		r = ask(e, f, close_body, eng_hsm_agree_own, close_answered);
@@ -219,11 +235,16 @@ static int step_closed(
 	}
 	if (f->r.sold == 0)
 		return again(run, now_ms + LATER_MS); /* an admin aborts it */
+	if (beacons_clock(e) == BEACONS_CLOCK_OFF)
+		return again(run, now_ms + SOON_MS);
+	r = look_at_witnesses(e, f, &seen);
+	if (r != KE_OK || seen == DB_SEEN_TOO_LATE)
+		return r;
+	if (seen == DB_SEEN_WAITING)
+		return again(run, now_ms + SOON_MS);
 	r = life_values(e, f, &values);
 	if (r == KE_NOTFOUND)
 		return again(run, values_ms(e, f, now_ms));
-	if (r == KE_OK && beacons_clock(e) == BEACONS_CLOCK_OFF)
-		return again(run, now_ms + SOON_MS);
 	if (r == KE_OK)
 		r = ask(e, f, life_reveal_body, eng_hsm_reveal2_own, reveal_answered);
 	return r == KE_OK ? again(run, now_ms + LATER_MS) : r;

@@ -17,6 +17,7 @@
 
 #define TICK_S       1
 #define SIGNED_MS    500
+#define WITNESSES_MS (INT64_C(3600) * 1000)
 #define MAX_ATTEMPTS 20
 #define BATCH        500 /* rows deleted in one step */
 #define IDEM_KEEP_MS (INT64_C(24) * 3600 * 1000)
@@ -96,9 +97,12 @@ static int write_proof(struct engine *e, struct maint_run *run, int64_t now_ms)
 {
 	int r = proof_step(e, run->job.subject, &run->proof);
 
+	if (r == KE_OK && proof_lacks(run->proof))
+		run->again_ms = now_ms + WITNESSES_MS;
 	if (r != KE_NOTFOUND)
 		return r;
-	run->again_ms = now_ms + SIGNED_MS; /* a checkpoint that it shows is still to come */
+	/* a checkpoint that it shows is still to come, or who cosigns it */
+	run->again_ms = now_ms + SIGNED_MS;
 	return KE_OK;
 }
 

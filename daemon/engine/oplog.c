@@ -28,6 +28,7 @@ static int take(void *arg, const struct db_record *r)
 {
 	struct oplog_record *rec = arg;
 
+	rec->kind = (enum record2_kind)r->kind;
 	rec->index = r->index;
 	rec->at_ms = r->at_ms;
 	memcpy(rec->leaf, r->leaf, sizeof rec->leaf);

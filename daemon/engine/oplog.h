@@ -15,6 +15,7 @@
 struct engine;
 
 struct oplog_record {
+	enum record2_kind kind;
 	uint64_t index;
 	int64_t at_ms;
 	uint8_t leaf[32]; /* leaf hash */

@@ -112,6 +112,11 @@ static void wake(struct engine *e)
 	}
 }
 
+bool proof_lacks(const struct proof_build *b)
+{
+	return b->v2 != NULL && proof2_lacks(b->v2);
+}
+
 void proof_free(struct engine *e, struct proof_build *b)
 {
 	char name[NAME_MAX_LEN];

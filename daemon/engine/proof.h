@@ -26,6 +26,8 @@ int proof_await(struct rq *q, rq_step *step) KE_CHECK;
 
 /* The job: one step; *b begins as NULL. KE_AGAIN: more to do; KE_OK: the file is there. */
 int proof_step(struct engine *e, const uint8_t raffle[16], struct proof_build **b) KE_CHECK;
+/* Is what was written to be written again, when more witnesses have seen it? */
+bool proof_lacks(const struct proof_build *b);
 void proof_free(struct engine *e, struct proof_build *b);
 
 #endif

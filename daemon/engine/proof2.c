@@ -12,11 +12,15 @@
 #include "daemon/engine/logread.h"
 #include "daemon/engine/oplog.h"
 #include "daemon/engine/tlogproof.h"
+#include "daemon/engine/witnessed.h"
 #include "daemon/msg/log.h"
 #include "policy/bundle2_write.h"
 #include "policy/text.h"
 
 #define TICKETS_A_STEP 25
+/* So long the bundle waits for witnesses who have not seen the end; then it is shown without. */
+#define PATIENCE_MS (INT64_C(600) * 1000)
+#define GIVE_UP_MS  (INT64_C(7) * 24 * 3600 * 1000) /* and then it is not written again */
 
 /* A ticket of the bundle, in the shuffle's order. */
 struct shown {
@@ -27,7 +31,11 @@ struct proof2 {
 	struct life_file f;
 	struct bundle2_writer w;
 	struct db_log oplog, tickets;
-	bool drawn;
+	bool drawn, lacking; /* the witnesses of something that it shows */
+	/* checkpoint of the operator log that covers all of it, seen by witnesses if there are; its
+	 * key */
+	uint64_t size;
+	struct note_key key;
 	struct record2 draw; /* its picks: */
 	struct record_pick picks[RECORD2_LISTED_MAX];
 	size_t npicks;
@@ -39,6 +47,11 @@ struct proof2 {
 	struct oplog_record rec;
 	char proof[TLOGPROOF_MAX];
 };
+
+bool proof2_lacks(const struct proof2 *p)
+{
+	return p->lacking;
+}
 
 void proof2_free(struct proof2 *p)
 {
@@ -112,6 +125,34 @@ static int covered(struct engine *e, struct proof2 *p)
 	return KE_OK;
 }
 
+/* Under checkpoints that enough witnesses have seen, too? Behind covered(), whose record is read.
+ */
+static int witnessed(struct engine *e, struct proof2 *p)
+{
+	uint64_t index = p->rec.index;
+	int64_t age_ms = turn_now_ms(e) - p->rec.at_ms;
+	int r;
+
+	p->size = UINT64_MAX;
+	if (!witnessed_wanted(e))
+		return KE_OK;
+	cosign_want(e, p->tickets.no);
+	r = read_record(e, p, RECORD2_FORFEIT);
+	if (r == KE_OK) { /* the last one comes behind the draw */
+		index = p->rec.index;
+		age_ms = turn_now_ms(e) - p->rec.at_ms;
+	}
+	if (r == KE_OK || r == KE_NOTFOUND)
+		r = witnessed_record(e, index, UINT64_MAX, &p->size);
+	if (r == KE_OK)
+		r = witnessed_tickets(e, &p->tickets);
+	if (r != KE_NOTFOUND)
+		return r;
+	p->size = UINT64_MAX;
+	p->lacking = age_ms < GIVE_UP_MS;
+	return age_ms < PATIENCE_MS ? r : KE_OK;
+}
+
 int proof2_begin(struct engine *e, const struct db_raffle *raffle, struct proof2 **out)
 {
 	struct proof2 *p = calloc(1, sizeof *p);
@@ -126,6 +167,8 @@ int proof2_begin(struct engine *e, const struct db_raffle *raffle, struct proof2
 		r = KE_STATE;
 	if (r == KE_OK)
 		r = covered(e, p);
+	if (r == KE_OK)
+		r = witnessed(e, p);
 	if (r == KE_OK && p->drawn)
 		r = read_draw(e, p);
 	if (r != KE_OK) {
@@ -146,8 +189,58 @@ struct head {
 	} rec[RECORD2_KINDS];
 	struct db_checkpoint tickets;
 	char operator_vkey[NOTE_VKEY_MAX], tickets_vkey[NOTE_VKEY_MAX];
-	char policy[2 * NOTE_VKEY_MAX + 64];
+	char policy[RCONF_POLICY + 2 * NOTE_VKEY_MAX + 64];
+	size_t policy_len;
 };
+
+static int key_of(struct engine *e, const struct db_log *log, uint64_t size, struct note_key *k)
+{
+	struct log_name name = ckpt_name(log);
+	struct db_checkpoint *c = malloc(sizeof *c);
+	int r;
+
+	if (c == NULL)
+		fatal("out of memory");
+	r = db_log_checkpoint(e->db, log->no, size, c);
+	if (r == KE_OK)
+		r = logkey_of_log(e, &name, c->note, c->len, k);
+	free(c);
+	return r;
+}
+
+/*
+ * The checkpoint that a record is shown under. What must have been seen before a beacon's value:
+ * the first one that witnesses have seen. A bundle names one log key; where that has turned over
+ * since, the record is shown all the same, and not in time.
+ */
+static int shown_under(struct engine *e, const struct proof2 *p, uint64_t *size)
+{
+	bool early = p->rec.kind == RECORD2_CLOSE || p->rec.kind == RECORD2_AMEND;
+	struct note_key k;
+	uint64_t first;
+	int r;
+
+	*size = p->size;
+	if (!early || !witnessed_wanted(e))
+		return KE_OK;
+	r = witnessed_record(e, p->rec.index, UINT64_MAX, &first);
+	if (r == KE_OK)
+		r = key_of(e, &p->oplog, first, &k);
+	if (r == KE_OK && note_key_same(&k, &p->key))
+		*size = first;
+	return r == KE_NOTFOUND ? KE_OK : r;
+}
+
+/* The proof of the record in p->rec. */
+static int prove_record(struct engine *e, struct proof2 *p, char out[TLOGPROOF_MAX], size_t *n)
+{
+	uint64_t size;
+	int r = shown_under(e, p, &size);
+
+	return r == KE_OK ? tlogproof_write(
+				e, &p->oplog, p->rec.index, size, NULL, 0, out, TLOGPROOF_MAX, n)
+			  : r;
+}
 
 static int fill_record(struct engine *e, struct proof2 *p, enum record2_kind kind, struct head *h,
     struct bundle2_record *out)
@@ -159,35 +252,34 @@ static int fill_record(struct engine *e, struct proof2 *p, enum record2_kind kin
 	if (r != KE_OK)
 		return r;
 	memcpy(h->rec[kind].text, p->rec.text, p->rec.len);
-	r = tlogproof_write(e, &p->oplog, p->rec.index, UINT64_MAX, NULL, 0, h->rec[kind].proof,
-	    TLOGPROOF_MAX, &h->rec[kind].proof_len);
+	r = prove_record(e, p, h->rec[kind].proof, &h->rec[kind].proof_len);
 	out->text = (struct bundle2_text){h->rec[kind].text, p->rec.len};
 	out->proof = (struct bundle2_text){h->rec[kind].proof, h->rec[kind].proof_len};
 	return r;
 }
 
-static int vkey_of(struct engine *e, const struct db_log *log, const struct db_checkpoint *c,
-    char vkey[NOTE_VKEY_MAX])
+static int vkey_of(const struct note_key *k, char vkey[NOTE_VKEY_MAX])
 {
-	struct log_name name = ckpt_name(log);
-	struct note_key k;
-	int r = logkey_of_log(e, &name, c->note, c->len, &k);
-
-	return r == KE_OK ? note_vkey(k.name, k.type, k.pub, vkey, NOTE_VKEY_MAX) : r;
+	return note_vkey(k->name, k->type, k->pub, vkey, NOTE_VKEY_MAX);
 }
 
 static int fill_keys(struct engine *e, struct proof2 *p, struct head *h)
 {
-	int r = db_log_checkpoint(e->db, DB_LOG_OPERATOR, UINT64_MAX, &h->tickets);
+	const char *logs[] = {h->operator_vkey, h->tickets_vkey};
+	struct note_key tickets;
+	int r = key_of(e, &p->oplog, p->size, &p->key);
 
 	if (r == KE_OK)
-		r = vkey_of(e, &p->oplog, &h->tickets, h->operator_vkey);
+		r = key_of(e, &p->tickets, UINT64_MAX, &tickets);
 	if (r == KE_OK)
 		r = db_log_checkpoint(e->db, p->tickets.no, UINT64_MAX, &h->tickets);
 	if (r == KE_OK)
-		r = vkey_of(e, &p->tickets, &h->tickets, h->tickets_vkey);
-	snprintf(h->policy, sizeof h->policy, "log %s\nlog %s\nquorum none\n", h->operator_vkey,
-	    h->tickets_vkey);
+		r = vkey_of(&p->key, h->operator_vkey);
+	if (r == KE_OK)
+		r = vkey_of(&tickets, h->tickets_vkey);
+	if (r == KE_OK)
+		r = tlog_policy_text(
+		    &e->cosign.policy, logs, 2, h->policy, sizeof h->policy, &h->policy_len);
 	return r;
 }
 
@@ -209,7 +301,7 @@ static int put_head(struct engine *e, struct proof2 *p)
 	if (r == KE_OK)
 		r = p->drawn ? fill_record(e, p, RECORD2_DRAW, h, &b.draw)
 			     : fill_record(e, p, RECORD2_ABORT, h, &b.abort);
-	b.policy = (struct bundle2_text){h->policy, strlen(h->policy)};
+	b.policy = (struct bundle2_text){h->policy, h->policy_len};
 	if (b.close.text.s != NULL)
 		b.tickets_checkpoint = (struct bundle2_text){h->tickets.note, h->tickets.len};
 	if (r == KE_OK)
@@ -229,10 +321,12 @@ static int put_record(void *arg, const struct db_record *rec)
 {
 	struct records *a = arg;
 	struct bundle2_record b = {.text = {rec->text, rec->len}};
-	size_t n;
-	int r = tlogproof_write(a->e, &a->p->oplog, rec->index, UINT64_MAX, NULL, 0, a->p->proof,
-	    sizeof a->p->proof, &n);
+	size_t n = 0;
+	int r;
 
+	a->p->rec.kind = rec->kind;
+	a->p->rec.index = rec->index;
+	r = prove_record(a->e, a->p, a->p->proof, &n);
 	b.proof = (struct bundle2_text){a->p->proof, n};
 	return r == KE_OK ? bundle2_put_record(&a->p->w, &b) : r;
 }

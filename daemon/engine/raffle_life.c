@@ -8,6 +8,7 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/life.h"
 #include "daemon/engine/raffle.h"
+#include "daemon/engine/witnessed.h"
 #include "daemon/msg/log.h"
 #include "db/db_log.h"
 #include "policy/origin.h"
@@ -164,7 +165,11 @@ int raffle_put_life(struct rq *q, struct jsonw *w, const struct db_raffle *r, co
 	jsonw_kcstr(w, "on_default", f.l.on_default == DEFAULT_VOID ? "void" : "escrow");
 	err = put_rules(q->e, w, &f);
 	if (r->state == RAFFLE_CLOSED)
-		jsonw_kbool(w, "drawable", f.l.told != DB_TOLD_REFUSED && r->sold > 0);
+		jsonw_kbool(w, "drawable",
+		    f.l.told != DB_TOLD_REFUSED && f.l.seen != DB_SEEN_TOO_LATE && r->sold > 0);
+	if (witnessed_word(f.l.seen) != NULL &&
+	    (r->state == RAFFLE_CLOSED || f.l.seen != DB_SEEN_WAITING))
+		jsonw_kcstr(w, "witnesses", witnessed_word(f.l.seen));
 	if (f.l.refunded_ms != 0)
 		jsonw_ktime(w, "refunded_at", f.l.refunded_ms);
 	memcpy(name.raffle, r->id, 16);

@@ -246,6 +246,7 @@ void rconf_put_hsm(struct wire_out *w, const struct rconf_hsm *c)
 	wire_put_u32(w, c->beacon_delay_s);
 	put_strings(w, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
 	put_strings(w, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
+	wire_put_cstr(w, c->policy);
 	wire_put_u8(w, c->nkeys);
 	for (uint8_t i = 0; i < c->nkeys; i++)
 		wire_put_raw(w, c->keys[i], RCONF_KEY_NAME);
@@ -266,6 +267,7 @@ int rconf_get_hsm(struct wire_in *r, struct rconf_hsm *c)
 	c->beacon_delay_s = wire_get_u32(r);
 	get_strings(r, c->certificates[0], RCONF_CERTS, RCONF_CERTIFICATE);
 	get_strings(r, c->witness_logs[0], RCONF_LOGS, RCONF_VKEY);
+	wire_get_cstr(r, c->policy, sizeof c->policy);
 	c->nkeys = wire_get_u8(r);
 	if (r->err == KE_OK && c->nkeys > RCONF_KEYS)
 		return KE_RANGE;

@@ -138,6 +138,7 @@ struct rconf_hsm { /* hsm and tlskey */
 	uint8_t escrow_m;               /* hsm: as many officers open an escrow; 0: there is none */
 	char escrow[RCONF_ESCROW][RCONF_PEM];      /* their RSA public keys, the first "" ends */
 	char witness_logs[RCONF_LOGS][RCONF_VKEY]; /* hsm: as engine's */
+	char policy[RCONF_POLICY]; /* hsm: whose quorum a draw must have, "" for none */
 	uint8_t nkeys; /* those that served before, of which the token must hold one; 0: any */
 	uint8_t keys[RCONF_KEYS][RCONF_KEY_NAME];
 };

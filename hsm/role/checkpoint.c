@@ -78,15 +78,14 @@ static void remember(struct hsm *h, const struct question *q)
 	l->used = ++h->logs->serial;
 }
 
-/* The log key of that key id, as it signs this log; KE_NOTFOUND when the token has it no more. */
-static int note_key(
-    struct hsm *h, const struct question *q, const uint8_t id[4], struct note_key *out)
+int hsm_note_key(
+    const struct hsm *h, const struct log_name *name, const uint8_t id[4], struct note_key *out)
 {
 	for (size_t i = 0; i < h->ring.n; i++) {
 		const struct key *k = &h->ring.keys[i];
 
 		if (k->purpose == KEY_LOG && !k->compromised &&
-		    origin_key(&q->name, h->host, key_note_type(k), k->pub, out) == KE_OK &&
+		    origin_key(name, h->host, key_note_type(k), k->pub, out) == KE_OK &&
 		    memcmp(out->id, id, 4) == 0)
 			return KE_OK;
 	}
@@ -102,7 +101,7 @@ static int read_note(struct hsm *h, const struct question *q, struct hsm_log *ba
 	int r = note_signer(q->note, q->note_len, q->head.origin, id);
 
 	if (r == KE_OK)
-		r = note_key(h, q, id, &k);
+		r = hsm_note_key(h, &q->name, id, &k);
 	if (r == KE_OK)
 		r = checkpoint_open(&c, q->note, q->note_len, &k);
 	if (r != KE_OK)

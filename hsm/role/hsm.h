@@ -19,6 +19,7 @@
 #include "policy/paylimit.h"
 #include "policy/proposal.h"
 #include "policy/record.h"
+#include "policy/tlog.h"
 
 #define HSM_HOST_MAX  200
 #define HSM_WEAR_MORE 100000
@@ -79,9 +80,10 @@ struct hsm {
 	bool draw_approval;                    /* officers must approve draws */
 	struct note_key witnessed[RCONF_LOGS]; /* operator logs of others: cosign.c */
 	size_t nwitnessed;
-	struct hsm_escrow *escrow; /* NULL: none (escrow.h) */
-	struct hsm_logs *logs;     /* heads of the logs that it has signed: checkpoint.c */
-	struct life_site site;     /* the pinned beacons, and their delay */
+	struct tlog_policy *policy; /* whose quorum a draw must have; never NULL in hsm */
+	struct hsm_escrow *escrow;  /* NULL: none (escrow.h) */
+	struct hsm_logs *logs;      /* heads of the logs that it has signed: checkpoint.c */
+	struct life_site site;      /* the pinned beacons, and their delay */
 	const char (*certificates)[RCONF_CERTIFICATE]; /* of NIST's beacon, the first "" ends */
 	struct record_pick *picks;                     /* RECORD1_PICKS_MAX */
 	char *text;                                    /* RECORD1_TEXT_MAX */
@@ -114,6 +116,10 @@ bool hsm_result(struct hsm *h, struct wire_out *w, int r);
  * KE_UNAVAIL, with a log line, for the data is the token's own work.
  */
 int hsm_lied(struct hsm *h, int r, const char *what) KE_CHECK;
+
+/* The log key of that key id, as it signs this log; KE_NOTFOUND when the token has it no more. */
+int hsm_note_key(const struct hsm *h, const struct log_name *name, const uint8_t id[4],
+    struct note_key *out) KE_CHECK;
 
 /* A captured engine cannot have tokens of next year in store: hsm looks at its own clock. */
 bool hsm_is_now(uint64_t now_s);

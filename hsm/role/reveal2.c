@@ -1,8 +1,8 @@
 /*
  * Revealing the seed of a v2 raffle (DRAW.md section 2): only for the records that hsm has agreed
- * to, its own clock past the promised moments, each promised value verified under its pin, and the
- * officers' consent where klerod.conf wants it. Once, and the same again only for the very same
- * draw. Runs in hsm: see life.h.
+ * to, its own clock past the promised moments, each promised value verified under its pin, the
+ * close record seen in time by witnesses, and the officers' consent, the last two where klerod.conf
+ * wants them. Once, and the same again only for the very same draw. Runs in hsm: see life.h.
  */
 #include <sodium.h>
 #include <string.h>
@@ -19,11 +19,15 @@
 /* How far the beacons' clock may be ahead of hsm's: a round is out when it is out. */
 #define AHEAD_S 60
 
+#define SEEN_MAX 32768 /* of a tlog-proof with all its cosignatures */
+
 struct asked {
 	struct life_papers papers;
 	struct record2_terms came; /* the values */
 	const uint8_t *commit, *text;
 	size_t n;
+	const char *seen; /* a tlog-proof of the close record, seen_len 0: none */
+	size_t seen_len;
 };
 
 static int no(const struct asked *a, const char *why)
@@ -119,6 +123,43 @@ static int get_values(struct hsm *h, struct wire_in *in, struct asked *a)
 	return r;
 }
 
+/* --- witnesses --- */
+
+/*
+ * Where klerod.conf names witnesses: the close record is under a checkpoint of the operator log
+ * that is signed by a key of this token, and that their quorum had cosigned before anybody could
+ * know the first value.
+ */
+static int check_seen(struct hsm *h, const struct asked *a, uint64_t first_s)
+{
+	const struct log_name oplog = {.oplog = true};
+	char origin[NOTE_NAME_MAX + 1];
+	struct tlog_proof p;
+	struct checkpoint c;
+	struct note_key k;
+	uint8_t id[4];
+	uint64_t at_s;
+	int r;
+
+	if (h->policy->quorum == 0)
+		return KE_OK;
+	r = tlog_proof_parse(&p, a->seen, a->seen_len);
+	if (r == KE_OK)
+		r = origin_of(&oplog, h->host, origin);
+	if (r == KE_OK)
+		r = note_signer(p.note, p.note_len, origin, id);
+	if (r == KE_OK)
+		r = hsm_note_key(h, &oplog, id, &k);
+	if (r == KE_OK)
+		r = tlog_proof_verify(&p, a->papers.last_leaf, &k, &c);
+	if (r != KE_OK)
+		return no(a, "its close record is not shown to be in the operator log");
+	r = tlog_policy_met_at(h->policy, p.note, p.note_len, &at_s);
+	if (r != KE_OK || at_s > life_seen_until(first_s, h->site.delay_s))
+		return no(a, "too few witnesses saw its close record in time");
+	return KE_OK;
+}
+
 /* --- the reveal --- */
 
 static int check_close(struct hsm *h, const struct asked *a)
@@ -136,7 +177,7 @@ static int check_close(struct hsm *h, const struct asked *a)
 		return no(a, "a beacon that is not pinned here");
 	if (now_s < close->at_s || now_s + AHEAD_S < last_s)
 		return no(a, "it is too early by the clock of this process");
-	return KE_OK;
+	return check_seen(h, a, first_s);
 }
 
 /* What the seed is revealed for, as one hash. */
@@ -193,7 +234,10 @@ static int reveal(struct hsm *h, const struct asked *a, const struct consent *c,
 	return seed_told(h, a->papers.raffle, a->commit, draw);
 }
 
-/* str proposal and str approvals, or both empty; then as AGREE's papers; u8 n values. */
+/*
+ * str proposal and str approvals, or both empty; raw[32] commitment, str seed, str tlog-proof of
+ * the close record or nothing; then AGREE's papers; u8 n values.
+ */
 int hsm_answer_reveal2(
     struct hsm *h, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
@@ -209,6 +253,7 @@ int hsm_answer_reveal2(
 	c.approvals = (const char *)wire_get_str(&in, RCONF_KEYADM_APPROVALS, &c.len);
 	a.commit = wire_get_view(&in, 32);
 	a.text = wire_get_str(&in, BLOB_TEXT_MAX, &a.n);
+	a.seen = (const char *)wire_get_str(&in, SEEN_MAX, &a.seen_len);
 	r = life_papers_get(&in, true, &a.papers);
 	if (r == KE_PEER)
 		return r;

@@ -165,6 +165,20 @@ static int take_logs(struct hsm *h, const struct rconf_hsm *c)
 	return KE_OK;
 }
 
+/* What a draw is to be seen by; without a policy nobody is asked. */
+static int take_policy(struct hsm *h, const struct rconf_hsm *c)
+{
+	static const char none[] = "quorum none\n";
+	const char *text = c->policy[0] != '\0' ? c->policy : none;
+
+	h->policy = malloc(sizeof *h->policy);
+	if (h->policy == NULL)
+		return p11_fail(&h->p, KE_NOMEM, "out of memory");
+	return tlog_policy_parse(h->policy, text, strlen(text), NULL) == KE_OK
+		   ? KE_OK
+		   : p11_fail(&h->p, KE_FORMAT, "witness-policy: malformed");
+}
+
 /* Parent has parsed them before: a limit that cannot be read would be none. */
 static int take_limits(struct hsm *h, const struct rconf_hsm *c)
 {
@@ -233,6 +247,8 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 		r = take_limits(h, c);
 	if (r == KE_OK)
 		r = take_pins(h, c);
+	if (r == KE_OK && self == ROLE_HSM)
+		r = take_policy(h, c);
 	if (r == KE_OK)
 		r = learn_ways(&h->p, self == ROLE_HSM);
 	if (r == KE_OK)

@@ -202,8 +202,8 @@ def lives(e):
         e.refused("MSG_HSM_AGREE", ask + b"\x02" + paper(first) + paper(text), f"the {kind} of a raffle that was never opened")
         e.refused("MSG_HSM_AGREE", ask + b"\x01" + paper(text), f"the {kind} of nothing")
     papers = b"\x02" + paper(first) + paper(later["close"])
-    e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + papers + b"\x01" + bytes(48), "a seed for a story that it was not told")
-    e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + b"\x01" + paper(first) + b"\x00", "a seed before the close")
+    e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + bytes(2) + papers + b"\x01" + bytes(48), "a seed for a story that it was not told")
+    e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + bytes(2) + b"\x01" + paper(first) + b"\x00", "a seed before the close")
 
 
 def tokens(e, session, refresh):

@@ -11,6 +11,7 @@ import beacon
 import klero
 import pytest
 import tlog
+import witness
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,19 @@ def logged(lab):
 DELAY = 10  # seconds from the end of sales to the round: hsm must have agreed to the close before
 
 
+def drawn_v2(a, admin, buyer, winners):
+    """A v2 raffle that has its proof, and its tickets."""
+    end = datetime.datetime.fromtimestamp(int(time.time()) + 6, datetime.timezone.utc)
+    raffle = admin.create(winners=winners, reserves=2, sales_close=end.strftime("%Y-%m-%dT%H:%M:%S.000Z"))["id"]
+    klero.want(admin.step(raffle, "open"), 200)
+    tickets = klero.want(buyer.buy(raffle, 40, "my words"), 201).json["tickets"]
+    patience = time.monotonic() + 120
+    while admin.get(f"/api/v1/raffles/{raffle}/proof").status != 200:
+        assert time.monotonic() < patience, a.log()
+        time.sleep(0.5)
+    return raffle, tickets
+
+
 @pytest.fixture(scope="module")
 def drawn(lab, tmp_path_factory):
     """A v2 raffle, drawn by a test chain: its appliance, chain info, buyer, id and tickets."""
@@ -62,15 +76,7 @@ def drawn(lab, tmp_path_factory):
         a = lab.make(*b.lines(delay=DELAY)).start()
         admin, buyer = a.admin(), a.person()
         admin.confirm(buyer.deposit(1_000_000)["id"])
-        end = datetime.datetime.fromtimestamp(int(time.time()) + 6, datetime.timezone.utc)
-        raffle = admin.create(winners=3, reserves=2, sales_close=end.strftime("%Y-%m-%dT%H:%M:%S.000Z"))["id"]
-        klero.want(admin.step(raffle, "open"), 200)
-        tickets = klero.want(buyer.buy(raffle, 40, "my words"), 201).json["tickets"]
-        patience = time.monotonic() + 120
-        while admin.get(f"/api/v1/raffles/{raffle}/proof").status != 200:
-            assert time.monotonic() < patience, a.log()
-            time.sleep(0.5)
-        yield a, pathlib.Path(b.chain).read_text(), buyer, raffle, tickets
+        yield a, pathlib.Path(b.chain).read_text(), buyer, *drawn_v2(a, admin, buyer, 3)
 
 
 def test_a_v2_raffle_and_its_tickets(ask, drawn):
@@ -124,3 +130,19 @@ def test_receipts(ask, logged):
     assert said["kind"] == "bad"
     said = ask(receipt=text.replace("index 299", "index 298"), key=key)
     assert said["kind"] == "bad" and "not in the log" in said["text"], said
+
+
+def test_witnesses(ask, lab, tmp_path):
+    """A raffle of an appliance with a witness: the page says that it was witnessed, by the proof's own policy."""
+    with beacon.Beacon(tmp_path) as b:
+        lines = [line for line in b.lines(delay=DELAY) if not line.startswith("out-authorities")]
+        pair = witness.Pair(lab, *lines, authorities=pathlib.Path(b.ca)).start()
+        a = pair.made[0]
+        admin, buyer = a.admin(), a.person()
+        admin.confirm(buyer.deposit(1_000_000)["id"])
+        raffle = drawn_v2(a, admin, buyer, 3)[0]
+        ask(url=f"https://127.0.0.1:{a.port}/verify#{raffle}")
+        said = ask(trust={"delay": str(DELAY), "chain": pathlib.Path(b.chain).read_text()})
+        assert said["kind"] == "good" and "witnessed" in said["text"] and "not shown" not in said["text"], said
+        for one in pair.made:
+            one.stop()

@@ -153,48 +153,16 @@ def test_two_appliances(lab):
     assert base64.b64decode(text.split("\n")[2])
 
 
-class Pair:
+class Pair(witness.Pair):
     """Two appliances that witness each other, and an officer whose approvals are records."""
 
     def __init__(self, lab, folder):
-        self.made = [lab.make(), lab.make()]
+        super().__init__(lab)
         self.folder, self.officer = folder, officers.Officer(folder, "alice")
         (folder / "officers").write_text(self.officer.line)
-        lines = []
         for a in self.made:
             a.ctl("officer", "enrol", "1", str(folder / "officers"))
-        for a, b in (self.made, self.made[::-1]):
-            host = self.host(b)
-            public = tlog.Key(b.vkey.read_text()).public
-            policy = a.dir / "policy"
-            policy.write_text(f"witness peer {witness.vkey(host + '/klero/witness', 4, public)} "
-                              f"https://localhost:{b.port}/witness\nquorum peer\n")
-            policy.chmod(0o644)
-            authorities = a.dir / "peers.pem"
-            authorities.write_text(b.ca.read_text())
-            authorities.chmod(0o644)
-            lines.append([f"witness-log {witness.vkey(host + '/klero', 1, public)}", f"witness-policy {policy}",
-                          f"out-authorities {authorities}"])
-        for a, more in zip(self.made, lines):
-            a.conf.write_text(a.conf.read_text() + "\n".join(more) + "\n")
-            a.start()
-
-    @staticmethod
-    def host(a):
-        return re.search(r"^host\s+(\S+)", a.conf.read_text(), re.M).group(1)
-
-    def cosigned(self, a, b, size):
-        """Waits until b's cosignature is on a checkpoint of a's operator log with so many records."""
-        client, end = a.client(), time.monotonic() + 60
-        while time.monotonic() < end:
-            answer = client.get("/checkpoint")
-            if answer.status == 200:
-                text, lines = answer.body.decode().rsplit("\n\n", 1)
-                for line in lines.splitlines()[1:] if int(text.split("\n")[1]) >= size else ():
-                    if witness.cosigned(line, self.host(b) + "/klero/witness", tlog.Key(b.vkey.read_text()).public, text + "\n"):
-                        return
-            time.sleep(0.2)
-        raise AssertionError(a.log()[-3000:] + b.log()[-1000:])
+        self.start()
 
     def grow(self, a):
         """One more record in a's operator log."""

@@ -1,9 +1,12 @@
 """A log that asks witnesses for cosignatures, and their check, by c2sp.org/tlog-witness and
-tlog-cosignature alone: RFC 6962 trees of tlog.py, keys of python3-cryptography."""
+tlog-cosignature alone: RFC 6962 trees of tlog.py, keys of python3-cryptography. And two appliances
+that witness each other."""
 
 import base64
 import hashlib
+import re
 import struct
+import time
 
 import tlog
 from cryptography.exceptions import InvalidSignature
@@ -79,3 +82,51 @@ def cosigned(line, name, public, text):
     except InvalidSignature:
         return None
     return when
+
+
+def host(a):
+    return re.search(r"^host\s+(\S+)", a.conf.read_text(), re.M).group(1)
+
+
+def key_of(a):
+    return tlog.Key(a.vkey.read_text()).public
+
+
+class Pair:
+    """Two appliances that witness each other, made and not started. lines are of both; authorities is a
+    file that both believe besides."""
+
+    def __init__(self, lab, *lines, authorities=None):
+        self.made = [lab.make(*lines), lab.make(*lines)]
+        more = [authorities.read_text()] if authorities else []
+        for a, b in (self.made, self.made[::-1]):
+            self.policy(a).write_text(f"witness peer {vkey(host(b) + '/klero/witness', 4, key_of(b))} "
+                                      f"https://localhost:{b.port}/witness\nquorum peer\n")
+            believed = a.dir / "peers.pem"
+            believed.write_text("".join([b.ca.read_text(), *more]))
+            for path in (self.policy(a), believed):
+                path.chmod(0o644)
+            a.conf.write_text(f"{a.conf.read_text()}witness-log {vkey(host(b) + '/klero', 1, key_of(b))}\n"
+                              f"witness-policy {self.policy(a)}\nout-authorities {believed}\n")
+
+    @staticmethod
+    def policy(a):
+        return a.dir / "policy"
+
+    def start(self):
+        for a in self.made:
+            a.start()
+        return self
+
+    def cosigned(self, a, b, size, prefix=""):
+        """Waits until b's cosignature is on a checkpoint of a log of a with so many leaves."""
+        client, end = a.client(), time.monotonic() + 60
+        while time.monotonic() < end:
+            answer = client.get(f"{prefix}/checkpoint")
+            if answer.status == 200:
+                text, lines = answer.body.decode().rsplit("\n\n", 1)
+                for line in lines.splitlines()[1:] if int(text.split("\n")[1]) >= size else ():
+                    if cosigned(line, host(b) + "/klero/witness", key_of(b), text + "\n"):
+                        return
+            time.sleep(0.2)
+        raise AssertionError(a.log()[-3000:] + b.log()[-1000:])

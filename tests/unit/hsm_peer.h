@@ -47,6 +47,7 @@ U static struct rconf_beacons pins;
 U static uint32_t pin_delay_s;
 U static char pin_nist[RCONF_CERTIFICATE];
 U static char witness_log[RCONF_VKEY];
+U static char witness_policy[RCONF_POLICY];
 
 /* Both tokens, with everything in them. */
 U static void provision(void)
@@ -109,6 +110,7 @@ U static void configure(struct peer *p, const char *label, const char *pin)
 	set_limits(c.payout_limits);
 	c.draw_approval = draw_approval;
 	snprintf(c.witness_logs[0], RCONF_VKEY, "%s", witness_log);
+	memcpy(c.policy, witness_policy, sizeof c.policy);
 	c.escrow_m = escrow.m;
 	for (size_t i = 0; i < RCONF_ESCROW && escrow.pem[i] != NULL; i++)
 		snprintf(c.escrow[i], RCONF_PEM, "%s", escrow.pem[i]);

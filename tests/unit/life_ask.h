@@ -20,7 +20,7 @@
 
 static struct peer hsm;
 static struct drand_chain chain;
-static struct nist_made nist;
+U static struct nist_made nist;
 
 /* A raffle as engine would have it: its records' texts, open first. */
 struct raffle {
@@ -31,6 +31,10 @@ struct raffle {
 	size_t len[TEXTS];
 	uint8_t n;
 };
+
+/* What is shown with the question for a seed: a tlog-proof of the close record, or nothing. */
+U static char seen[8192];
+U static size_t seen_len;
 
 U static uint64_t now(void)
 {
@@ -148,6 +152,7 @@ U static int reveal_as(const struct raffle *r, const struct rconf_keyadm *c,
 	wire_put_cstr(&w, c != NULL ? c->approvals : "");
 	wire_put_raw(&w, r->commit1, 32);
 	wire_put_cstr(&w, r->blob);
+	wire_put_str(&w, seen, seen_len);
 	put_papers(&w, r);
 	wire_put_u8(&w, (uint8_t)t->nbeacons);
 	for (size_t i = 0; i < t->nbeacons; i++)

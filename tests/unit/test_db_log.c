@@ -182,10 +182,44 @@ static void test_checkpoints(void **state)
 	assert_string_equal(c.note, "note of 3\n");
 	env_ok(e, db_log_checkpoint(e->d, 0, UINT64_MAX, &c));
 	assert_true(c.size == 5 && c.root[0] == 5 && c.at_ms == 5 && c.len == strlen(c.note));
-	env_ok(e, db_log_set_note(e->d, 0, 5, "cosigned", 8));
+	assert_int_equal(db_log_met(e->d, 0, 0, &c), KE_NOTFOUND);
+	c = (struct db_checkpoint){.size = 5, .note = "cosigned", .len = 8};
+	env_ok(e, db_log_set_note(e->d, 0, &c));
 	env_ok(e, db_log_checkpoint(e->d, 0, 5, &c));
 	assert_string_equal(c.note, "cosigned");
-	assert_int_equal(db_log_set_note(e->d, 0, 4, "x", 1), KE_NOTFOUND);
+	assert_int_equal(c.met_s, 0);
+	c.size = 4;
+	assert_int_equal(db_log_set_note(e->d, 0, &c), KE_NOTFOUND);
+	c.len = DB_LOG_NOTE_MAX + 1;
+	assert_int_equal(db_log_set_note(e->d, 0, &c), KE_LONG);
+	env_ok(e, db_turn_commit(e->d, NULL));
+}
+
+/* Which of them had a quorum of witnesses, and when. */
+static void test_met(void **state)
+{
+	struct env *e = *state;
+	struct merkle_range same;
+	struct db_checkpoint c;
+
+	env_open(e, DB_CREATE);
+	env_ok(e, db_turn_begin(e->d));
+	merkle_range_init(&same);
+	append(e, 9, &same);
+	for (uint64_t size = 2; size < 9; size += 3) {
+		set_checkpoint(e, 0, size, KE_OK);
+		c = (struct db_checkpoint){.size = size, .note = "met", .len = 3};
+		c.met_s = size == 2 ? 0 : 1000 + size;
+		env_ok(e, db_log_set_note(e->d, 0, &c));
+	}
+	env_ok(e, db_log_met(e->d, 0, 1, &c));
+	assert_true(c.size == 5 && c.met_s == 1005 && c.len == 3);
+	env_ok(e, db_log_met(e->d, 0, 4, &c));
+	assert_int_equal(c.size, 5);
+	env_ok(e, db_log_met(e->d, 0, 5, &c));
+	assert_int_equal(c.size, 8);
+	assert_int_equal(db_log_met(e->d, 0, 8, &c), KE_NOTFOUND);
+	assert_int_equal(db_log_met(e->d, 0, UINT64_MAX, &c), KE_NOTFOUND);
 	env_ok(e, db_turn_commit(e->d, NULL));
 }
 
@@ -285,6 +319,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_records, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_undone, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_checkpoints, env_start, env_stop),
+	    cmocka_unit_test_setup_teardown(test_met, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_tickets, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_fixed, env_start, env_stop),
 	};
