@@ -72,7 +72,8 @@ static int put_key(struct engine *e, struct jsonw *w, const struct anchor_key *k
 	jsonw_kcstr(w, "purpose", purpose_words[k->purpose]);
 	jsonw_kint(w, "version", (int64_t)k->version);
 	jsonw_kcstr(w, "state", anchor_state_words[anchor_state(&e->quorum.anchor, k, now_s)]);
-	jsonw_ktime(w, "since", (int64_t)k->since_s * 1000);
+	if (k->since_s > 0) /* a key of before anchors has no date */
+		jsonw_ktime(w, "since", (int64_t)k->since_s * 1000);
 	jsonw_kbool(w, "compromised", k->compromised != 0);
 	if (live >= 0)
 		jsonw_kint(w, "values", live);

@@ -369,7 +369,7 @@ static int load_or_begin(struct run *r)
 		return result;
 	result = key_ring_find(r->p, &ring);
 	if (result == KE_OK)
-		result = enrol_anchor(r->p, &ring, r->c);
+		result = enrol_anchor(r->p, &ring, r->c, 0);
 	return result == KE_OK ? data_load(r->p, &r->anchor) : result;
 }
 

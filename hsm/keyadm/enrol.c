@@ -36,8 +36,8 @@ static unsigned versions(
 	return n;
 }
 
-/* The keys that are there, each in use since ever: their versions without a gap, or none. */
-static int adopt(struct p11 *p, struct anchor *a, const struct key_ring *ring)
+/* The keys that are there, in use since then: their versions without a gap, or none. */
+static int adopt(struct p11 *p, struct anchor *a, const struct key_ring *ring, uint64_t made_s)
 {
 	struct class_objects all;
 	uint64_t version;
@@ -52,7 +52,7 @@ static int adopt(struct p11 *p, struct anchor *a, const struct key_ring *ring)
 			return p11_fail(p, KE_NOTFOUND, "token %s has no key %s of version 1",
 			    p->label, purpose_words[i]);
 		while (n-- > 0)
-			if (anchor_add(a, i, 0, &version) != KE_OK)
+			if (anchor_add(a, i, made_s, &version) != KE_OK)
 				return p11_fail(p, KE_FULL, "token %s has too many keys", p->label);
 	}
 	return r;
@@ -80,7 +80,8 @@ static int write_first(struct p11 *p, struct anchor *a, const struct rconf_keyad
 	return r == KE_OK ? sync_folder(p, c->folder) : r;
 }
 
-int enrol_anchor(struct p11 *p, const struct key_ring *ring, const struct rconf_keyadm *c)
+int enrol_anchor(
+    struct p11 *p, const struct key_ring *ring, const struct rconf_keyadm *c, uint64_t made_s)
 {
 	struct anchor *a = calloc(1, sizeof *a);
 	int r = KE_NOMEM;
@@ -94,7 +95,7 @@ int enrol_anchor(struct p11 *p, const struct key_ring *ring, const struct rconf_
 		r = KE_OK;
 	memcpy(a->appliance, c->appliance_id, sizeof a->appliance);
 	if (r == KE_OK)
-		r = adopt(p, a, ring);
+		r = adopt(p, a, ring, made_s);
 	if (r == KE_OK)
 		r = write_first(p, a, c);
 	free(a);
@@ -127,7 +128,7 @@ int keyadm_enrol(struct p11 *p, const struct rconf_keyadm *c, struct rconf_keyad
 	} else if (r == KE_NOTFOUND) {
 		r = key_ring_find(p, &ring);
 		if (r == KE_OK)
-			r = enrol_anchor(p, &ring, c);
+			r = enrol_anchor(p, &ring, c, 0);
 	}
 	free(a);
 	return r;

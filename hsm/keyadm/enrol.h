@@ -9,8 +9,10 @@
 
 /*
  * Writes an anchor that names the keys of the ring, version 1 of the TLS key in its own token, and
- * the officers of c->text (policy/anchor.h; "" for none). KE_FORMAT, KE_UNAVAIL, p->why.
+ * the officers of c->text (policy/anchor.h; "" for none). made_s is when the keys were made, in
+ * Unix seconds, 0 for keys of before anchors. KE_FORMAT, KE_UNAVAIL, p->why.
  */
-int enrol_anchor(struct p11 *p, const struct key_ring *ring, const struct rconf_keyadm *c) KE_CHECK;
+int enrol_anchor(struct p11 *p, const struct key_ring *ring, const struct rconf_keyadm *c,
+    uint64_t made_s) KE_CHECK;
 
 #endif

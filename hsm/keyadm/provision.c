@@ -166,7 +166,7 @@ int keyadm_provision_keys(
 	if (r == KE_OK)
 		r = begin_counts(p, &ring, c);
 	if (r == KE_OK)
-		r = enrol_anchor(p, &ring, c);
+		r = enrol_anchor(p, &ring, c, (uint64_t)time(NULL));
 	return settle(p, &ring, c, done, r);
 }
 
