@@ -14,6 +14,7 @@
 #include "daemon/cli/kleroctl.h"
 #include "daemon/cli/kleroctl_ask.h"
 #include "daemon/cli/kleroctl_live.h"
+#include "daemon/cli/kleroctl_show.h"
 #include "policy/json.h"
 #include "policy/roles.h"
 
@@ -75,7 +76,10 @@ static int show(struct ctl *ctl, const char *key, const struct msg *m)
 		return ctl_fail(CTL_REFUSED, "%.*s", (int)n, (const char *)words);
 	if (key != NULL)
 		return ctl_tell(ctl, key, (const char *)words, n);
-	printf("%.*s\n", (int)n, (const char *)words);
+	/* programs read a pipe or a file, people a terminal */
+	if (ctl->json || isatty(STDOUT_FILENO) != 1 ||
+	    show_json(stdout, (const char *)words, n) != KE_OK)
+		printf("%.*s\n", (int)n, (const char *)words);
 	ctl->told = true;
 	return fflush(stdout) == 0 ? CTL_OK
 				   : ctl_fail(CTL_REFUSED, "standard output: %s", strerror(errno));

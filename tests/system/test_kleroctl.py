@@ -1,8 +1,11 @@
 """kleroctl as an operator meets it: help, spelling, statuses, JSON, completion."""
 
 import collections
+import datetime
 import json
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -96,6 +99,31 @@ def test_answers_in_json(appliance):
     run = appliance.ctl("user", "roles", "nobody@example.org", "--json", "--", "user", check=False)
     assert run.returncode == 1 and json.loads(run.stdout) == {
         "ok": False, "code": "refused", "why": "no account has this address"}
+
+
+def test_people_read_tables_and_programs_json(appliance):
+    def at_a_terminal(*words):
+        master, slave = os.openpty()
+        run = subprocess.Popen([appliance.bin / "kleroctl", "-c", appliance.conf, *words], stdin=subprocess.DEVNULL,
+                               stdout=slave, stderr=subprocess.STDOUT)
+        os.close(slave)
+        told = b""
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # nobody has its other end open any more
+                break
+            told += piece
+        os.close(master)
+        assert run.wait(60) == 0
+        return told.decode().replace("\r\n", "\n")
+
+    keys = at_a_terminal("key", "list")
+    assert "\nkeys\n  purpose " in keys and "{" not in keys
+    row = re.search(r"^  token +1 +active +(\S+)  no", keys, re.M)
+    made = datetime.datetime.fromisoformat(row[1].replace("Z", "+00:00"))
+    assert abs((datetime.datetime.now(datetime.timezone.utc) - made).total_seconds()) < 3600
+    assert json.loads(at_a_terminal("key", "list", "--json")) == json.loads(appliance.ctl("key", "list").stdout)
 
 
 def test_backup_in_json_goes_where_no_bytes_are(appliance):
