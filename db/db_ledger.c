@@ -218,14 +218,15 @@ int db_wallet_list(struct db *d, const uint8_t user[16],
 	return db_each(st, wallet_row, &w);
 }
 
-#define CURRENCIES 32 /* that one user's entries are listed for */
+/* A user's entries of one currency, from the newest towards the oldest. */
+struct chain {
+	int64_t account;
+	char currency[DB_CURRENCY_MAX + 1];
+	struct db_entry next; /* seq 0: it has ended */
+};
 
-/* The ends of a user's chains of entries, one per currency, moving towards the oldest. */
 struct chains {
-	struct {
-		int64_t account, seq;
-		char currency[DB_CURRENCY_MAX + 1];
-	} c[CURRENCIES];
+	struct chain c[DB_WALLET_MAX];
 	size_t n;
 };
 
@@ -233,10 +234,10 @@ static int add_chain(void *arg, const struct db_account *a)
 {
 	struct chains *ch = arg;
 
-	if (ch->n == CURRENCIES)
+	if (ch->n == DB_WALLET_MAX)
 		return KE_LIMIT;
 	ch->c[ch->n].account = a->id;
-	ch->c[ch->n].seq = a->last_entry;
+	ch->c[ch->n].next.seq = a->last_entry;
 	memcpy(ch->c[ch->n++].currency, a->currency, sizeof a->currency);
 	return KE_OK;
 }
@@ -261,79 +262,91 @@ static int read_entry(struct db *d, int64_t seq, struct db_entry *e)
 	return db_end(st);
 }
 
-/* An entry that must be there, for a chain leads to it. */
-static int follow(struct db *d, int64_t seq, struct db_entry *e)
+/* The chain goes on with this entry, which must be there, for the chain leads to it; 0: it ends. */
+static int follow(struct db *d, struct chain *c, int64_t seq)
 {
-	int r = read_entry(d, seq, e);
-
-	return r == KE_NOTFOUND ? db_fail(d, KE_DAMAGED, "an entry is missing") : r;
-}
-
-/* The chain with the newest entry, ch->n when all are at their end. */
-static size_t newest_chain(const struct chains *ch)
-{
-	size_t best = ch->n;
-
-	for (size_t i = 0; i < ch->n; i++)
-		if (ch->c[i].seq && (best == ch->n || ch->c[i].seq > ch->c[best].seq))
-			best = i;
-	return best;
-}
-
-/* The chain that an entry is of, ch->n when it is another user's. */
-static size_t chain_of(const struct chains *ch, int64_t account)
-{
-	size_t i = 0;
-
-	while (i < ch->n && ch->c[i].account != account)
-		i++;
-	return i;
-}
-
-/*
- * Moves every chain below `before`, an entry of one of them. That one jumps, so for a wallet of one
- * currency a page costs its own rows, however deep; others walk.
- */
-static int skip_to(struct db *d, struct chains *ch, int64_t before)
-{
-	struct db_entry e;
-
-	int r = read_entry(d, before, &e);
+	c->next.seq = 0;
+	if (seq == 0)
+		return KE_OK;
+	int r = read_entry(d, seq, &c->next);
 	if (r)
-		return r == KE_NOTFOUND ? KE_RANGE : r;
-	size_t of = chain_of(ch, e.account);
-	if (of == ch->n)
-		return KE_RANGE;
-	ch->c[of].seq = e.prev;
-	for (size_t i = 0; i < ch->n; i++)
-		while (ch->c[i].seq >= before) {
-			r = follow(d, ch->c[i].seq, &e);
-			if (r)
-				return r;
-			ch->c[i].seq = e.prev;
-		}
+		return r == KE_NOTFOUND ? db_fail(d, KE_DAMAGED, "an entry is missing") : r;
+	memcpy(c->next.currency, c->currency, sizeof c->currency);
 	return KE_OK;
 }
 
-int db_wallet_entries(struct db *d, const uint8_t user[16], int64_t before, int64_t limit,
+/* The chain with the newest entry, NULL when all have ended. */
+static struct chain *newest_chain(struct chains *ch)
+{
+	struct chain *best = NULL;
+
+	for (size_t i = 0; i < ch->n; i++)
+		if (ch->c[i].next.seq && (!best || ch->c[i].next.seq > best->next.seq))
+			best = &ch->c[i];
+	return best;
+}
+
+/* The chain that an entry is of, NULL when it is another user's. */
+static struct chain *chain_of(struct chains *ch, int64_t account)
+{
+	for (size_t i = 0; i < ch->n; i++)
+		if (ch->c[i].account == account)
+			return &ch->c[i];
+	return NULL;
+}
+
+static int from_newest(struct db *d, struct chains *ch)
+{
+	int r = KE_OK;
+
+	for (size_t i = 0; !r && i < ch->n; i++)
+		r = follow(d, &ch->c[i], ch->c[i].next.seq);
+	return r;
+}
+
+/* Each chain from where the page before has left it; those that are not named have ended. */
+static int from_where(struct db *d, struct chains *ch, const struct db_entries_at *at)
+{
+	for (size_t i = 0; i < ch->n; i++)
+		ch->c[i].next.seq = 0;
+	for (size_t i = 0; i < at->n; i++) {
+		struct db_entry e;
+		int r = read_entry(d, at->seq[i], &e);
+		struct chain *c = r ? NULL : chain_of(ch, e.account);
+
+		if (r && r != KE_NOTFOUND)
+			return r;
+		if (!c || c->next.seq)
+			return KE_RANGE;
+		memcpy(e.currency, c->currency, sizeof e.currency);
+		c->next = e;
+	}
+	return KE_OK;
+}
+
+static void where_now(const struct chains *ch, struct db_entries_at *at)
+{
+	at->n = 0;
+	for (size_t i = 0; i < ch->n; i++)
+		if (ch->c[i].next.seq)
+			at->seq[at->n++] = ch->c[i].next.seq;
+}
+
+int db_wallet_entries(struct db *d, const uint8_t user[16], struct db_entries_at *at, int64_t limit,
     int (*each)(void *arg, const struct db_entry *e), void *arg)
 {
 	struct chains ch = {.n = 0};
-	struct db_entry e;
+	struct chain *c;
 
 	int r = db_wallet_list(d, user, add_chain, &ch);
-	if (!r && before)
-		r = skip_to(d, &ch, before);
-	for (int64_t k = 0; !r && k < limit; k++) {
-		size_t i = newest_chain(&ch);
-		if (i == ch.n)
-			break;
-		r = follow(d, ch.c[i].seq, &e);
-		if (r)
-			return r;
-		memcpy(e.currency, ch.c[i].currency, sizeof e.currency);
-		ch.c[i].seq = e.prev;
-		r = each(arg, &e);
+	if (!r)
+		r = at->n ? from_where(d, &ch, at) : from_newest(d, &ch);
+	for (int64_t k = 0; !r && k < limit && (c = newest_chain(&ch)) != NULL; k++) {
+		r = each(arg, &c->next);
+		if (!r)
+			r = follow(d, c, c->next.prev);
 	}
+	if (!r)
+		where_now(&ch, at);
 	return r;
 }

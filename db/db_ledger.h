@@ -64,12 +64,19 @@ int db_ledger_hold(struct db *d, struct db_account *a, int64_t amount) KE_CHECK;
 /* Every account of a user, by currency. A callback's error stops the list and is returned. */
 int db_wallet_list(struct db *d, const uint8_t user[16],
     int (*each)(void *arg, const struct db_account *a), void *arg) KE_CHECK;
+#define DB_WALLET_MAX 32 /* currencies that one user's entries are listed for */
+/* Where such a list goes on: the next entry of each currency that has more. */
+struct db_entries_at {
+	size_t n;
+	int64_t seq[DB_WALLET_MAX];
+};
 /*
- * A user's entries over all currencies, newest first: those with seq < before (0: from the newest),
- * at most `limit`. The last row's seq is the next `before`; KE_RANGE when it is no entry of this
- * user.
+ * A user's entries over all currencies, newest first, at most `limit`: from *at on, with at->n 0
+ * from the newest. *at is then where the next page begins, at->n 0 after the last one. A page reads
+ * its own rows and one of each currency, however many the others have. KE_RANGE when *at names what
+ * is no entry of this user, or two of one currency.
  */
-int db_wallet_entries(struct db *d, const uint8_t user[16], int64_t before, int64_t limit,
+int db_wallet_entries(struct db *d, const uint8_t user[16], struct db_entries_at *at, int64_t limit,
     int (*each)(void *arg, const struct db_entry *e), void *arg) KE_CHECK;
 
 struct db_ledger_report {

@@ -326,7 +326,7 @@ void oas_list(struct jsonw *w, enum shape_id shape)
 	jsonw_object_end(w);
 	oas_object(w, "next_cursor");
 	nullable(w, "string");
-	jsonw_kint(w, "maxLength", 128);
+	jsonw_kint(w, "maxLength", CURSOR_MAX);
 	jsonw_object_end(w);
 	jsonw_object_end(w);
 	jsonw_object_end(w);

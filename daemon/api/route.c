@@ -112,7 +112,7 @@
 	}
 #define F_CURSOR()                                                                                 \
 	{                                                                                          \
-		"cursor", IN_QUERY, FIELD_CURSOR, OPTIONAL, 1, 128,                                \
+		"cursor", IN_QUERY, FIELD_CURSOR, OPTIONAL, 1, CURSOR_MAX,                         \
 		{                                                                                  \
 			0                                                                          \
 		}                                                                                  \

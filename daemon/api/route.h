@@ -46,13 +46,14 @@ enum field_type {
 	FIELD_DECIMAL, /* a whole number as digits in a string, 1..max of them: beyond 2^53 */
 	FIELD_LOG,   /* a raffle's id as UUID or, as origins have it, as 32 hex digits; 16 bytes */
 	FIELD_TILE,  /* the path of a tile (policy/tile.h), slashes and all */
-	FIELD_CURSOR /* opaque base64url, up to 128 bytes of text */
+	FIELD_CURSOR /* opaque base64url, up to CURSOR_MAX bytes of text */
 };
 
 #define FIELD_WORDS    12
 #define ROUTE_FIELDS   20
 #define ROUTE_PROBLEMS 16
 #define MONEY_MAX      INT64_C(9007199254740991) /* 2^53 - 1 */
+#define CURSOR_MAX     384
 
 struct field {
 	const char *name; /* NULL ends the list */

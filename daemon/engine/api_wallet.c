@@ -11,6 +11,7 @@
 #include "daemon/engine/money.h"
 #include "db/db_deposit.h"
 #include "db/db_ledger.h"
+#include "policy/be.h"
 #include "policy/rules.h"
 
 /* --- wallet --- */
@@ -43,32 +44,57 @@ int api_wallet(struct rq *q)
 
 static int put_entry(void *arg, const struct db_entry *en)
 {
-	struct list *l = arg;
+	struct jsonw *w = arg;
 
-	if (!list_take_number(l, en->seq))
-		return KE_OK;
-	jsonw_object(l->w);
-	jsonw_kint(l->w, "entry", en->seq);
-	jsonw_kcstr(l->w, "kind", en->kind);
-	jsonw_kmoney(l->w, "money", en->amount, en->currency);
-	jsonw_kmoney(l->w, "balance_after", en->balance_after, en->currency);
-	jsonw_kuuid(l->w, "reference_id", en->ref);
-	jsonw_ktime(l->w, "at", en->at_ms);
-	jsonw_object_end(l->w);
+	jsonw_object(w);
+	jsonw_kint(w, "entry", en->seq);
+	jsonw_kcstr(w, "kind", en->kind);
+	jsonw_kmoney(w, "money", en->amount, en->currency);
+	jsonw_kmoney(w, "balance_after", en->balance_after, en->currency);
+	jsonw_kuuid(w, "reference_id", en->ref);
+	jsonw_ktime(w, "at", en->at_ms);
+	jsonw_object_end(w);
 	return KE_OK;
+}
+
+_Static_assert(CURSOR_POS >= 8 * DB_WALLET_MAX, "a cursor has room for every currency");
+
+/* The position of this list: a number for each currency that has more. */
+static int read_where(const struct list *l, struct db_entries_at *at)
+{
+	at->n = l->from ? l->pos_len / 8 : 0;
+	if (l->from && (l->pos_len % 8 != 0 || at->n == 0 || at->n > DB_WALLET_MAX))
+		return KE_RANGE;
+	for (size_t i = 0; i < at->n; i++)
+		at->seq[i] = (int64_t)be_get64(l->pos + 8 * i);
+	return KE_OK;
+}
+
+static void write_where(struct list *l, const struct db_entries_at *at)
+{
+	uint8_t pos[8 * DB_WALLET_MAX];
+
+	for (size_t i = 0; i < at->n; i++)
+		be_put64(pos + 8 * i, (uint64_t)at->seq[i]);
+	list_goes_on(l, pos, 8 * at->n);
 }
 
 int api_wallet_entries(struct rq *q)
 {
 	struct list l;
-	int r = list_begin(&l, q, 0, "", 8);
+	struct db_entries_at at;
+	int r = list_begin(&l, q, 0, "next", LIST_ANY);
 
 	if (r == KE_OK)
-		r = db_wallet_entries(
-		    q->e->db, q->user, list_number(&l), list_wanted(&l), put_entry, &l);
+		r = read_where(&l, &at);
+	if (r == KE_OK)
+		r = db_wallet_entries(q->e->db, q->user, &at, l.limit, put_entry, l.w);
 	if (r == KE_RANGE)
 		return rq_refuse(q, PB_CURSOR); /* another's */
-	return r == KE_OK ? list_end(&l) : r;
+	if (r != KE_OK)
+		return r;
+	write_where(&l, &at);
+	return list_end(&l);
 }
 
 /* --- deposits --- */

@@ -29,17 +29,20 @@ void cursor_put(char out[CURSOR_TEXT], const char *scope, const void *pos, size_
 		out[0] = '\0';
 }
 
-int cursor_get(const char *scope, const uint8_t *text, size_t len, void *pos, size_t n)
+int cursor_get(
+    const char *scope, const uint8_t *text, size_t len, uint8_t pos[CURSOR_POS], size_t *n)
 {
-	uint8_t raw[CURSOR_POS + CURSOR_CHECK + 1], check[32];
+	uint8_t raw[CURSOR_POS + CURSOR_CHECK], check[32];
 	size_t got;
 
 	if (text_unb64url(raw, sizeof raw, &got, (const char *)text, len) != KE_OK ||
-	    got != n + CURSOR_CHECK)
+	    got < CURSOR_CHECK)
 		return KE_FORMAT;
-	check_of(scope, raw, n, check);
-	if (memcmp(raw + n, check, CURSOR_CHECK) != 0)
+	got -= CURSOR_CHECK;
+	check_of(scope, raw, got, check);
+	if (memcmp(raw + got, check, CURSOR_CHECK) != 0)
 		return KE_FORMAT;
-	memcpy(pos, raw, n);
+	memcpy(pos, raw, got);
+	*n = got;
 	return KE_OK;
 }

@@ -9,16 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/api/route.h"
 #include "policy/ke.h"
 
-#define CURSOR_POS   16 /* longest position: an id */
+#define CURSOR_POS   256 /* longest position: a number for each of 32 currencies */
 #define CURSOR_CHECK 8
-#define CURSOR_TEXT  48
+#define CURSOR_TEXT  (CURSOR_MAX + 1)
 #define CURSOR_SCOPE 64 /* longest name of a list, with its NUL */
 
 /* The text of a cursor with its NUL. n ≤ CURSOR_POS. */
 void cursor_put(char out[CURSOR_TEXT], const char *scope, const void *pos, size_t n);
-/* Exactly the position of n bytes that cursor_put() wrote for this scope; KE_FORMAT. */
-int cursor_get(const char *scope, const uint8_t *text, size_t len, void *pos, size_t n) KE_CHECK;
+/* Exactly the position that cursor_put() wrote for this scope, of *n bytes; KE_FORMAT. */
+int cursor_get(const char *scope, const uint8_t *text, size_t len, uint8_t pos[CURSOR_POS],
+    size_t *n) KE_CHECK;
 
 #endif

@@ -16,7 +16,8 @@ int list_begin(struct list *l, struct rq *q, unsigned first, const char *filter,
 	l->limit = limit->present ? limit->i : LIST_DEFAULT;
 	snprintf(l->scope, sizeof l->scope, "%s/%s", q->row->name, filter);
 	if (cursor->present) {
-		if (cursor_get(l->scope, cursor->p, cursor->n, l->pos, pos_len) != KE_OK)
+		if (cursor_get(l->scope, cursor->p, cursor->n, l->pos, &l->pos_len) != KE_OK ||
+		    (pos_len != LIST_ANY && l->pos_len != pos_len))
 			return rq_refuse(q, PB_CURSOR);
 		l->from = true;
 	}
@@ -41,6 +42,13 @@ bool list_take(struct list *l, const void *pos)
 	l->n++;
 	memcpy(l->pos, pos, l->pos_len);
 	return true;
+}
+
+void list_goes_on(struct list *l, const void *pos, size_t n)
+{
+	l->more = n > 0;
+	l->pos_len = n;
+	memcpy(l->pos, pos, n);
 }
 
 int list_end(struct list *l)

@@ -13,12 +13,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const uint8_t *text, size_t len, size_t n)
+static void check(const uint8_t *text, size_t len)
 {
 	uint8_t pos[CURSOR_POS];
 	char again[CURSOR_TEXT];
+	size_t n;
 
-	if (cursor_get(SCOPE, text, len, pos, n) != KE_OK)
+	if (cursor_get(SCOPE, text, len, pos, &n) != KE_OK)
 		return;
 	cursor_put(again, SCOPE, pos, n);
 	if (strlen(again) != len || memcmp(again, text, len) != 0)
@@ -26,24 +27,22 @@ static void check(const uint8_t *text, size_t len, size_t n)
 }
 
 /* A position of the fuzzer's choice comes back as it was. */
-static void there_and_back(const uint8_t pos[CURSOR_POS], size_t n)
+static void there_and_back(const uint8_t *pos, size_t n)
 {
 	uint8_t got[CURSOR_POS];
 	char text[CURSOR_TEXT];
+	size_t len;
 
 	cursor_put(text, SCOPE, pos, n);
-	if (cursor_get(SCOPE, (const uint8_t *)text, strlen(text), got, n) != KE_OK ||
-	    memcmp(got, pos, n) != 0)
+	if (text[0] == '\0' ||
+	    cursor_get(SCOPE, (const uint8_t *)text, strlen(text), got, &len) != KE_OK ||
+	    len != n || memcmp(got, pos, n) != 0)
 		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	check(data, size, 8);
-	check(data, size, 16);
-	if (size >= CURSOR_POS) {
-		there_and_back(data, 8);
-		there_and_back(data, 16);
-	}
+	check(data, size);
+	there_and_back(data, size < CURSOR_POS ? size : CURSOR_POS);
 	return 0;
 }

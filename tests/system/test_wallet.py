@@ -96,6 +96,32 @@ def test_entries_are_paged_and_add_up(appliance, admin, open_raffle):
     assert sum(e["money"]["amount"] for e in seen) == p.available() == 5010 - 400
 
 
+def test_entries_of_every_currency_there_can_be(lab):
+    """A cursor says where each currency goes on: that of the most, and of the longest configuration."""
+    codes = [f"A{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(19)]  # as many words as a line may have
+    a = lab.make("currencies " + " ".join(codes)).start()
+    admin, p = a.admin(), a.person()
+    for code in codes + codes[::-1] + codes[:5] * 3:
+        admin.confirm(p.deposit(7, code)["id"])
+    seen, cursor, longest = [], "", 0
+    while True:
+        page = klero.want(p.get(f"/api/v1/wallet/entries?limit=3{cursor}"), 200).json
+        assert 1 <= len(page["items"]) <= 3
+        seen += page["items"]
+        if not page["next_cursor"]:
+            break
+        longest = max(longest, len(page["next_cursor"]))
+        cursor = "&cursor=" + page["next_cursor"]
+    numbers = [e["entry"] for e in seen]
+    assert len(seen) == 53 and numbers == sorted(set(numbers), reverse=True)
+    assert {e["money"]["currency"] for e in seen} == set(codes)
+    assert longest == 214  # nineteen numbers and the check
+    # another's cursor is none for this wallet
+    stranger = a.person()
+    assert stranger.get("/api/v1/wallet/entries?limit=3" + cursor).code == "cursor-invalid"
+    a.stop()
+
+
 def test_cursors_of_others_and_rubbish(person):
     for cursor in ("x", "A" * 100, "!!!!"):
         a = person.get(f"/api/v1/wallet/entries?cursor={cursor}")

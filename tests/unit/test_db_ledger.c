@@ -4,6 +4,7 @@
  */
 #include "tests/unit/db_env.h"
 
+#include "db/db_sqlite.h"
 #include "policy/rules.h"
 
 static struct db_account get(
@@ -263,49 +264,117 @@ static int count(void *arg, const struct db_account *a)
 	return a->balance < 0 ? KE_DAMAGED : KE_OK;
 }
 
-/* Pages of every size, one after the other, give every entry of the user once, newest first. */
+/* Steps of SQLite's machine that the ledger's statements have made. */
+static int steps(struct env *e)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < db_ledger_sql.n; i++)
+		n += sqlite3_stmt_status(
+		    e->d->st[DB_NOUN_ledger][i].s, SQLITE_STMTSTATUS_VM_STEP, 0);
+	return n;
+}
+
+/*
+ * Pages of every size, one after the other, give every entry of the user once, newest first; none
+ * costs more than the first, which has no more rows to read than any other.
+ */
 static void walk(struct env *e, const uint8_t user[16], int64_t page, int want)
 {
+	struct db_entries_at at = {.n = 0};
 	struct seen s = {0};
-	int before = -1;
+	int first = 0;
 
-	while (s.n != before) {
-		before = s.n;
-		env_ok(e, db_wallet_entries(e->d, user, s.n ? s.seq[s.n - 1] : 0, page, take, &s));
+	do {
+		int before = s.n, began = steps(e);
+
+		env_ok(e, db_wallet_entries(e->d, user, &at, page, take, &s));
 		assert_true(s.n - before <= page);
-	}
+		if (first == 0)
+			first = steps(e) - began;
+		assert_true(steps(e) - began <= first);
+	} while (at.n);
 	assert_int_equal(s.n, want);
 	for (int i = 1; i < s.n; i++)
 		assert_true(s.seq[i] < s.seq[i - 1]);
 }
 
-static void test_wallet(void **state)
+/* n deposits, every fifth of them to the second user. */
+static void deposits(struct env *e, uint8_t id[2][16], int n, const char *(*currency)(int i))
 {
-	static const char *const currency[] = {"EUR", "USD", "BTC"};
-	struct env *e = *state;
-	uint8_t id[2][16] = {{1}, {2}};
-	struct seen s = {0};
-	int n = 0;
-
-	for (int i = 0; i < 240; i++) {
-		const char *c = i % 2 ? "EUR" : currency[(i / 2) % 3];
+	for (int i = 0; i < n; i++) {
+		const char *c = currency(i);
 		const uint8_t *user = id[i % 5 == 0];
 		struct db_account out = get(e, DB_ACCOUNT_PROVIDER, env_zero, c);
 		struct db_account in = get(e, DB_ACCOUNT_USER, user, c);
 		env_ok(e, db_ledger_transfer(e->d, &out, &in, 1 + i, "deposit", user, i, NULL));
 	}
+}
+
+static const char *mixed(int i)
+{
+	static const char *const currency[] = {"EUR", "USD", "BTC"};
+
+	return i % 2 ? "EUR" : currency[(i / 2) % 3];
+}
+
+/* The oldest entries are of one currency, all others of another. */
+static const char *one_after_the_other(int i)
+{
+	return i < 12 ? "EUR" : "USD";
+}
+
+static void test_wallet(void **state)
+{
+	struct env *e = *state;
+	uint8_t id[2][16] = {{1}, {2}};
+	int n = 0;
+
+	deposits(e, id, 240, mixed);
 	env_ok(e, db_wallet_list(e->d, id[0], count, &n));
 	assert_int_equal(n, 3);
 	for (int64_t page = 1; page < 200; page = page * 2 + 1) {
 		walk(e, id[0], page, 192);
 		walk(e, id[1], page, 48);
 	}
-	env_ok(e, db_wallet_entries(e->d, env_zero, 0, 10, take, &s));
+}
+
+static void test_wallet_of_long_chains(void **state)
+{
+	struct env *e = *state;
+	uint8_t id[2][16] = {{1}, {2}};
+
+	deposits(e, id, 500, one_after_the_other);
+	walk(e, id[0], 7, 400);
+	walk(e, id[1], 7, 100);
+}
+
+/* Where a list goes on comes back from a stranger. */
+static void test_wallet_from_elsewhere(void **state)
+{
+	static const int64_t bad[] = {1000000, -3, 0, INT64_MAX, INT64_MIN, 2}; /* 2: the other's */
+	struct env *e = *state;
+	uint8_t id[2][16] = {{1}, {2}};
+	struct db_entries_at at = {.n = 0};
+	struct seen s = {0};
+
+	deposits(e, id, 40, mixed);
+	env_ok(e, db_wallet_entries(e->d, env_zero, &at, 10, take, &s));
 	assert_int_equal(s.n, 0);
-	assert_int_equal(db_wallet_entries(e->d, id[0], 1000000, 10, take, &s), KE_RANGE);
-	assert_int_equal(db_wallet_entries(e->d, id[0], -3, 10, take, &s), KE_RANGE);
-	assert_int_equal(
-	    db_wallet_entries(e->d, id[0], 2, 10, take, &s), KE_RANGE); /* the other's */
+	assert_int_equal(at.n, 0);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		at = (struct db_entries_at){.n = 1, .seq = {bad[i]}};
+		assert_int_equal(db_wallet_entries(e->d, id[0], &at, 10, take, &s), KE_RANGE);
+	}
+	at.n = 0;
+	env_ok(e, db_wallet_entries(e->d, id[0], &at, 1, take, &s));
+	assert_true(at.n > 1);
+	at.seq[1] = at.seq[0]; /* one currency twice */
+	assert_int_equal(db_wallet_entries(e->d, id[0], &at, 10, take, &s), KE_RANGE);
+	/* the page before what was shown: nothing but the user's own */
+	at = (struct db_entries_at){.n = 1, .seq = {s.seq[0]}};
+	env_ok(e, db_wallet_entries(e->d, id[0], &at, 1, take, &s));
+	assert_int_equal(s.seq[0], s.seq[1]);
 }
 
 /* --- random operations against a model --- */
@@ -442,7 +511,8 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(test_accounts), T(test_transfers), T(test_walk),
-	    T(test_limits), T(test_holds), T(test_tampering), T(test_wallet), T(test_random)};
+	    T(test_limits), T(test_holds), T(test_tampering), T(test_wallet),
+	    T(test_wallet_of_long_chains), T(test_wallet_from_elsewhere), T(test_random)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/engine/delay.h"
@@ -133,32 +134,60 @@ static void delays_fade(void **state)
 	delay_free(d);
 }
 
+static int read_back(const char *scope, const char *text, size_t n)
+{
+	uint8_t got[CURSOR_POS];
+	size_t len = 0;
+	int r = cursor_get(scope, (const uint8_t *)text, n, got, &len);
+
+	if (r == KE_OK) {
+		assert_int_equal(len, 16);
+		assert_memory_equal(got, "position.16.byte", 16);
+	}
+	return r;
+}
+
 static void cursors(void **state)
 {
-	uint8_t pos[16] = "position.16.byte", got[16];
 	char text[CURSOR_TEXT];
 	size_t n;
 
 	(void)state;
-	cursor_put(text, "raffles/open", pos, 16);
+	cursor_put(text, "raffles/open", "position.16.byte", 16);
 	n = strlen(text);
-	assert_int_equal(cursor_get("raffles/open", (const uint8_t *)text, n, got, 16), KE_OK);
-	assert_memory_equal(got, pos, 16);
-	assert_int_equal(
-	    cursor_get("raffles/closed", (const uint8_t *)text, n, got, 16), KE_FORMAT);
-	assert_int_equal(cursor_get("raffles/ope", (const uint8_t *)text, n, got, 16), KE_FORMAT);
-	assert_int_equal(
-	    cursor_get("raffles/open", (const uint8_t *)text, n - 1, got, 16), KE_FORMAT);
-	assert_int_equal(cursor_get("raffles/open", (const uint8_t *)text, n, got, 8), KE_FORMAT);
-	assert_int_equal(cursor_get("raffles/open", (const uint8_t *)text, 0, got, 16), KE_FORMAT);
+	assert_int_equal(read_back("raffles/open", text, n), KE_OK);
+	assert_int_equal(read_back("raffles/closed", text, n), KE_FORMAT);
+	assert_int_equal(read_back("raffles/ope", text, n), KE_FORMAT);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(read_back("raffles/open", text, i), KE_FORMAT);
 	for (size_t i = 0; i < n; i++) {
 		char kept = text[i];
 
 		text[i] = kept == 'A' ? 'B' : 'A';
-		assert_int_equal(
-		    cursor_get("raffles/open", (const uint8_t *)text, n, got, 16), KE_FORMAT);
+		assert_int_equal(read_back("raffles/open", text, n), KE_FORMAT);
 		text[i] = kept;
 	}
+}
+
+/* Every length up to the longest, which fits exactly what the API takes; one more does not. */
+static void long_cursors(void **state)
+{
+	uint8_t pos[CURSOR_POS] = {1, 2, 3}, got[CURSOR_POS];
+	char text[CURSOR_TEXT], longer[CURSOR_TEXT + 8];
+	size_t len;
+
+	(void)state;
+	for (size_t n = 0; n <= CURSOR_POS; n++) {
+		cursor_put(text, "x", pos, n);
+		assert_true(text[0] != '\0' && strlen(text) <= CURSOR_MAX);
+		assert_int_equal(
+		    cursor_get("x", (const uint8_t *)text, strlen(text), got, &len), KE_OK);
+		assert_int_equal(len, n);
+		assert_memory_equal(got, pos, n);
+	}
+	snprintf(longer, sizeof longer, "%sAAAA", text);
+	assert_int_equal(
+	    cursor_get("x", (const uint8_t *)longer, strlen(longer), got, &len), KE_FORMAT);
 }
 
 int main(void)
@@ -171,6 +200,7 @@ int main(void)
 	    cmocka_unit_test(success_forgets),
 	    cmocka_unit_test(delays_fade),
 	    cmocka_unit_test(cursors),
+	    cmocka_unit_test(long_cursors),
 	};
 
 	if (sodium_init() < 0)
