@@ -52,9 +52,10 @@ static const char *const texts[] = {
     [PURGE] =
 	"DELETE FROM jobs WHERE id IN"
 	" (SELECT id FROM jobs WHERE state = 2 AND run_at_ms < $1 ORDER BY run_at_ms LIMIT $2)",
-    [NEXT_ONES] = "SELECT " COLUMNS " FROM jobs WHERE state = $1 ORDER BY run_at_ms, id LIMIT $2",
-    [LAST_ONES] =
-	"SELECT " COLUMNS " FROM jobs WHERE state = $1 ORDER BY run_at_ms DESC, id DESC LIMIT $2",
+    [NEXT_ONES] = "SELECT " COLUMNS " FROM jobs WHERE state = $1 AND (run_at_ms, id) > ($2, $3)"
+		  " ORDER BY run_at_ms, id LIMIT $4",
+    [LAST_ONES] = "SELECT " COLUMNS " FROM jobs WHERE state = $1 AND (run_at_ms, id) < ($2, $3)"
+		  " ORDER BY run_at_ms DESC, id DESC LIMIT $4",
 };
 DB_SQL_LIST(job, texts);
 
@@ -230,23 +231,40 @@ static int one_row(struct db_st *st, void *arg)
 	return rs->each(rs->arg, &j);
 }
 
-int db_job_list(
-    struct db *d, int64_t limit, int (*each)(void *arg, const struct db_job *j), void *arg)
+/* The list's parts, one after the other. */
+static const struct part {
+	enum db_job_state state;
+	size_t which;
+} parts[] = {{DB_JOB_RUNNING, NEXT_ONES}, {DB_JOB_WAITING, NEXT_ONES}, {DB_JOB_FAILED, LAST_ONES},
+    {DB_JOB_DONE, LAST_ONES}};
+#define PARTS (sizeof parts / sizeof parts[0])
+
+/* after: NULL for the part's beginning */
+static int list_part(
+    struct db *d, const struct part *p, const struct db_job_at *after, struct rows *rs)
 {
-	static const struct {
-		enum db_job_state state;
-		size_t which;
-	} part[] = {{DB_JOB_RUNNING, NEXT_ONES}, {DB_JOB_WAITING, NEXT_ONES},
-	    {DB_JOB_FAILED, LAST_ONES}, {DB_JOB_DONE, LAST_ONES}};
+	struct db_st *st = sql(d, p->which);
+	int64_t begin = p->which == NEXT_ONES ? INT64_MIN : INT64_MAX;
+
+	db_in_int(st, p->state);
+	db_in_int(st, after ? after->run_at_ms : begin);
+	db_in_int(st, after ? after->id : begin);
+	db_in_int(st, rs->left);
+	return db_each(st, one_row, rs);
+}
+
+int db_job_list(struct db *d, const struct db_job_at *after, int64_t limit,
+    int (*each)(void *arg, const struct db_job *j), void *arg)
+{
 	struct rows rs = {each, arg, limit};
+	size_t i = 0;
 	int r = KE_OK;
 
-	for (size_t i = 0; !r && rs.left > 0 && i < sizeof part / sizeof part[0]; i++) {
-		struct db_st *st = sql(d, part[i].which);
-
-		db_in_int(st, part[i].state);
-		db_in_int(st, rs.left);
-		r = db_each(st, one_row, &rs);
-	}
+	while (after && i < PARTS && parts[i].state != after->state)
+		i++;
+	if (i == PARTS)
+		return KE_RANGE;
+	for (; !r && rs.left > 0 && i < PARTS; i++, after = NULL)
+		r = list_part(d, &parts[i], after, &rs);
 	return r;
 }

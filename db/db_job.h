@@ -56,8 +56,17 @@ int db_job_hasten(struct db *d, int64_t now_ms, int64_t *n) KE_CHECK;
 int db_job_next(struct db *d, int64_t *run_at_ms) KE_CHECK;
 /* Deletes at most `most` that were done before before_ms. */
 int db_job_purge(struct db *d, int64_t before_ms, int64_t most, int64_t *n) KE_CHECK;
-/* Running ones, then waiting ones (the next first), failed and done ones (the last first). */
-int db_job_list(struct db *d, int64_t limit, int (*each)(void *arg, const struct db_job *j),
-    void *arg) KE_CHECK;
+/* A place in the list of all. */
+struct db_job_at {
+	enum db_job_state state;
+	int64_t run_at_ms, id;
+};
+/*
+ * Running ones, then waiting ones (the next first), failed and done ones (the last first): those
+ * behind *after, NULL for the first page. What changes its state between two pages may come twice
+ * or not at all. KE_RANGE: *after names no state.
+ */
+int db_job_list(struct db *d, const struct db_job_at *after, int64_t limit,
+    int (*each)(void *arg, const struct db_job *j), void *arg) KE_CHECK;
 
 #endif

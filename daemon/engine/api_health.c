@@ -13,8 +13,7 @@
 #include "db/db_job.h"
 #include "db/db_meta.h"
 #include "db/db_user.h"
-
-#define JOBS_SHOWN 100
+#include "policy/be.h"
 
 /* Does the store answer? Asked afresh each time: one look-up by key. */
 static bool store_works(struct engine *e)
@@ -234,10 +233,37 @@ int api_audit(struct rq *q)
 
 /* --- jobs --- */
 
+/*
+ * The position of this list: state, when it runs, id. 56 bits of milliseconds last for two million
+ * years; no job runs before 1970.
+ */
+#define JOB_POS 16
+#define RUN_AT  ((UINT64_C(1) << 56) - 1)
+
+static void pos_of_job(const struct db_job *j, uint8_t pos[JOB_POS])
+{
+	be_put64(pos, (uint64_t)j->state << 56 | ((uint64_t)j->run_at_ms & RUN_AT));
+	be_put64(pos + 8, (uint64_t)j->id);
+}
+
+static struct db_job_at job_at(const uint8_t pos[JOB_POS])
+{
+	uint64_t at = be_get64(pos);
+
+	return (struct db_job_at){.state = (enum db_job_state)(at >> 56),
+	    .run_at_ms = (int64_t)(at & RUN_AT),
+	    .id = (int64_t)be_get64(pos + 8)};
+}
+
 static int put_job(void *arg, const struct db_job *j)
 {
-	struct jsonw *w = arg;
+	struct list *l = arg;
+	struct jsonw *w = l->w;
+	uint8_t pos[JOB_POS];
 
+	pos_of_job(j, pos);
+	if (!list_take(l, pos))
+		return KE_OK;
 	jsonw_object(w);
 	jsonw_kint(w, "id", j->id);
 	jsonw_kcstr(w, "kind", j->kind);
@@ -254,14 +280,15 @@ static int put_job(void *arg, const struct db_job *j)
 
 int api_jobs(struct rq *q)
 {
-	struct jsonw *w = rq_json(q);
-	int r;
+	struct db_job_at after;
+	struct list l;
+	int r = list_begin(&l, q, 0, "", JOB_POS);
 
-	jsonw_object(w);
-	jsonw_key(w, "items");
-	jsonw_array(w);
-	r = db_job_list(q->e->db, JOBS_SHOWN, put_job, w);
-	jsonw_array_end(w);
-	jsonw_object_end(w);
-	return r == KE_OK ? rq_json_end(q) : r;
+	if (r == KE_OK) {
+		after = job_at(l.pos);
+		r = db_job_list(q->e->db, l.from ? &after : NULL, list_wanted(&l), put_job, &l);
+	}
+	if (r == KE_RANGE)
+		return rq_refuse(q, PB_CURSOR);
+	return r == KE_OK ? list_end(&l) : r;
 }

@@ -245,10 +245,9 @@ def lists(store, admin, often, pool):
     found["/api/v1/wallet"] = ("/api/v1/wallet", often)
     found["/api/v1/raffles/{id}/tickets"] = (f"/api/v1/raffles/{store.s['big']}/tickets?limit=100", often)
     found["/api/v1/admin/audit"] = ("/api/v1/admin/audit?limit=100", admin)
-    for path in ("/api/v1/pools", "/api/v1/admin/proposals"):
+    for path in ("/api/v1/pools", "/api/v1/admin/proposals", "/api/v1/admin/jobs"):
         found[path] = (f"{path}?limit=100", admin)
     found["/api/v1/pools/{id}/payouts"] = (f"/api/v1/pools/{pool}/payouts?limit=100", admin)
-    found["/api/v1/admin/jobs"] = ("/api/v1/admin/jobs", admin)
     return found
 
 

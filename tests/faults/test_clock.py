@@ -39,7 +39,7 @@ def me(person):
 
 
 def jobs(admin):
-    return {j["kind"]: j for j in klero.want(admin.get("/api/v1/admin/jobs"), 200).json["items"]}
+    return {j["kind"]: j for j in klero.want(admin.get("/api/v1/admin/jobs?limit=100"), 200).json["items"]}
 
 
 @pytest.mark.parametrize("name", list(STEPS) if LONG else ["an hour back", "ten years forward", "before 1970"])

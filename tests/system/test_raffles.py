@@ -228,4 +228,19 @@ def test_audit_is_a_chain(admin, open_raffle):
     page = admin.get("/api/v1/admin/audit?limit=20").json["items"]
     assert [x["seq"] for x in page] == sorted((x["seq"] for x in page), reverse=True)
     assert len({x["hash"] for x in page}) == len(page)
-    assert admin.get("/api/v1/admin/jobs").status == 200
+
+
+def test_jobs_are_paged(admin):
+    def jobs(limit, cursor=""):
+        return klero.want(admin.get(f"/api/v1/admin/jobs?limit={limit}{cursor}"), 200).json
+
+    seen, cursor = [], ""
+    while True:
+        page = jobs(1, cursor)
+        seen += [j["kind"] for j in page["items"]]
+        if not page["next_cursor"]:
+            break
+        cursor = "&cursor=" + page["next_cursor"]
+    # one may run, and so move, meanwhile
+    assert len(seen) > 2 and set(seen) <= {j["kind"] for j in jobs(100)["items"]}
+    assert admin.get("/api/v1/admin/audit?" + cursor[1:]).code == "cursor-invalid"

@@ -465,6 +465,40 @@ static int take_job(void *arg, const struct db_job *j)
 	return KE_OK;
 }
 
+struct page {
+	struct list l;
+	struct db_job_at last;
+};
+
+static int take_paged(void *arg, const struct db_job *j)
+{
+	struct page *p = arg;
+
+	p->last = (struct db_job_at){j->state, j->run_at_ms, j->id};
+	return take_job(&p->l, j);
+}
+
+/* Pages of any size give what one of all gives. */
+static void job_pages(struct env *e, int page)
+{
+	struct page all = {0}, paged = {0};
+	int before = -1;
+
+	env_ok(e, db_job_list(e->d, NULL, 20, take_paged, &all));
+	assert_int_equal(all.l.n, 8);
+	assert_int_equal(all.l.number[0], DB_JOB_RUNNING);
+	assert_int_equal(all.l.number[6], DB_JOB_FAILED);
+	assert_int_equal(all.l.number[7], DB_JOB_DONE);
+	while (paged.l.n != before) {
+		before = paged.l.n;
+		env_ok(e, db_job_list(e->d, before ? &paged.last : NULL, page, take_paged, &paged));
+		assert_true(paged.l.n - before <= page);
+	}
+	assert_memory_equal(&paged.l, &all.l, sizeof all.l);
+	all.last.state = DB_JOB_STATES;
+	assert_int_equal(db_job_list(e->d, &all.last, page, take_paged, &all), KE_RANGE);
+}
+
 static void test_jobs(void **state)
 {
 	struct env *e = *state;
@@ -477,7 +511,7 @@ static void test_jobs(void **state)
 	assert_int_equal(db_job_next(e->d, &at), KE_NOTFOUND);
 	for (uint8_t i = 1; i <= 8; i++) {
 		s[0] = i;
-		env_ok(e, db_job_put(e->d, "proof", s, i == 8 ? 5 : 0, 100 * i, 1));
+		env_ok(e, db_job_put(e->d, "proof", s, i == 8 ? 5 : 0, i == 7 ? 600 : 100 * i, 1));
 	}
 	s[0] = 3;
 	env_ok(e, db_job_put(e->d, "proof", s, 0, 9999, 1)); /* never later than it was */
@@ -500,14 +534,10 @@ static void test_jobs(void **state)
 	assert_int_equal(db_job_retry(e->d, j[2].id, "no answer", 0, 5001), KE_STATE);
 	assert_int_equal(db_job_retry(e->d, 999, "no answer", 0, 5001), KE_NOTFOUND);
 	env_ok(e, db_job_retry(e->d, j[3].id, "broken", 1, 5001));
-	env_ok(e, db_job_list(e->d, 7, take_job, &l));
+	env_ok(e, db_job_list(e->d, NULL, 7, take_job, &l));
 	assert_int_equal(l.n, 7);
-	l.n = 0;
-	env_ok(e, db_job_list(e->d, 20, take_job, &l));
-	assert_int_equal(l.n, 8);
-	assert_int_equal(l.number[0], DB_JOB_RUNNING);
-	assert_int_equal(l.number[6], DB_JOB_FAILED);
-	assert_int_equal(l.number[7], DB_JOB_DONE);
+	for (int page = 1; page <= 9; page++)
+		job_pages(e, page);
 	s[0] = 8;
 	env_ok(e, db_job_put(e->d, "proof", s, 0, 1, 5002)); /* revived */
 	env_ok(e, db_job_recover(e->d, 5003, &n));
