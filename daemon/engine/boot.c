@@ -4,7 +4,6 @@
 #include "daemon/engine/boot.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +13,11 @@
 #include <unistd.h>
 
 #include "daemon/engine/engine.h"
-#include "daemon/engine/keysfile.h"
 #include "daemon/msg/log.h"
-#include "db/db.h"
 #include "db/db_idem.h"
-#include "db/db_meta.h"
-#include "policy/be.h"
 #include "policy/text.h"
 #include "sandbox/sandbox.h"
 
-#define NEW_FILE "klero.new" /* setup's word that the store is still to be made */
 #define TOKENS   16384
 #define USERS    65536
 #define ACCOUNTS 16384
@@ -48,49 +42,39 @@ void boot_configure(struct engine *e)
 	free(buf);
 }
 
-static void keep(struct boot_peers *peers, const struct start_peer *who, int fd)
-{
-	if (peers->n == BOOT_PEERS)
-		fatal("parent hands over more channels than there are peers");
-	peers->peer[peers->n].who = *who;
-	peers->peer[peers->n++].fd = fd;
-}
-
-int boot_wait_hsm(struct boot_peers *peers)
+int boot_wait_hsm(void)
 {
 	const struct timeval patience = {.tv_sec = HSM_S};
 	uint8_t *buf = malloc(MSG_MAX);
 	struct start_peer who;
-	struct msg m;
-	int fd;
+	struct msg m = {.fd = -1};
 
 	if (buf == NULL)
 		fatal("out of memory");
-	for (;;) {
-		int r = msg_recv(MSG_CTL_FD, ROLE_ENGINE, ROLE_PARENT, PRE, buf, &m);
+	do {
+		int r;
 
+		if (m.fd >= 0)
+			close(m.fd); /* another peer's */
+		r = msg_recv(MSG_CTL_FD, ROLE_ENGINE, ROLE_PARENT, PRE, buf, &m);
 		if (r == KE_CLOSED)
 			_exit(1); /* parent gave up; it has said why */
 		if (r != KE_OK)
 			fatal("control channel: %s", ke_words(r));
 		switch (start_control(ROLE_ENGINE, &m, &who)) {
 		case START_PEER:
-			keep(peers, &who, m.fd);
 			break;
 		case START_STOP:
 			_exit(0);
 		default:
 			fatal("parent sent message %u before the start", m.type);
 		}
-		if (who.role == ROLE_HSM)
-			break;
-	}
+	} while (who.role != ROLE_HSM);
 	free(buf);
-	fd = peers->peer[peers->n - 1].fd;
 	/* while the channel still blocks: the sandbox allows neither this call nor poll */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0)
+	if (setsockopt(m.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0)
 		fatal("hsm's channel: %s", strerror(errno));
-	return fd;
+	return m.fd;
 }
 
 void boot_warm_up(struct engine *e)
@@ -138,89 +122,4 @@ void boot_enter(struct engine *e)
 	start_sandbox(ROLE_ENGINE, &e->conf.id, &folder, 1, 0);
 	if (e->conf.id.drop)
 		snprintf(e->conf.store, sizeof e->conf.store, "/");
-}
-
-/* A store that belongs to another appliance would not fit its keys' bindings. */
-static void check_appliance(struct engine *e, const uint8_t appliance[16])
-{
-	uint8_t id[16];
-	size_t n;
-	int r = db_turn_begin(e->db);
-
-	if (r == KE_OK)
-		r = db_meta_get(e->db, DB_META_APPLIANCE, id, sizeof id, &n);
-	if (r == KE_NOTFOUND)
-		r = db_meta_set(e->db, DB_META_APPLIANCE, appliance, 16);
-	else if (r == KE_OK && (n != 16 || memcmp(id, appliance, 16) != 0))
-		fatal("%s belongs to another appliance than %s: restore both from one backup",
-		    DB_FILE, KEYSFILE_NAME);
-	if (r == KE_OK)
-		r = db_turn_commit(e->db, NULL);
-	if (r != KE_OK)
-		fatal("store: %s: %s", ke_words(r), db_why(e->db));
-}
-
-/*
- * What setup has written into its word: "code ", SHA-256 of the first admin's code in hex, " ",
- * until when in Unix seconds, LF. An older setup has written nothing.
- */
-static int keep_code(struct engine *e, const char *path)
-{
-	char text[128];
-	uint8_t value[DB_META_ENROL_LEN];
-	uint64_t until;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), r;
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof text) : -1;
-
-	if (fd >= 0)
-		close(fd);
-	if (n == 0)
-		return KE_OK;
-	if (n < 5 + 64 + 2 || text[n - 1] != '\n' || memcmp(text, "code ", 5) != 0 ||
-	    text_unhex(value, 32, text + 5, 64) != KE_OK || text[5 + 64] != ' ' ||
-	    text_unu64(&until, text + 5 + 64 + 1, (size_t)n - (5 + 64 + 2)) != KE_OK)
-		return KE_FORMAT;
-	be_put64(value + 32, until);
-	r = db_turn_begin(e->db);
-	if (r == KE_OK)
-		r = db_meta_set(e->db, DB_META_ENROL, value, sizeof value);
-	return r == KE_OK ? db_turn_commit(e->db, NULL) : r;
-}
-
-/*
- * The store is made: takes setup's word for that away, for good. Were it to come back with the next
- * power cut, a store that is lost later would be made anew instead of being missed.
- */
-static void forget_new(const char *folder, const char *path)
-{
-	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0 || unlink(path) != 0 || fsync(dir) != 0)
-		fatal("%s: %s", NEW_FILE, strerror(errno));
-	close(dir);
-}
-
-void boot_open(struct engine *e, int hsm)
-{
-	char new_path[RCONF_PATH + 16], why[DB_WHY_MAX] = "";
-	uint8_t *key = sodium_malloc(32);
-	bool is_new;
-	int r;
-
-	if (key == NULL)
-		fatal("out of memory");
-	snprintf(new_path, sizeof new_path, "%s/%s", e->conf.store, NEW_FILE);
-	keysfile_read(e);
-	hsm_start(e, hsm, e->sealed, e->appliance, key);
-	is_new = access(new_path, F_OK) == 0;
-	r = db_open(&e->db, e->conf.store, key, is_new ? DB_CREATE : 0, why);
-	sodium_free(key); /* wipes */
-	if (r != KE_OK)
-		fatal("store: %s", why[0] != '\0' ? why : ke_words(r));
-	check_appliance(e, e->appliance);
-	r = is_new ? keep_code(e, new_path) : KE_OK;
-	if (r != KE_OK)
-		fatal("%s: %s", new_path, ke_words(r));
-	if (is_new)
-		forget_new(e->conf.store, new_path);
 }

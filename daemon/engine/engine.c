@@ -42,6 +42,8 @@ static void on_stop(void *arg)
 {
 	struct engine *e = arg;
 
+	if (e->db == NULL)
+		_exit(0); /* nothing has begun */
 	e->stopping = true;
 	beacons_stop(e);
 }
@@ -58,6 +60,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	hsm_tick(e);
 	kdf_tick(e);
 	peers_drain(e);
+	if (e->db == NULL) {
+		opening_step(e);
+		return;
+	}
 	quorum_tick(e);
 	rewrap_tick(e);
 	reseal_tick(e);
@@ -67,7 +73,22 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	cosign_tick(e);
 }
 
-static void start_loop(struct engine *e, const struct boot_peers *early)
+/* The store is open: everything else begins. */
+static void begin(struct engine *e)
+{
+	proof_start(e, e->conf.store);
+	beacons_start(e);
+	life_start(e);
+	maint_start(e);
+	ckpt_start(e);
+	witness_start(e);
+	cosign_start(e);
+	hsm_tick(e);
+	quorum_ask(e);
+	start_ready(ROLE_ENGINE);
+}
+
+static void start_loop(struct engine *e)
 {
 	static const struct control_cbs cbs = {.peer = on_peer, .other = on_other, .stop = on_stop};
 	static const struct timeval tick = {.tv_usec = TICK_MS * 1000};
@@ -75,19 +96,13 @@ static void start_loop(struct engine *e, const struct boot_peers *early)
 
 	if (ev == NULL || event_add(ev, &tick) != 0)
 		fatal("out of memory");
-	for (unsigned i = 0; i < early->n; i++)
-		peers_attach(e, &early->peer[i].who, early->peer[i].fd);
-	maint_start(e);
-	ckpt_start(e);
-	witness_start(e);
-	cosign_start(e);
+	opening_begin(e, begin);
 	control_start(e->base, ROLE_ENGINE, &cbs, e);
 }
 
 /* One iteration of libevent's loop is one turn. What waits for others may finish after STOP. */
 static void loop(struct engine *e)
 {
-	turn_end(e); /* what start_loop() has put into the first */
 	while (!e->stopping || e->jobs.waiting > 0) {
 		if (event_base_loop(e->base, EVLOOP_ONCE) != 0)
 			fatal("event loop");
@@ -98,12 +113,12 @@ static void loop(struct engine *e)
 int main(void)
 {
 	static struct engine e;
-	static struct boot_peers early;
-	int hsm;
+	int hsm = -1;
 
 	start_early(ROLE_ENGINE);
 	boot_configure(&e);
-	hsm = boot_wait_hsm(&early);
+	if (e.conf.restore != 0)
+		hsm = boot_wait_hsm();
 	boot_warm_up(&e);
 	e.base = event_base_new();
 	if (e.base == NULL)
@@ -113,12 +128,7 @@ int main(void)
 	boot_enter(&e);
 	if (e.conf.restore != 0)
 		return restore_run(&e, hsm);
-	boot_open(&e, hsm);
-	proof_start(&e, e.conf.store);
-	beacons_start(&e);
-	life_start(&e);
-	start_loop(&e, &early);
-	start_ready(ROLE_ENGINE);
+	start_loop(&e);
 	loop(&e);
 	ckpt_stop(&e);
 	maint_stop(&e);

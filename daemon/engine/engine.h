@@ -27,6 +27,7 @@
 #include "daemon/engine/life.h"
 #include "daemon/engine/maint.h"
 #include "daemon/engine/metrics.h"
+#include "daemon/engine/opening.h"
 #include "daemon/engine/payout.h"
 #include "daemon/engine/peers.h"
 #include "daemon/engine/quorum.h"
@@ -47,7 +48,8 @@ struct db;
 struct engine {
 	struct rconf_engine conf;
 	struct event_base *base;
-	struct db *db;
+	struct db *db; /* NULL until it is open */
+	struct opening opening;
 	char issuer[RCONF_PATH + 8];    /* https://<host> */
 	char log_name[RCONF_PATH + 16]; /* <host>/klero/log */
 	int proofs;                     /* folder of the finished proof bundles */

@@ -73,7 +73,7 @@ static void take_tokens(struct engine *e, struct token_keys *fresh)
 }
 
 /* Public keys, as they come at start, with every fresh hsm, and now and then. */
-static int take_keys(struct engine *e, struct wire_in *in)
+int hsm_take_keys(struct engine *e, struct wire_in *in)
 {
 	struct hsm *h = &e->hsm;
 	struct token_keys fresh = {.n = 0};
@@ -98,62 +98,23 @@ static int take_keys(struct engine *e, struct wire_in *in)
 	return KE_OK;
 }
 
-/* Parent starts another engine when there is another hsm, and does not count this one's death. */
-static void lost(int r)
+void hsm_lost(int r)
 {
 	log_error("hsm does not answer: %s; see its own lines above", ke_words(r));
 	_exit(HSM_EXIT_LOST);
 }
 
-void hsm_ask_blocking(
-    int fd, uint16_t type, const struct wire_out *w, uint8_t *buf, struct wire_in *in)
+void hsm_take_dbkey(int r, struct wire_in *in, uint8_t dbkey[32])
 {
-	struct msg m;
-	int r = msg_send(fd, type, 1, w->buf, w->len, -1);
-
-	if (r == KE_OK)
-		r = msg_recv(fd, ROLE_ENGINE, ROLE_HSM, RUN, buf, &m);
-	if (r == KE_OK && (m.type != type + 1 || m.id != 1))
-		r = KE_PEER;
-	if (r == KE_PEER)
-		fatal("hsm sent garbage");
-	if (r != KE_OK)
-		lost(r == KE_AGAIN ? KE_TIMEOUT : r);
-	wire_in_init(in, m.body, m.len);
-}
-
-void hsm_start(
-    struct engine *e, int fd, const char *sealed, const uint8_t appliance[16], uint8_t dbkey[32])
-{
-	uint8_t *buf = malloc(MSG_MAX), question[QUESTION_MAX];
-	struct wire_out w;
-	struct wire_in in;
-	int r;
-
-	if (buf == NULL)
-		fatal("out of memory");
-	wire_out_init(&w, question, sizeof question);
-	hsm_ask_blocking(fd, MSG_HSM_KEYS, &w, buf, &in);
-	r = wire_get_i32(&in);
-	if (r != KE_OK)
-		fatal("hsm has no public keys: %s", ke_words(r));
-	if (take_keys(e, &in) != KE_OK)
-		fatal("hsm's public keys do not fit");
-	wire_put_cstr(&w, sealed);
-	wire_put_raw(&w, appliance, 16);
-	hsm_ask_blocking(fd, MSG_HSM_OPEN_DBKEY, &w, buf, &in);
-	r = wire_get_i32(&in);
-	if (r == KE_UNAVAIL)
-		lost(r);
+	if (in == NULL || r == KE_UNAVAIL)
+		hsm_lost(r);
 	if (r != KE_OK)
 		fatal("the database key in klero.keys does not open (%s): it belongs to another "
 		      "token, or the file is damaged; restore klero.keys and token together",
 		    ke_words(r));
-	wire_get_raw(&in, dbkey, 32);
-	if (wire_end(&in) != KE_OK)
+	wire_get_raw(in, dbkey, 32);
+	if (wire_end(in) != KE_OK)
 		fatal("hsm's database key does not fit");
-	sodium_memzero(buf, MSG_MAX);
-	free(buf);
 }
 
 static void ask(struct engine *e, uint64_t id, uint16_t type, const struct wire_out *w)
@@ -192,7 +153,11 @@ static int keys_known(struct engine *e, struct job *j, int r, struct wire_in *in
 		return KE_OK;
 	}
 	e->hsm.known = e->peers.hsm.serial;
-	r = take_keys(e, in);
+	r = hsm_take_keys(e, in);
+	if (e->db == NULL) {
+		opening_step(e);
+		return r;
+	}
 	if (r == KE_OK && logkey_keep(e) != KE_OK)
 		log_warn("the log key cannot be written down now");
 	return r;
@@ -443,7 +408,8 @@ int eng_hsm_rewrap_seed(struct engine *e, struct job *j, job_step *step, const s
 	return hsm_ask_own(e, j, "rewrap_seed", step, MSG_HSM_REWRAP_SEED, &w);
 }
 
-int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
+static int ask_dbkey(
+    struct engine *e, struct job *j, const char *name, job_step *step, uint16_t type)
 {
 	uint8_t buf[QUESTION_MAX];
 	struct wire_out w;
@@ -451,7 +417,17 @@ int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
 	wire_out_init(&w, buf, sizeof buf);
 	wire_put_cstr(&w, e->sealed);
 	wire_put_raw(&w, e->appliance, 16);
-	return hsm_ask_own(e, j, "reseal_dbkey", step, MSG_HSM_RESEAL_DBKEY, &w);
+	return hsm_ask_own(e, j, name, step, type, &w);
+}
+
+int eng_hsm_open_dbkey(struct engine *e, struct job *j, job_step *step)
+{
+	return ask_dbkey(e, j, "open_dbkey", step, MSG_HSM_OPEN_DBKEY);
+}
+
+int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step)
+{
+	return ask_dbkey(e, j, "reseal_dbkey", step, MSG_HSM_RESEAL_DBKEY);
 }
 
 int eng_hsm_sign_backup(struct engine *e, struct job *j, job_step *step, const void *text, size_t n)

@@ -32,11 +32,18 @@ struct hsm {
 };
 
 /*
- * At start, before the loop: asks over the blocking channel fd for the public keys and opens the
- * database key of the text `sealed`. Fatal with one line when it cannot.
+ * For restore, which has no loop: asks over the blocking channel fd for the public keys and opens
+ * the database key of the text `sealed`. Fatal with one line when it cannot.
  */
 void hsm_start(
     struct engine *e, int fd, const char *sealed, const uint8_t appliance[16], uint8_t dbkey[32]);
+
+/* Public keys, as every hsm tells them; KE_PEER. */
+int hsm_take_keys(struct engine *e, struct wire_in *in) KE_CHECK;
+/* Parent starts another engine when there is another hsm, and does not count this one's death. */
+_Noreturn void hsm_lost(int r);
+/* hsm's answer to a question for the database key; fatal with one line when it is none. */
+void hsm_take_dbkey(int r, struct wire_in *in, uint8_t dbkey[32]);
 
 /* One question over the blocking channel, answered (in buf, of MSG_MAX bytes) or fatal. */
 void hsm_ask_blocking(
@@ -120,6 +127,7 @@ int eng_hsm_raise(
 /* n times 16 bytes of a user's id and a str, as they stand in the body behind its u16 n. */
 int eng_hsm_reseal_credentials(struct engine *e, struct job *j, job_step *step, uint16_t n,
     const uint8_t *items, size_t len) KE_CHECK;
+int eng_hsm_open_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 int eng_hsm_reseal_dbkey(struct engine *e, struct job *j, job_step *step) KE_CHECK;
 int eng_hsm_sign_payout_again(struct engine *e, struct job *j, job_step *step,
     const struct db_pool *pool, const struct payout *p) KE_CHECK;

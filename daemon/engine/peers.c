@@ -153,11 +153,13 @@ void peers_attach(struct engine *e, const struct start_peer *who, int fd)
 		forget(e, p->chan);
 	p->chan = chan_new(e->base, fd, ROLE_ENGINE, who, h->queue, h->cb, on_closed, e);
 	p->serial = ++e->peers.serial;
-	p->paused = false;
-	if (role == ROLE_HSM) {
+	p->paused = role == ROLE_NET && !opening_serves(e);
+	if (p->paused)
+		chan_pause(p->chan, true);
+	if (role == ROLE_HSM)
 		hsm_tick(e);
+	if (role == ROLE_HSM && e->db != NULL)
 		quorum_ask(e);
-	}
 	if (role == ROLE_KDF)
 		kdf_tick(e);
 }
@@ -253,6 +255,8 @@ void peers_drop_cache(struct engine *e, uint32_t tags)
 
 void peers_resume(struct engine *e)
 {
+	if (!opening_serves(e))
+		return;
 	for (unsigned i = 0; i < PEERS_NETS; i++) {
 		struct peer *p = &e->peers.net[i];
 

@@ -23,7 +23,7 @@ struct turn_out;
 struct peer {
 	struct chan *chan; /* NULL: not there now */
 	uint64_t serial;   /* of this channel */
-	bool paused;       /* not read from: it does not take its answers fast enough */
+	bool paused;       /* not read from: it does not take its answers, or engine starts */
 };
 
 struct peers {

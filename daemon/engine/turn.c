@@ -54,6 +54,8 @@ int turn_begin(struct engine *e)
 {
 	int r;
 
+	if (e->db == NULL)
+		return KE_UNAVAIL; /* its key is hsm's, which is away (opening.h) */
 	if (e->turn.open)
 		return db_turn_lost(e->db) ? KE_IO : KE_OK;
 	r = db_turn_begin(e->db);

@@ -305,6 +305,8 @@ void child_start(struct parent *p, struct child *c)
 	}
 	if (!c->held)
 		link_peers(p, c);
+	if (c->role == ROLE_ENGINE)
+		tokens_tell(p, true);
 }
 
 void child_kill(struct parent *p, struct child *c, enum log_level level, const char *why)
@@ -364,13 +366,11 @@ static bool blame(struct parent *p, struct child *c, const struct msg *m)
 
 static void ready(struct parent *p, struct child *c)
 {
-	bool fresh_engine = c->role == ROLE_ENGINE;
-
 	logs_say(p, LOGL_INFO, "%s.%u[%d] is ready after %lld ms", role_word(c->role), c->index,
 	    (int)c->pid, (long long)(parent_now() - c->since_ms));
 	set_state(c, CHILD_READY);
 	c->next_ms = c->since_ms + PARENT_PING_MS;
-	tokens_tell(p, fresh_engine);
+	tokens_tell(p, false);
 	if (!c->held)
 		return;
 	c->held = false;

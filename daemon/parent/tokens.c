@@ -133,6 +133,12 @@ static uint8_t state_of(const struct parent *p, enum role role)
 	return t->other ? TOKEN_OTHER : TOKEN_AWAY;
 }
 
+/* An engine that waits for hsm tells how the tokens are; one that checks a backup tells nobody. */
+static bool listens(const struct parent *p, const struct child *engine)
+{
+	return engine->state == CHILD_READY || (engine->state == CHILD_STARTING && p->restore == 0);
+}
+
 void tokens_tell(struct parent *p, bool always)
 {
 	uint8_t now[2] = {state_of(p, ROLE_HSM), state_of(p, ROLE_TLSKEY)};
@@ -143,7 +149,7 @@ void tokens_tell(struct parent *p, bool always)
 	for (size_t i = 0; i < p->n; i++) {
 		struct child *c = &p->children[i];
 
-		if (c->role == ROLE_ENGINE && c->state == CHILD_READY)
+		if (c->role == ROLE_ENGINE && listens(p, c))
 			child_tell(p, c, MSG_ENGINE_TOKENS, now, sizeof now, -1);
 	}
 }

@@ -39,6 +39,119 @@ def test_away(make, tmp_path, count):
     assert "more than" not in a.log()
 
 
+class Public:
+    """What anybody reads, and what a holder and an auditor do without a key: the same while hsm is away."""
+
+    def __init__(self, a):
+        self.a = a
+        self.admin, self.person, self.other = a.admin(), a.person(), a.person()
+        for p in (self.person, self.other):
+            self.admin.confirm(p.deposit(100_000)["id"])
+        self.drawn, self.logged = (self.admin.create()["id"] for _ in range(2))
+        for raffle in (self.drawn, self.logged):
+            klero.want(self.admin.step(raffle, "open"), 200)
+        self.log_sales()
+        klero.want(self.person.buy(self.drawn, 2), 201)
+        for verb, body in (("close", None), ("entropy", {"entropy": "00ff"}), ("draw", None)):
+            klero.want(self.admin.step(self.drawn, verb, body), 200)
+        self.ticket = klero.want(self.person.buy(self.logged, 3), 201).json["tickets"][0]["id"]
+        self.paths = ["/api/v1/raffles", f"/api/v1/raffles/{self.drawn}", f"/api/v1/raffles/{self.drawn}/proof",
+                      f"/r/{self.logged}/checkpoint", f"/r/{self.logged}/tile/entries/000.p/3",
+                      f"/r/{self.logged}/tile/0/000.p/3", "/checkpoint", "/.well-known/jwks.json",
+                      "/.well-known/openid-configuration"]
+        self.own = [f"/api/v1/raffles/{self.logged}/tickets", "/api/v1/wallet", "/api/v1/me",
+                    f"/api/v1/tickets/{self.ticket}/receipt"]
+        self.nets = ["/openapi.json", f"/verify?raffle={self.drawn}"]
+        self.before = self.until_all_are_there()
+
+    def log_sales(self):
+        """A ticket log for the second one, which needs a beacon otherwise."""
+        self.a.stop()
+        run = self.a.store_tool("sql", "UPDATE raffles SET format = 2, sales_close_s = 4102444800"
+                                f" WHERE id = x'{self.logged.replace('-', '')}'")
+        assert run.returncode == 0, run.stderr
+        self.a.start()
+        for p in (self.admin, self.person, self.other):
+            p.close()
+
+    def answers(self):
+        """Each of them over a connection of its own."""
+        got = {}
+        for path in self.paths + self.nets:
+            c = self.a.client(timeout=20)
+            got[path] = c.get(path)
+            c.close()
+        return {**got, **{path: self.person.get(path) for path in self.own}}
+
+    def until_all_are_there(self):
+        """Checkpoint, receipt and proof come a moment later."""
+        end = time.monotonic() + 30
+        while True:
+            got = self.answers()
+            missing = [(k, x) for k, x in got.items() if x.status != 200]
+            if not missing:
+                return {path: x.body for path, x in got.items()}
+            assert time.monotonic() < end, missing
+            time.sleep(0.2)
+
+    def need_keys(self):
+        """What needs one: a login, a fresh pair of tokens, a first sale to a holder, an opening, an address."""
+        who = {"email": self.other.email, "password": self.other.password}
+        fresh = klero.want(self.admin.post("/api/v1/admin/raffles", {
+            "title": "x", "price": {"amount": 1, "currency": "EUR"}, "capacity": 9, "winners": 1}), 201).json["id"]
+        c = self.a.client(timeout=20)
+        yield c.post("/api/v1/auth/login", who)
+        yield c.post("/api/v1/auth/refresh", {"refresh_token": self.other.refresh_token})
+        c.close()
+        yield self.other.buy(self.logged)
+        yield self.admin.step(fresh, "open")
+        yield self.admin.post("/api/v1/pools", {"name": "p", "chain": "evm", "chain_id": 1}, idem=True)
+
+
+def later(answer, *codes):
+    assert answer.status == 503 and answer.code in codes and int(answer.headers["Retry-After"]) > 0, answer
+
+
+def test_reads_while_away(make, count):
+    """hsm's token alone is away: what needs no key is answered as before, all else 503. An engine that
+    starts meanwhile has no store, for its key is the HSM's: it says so, at once, and goes on by itself."""
+    a = make().start()
+    p = Public(a)
+    a.module.order("before", None, ["hsm"], last=ALWAYS, value="CKR_DEVICE_REMOVED")
+    for answer in p.need_keys():
+        later(answer, "hsm-unavailable")
+    count()
+    assert {path: x.body for path, x in p.answers().items() if x.status == 200} == p.before
+    klero.want(p.person.buy(p.logged), 201)  # who holds tickets of it already
+    health = klero.want(a.client().get("/health"), 200).json
+    assert (health["status"], health["database"], health["hsm"], health["tls"]) == ("degraded", "ok", "unavailable", "ok")
+    later(a.client().get("/health/ready"), "hsm-unavailable")
+
+    ward.kill(a, "engine")
+    count()
+    c = a.client(timeout=20)
+    ward.wait_for(lambda: c.get("/health").status == 200)
+    health = c.get("/health").json
+    assert (health["status"], health["database"], health["hsm"], health["tls"]) == (
+        "degraded", "unavailable", "unavailable", "ok")
+    for path, answer in p.answers().items():
+        if path in p.nets or path == "/.well-known/openid-configuration":
+            assert answer.status == 200 and answer.body == p.before[path], (path, answer)
+        else:
+            later(answer, "hsm-unavailable")
+    later(c.get("/health/ready"), "store-unavailable", "hsm-unavailable")
+    engine = a.roles()["engine"]
+    a.module.well()
+    ward.wait_well(a)
+    assert a.roles()["engine"] == engine, "the same one went on"
+    assert set(p.answers()) == set(p.before)
+    for path, answer in p.answers().items():
+        assert answer.status == 200, (path, answer)
+    for answer in p.need_keys():
+        assert answer.status < 300, answer
+    c.close()
+
+
 def test_engine_meets_a_flapping_hsm(make, count):
     """hsm starts and is lost at the first question of an engine that starts: that engine's end is no
     death of its own. (The budget is for the nine hsms that are killed.)"""
