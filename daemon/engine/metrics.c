@@ -347,10 +347,89 @@ static void witness(struct text *t, const struct witness *w)
 	    (long long)w->evidence[DB_EVIDENCE_INCONSISTENT]);
 }
 
+/* A name of the configuration as a label's value. */
+static void put_label(struct text *t, const char *s)
+{
+	for (; *s != '\0'; s++)
+		put(t, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
+}
+
+/* One sample of each witness that is asked. */
+static void of_cosigners(struct text *t, const struct engine *e, const char *name, const char *type,
+    const char *help, uint64_t (*value)(const struct engine *e, const struct cosign_witness *w))
+{
+	const struct cosign *c = &e->cosign;
+
+	head(t, name, type, help);
+	for (size_t i = 0; i < RCONF_WITNESSES; i++) {
+		if (!c->witness[i].used)
+			continue;
+		put(t, "%s{witness=\"", name);
+		put_label(t, c->policy.witnesses[i].name);
+		put(t, "\"} %llu\n", (unsigned long long)value(e, &c->witness[i]));
+	}
+}
+
+static uint64_t cosigner_size(const struct engine *e, const struct cosign_witness *w)
+{
+	(void)e;
+	return w->last_size;
+}
+
+/* Of the checkpoints that there are; until the first look at the log there is none. */
+static uint64_t cosigner_lag(const struct engine *e, const struct cosign_witness *w)
+{
+	uint64_t newest = e->cosign.log[0].newest;
+
+	return newest > w->last_size ? newest - w->last_size : 0;
+}
+
+static uint64_t cosigner_at(const struct engine *e, const struct cosign_witness *w)
+{
+	(void)e;
+	return (uint64_t)w->last_s;
+}
+
+static uint64_t cosigner_done(const struct engine *e, const struct cosign_witness *w)
+{
+	(void)e;
+	return w->cosigned;
+}
+
+static uint64_t cosigner_failed(const struct engine *e, const struct cosign_witness *w)
+{
+	(void)e;
+	return w->failures;
+}
+
+/* Those who witness this appliance's logs. */
+static void cosigners(struct text *t, const struct engine *e)
+{
+	of_cosigners(t, e, "klero_cosigner_size", "gauge",
+	    "Records of the operator log that each witness has cosigned", cosigner_size);
+	of_cosigners(t, e, "klero_cosigner_lag", "gauge",
+	    "Records under a checkpoint that each witness has not cosigned", cosigner_lag);
+	of_cosigners(t, e, "klero_cosigner_last_timestamp_seconds", "gauge",
+	    "When each witness has cosigned a checkpoint last, as it says itself", cosigner_at);
+	of_cosigners(t, e, "klero_cosigner_cosigned_total", "counter",
+	    "Cosignatures that each witness has given", cosigner_done);
+	of_cosigners(t, e, "klero_cosigner_failures_total", "counter",
+	    "Questions to each witness that brought no cosignature", cosigner_failed);
+}
+
 static int draws(struct text *t, struct engine *e)
 {
-	int64_t n = 0;
+	int64_t n = 0, waiting = 0, too_late = 0;
 	int r = life_late(e, &n);
+
+	if (r == KE_OK)
+		r = db_life_seen(e->db, DB_SEEN_WAITING, &waiting);
+	if (r == KE_OK)
+		r = db_life_seen(e->db, DB_SEEN_TOO_LATE, &too_late);
+	gauge(t, "klero_draws_waiting", "v2 raffles that are closed and wait for witnesses",
+	    (uint64_t)waiting);
+	gauge(t, "klero_draws_unwitnessed",
+	    "v2 raffles that can only be aborted, for witnesses came too late", (uint64_t)too_late);
 
 	gauge(t, "klero_draws_late", "v2 raffles without a draw or an abort after their deadline",
 	    (uint64_t)n);
@@ -373,6 +452,7 @@ int metrics_write(struct engine *e, char *buf, size_t cap, size_t *len)
 	gauge(&t, "klero_kdf_queue", "Passwords waiting for a kdf", e->kdf.queued);
 	gauge(&t, "klero_hsm_up", "1 when hsm is there", e->peers.hsm.chan != NULL);
 	witness(&t, &e->witness);
+	cosigners(&t, e);
 	gauge(&t, "klero_store_up", "1 when the last commit worked", !e->turn.sick);
 	r = keys(&t, e);
 	if (r == KE_OK)

@@ -3,6 +3,7 @@ on a drand chain of our own. A witness that is away is waited for, one that come
 
 import json
 import pathlib
+import re
 import sys
 import time
 
@@ -42,6 +43,10 @@ class Site(witness.Pair):
 
     def draws(self):
         return self.a.client().get("/health").json["draws"]
+
+    def metric(self, name, labels=""):
+        text = klero.want(self.boss.get("/metrics"), 200).body.decode()
+        return int(re.search(rf"^{name}{re.escape(labels)} (\d+)$", text, re.M).group(1))
 
     def check(self, proof, *args):
         """klero-verify's document, and its exit status."""
@@ -125,6 +130,10 @@ def test_a_witness_that_is_away_is_waited_for(site, tmp_path):
     until(lambda: site.raffle(raffle).get("witnesses") == "waiting")
     assert site.raffle(raffle)["drawable"] is True
     assert site.draws() == "waiting" and site.a.client().get("/health").json["cosignatures"] == "waiting"
+    assert site.metric("klero_draws_waiting") == 1 and site.metric("klero_draws_unwitnessed") == 0
+    peer, since = f'{{witness="{witness.host(site.b)}/klero/witness"}}', int(time.time())
+    until(lambda: site.metric("klero_cosigner_failures_total", peer) >= 1)
+    assert site.metric("klero_cosigner_lag", peer) >= 1
     jobs = klero.want(site.boss.get("/api/v1/admin/jobs"), 200).json["items"]
     assert [j["state"] for j in jobs if j["kind"] == "raffle" and j["subject"] == raffle][0] == "waiting"
     site.a.kill("engine")  # which goes on waiting
@@ -137,6 +146,9 @@ def test_a_witness_that_is_away_is_waited_for(site, tmp_path):
     said, status = site.check(proof_of(site.boss, raffle, tmp_path))
     assert status == 0 and said["levels"] == ALL, said
     assert site.draws() == "ok"
+    until(lambda: site.metric("klero_cosigner_lag", peer) == 0)
+    assert site.metric("klero_cosigner_size", peer) >= 3 and site.metric("klero_cosigner_cosigned_total", peer) >= 1
+    assert site.metric("klero_cosigner_last_timestamp_seconds", peer) >= since and site.metric("klero_draws_waiting") == 0
 
 
 def test_a_witness_that_comes_too_late(site, tmp_path):
@@ -146,6 +158,7 @@ def test_a_witness_that_comes_too_late(site, tmp_path):
     site.b.stop()
     until(lambda: site.raffle(raffle).get("witnesses") == "too-late")
     assert site.raffle(raffle)["drawable"] is False and site.draws() == "unwitnessed"
+    assert site.metric("klero_draws_unwitnessed") == 1
     assert "too few witnesses saw a close record in time: the raffle can only be aborted" in site.a.log()
     site.b.start()
     until(lambda: site.a.client().get("/health").json["cosignatures"] == "ok")
