@@ -32,7 +32,8 @@ from peers_office import Office  # noqa: E402
 
 # role → the peers that it has, by the edges of DESIGN.md section 2
 PEERS = {"hsm": ("parent", "engine"), "tlskey": ("parent", "net"), "kdf": ("parent", "engine"),
-         "engine": ("parent", "net", "ctl", "kdf", "hsm"), "net": ("parent", "engine", "tlskey")}
+         "engine": ("parent", "net", "ctl", "kdf", "hsm"), "net": ("parent", "engine", "tlskey"),
+         "out": ("parent", "engine")}
 SERVES = ("hsm", "tlskey", "kdf")  # a request is answered at once, or its peer blamed
 MEMORY = 64 << 20                  # that one role may grow by under all of this
 
@@ -353,6 +354,7 @@ class Suite:
         only = os.environ.get("KLERO_PEERS_ONLY")
         office = Office(self.lab)
         self.test("hsm holds what its messages mean", peers_meaning.hsm, self, office)
+        self.test("out asks nobody else", peers_meaning.out, self, office)
         self.test("net's lies are nobody's action", peers_meaning.net, self, office)
         self.test("kdf's lies are told to who waits", peers_meaning.kdf, self, office)
         for name, bodies in office.samples.items():

@@ -25,8 +25,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "lint"))
 sys.path.insert(0, str(ROOT / "tests" / "system"))
+import escrow  # noqa: E402
 import klero  # noqa: E402
 import msgdef  # noqa: E402
+import witness  # noqa: E402
 
 WAIT = 30        # seconds after which somebody hangs
 HEADER = struct.Struct("<HHIQ")
@@ -305,16 +307,30 @@ class Lab:
     def __init__(self, build, directory):
         self.build = pathlib.Path(build).resolve()
         self.bin = self.build / "bin"
+        self.witnessed = witness.Log("peer.example/klero")  # that hsm is a witness of
+        self.asked = socket.create_server(("127.0.0.1", 0))  # where out finds its one witness
         # the tool only writes messages: the ordinary build's will do for the sanitizers' roles
         self.tool = os.environ.get("KLERO_ROLE_CONF") or str(self.build / "tools" / "role_conf")
         self.appliance = klero.Appliance(self.bin, directory, klero.NO_LIMITS + [
             "payout-limit evm:1 1000000000000000000 1000000000000000000000/86400",
             "payout-limit evm:6 1000000000000000000 1000000000000000000000/86400 50000000000000000",
-            "payout-limit solana 1000000000 1000000000000/86400"]).provision()
+            "payout-limit solana 1000000000 1000000000000/86400",
+            f"witness-log {self.witnessed.vkey()}"]).provision()
+        self.name_others()
         self.conf, self.alive = {}, []
         empty = self.appliance.dir / "run" / "empty"
         if not empty.exists():
             empty.mkdir(0o555)
+
+    def name_others(self):
+        """A witness that is asked, whose quorum nothing waits for here, and one who opens escrows."""
+        a, folder = self.appliance, self.appliance.dir
+        policy = folder / "policy"
+        policy.write_text(f"witness w {witness.vkey('w.example', 4, witness.Log('w').public)} "
+                          f"https://127.0.0.1:{self.asked.getsockname()[1]}\nquorum none\n")
+        policy.chmod(0o644)
+        officer = escrow.Officer(folder, "officer")
+        a.conf.write_text(f"{a.conf.read_text()}witness-policy {policy}\nescrow 1 {officer.public}\n")
 
     def configuration(self, word, index=0):
         """[(packet, descriptors)]: what parent says to this role before it is ready."""
@@ -363,5 +379,6 @@ class Lab:
         return e.wait_ready()
 
     def end(self):
+        self.asked.close()
         for r in list(self.alive):
             r.kill()

@@ -9,7 +9,7 @@ import os
 import struct
 import time
 
-from peers_lab import TABLE, WAIT, Breach, packet
+from peers_lab import TABLE, WAIT, Breach, packet, witness
 from peers_office import UUID, uuid
 
 EVM, SOLANA = 1, 2
@@ -206,6 +206,54 @@ def lives(e):
     e.refused("MSG_HSM_REVEAL2", bytes(4) + ask + bytes(2) + b"\x01" + paper(first) + b"\x00", "a seed before the close")
 
 
+def escrows(e):
+    """A seed is put into escrow for the raffle it was made for, and nothing else is."""
+    name, raffle = "MSG_HSM_ESCROW", os.urandom(16)
+    blob = e.good("MSG_HSM_NEW_SEED", raffle)[4 + 64:]
+    bundle = e.good(name, raffle + blob)[6:]
+    if json.loads(bundle)["raffle"] != raffle.hex():
+        raise Breach(f"an escrow of another raffle: {bundle[:200]}")
+    accepted = e.flips(name, raffle + blob, e.suite.some(range(16 + len(blob)), 40))
+    if accepted:
+        raise Breach(f"hsm puts a seed with bytes {accepted} changed into escrow")
+    e.refused(name, os.urandom(16) + blob, "the seed of another raffle")
+    e.refused(name, raffle + e.office.samples["MSG_HSM_OPEN_DBKEY"][0][:-16], "the database key")
+
+
+def cosignatures(e):
+    """As a witness hsm cosigns one growing tree of a log that it knows, by that log's own key alone."""
+    name, log = "MSG_HSM_COSIGN", e.office.lab.witnessed.grow(5)
+
+    def ask(log, old, proof=None, key=None):
+        proof = witness.consistency(log.leaves, old) if proof is None else proof
+        origin, sig = log.origin.encode(), (key or log.key).sign(log.text().encode())
+        return (struct.pack("<H", len(origin)) + origin + struct.pack("<Q", len(log.leaves)) + witness.tlog.root_of(log.leaves) +
+                struct.pack("<H", len(sig)) + sig + struct.pack("<QB", old, len(proof)) + b"".join(proof))
+
+    e.refused(name, ask(witness.Log("stranger.example/klero", log.key, log.leaves), 0), "a log that it does not know")
+    e.refused(name, ask(log, 0, key=witness.Log("x").key), "a checkpoint that its log has not signed")
+    e.refused(name, ask(log, 3), "a log that it has never seen, from its third leaf on")
+    answer = e.good(name, ask(log, 0))
+    blob = base64.b64encode(answer[4:8] + struct.pack(">Q", *struct.unpack("<Q", answer[8:16])) + answer[16:]).decode()
+    own = e.office.lab.appliance
+    if not witness.cosigned(f"{witness.DASH} {witness.host(own)}/klero/witness {blob}", f"{witness.host(own)}/klero/witness",
+                            witness.key_of(own), log.text()):
+        raise Breach(f"a cosignature that does not verify: {answer.hex()}")
+    smaller = witness.Log(log.origin, log.key, log.leaves[:4])
+    log.grow(8)
+    grown = ask(log, 5)
+    accepted = e.flips(name, grown, range(len(grown)))
+    if accepted:
+        raise Breach(f"hsm cosigns with bytes {accepted} changed")
+    e.refused(name, ask(log, 0), "a log from its beginning on")
+    e.refused(name, ask(log, 5, []), "no proof")
+    e.refused(name, ask(log.fork(5), 5), "another tree of the size that it cosigned")
+    e.refused(name, ask(smaller, 5), "a smaller log")
+    e.good(name, grown)
+    e.refused(name, ask(log.fork(13), 13), "another tree of the size that it cosigned")
+    e.refused(name, ask(witness.Log(log.origin, log.key, log.leaves[:6]), 5), "the log as it was before")
+
+
 def tokens(e, session, refresh):
     now = bytearray(session)
     for seconds in (-400, 400, 1 << 40, -(1 << 40)):
@@ -274,9 +322,44 @@ def hsm(suite, office):
     deposits(e)
     logs(e)
     lives(e)
+    escrows(e)
+    cosignatures(e)
     credentials(e, kept["MSG_HSM_OPEN_CREDENTIAL"][0])
     if not office.hsm.ping():
         raise Breach("hsm has ended")
+
+
+# --- out, with engine captured ---
+
+def out(suite, office):
+    """It asks whom its configuration names and nobody else, whatever engine wants; what it could not ask
+    is no answer."""
+    lab, name, text = office.lab, "MSG_OUT_WITNESS", b"old 0\n\nno checkpoint\n"
+
+    def ask(which, said):
+        return bytes([which]) + struct.pack("<H", len(said)) + said
+
+    role = lab.start("out")
+    channel = role.peer("engine")
+    suite.messages += 1
+    channel.say(name, ask(0, text))
+    lab.asked.settimeout(WAIT)
+    guest = lab.asked.accept()[0]
+    if b"old 0" in guest.recv(4096):
+        raise Breach("out says in the clear what is to be cosigned")
+    guest.close()
+    m = channel.receive(WAIT)
+    if m is None or result(m.body) == 0:
+        raise Breach(f"out has an answer of a witness that gave none: {m}")
+    for bad in (ask(1, text), ask(255, text), ask(0, b""), ask(0, text) + b"\0", ask(0, text)[:-1]):
+        suite.messages += 1
+        channel.say(name, bad)
+        if role.wait() != 1:
+            raise Breach(f"out ended with {role.status} after {bad!r}")
+        role.forget()
+        role = lab.start("out")
+        channel = role.peer("engine")
+    role.kill()
 
 
 # --- engine, with net captured ---
