@@ -7,6 +7,7 @@
  * transaction to its chain is no part of this: no role of the appliance speaks to one yet. Runs in
  * engine.
  */
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +86,8 @@ static int take_fields(struct rq *q, const struct db_pool *pool, struct payout *
 	}
 	if (r != KE_OK)
 		return r;
+	if (sodium_is_zero(p->to, sizeof p->to)) /* whoever leaves an address out burns money */
+		return rq_refuse_field(q, "/to", "zero-address");
 	pool_address(to, pool->chain, p->to);
 	if (strcmp(to, pool->address) == 0)
 		return rq_refuse_field(q, "/to", "own-address");

@@ -162,6 +162,7 @@ WRONG_EVM = [
     ({"to": "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4g"}, "/to", "format"),
     ({"to": TO["solana"]}, "/to", "format"),
     ({"to": "0X9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F"}, "/to", "format"),
+    ({"to": "0x" + "0" * 40}, "/to", "zero-address"),
     ({"to": "vitalik.eth"}, "/to", None), ({"to": None}, "/to", None), ({"to": 1}, "/to", None), ({"to": ""}, "/to", None),
     ({"value": "0"}, "/value", "range"), ({"value": "-1"}, "/value", None), ({"value": "+1"}, "/value", None),
     ({"value": "01"}, "/value", None), ({"value": "1e18"}, "/value", None), ({"value": "0x10"}, "/value", None),
@@ -203,7 +204,7 @@ WRONG_SOLANA = [
     ({"recent_blockhash": None}, "/recent_blockhash", "required"), ({"lamports": 0}, "/lamports", None),
     ({"lamports": -1}, "/lamports", None), ({"lamports": "1"}, "/lamports", None), ({"lamports": 2**53}, "/lamports", None),
     ({"lamports": None}, "/lamports", "required"), ({"value": "1"}, "/value", "unknown"), ({"nonce": 1}, "/nonce", "unknown"),
-    ({"gas_limit": 21000}, "/gas_limit", "unknown"),
+    ({"gas_limit": 21000}, "/gas_limit", "unknown"), ({"to": "1" * 32}, "/to", "zero-address"),
 ]
 
 
