@@ -22,7 +22,9 @@
 	X(raffle)                                                                                  \
 	X(ticket)                                                                                  \
 	X(log)                                                                                     \
-	X(life) X(idem) X(audit) X(job) X(proposal) X(pool) X(payout) X(beacon) X(escrow) X(witness)
+	X(life)                                                                                    \
+	X(idem)                                                                                    \
+	X(audit) X(job) X(proposal) X(pool) X(payout) X(beacon) X(escrow) X(witness) X(winners)
 
 struct db_sql_list {
 	const char *const *text;

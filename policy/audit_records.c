@@ -77,6 +77,8 @@ int audit_records_init(struct audit_records *a, const char *origin, const struct
 
 void audit_records_free(struct audit_records *a)
 {
+	for (size_t i = 0; i < a->n; i++)
+		free(a->raffles[i].picks);
 	free(a->raffles);
 	free(a->slots);
 	free(a->picks);
@@ -238,6 +240,25 @@ static int check_draw(const struct judged *j)
 	return check_shuffle(j);
 }
 
+/* For the audit of its ticket log. */
+static int keep_draw(const struct judged *j)
+{
+	const struct record2 *rec = j->rec;
+	struct audit_raffle *raffle = j->raffle;
+	size_t n = (size_t)(rec->winners + rec->reserves);
+
+	memcpy(raffle->draw_key, rec->draw_key, 32);
+	memcpy(raffle->winners_file, rec->winners_file, 32);
+	raffle->npicks = (uint32_t)n;
+	if (!rec->listed)
+		return KE_OK;
+	raffle->picks = malloc(n * sizeof(*raffle->picks));
+	if (raffle->picks == NULL)
+		return audit_no(j->why, KE_NOMEM, "out of memory");
+	memcpy(raffle->picks, rec->picks, n * sizeof(*raffle->picks));
+	return KE_OK;
+}
+
 static int add_draw(const struct judged *j)
 {
 	int r;
@@ -250,6 +271,8 @@ static int add_draw(const struct judged *j)
 	    j->rec->close_index != j->raffle->close_index)
 		return no(j, "the raffle's open or close record is not where it says");
 	r = check_draw(j);
+	if (r == KE_OK)
+		r = keep_draw(j);
 	if (r == KE_OK)
 		end(j, AUDIT_DRAWN);
 	return r;

@@ -29,6 +29,10 @@ struct audit_raffle {
 	uint64_t sales_close_s, deadline_s;
 	uint64_t tickets; /* closed */
 	uint8_t root[32];
+	/* drawn: the key of its shuffle, and its picks, or the file that has so many of them */
+	uint8_t draw_key[32], winners_file[32];
+	struct record_pick *picks; /* NULL: they are in the file */
+	uint32_t npicks;
 };
 
 struct audit_records {

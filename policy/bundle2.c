@@ -48,6 +48,9 @@ static int check_ending(struct check2 *c)
 	    (d->toks[c->at.winners].size != 0 || d->toks[c->at.passed].size != 0 ||
 		d->toks[c->at.forfeits].size != 0 || d->toks[c->at.beacons].size != 0))
 		return bundle_no(d, KE_FORMAT, "a raffle that was aborted has no winners");
+	c->res->unlisted = bundle_null(d, c->at.passed);
+	if (has[ABORT] && c->res->unlisted)
+		return bundle_no(d, KE_FORMAT, "a raffle that was aborted has no winners");
 	if (!has[CLOSE] && d->toks[c->at.timestamps].size != 0)
 		return bundle_no(d, KE_FORMAT, "time stamps of a close that was not");
 	return KE_OK;
@@ -86,7 +89,7 @@ static int step_read(struct check2 *c)
 	    {"forfeits", JSON_ARRAY, &c->at.forfeits},
 	    {"tickets_checkpoint", JSON_STRING | BUNDLE_OR_NULL, &c->at.checkpoint},
 	    {"winners", JSON_ARRAY, &c->at.winners},
-	    {"passed", JSON_ARRAY, &c->at.passed},
+	    {"passed", JSON_ARRAY | BUNDLE_OR_NULL, &c->at.passed},
 	    {"beacons", JSON_ARRAY, &c->at.beacons},
 	    {"timestamps", JSON_ARRAY, &c->at.timestamps},
 	    {"escrow_bundle_sha256", JSON_STRING | BUNDLE_OR_NULL, &c->at.escrow},

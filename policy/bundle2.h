@@ -17,7 +17,8 @@
  *	    the draw record names a file, these are its lines
  *	 "passed": [the same, …],
  *	    tickets of holders who had won before (dedupe holder), in the draw's order; pos: how
- *	    many winners and reserves stood before it
+ *	    many winners and reserves stood before it; null where they are too many for a file:
+ *	    then only the ticket log itself shows that the draw is right (policy/audit_draw.h)
  *	 "beacons": [{"type": "drand", "chain_info", "round", "signature"} |
  *	    {"type": "nist2", "pulse", "previous_pulse", "certificate_pem", "intermediate_pem"}, …],
  *	    in the order of the draw record; chain_info and pulses as their sources serve them;
@@ -43,8 +44,9 @@
 #define BUNDLE2_MAX          ((size_t)512 << 20)
 #define BUNDLE2_DELAY_S      LIFE_DELAY_S /* DRAW.md section 6: from the end of sales to the round */
 #define BUNDLE2_CERTIFICATES 8
-#define BUNDLE2_LIST_MAX     1000 /* amends, forfeits, time stamps: each */
-#define BUNDLE2_TOLD         32   /* forfeits that the result has room for */
+#define BUNDLE2_LIST_MAX     1000  /* amends, forfeits, time stamps: each */
+#define BUNDLE2_TOLD         32    /* forfeits that the result has room for */
+#define BUNDLE2_PASSED_MAX   10000 /* tickets passed over that an appliance lists */
 
 /* What the auditor knows without the bundle; all may be absent. */
 struct bundle2_trust {
@@ -99,7 +101,8 @@ struct bundle2_result {
 	char why[BUNDLE_WHY_MAX];
 	char lacking[BUNDLE_WHY_MAX]; /* why a level that the bundle claims is not reached, or "" */
 	unsigned levels, claimed;
-	bool aborted; /* and not drawn: then reason, and no winners */
+	bool aborted;  /* and not drawn: then reason, and no winners */
+	bool unlisted; /* whom the draw passed over is not in the bundle: not reproduced by it */
 	char reason[RECORD2_WORD_MAX + 1];
 	uint64_t tickets, winners, reserves, amends, forfeits;
 	struct bundle2_forfeit forfeit[BUNDLE2_TOLD]; /* the first ones */

@@ -175,13 +175,14 @@ int check2_winners(struct check2 *c)
 	if (!c->drawn)
 		return r;
 	r = read_tickets(c, c->at.winners, "winners", &c->winners, &c->nwinners);
-	if (r == KE_OK)
+	if (r == KE_OK && !c->res->unlisted)
 		r = read_tickets(c, c->at.passed, "passed", &c->passed, &c->npassed);
 	if (r == KE_OK && !c->rec[DRAW].rec.listed)
 		r = check_file(c);
 	if (r == KE_OK)
 		r = check_picks(c);
-	if (r == KE_OK && c->npassed > 0 && c->rec[OPEN].rec.dedupe == DEDUPE_NONE)
+	if (r == KE_OK && (c->npassed > 0 || c->res->unlisted) &&
+	    c->rec[OPEN].rec.dedupe == DEDUPE_NONE)
 		r = bundle_no(&c->doc, KE_CRYPTO, "tickets were passed over without a rule for it");
 	if (r == KE_OK)
 		r = sort_holders(c);
@@ -330,11 +331,14 @@ int check2_draw(struct check2 *c)
 	if (!c->drawn)
 		return r;
 	r = check_key(c);
-	if (r == KE_OK)
+	if (r == KE_OK && !c->res->unlisted)
 		r = check_shuffle(c);
 	if (r == KE_OK)
 		r = check_standing(c);
-	if (r == KE_OK)
+	if (r == KE_OK && !c->res->unlisted)
 		c->res->levels |= BUNDLE2_REPRODUCED;
+	if (c->res->unlisted)
+		check2_lacks(c, "the draw passed over more tickets than the proof lists: only the "
+				"ticket log shows it (klero-verify --log)");
 	return r;
 }

@@ -58,7 +58,7 @@ static int element_begin(
 	int r;
 
 	*was = w->len;
-	if (w->next != (unsigned)l + 2)
+	if (w->next != (unsigned)l + 2 || w->null)
 		return KE_RANGE;
 	r = put_literal(w, w->first ? "" : ",");
 	value_begin(w, j);
@@ -144,24 +144,36 @@ int bundle2_put_head(struct bundle2_writer *w, const struct bundle2_head *h)
 	return r;
 }
 
-int bundle2_put_list(struct bundle2_writer *w, enum bundle2_list l)
+/* The end of the list before, then the name of this one and what opens it, or null. */
+static int next_list(struct bundle2_writer *w, enum bundle2_list l, bool null)
 {
 	size_t was = w->len;
 	int r = w->next == (unsigned)l + 1 ? KE_OK : KE_RANGE;
 
 	if (r == KE_OK)
-		r = put_literal(w, l == 0 ? ",\"" : "],\"");
+		r = put_literal(w, l == 0 || w->null ? ",\"" : "],\"");
 	if (r == KE_OK)
 		r = put_literal(w, names[l]);
 	if (r == KE_OK)
-		r = put_literal(w, "\":[");
+		r = put_literal(w, null ? "\":null" : "\":[");
 	if (r != KE_OK) {
 		w->len = was;
 		return r;
 	}
 	w->next++;
 	w->first = true;
+	w->null = null;
 	return KE_OK;
+}
+
+int bundle2_put_list(struct bundle2_writer *w, enum bundle2_list l)
+{
+	return next_list(w, l, false);
+}
+
+int bundle2_put_unlisted(struct bundle2_writer *w)
+{
+	return next_list(w, BUNDLE2_PASSED, true);
 }
 
 int bundle2_put_record(struct bundle2_writer *w, const struct bundle2_record *rec)

@@ -36,6 +36,7 @@ struct bundle2_writer {
 	unsigned
 	    next; /* what may come: 0 the head, 1 … BUNDLE2_LISTS a list, then the tail, nothing */
 	bool first; /* of its list */
+	bool null;  /* instead of it */
 };
 
 /* A text of so many bytes; s NULL: there is none, null is written. */
@@ -73,6 +74,8 @@ struct bundle2_tail {
 void bundle2_write_init(struct bundle2_writer *w, char *out, size_t cap);
 int bundle2_put_head(struct bundle2_writer *w, const struct bundle2_head *h) KE_CHECK;
 int bundle2_put_list(struct bundle2_writer *w, enum bundle2_list l) KE_CHECK;
+/* Tickets passed over that are too many: null in place of their list. */
+int bundle2_put_unlisted(struct bundle2_writer *w) KE_CHECK;
 int bundle2_put_record(struct bundle2_writer *w, const struct bundle2_record *r) KE_CHECK;
 /* pos from 1 in winners and in reserves; of one passed over, how many stood before it. */
 int bundle2_put_ticket(struct bundle2_writer *w, uint64_t pos, const uint8_t leaf[LEAF_LEN],

@@ -9,6 +9,7 @@
 #include "policy/draw.h"
 #include "policy/hash.h"
 #include "policy/merkle.h"
+#include "policy/seen.h"
 
 static bool one_raffle(const struct complete *c)
 {
@@ -68,59 +69,55 @@ static void make_key(struct complete *c, const uint8_t seed[32])
 
 /* --- who has won --- */
 
-static bool has_won(const struct complete *c, size_t n, const struct leaf *l)
+static int pick(struct complete *c, uint64_t want, struct draw_walk *walk, struct seen *holders)
 {
-	for (size_t i = 0; c->open.dedupe == DEDUPE_HOLDER && i < n; i++) {
-		struct leaf other;
-
-		if (leaf_decode(&other, leaf_at(c, c->picks[i].index), LEAF_LEN) == KE_OK &&
-		    memcmp(other.holder_commit, l->holder_commit, 32) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* How many of the first k positions of the shuffle are picked, up to want. */
-static size_t walk(struct complete *c, const uint64_t *index, size_t k, size_t want)
-{
+	uint64_t index;
 	size_t n = 0;
+	int r = KE_OK;
 
-	for (size_t i = 0; i < k && n < want; i++) {
+	while (r == KE_OK && n < want) {
 		struct leaf l;
 
+		r = draw_walk_next(walk, &index);
+		if (r != KE_OK)
+			break;
 		/* has_tickets() has read each */
-		if (leaf_decode(&l, leaf_at(c, index[i]), LEAF_LEN) != KE_OK || has_won(c, n, &l))
-			continue;
-		c->picks[n].index = index[i];
-		memcpy(c->picks[n++].ticket, l.ticket, 16);
+		r = leaf_decode(&l, leaf_at(c, index), LEAF_LEN);
+		if (r == KE_OK && c->open.dedupe == DEDUPE_HOLDER)
+			r = seen_add(holders, l.holder_commit);
+		if (r == KE_OK) {
+			c->picks[n].index = index;
+			memcpy(c->picks[n++].ticket, l.ticket, 16);
+		}
+		r = r == KE_EXISTS ? KE_OK : r;
 	}
-	return n;
+	c->winners = n < c->open.winners ? n : (size_t)c->open.winners;
+	c->reserves = n - c->winners;
+	return r == KE_NOTFOUND ? KE_OK : r;
 }
 
-/* Asking for more positions changes nothing of those that came before. */
-static int pick(struct complete *c, size_t want, size_t *n)
+static int draw(struct complete *c)
 {
-	size_t most = c->close.tickets < DRAW_MAX ? (size_t)c->close.tickets : DRAW_MAX;
-	size_t k = want < most ? want : most;
-	uint64_t *index = calloc(most + 1, sizeof(*index));
-	int r = index != NULL ? KE_OK : KE_NOMEM;
+	uint64_t want = c->open.winners + c->open.reserves;
+	struct draw_walk walk = {.slot = NULL};
+	struct seen holders;
+	int r;
 
-	while (r == KE_OK) {
-		r = draw_shuffle(index, k, c->close.tickets, c->draw_key);
-		*n = r == KE_OK ? walk(c, index, k, want) : 0;
-		if (*n == want || k == most)
-			break;
-		k = 4 * k < most ? 4 * k : most;
-	}
-	free(index);
-	return r == KE_OK && *n < want && most < c->close.tickets ? KE_LIMIT : r;
+	if (want > c->close.tickets)
+		want = c->close.tickets;
+	c->picks = calloc((size_t)want + 1, sizeof(*c->picks));
+	if (c->picks == NULL || seen_init(&holders, 32, c->draw_key) != KE_OK)
+		return KE_NOMEM;
+	r = draw_walk_init(&walk, c->close.tickets, (size_t)want, c->draw_key);
+	if (r == KE_OK)
+		r = pick(c, want, &walk, &holders);
+	draw_walk_free(&walk);
+	seen_free(&holders);
+	return r;
 }
 
 int complete_draw(struct complete *c, const uint8_t seed[32], enum complete_step *step)
 {
-	size_t n = 0;
-	int r;
-
 	*step = COMPLETE_RECORDS;
 	if (!one_raffle(c))
 		return KE_CRYPTO;
@@ -130,13 +127,6 @@ int complete_draw(struct complete *c, const uint8_t seed[32], enum complete_step
 	*step = COMPLETE_TICKETS;
 	if (!has_tickets(c))
 		return KE_CRYPTO;
-	*step = COMPLETE_DRAW;
-	if (c->open.winners > RECORD2_LISTED_MAX ||
-	    c->open.reserves > RECORD2_LISTED_MAX - c->open.winners)
-		return KE_LIMIT;
 	make_key(c, seed);
-	r = pick(c, (size_t)(c->open.winners + c->open.reserves), &n);
-	c->winners = n < c->open.winners ? n : (size_t)c->open.winners;
-	c->reserves = n - c->winners;
-	return r;
+	return draw(c);
 }

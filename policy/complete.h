@@ -17,10 +17,10 @@ struct complete {
 	struct record2_terms terms; /* of the open record or the last amend, with values */
 	const uint8_t *entries;     /* all of the ticket log's, one behind the other */
 	size_t entries_len;
-	struct record_pick *picks; /* winners, then reserves: room for RECORD2_LISTED_MAX */
 
 	/* what comes out */
 	uint8_t context[32], draw_key[32];
+	struct record_pick *picks; /* winners, then reserves; the caller's to free(), or NULL */
 	size_t winners, reserves;
 };
 
@@ -30,13 +30,12 @@ enum complete_step {
 	COMPLETE_SEED,    /* it is the one committed to */
 	COMPLETE_TICKETS, /* leaves of this raffle, each at its index, with the root of the close
 			     record */
-	COMPLETE_DRAW,    /* as many positions as a draw may have are not enough */
 	COMPLETE_STEPS
 };
 
 /*
- * Draws. The beacons' values in terms are the caller's to have verified. KE_CRYPTO, KE_LIMIT: then
- * *step says what does not hold; KE_NOMEM.
+ * Draws. The beacons' values in terms are the caller's to have verified. KE_CRYPTO: then *step says
+ * what does not hold; KE_NOMEM.
  */
 int complete_draw(struct complete *c, const uint8_t seed[32], enum complete_step *step) KE_CHECK;
 

@@ -4,7 +4,6 @@
  */
 #include "policy/draw.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,62 +84,121 @@ uint64_t draw_stream_uniform(struct draw_stream *s, uint64_t m)
 /* --- the virtual shuffle --- */
 
 /*
- * perm as a map from index to value, identity where nothing is written. Two writes an output at
- * most, of which the one to perm[i] is never read again: k entries are enough, in at least twice
- * as many slots.
+ * perm as a map from index to value, identity where nothing is written. A position writes one entry
+ * that is read again, behind it; one to perm[i] never is. So an entry before i is dead, and goes
+ * when the table is full. index + 1, so that 0 is an empty slot: no index is 2^64 - 1 of n values.
  */
-struct perm_slot {
-	uint64_t index, value;
-	bool used;
+struct draw_slot {
+	uint64_t index1, value;
 };
 
-struct perm {
-	struct perm_slot *slot;
-	unsigned shift; /* 64 - log2 of the number of slots */
-	size_t mask;
-};
-
-static struct perm_slot *perm_find(const struct perm *p, uint64_t index)
+static struct draw_slot *find_slot(const struct draw_walk *w, uint64_t index)
 {
 	/* Fibonacci hashing. The indexes come from the sampler: nobody can choose them. */
-	size_t i = (size_t)((index * UINT64_C(0x9e3779b97f4a7c15)) >> p->shift);
+	size_t i = (size_t)((index * UINT64_C(0x9e3779b97f4a7c15)) >> w->shift);
 
-	while (p->slot[i].used && p->slot[i].index != index)
-		i = (i + 1) & p->mask;
-	return &p->slot[i];
+	while (w->slot[i].index1 != 0 && w->slot[i].index1 != index + 1)
+		i = (i + 1) & w->mask;
+	return &w->slot[i];
 }
 
-static int perm_init(struct perm *p, size_t k)
+/* An empty table of 2^bits slots. */
+static int make_slots(struct draw_walk *w, unsigned bits)
+{
+	struct draw_slot *slot = calloc((size_t)1 << bits, sizeof(*slot));
+
+	if (slot == NULL)
+		return KE_NOMEM;
+	w->slot = slot;
+	w->shift = 64 - bits;
+	w->mask = ((size_t)1 << bits) - 1;
+	w->used = 0;
+	return KE_OK;
+}
+
+static void put_slot(struct draw_walk *w, uint64_t index, uint64_t value)
+{
+	struct draw_slot *s = find_slot(w, index);
+
+	w->used += s->index1 == 0;
+	*s = (struct draw_slot){.index1 = index + 1, .value = value};
+}
+
+/* The living entries in a fresh table, which they fill to a half at most. */
+static int renew(struct draw_walk *w)
+{
+	struct draw_slot *old = w->slot;
+	size_t slots = w->mask + 1, living = 0;
+	unsigned bits = 4;
+	int r;
+
+	for (size_t k = 0; k < slots; k++)
+		living += old[k].index1 > w->i;
+	while (((size_t)1 << bits) < 2 * living)
+		bits++;
+	r = make_slots(w, bits);
+	if (r != KE_OK)
+		return r;
+	for (size_t k = 0; k < slots; k++)
+		if (old[k].index1 > w->i)
+			put_slot(w, old[k].index1 - 1, old[k].value);
+	free(old);
+	return KE_OK;
+}
+
+int draw_walk_init(struct draw_walk *w, uint64_t n, size_t k, const uint8_t key[32])
 {
 	unsigned bits = 4;
 
+	memset(w, 0, sizeof(*w));
+	w->n = n;
+	draw_stream_init(&w->s, key);
 	while (((size_t)1 << bits) < 2 * k)
 		bits++;
-	p->shift = 64 - bits;
-	p->mask = ((size_t)1 << bits) - 1;
-	p->slot = calloc((size_t)1 << bits, sizeof(*p->slot));
-	return p->slot == NULL ? KE_NOMEM : KE_OK;
+	return make_slots(w, bits);
+}
+
+int draw_walk_next(struct draw_walk *w, uint64_t *index)
+{
+	uint64_t j, value;
+	const struct draw_slot *own;
+	struct draw_slot *other;
+	int r;
+
+	if (w->i == w->n)
+		return KE_NOTFOUND;
+	if (4 * w->used > 3 * w->mask) {
+		r = renew(w);
+		if (r != KE_OK)
+			return r;
+	}
+	j = w->i + draw_stream_uniform(&w->s, w->n - w->i);
+	own = find_slot(w, w->i);
+	value = own->index1 != 0 ? own->value : w->i;
+	other = find_slot(w, j);
+	*index = j == w->i ? value : other->index1 != 0 ? other->value : j;
+	w->used += other->index1 == 0;
+	*other = (struct draw_slot){.index1 = j + 1, .value = value};
+	w->i++;
+	return KE_OK;
+}
+
+void draw_walk_free(struct draw_walk *w)
+{
+	free(w->slot);
+	w->slot = NULL;
 }
 
 int draw_shuffle(uint64_t *out, size_t k, uint64_t n, const uint8_t key[32])
 {
-	struct draw_stream s;
-	struct perm p;
+	struct draw_walk w;
+	int r;
 
 	if (k > n || k > DRAW_MAX)
 		return KE_RANGE;
-	if (perm_init(&p, k) != KE_OK)
-		return KE_NOMEM;
-	draw_stream_init(&s, key);
-	for (size_t i = 0; i < k; i++) {
-		uint64_t j = i + draw_stream_uniform(&s, n - i);
-		const struct perm_slot *own = perm_find(&p, i);
-		uint64_t value = own->used ? own->value : i;
-		struct perm_slot *other = perm_find(&p, j);
-
-		out[i] = j == i ? value : other->used ? other->value : j;
-		*other = (struct perm_slot){.index = j, .value = value, .used = true};
-	}
-	free(p.slot);
-	return KE_OK;
+	r = draw_walk_init(&w, n, k, key);
+	for (size_t i = 0; r == KE_OK && i < k; i++)
+		r = draw_walk_next(&w, &out[i]);
+	draw_walk_free(&w);
+	return r;
 }

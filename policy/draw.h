@@ -10,7 +10,7 @@
 
 #include "policy/ke.h"
 
-#define DRAW_MAX         100000 /* positions in one draw */
+#define DRAW_MAX         100000 /* winners and reserves in one draw */
 #define DRAW_ENTROPY_MAX 256
 
 /* HMAC-SHA256(seed, T("kleroterion/v1") ‖ u32 length ‖ entropy ‖ aggregate) */
@@ -35,6 +35,24 @@ void draw_stream_init(struct draw_stream *s, const uint8_t key[32]);
 uint64_t draw_stream_word(struct draw_stream *s);
 /* Uniform in 0 … m-1; m = 0 stands for 2^64. */
 uint64_t draw_stream_uniform(struct draw_stream *s, uint64_t m);
+
+/*
+ * The shuffle of 0 … n-1, position by position, for whoever does not know yet how far to go. Memory
+ * grows with what is still to be read again: k entries of 16 bytes after k positions, never more
+ * than n / 4 of them, in up to four times as many slots.
+ */
+struct draw_walk {
+	struct draw_stream s;
+	uint64_t n, i; /* i positions are out */
+	struct draw_slot *slot;
+	size_t mask, used;
+	unsigned shift; /* 64 - log2 of the number of slots */
+};
+/* k: how many positions are likely; KE_NOMEM. Until draw_walk_free() it holds memory. */
+int draw_walk_init(struct draw_walk *w, uint64_t n, size_t k, const uint8_t key[32]) KE_CHECK;
+/* The next position; KE_NOTFOUND: all n are out; KE_NOMEM. */
+int draw_walk_next(struct draw_walk *w, uint64_t *index) KE_CHECK;
+void draw_walk_free(struct draw_walk *w);
 
 /*
  * The first k positions of the shuffle of 0 … n-1 into out[0 … k-1]; k ≤ n, k ≤ DRAW_MAX.

@@ -35,8 +35,8 @@
 #define RECORD2_TEXT_MAX    65535 /* entry bundles of the log give a leaf's length as a u16 */
 /*
  * Winners and reserves that stand in the text: record2.c shows that they fit, DRAW.md's ten
- * thousand would not. More stand in a file of their own, the very same lines, of which the text has
- * the hash and their number.
+ * thousand would not. More stand in a file of their own, the very same lines (ASCII, LF, no other
+ * byte), of which the text has the hash and their number.
  */
 #define RECORD2_LISTED_MAX 800
 #define RECORD2_FILE_MAX   (DRAW_MAX * 69)

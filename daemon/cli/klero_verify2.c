@@ -187,7 +187,10 @@ static void print_meaning(const struct bundle2_result *res, enum bundle2_step s)
 		printf("each winner's and reserve's ticket is in the ticket log");
 		break;
 	case BUNDLE2_DRAW:
-		printf("drawn again from the seed, the tickets and the beacons: the same");
+		printf(res->unlisted
+			   ? "its key follows; whom it passed over, the ticket log shows"
+			   : "drawn again from the seed, the tickets and the beacons: the "
+			     "same");
 		break;
 	case BUNDLE2_TIMES:
 		printf("the beacons are those promised, of moments after the end of sales");
@@ -305,9 +308,14 @@ static void print_lines(const struct options *o, const struct bundle2_result *re
 	print_notes(o, res);
 }
 
-static bool reached(const struct bundle2_result *res)
+/* What the bundle is too small to show, the audit of its logs is asked for. */
+static bool reached(const struct options *o, const struct bundle2_result *res)
 {
-	return res->err == KE_OK && (res->levels & res->claimed) == res->claimed;
+	unsigned claimed = res->claimed;
+
+	if (res->unlisted && o->log != NULL)
+		claimed &= ~(unsigned)BUNDLE2_REPRODUCED;
+	return res->err == KE_OK && (res->levels & claimed) == claimed;
 }
 
 static void json_forfeits(struct jsonw *w, const struct bundle2_result *res)
@@ -332,7 +340,7 @@ static void print_json(const struct options *o, const struct bundle2_result *res
 
 	jsonw_init(&w, buf, sizeof(buf));
 	jsonw_object(&w);
-	jsonw_kbool(&w, "verified", reached(res));
+	jsonw_kbool(&w, "verified", reached(o, res));
 	jsonw_kcstr(&w, "format", BUNDLE2_FORMAT);
 	jsonw_kcstr(&w, "operator_vkey", res->operator_vkey);
 	jsonw_kbool(&w, "signer_trusted", o->have_key);
@@ -357,7 +365,7 @@ static void print_json(const struct options *o, const struct bundle2_result *res
 	jsonw_kcstr(&w, "step", bundle2_step_words(res->step));
 	if (res->err != KE_OK)
 		jsonw_kcstr(&w, "why", res->why);
-	else if (!reached(res))
+	else if (!reached(o, res))
 		jsonw_kcstr(&w, "why", res->lacking);
 	jsonw_object_end(&w);
 	if (jsonw_end(&w) == KE_OK)
@@ -376,15 +384,15 @@ int verify2(struct options *o, const char *text, size_t n, struct bundle2_result
 	r = bundle2_check(text, n, &o->trust, res);
 	if (o->json) {
 		print_json(o, res);
-		return reached(res) ? EXIT_VERIFIED : EXIT_NOT;
+		return reached(o, res) ? EXIT_VERIFIED : EXIT_NOT;
 	}
 	if (!o->quiet)
 		print_lines(o, res);
-	if (reached(res))
+	if (reached(o, res))
 		puts("VERIFIED");
 	else if (r == KE_OK)
 		printf("NOT VERIFIED: %s\n", res->lacking);
 	else
 		printf("NOT VERIFIED: %s\n", res->why[0] != '\0' ? res->why : ke_words(r));
-	return reached(res) ? EXIT_VERIFIED : EXIT_NOT;
+	return reached(o, res) ? EXIT_VERIFIED : EXIT_NOT;
 }

@@ -129,7 +129,6 @@ static int draw(struct complete *c, const uint8_t seed[32])
 	    [COMPLETE_RECORDS] = "the close record does not follow the open record",
 	    [COMPLETE_SEED] = "the seed is not the one committed to when sales opened",
 	    [COMPLETE_TICKETS] = "the entries are not the tickets of the close record's root",
-	    [COMPLETE_DRAW] = "the draw is larger than a draw may be",
 	};
 	enum complete_step step;
 	int r = complete_draw(c, seed, &step);
@@ -147,7 +146,6 @@ static int draw(struct complete *c, const uint8_t seed[32])
 /* OPEN CLOSE SEED ENTRIES VALUE… */
 int verify_complete(const struct options *o, int argc, char **argv)
 {
-	static struct record_pick picks[RECORD2_LISTED_MAX];
 	static struct complete c;
 	struct record2 amend;
 	uint8_t seed[32], leaf[32];
@@ -158,7 +156,6 @@ int verify_complete(const struct options *o, int argc, char **argv)
 		return verify_usage(
 		    "--complete wants OPEN CLOSE SEED ENTRIES VALUE..., the seed in "
 		    "64 hex digits");
-	c.picks = picks;
 	code = read_record(argv[0], RECORD2_OPEN, &c.open, c.open_leaf);
 	if (code == EXIT_VERIFIED)
 		code = read_record(argv[1], RECORD2_CLOSE, &c.close, leaf);
@@ -178,6 +175,7 @@ int verify_complete(const struct options *o, int argc, char **argv)
 	c.entries = (const uint8_t *)entries;
 	if (code == EXIT_VERIFIED)
 		code = draw(&c, seed);
+	free(c.picks);
 	free(entries);
 	return code;
 }

@@ -13,7 +13,7 @@
 #include "daemon/cli/klero_verify.h"
 #include "daemon/cli/klero_verify_fetch.h"
 #include "daemon/cli/klero_verify_state.h"
-#include "policy/audit_records.h"
+#include "policy/audit_draw.h"
 #include "policy/jsonw.h"
 #include "policy/origin.h"
 #include "policy/text.h"
@@ -32,7 +32,8 @@ struct job {
 	struct note_key key, tickets_key;
 	char prefix[PREFIX_LEN]; /* of the log that is read now */
 	char why[AUDIT_WHY_MAX + 400];
-	uint64_t logs, tickets, unpublished, late; /* ticket logs audited, leaves in them */
+	/* ticket logs audited, leaves in them, draws repeated from them */
+	uint64_t logs, tickets, draws, unpublished, late;
 };
 
 /* Says what failed, in which log. */
@@ -179,6 +180,55 @@ static int check_end(
 	    "its checkpoint is not the one that the close record names");
 }
 
+/* The picks of a draw with more of them than its record lists: *picks is the caller's. */
+static int read_winners(
+    struct job *j, const struct audit_raffle *raffle, struct record_pick **picks)
+{
+	struct record2 draw = {.winners = raffle->npicks, .picks_cap = raffle->npicks};
+	char path[PREFIX_LEN + 16];
+	const uint8_t *p;
+	size_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "%swinners", j->prefix);
+	r = fetch_get(j->fetch, path, RECORD2_FILE_MAX, &p, &n);
+	if (r != KE_OK)
+		return no(j, r, path, fetch_why(j->fetch));
+	draw.picks = *picks = calloc(raffle->npicks, sizeof(*draw.picks));
+	if (*picks == NULL)
+		return no(j, KE_NOMEM, path, ke_words(KE_NOMEM));
+	memcpy(draw.winners_file, raffle->winners_file, 32);
+	return record2_file_parse(&draw, (const char *)p, n) == KE_OK
+		   ? KE_OK
+		   : no(j, KE_CRYPTO, path, "it is not the file that the draw record names");
+}
+
+/* All leaves of a raffle that was drawn, and its winners among them. */
+static int audit_drawn(
+    struct job *j, const struct audit_raffle *raffle, const struct checkpoint *head)
+{
+	struct record_pick *read = NULL;
+	struct audit_draw d = {.picks = raffle->picks};
+	int r = KE_OK;
+
+	if (raffle->picks == NULL)
+		r = read_winners(j, raffle, &read);
+	if (r == KE_OK && audit_draw_init(&d, raffle, raffle->picks != NULL ? raffle->picks : read,
+			      raffle->npicks) != KE_OK)
+		r = no(j, KE_NOMEM, head->origin, ke_words(KE_NOMEM));
+	if (r == KE_OK)
+		r = audit_one(j, head, audit_draw_leaf, &d);
+	if (r == KE_OK) {
+		r = audit_draw_end(&d, j->audit.why);
+		if (r != KE_OK)
+			r = no(j, r, head->origin, j->audit.why);
+	}
+	audit_draw_free(&d);
+	free(read);
+	j->draws += r == KE_OK;
+	return r;
+}
+
 static int audit_tickets(struct job *j, struct audit_raffle *raffle)
 {
 	struct note_key key = j->tickets_key;
@@ -201,7 +251,8 @@ static int audit_tickets(struct job *j, struct audit_raffle *raffle)
 	if (r == KE_OK)
 		r = check_end(j, raffle, &head);
 	if (r == KE_OK)
-		r = audit_one(j, &head, audit_ticket, raffle->id);
+		r = raffle->state == AUDIT_DRAWN ? audit_drawn(j, raffle, &head)
+						 : audit_one(j, &head, audit_ticket, raffle->id);
 	if (r != KE_OK)
 		return r;
 	j->logs++;
@@ -239,6 +290,10 @@ static int audit_all_tickets(struct job *j)
 		ok(j, "ticket logs",
 		    "%" PRIu64 " tickets in %" PRIu64 " logs, %" PRIu64 " without any", j->tickets,
 		    j->logs, j->unpublished);
+	if (r == KE_OK && j->draws > 0)
+		ok(j, "draws",
+		    "%" PRIu64 " repeated: their winners are the shuffle's, and the logs'",
+		    j->draws);
 	if (r == KE_OK && j->o->state != NULL)
 		ok(j, "history", "%zu logs were known, and begin as they did", j->state.n);
 	return r;
@@ -281,6 +336,7 @@ static void print_json(const struct job *j, bool good)
 	jsonw_kint(&w, "raffles", (int64_t)j->records.n);
 	jsonw_kint(&w, "ticket_logs", (int64_t)j->logs);
 	jsonw_kint(&w, "tickets", (int64_t)j->tickets);
+	jsonw_kint(&w, "draws", (int64_t)j->draws);
 	jsonw_kint(&w, "late", (int64_t)j->late);
 	if (!good)
 		jsonw_kcstr(&w, "why", j->why);

@@ -15,8 +15,8 @@
 #include "daemon/engine/api.h"
 #include "daemon/engine/api_life.h"
 #include "daemon/engine/audit.h"
+#include "daemon/engine/drawing.h"
 #include "daemon/engine/engine.h"
-#include "daemon/engine/life.h"
 #include "daemon/engine/logkey.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/proof.h"
@@ -32,6 +32,9 @@
 
 /* What the server's own look at a v2 draw is worth. */
 #define LABEL2 "reproduced by the server; klero-verify checks the logs and the beacons"
+
+/* Positions of the shuffle that POST …/verify repeats: everybody else waits meanwhile. */
+#define VERIFY_POSITIONS 20000
 
 /* --- draw --- */
 
@@ -265,21 +268,48 @@ static int find_ended(struct rq *q, struct db_raffle *raffle)
 	return r == KE_OK && raffle->state != RAFFLE_ABORTED ? find_drawn(q, raffle) : r;
 }
 
-static int give_proof(struct rq *q, const uint8_t raffle[16])
+static int give(struct rq *q, enum proof_file which)
 {
+	const enum api_type type = which == PROOF_BUNDLE ? API_JSON : API_TEXT;
 	uint64_t len;
-	int fd, r = proof_open(q->e, raffle, &fd, &len);
+	int fd, r = proof_open(q->e, rq_field(q, 0)->p, which, &fd, &len);
 
-	return r == KE_OK ? rq_file(q, fd, len) : r;
+	return r == KE_OK ? rq_file(q, type, fd, len) : r;
 }
 
+static rq_step proof_ready, winners_ready;
+
 /* A proof is finished; perhaps this one. */
+static int give_or_await(struct rq *q, int r, enum proof_file which)
+{
+	if (r == KE_OK)
+		r = give(q, which);
+	if (r != KE_NOTFOUND)
+		return r;
+	return proof_await(q, which == PROOF_BUNDLE ? proof_ready : winners_ready);
+}
+
 static int proof_ready(struct rq *q, int r, struct wire_in *in)
 {
 	(void)in;
-	if (r == KE_OK)
-		r = give_proof(q, rq_field(q, 0)->p);
-	return r == KE_NOTFOUND ? proof_await(q, proof_ready) : r;
+	return give_or_await(q, r, PROOF_BUNDLE);
+}
+
+static int winners_ready(struct rq *q, int r, struct wire_in *in)
+{
+	(void)in;
+	return give_or_await(q, r, PROOF_WINNERS);
+}
+
+/* What is there, or when it has been written. */
+static int give_in_time(struct rq *q, const uint8_t raffle[16], enum proof_file which)
+{
+	int r = give(q, which);
+
+	if (r != KE_NOTFOUND)
+		return r;
+	r = proof_order(q->e, raffle, q->now_ms);
+	return give_or_await(q, r == KE_OK ? KE_NOTFOUND : r, which);
 }
 
 int api_raffle_proof(struct rq *q)
@@ -287,12 +317,26 @@ int api_raffle_proof(struct rq *q)
 	struct db_raffle raffle;
 	int r = find_ended(q, &raffle);
 
-	if (r == KE_OK)
-		r = give_proof(q, raffle.id);
-	if (r != KE_NOTFOUND)
+	return r == KE_OK ? give_in_time(q, raffle.id, PROOF_BUNDLE) : r;
+}
+
+int api_raffle_winners(struct rq *q)
+{
+	struct db_raffle raffle;
+	struct drawn *d;
+	bool filed = false;
+	int r = raffle_find(q, &raffle);
+
+	if (r == KE_OK && raffle.format == RAFFLE_V2 && raffle.state == RAFFLE_DRAWN) {
+		r = raffle_drawn(q, &raffle, &d);
+		if (r == KE_OK)
+			filed = d->filed;
+		if (r == KE_OK)
+			raffle_drawn_free(d);
+	}
+	if (r != KE_OK)
 		return r;
-	r = proof_order(q->e, raffle.id, q->now_ms);
-	return r == KE_OK ? proof_await(q, proof_ready) : r;
+	return filed ? give_in_time(q, raffle.id, PROOF_WINNERS) : rq_refuse(q, PB_NOT_FOUND);
 }
 
 /* What the server can say of a draw: its record reproduces, and is the one it once signed. */
@@ -317,28 +361,49 @@ static const char *check_draw(
 	return record1_check(&d->rec, &what) == KE_OK ? NULL : what;
 }
 
-/* A v2 draw once more, from the seed, the beacons' values and the tickets in the store. */
-static const char *check_draw2(struct rq *q, const struct db_raffle *raffle, const struct drawn *d)
+/*
+ * A v2 draw once more, from the seed, the beacons' values and the tickets in the store. KE_LIMIT:
+ * it looks at more of them than one request is worth.
+ */
+static int check_draw2(
+    struct rq *q, const struct db_raffle *raffle, const struct drawn *d, const char **bad)
 {
-	struct record_pick *picks = calloc(RECORD2_LISTED_MAX, sizeof *picks);
 	char *text = malloc(RECORD2_TEXT_MAX);
+	struct drawing *drawing = NULL;
 	struct life_file f;
-	struct record2 draw;
 	size_t n = 0;
 	int r;
 
-	if (picks == NULL || text == NULL)
+	if (text == NULL)
 		fatal("out of memory");
 	r = life_get(q->e, raffle->id, &f);
 	if (r == KE_OK)
-		r = life_draw_record(q->e, &f, raffle->server_seed, picks, &draw);
+		r = drawing_begin(q->e, &f, raffle->server_seed, &drawing);
 	if (r == KE_OK)
-		r = record2_text(&draw, text, RECORD2_TEXT_MAX, &n);
+		r = drawing_more(q->e, drawing, VERIFY_POSITIONS);
+	if (r == KE_OK)
+		r = record2_text(drawing_record(drawing), text, RECORD2_TEXT_MAX, &n);
 	if (r == KE_OK && (n != d->len || memcmp(text, d->text, n) != 0))
 		r = KE_CRYPTO;
-	free(picks);
+	drawing_free(drawing);
 	free(text);
-	return r == KE_OK ? NULL : "record";
+	*bad = r == KE_OK ? NULL : "record";
+	return r == KE_AGAIN ? KE_LIMIT : KE_OK;
+}
+
+static int check(
+    struct rq *q, const struct db_raffle *raffle, const struct drawn *d, const char **bad)
+{
+	char *note;
+
+	if (raffle->format == RAFFLE_V2)
+		return check_draw2(q, raffle, d, bad);
+	note = malloc(DB_NOTE_MAX);
+	if (note == NULL)
+		fatal("out of memory");
+	*bad = check_draw(q, raffle, d, note, DB_NOTE_MAX);
+	free(note);
+	return KE_OK;
 }
 
 int api_raffle_verify(struct rq *q)
@@ -347,18 +412,17 @@ int api_raffle_verify(struct rq *q)
 	struct drawn *d;
 	const char *bad;
 	struct jsonw *w;
-	char *note;
 	int r = find_drawn(q, &raffle);
 
 	if (r == KE_OK)
 		r = raffle_drawn(q, &raffle, &d);
 	if (r != KE_OK)
 		return r;
-	note = malloc(DB_NOTE_MAX);
-	if (note == NULL)
-		fatal("out of memory");
-	bad = raffle.format == RAFFLE_V2 ? check_draw2(q, &raffle, d)
-					 : check_draw(q, &raffle, d, note, DB_NOTE_MAX);
+	r = check(q, &raffle, d, &bad);
+	if (r != KE_OK) {
+		raffle_drawn_free(d);
+		return r == KE_LIMIT ? rq_refuse(q, PB_DRAW_LONG) : r;
+	}
 	w = rq_json(q);
 	jsonw_object(w);
 	jsonw_kuuid(w, "raffle_id", raffle.id);
@@ -370,7 +434,6 @@ int api_raffle_verify(struct rq *q)
 	jsonw_kint(w, "winners", d->winners);
 	jsonw_kint(w, "reserves", d->reserves);
 	jsonw_object_end(w);
-	free(note);
-	free(d);
+	raffle_drawn_free(d);
 	return rq_json_end(q);
 }

@@ -398,7 +398,8 @@ static int revealed(struct rq *q, int r, struct wire_in *in)
 	if (r == KE_OK)
 		r = life_draw(q->e, &f, seed, q->user);
 	sodium_memzero(seed, sizeof seed);
-	return r == KE_OK ? raffle_answer(q) : r;
+	/* or it goes on: the raffle is still closed then */
+	return r == KE_OK || r == KE_AGAIN ? raffle_answer(q) : r;
 }
 
 static int ask_reveal(struct rq *q, const struct life_file *f)
@@ -465,7 +466,7 @@ static int check_standing(struct rq *q, const struct life_file *f, uint64_t pos)
 		return r;
 	r = pos <= d->winners && d->standing[pos - 1] != LIFE_NOBODY ? KE_OK
 								     : rq_refuse(q, PB_NO_WINNER);
-	free(d);
+	raffle_drawn_free(d);
 	return r;
 }
 

@@ -74,11 +74,13 @@ static int64_t lesser(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* v1 knows none of these. */
-static int refuse_v2_fields(struct rq *q)
+/* v1 knows none of these, and lists its picks. */
+static int refuse_v2_fields(struct rq *q, const struct db_raffle *raffle)
 {
 	int r = KE_OK;
 
+	if (raffle->winners > RECORD1_PICKS_MAX / 2 || raffle->reserves > RECORD1_PICKS_MAX / 2)
+		return rq_refuse_field(q, "/winners", "more-than-a-draw");
 	for (unsigned i = F_SALES_CLOSE; r == KE_OK && i < FIELD_COUNT; i++)
 		r = rq_demand(q, i, false);
 	return r;
@@ -94,9 +96,8 @@ static int fill_life(struct rq *q, const struct db_raffle *r, struct db_life *l)
 	*l = (struct db_life){.dedupe = dedupe->present ? (unsigned)dedupe->i : DEDUPE_NONE,
 	    .on_default = DEFAULT_VOID};
 	hash_sha256(l->rules, rules->p, rules->present ? rules->n : 0);
-	/* so many stand in a draw record */
-	if (r->winners + r->reserves > RECORD2_LISTED_MAX)
-		return rq_refuse_field(q, "/winners", "more-than-listed");
+	if (r->winners + r->reserves > DRAW_MAX)
+		return rq_refuse_field(q, "/winners", "more-than-a-draw");
 	return life_terms_get(q, &fields, &l->terms);
 }
 
@@ -125,7 +126,7 @@ int api_raffle_create(struct rq *q)
 	if (r.winners > r.capacity)
 		return rq_refuse_field(q, "/winners", "more-than-capacity");
 	r.reserves = lesser(r.reserves, r.capacity - r.winners);
-	err = r.format == RAFFLE_V2 ? fill_life(q, &r, &l) : refuse_v2_fields(q);
+	err = r.format == RAFFLE_V2 ? fill_life(q, &r, &l) : refuse_v2_fields(q, &r);
 	if (err == KE_OK)
 		err = db_raffle_create(q->e->db, &r);
 	if (err == KE_OK)

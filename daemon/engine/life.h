@@ -19,6 +19,7 @@
 #define LIFE_JOB     "raffle"
 #define LIFE_AT_ONCE 8 /* questions to hsm */
 
+struct drawing;
 struct engine;
 struct maint_run;
 struct oplog_record;
@@ -29,6 +30,9 @@ struct lives {
 		struct job job; /* first member: a step finds its raffle by it */
 		uint8_t raffle[16];
 	} one[LIFE_AT_ONCE];
+	struct drawing *drawing; /* one that takes many turns; and who has asked for it */
+	bool drawing_by_user;
+	uint8_t drawing_by[16];
 };
 
 /* One raffle with what v2 adds. */
@@ -74,13 +78,14 @@ int life_reveal_body(struct engine *e, const struct life_file *f, struct wire_ou
 
 /* Sales are over: state and record. by NULL: nobody but the time. */
 int life_close(struct engine *e, const struct life_file *f, const uint8_t *by) KE_CHECK;
-/* hsm has revealed the seed: draws, and writes it down. */
+/*
+ * hsm has revealed the seed: draws, and writes it down. KE_AGAIN: that takes longer, the raffle's
+ * job does it.
+ */
 int life_draw(struct engine *e, const struct life_file *f, const uint8_t seed[32],
     const uint8_t *by) KE_CHECK;
-
-/* The draw record of such a seed; picks: room for RECORD2_LISTED_MAX. */
-int life_draw_record(struct engine *e, const struct life_file *f, const uint8_t seed[32],
-    struct record_pick *picks, struct record2 *draw) KE_CHECK;
+/* The next turn's part of such a draw. KE_AGAIN: more follow; KE_NOTFOUND: none is under way. */
+int life_draw_on(struct engine *e, const struct life_file *f) KE_CHECK;
 
 /* How many are neither drawn nor aborted after their deadline. Within a turn. */
 int life_late(struct engine *e, int64_t *n) KE_CHECK;

@@ -227,6 +227,9 @@ static int step_closed(
 	enum db_seen seen;
 	int r;
 
+	r = life_draw_on(e, f);
+	if (r != KE_NOTFOUND)
+		return r == KE_OK || r == KE_AGAIN ? again(run, now_ms) : r;
 	if (f->l.told == DB_TOLD_REFUSED || f->l.seen == DB_SEEN_TOO_LATE)
 		return KE_OK;
 	if (f->l.told == DB_TOLD_NOT) {

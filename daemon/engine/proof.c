@@ -52,12 +52,16 @@ void proof_start(struct engine *e, const char *store)
 		fatal("%s: %s", path, strerror(errno));
 }
 
-static void file_name(char name[NAME_MAX_LEN], const uint8_t raffle[16], const char *suffix)
+static const char *const suffixes[] = {[PROOF_BUNDLE] = ".json", [PROOF_WINNERS] = ".winners"};
+
+/* suffix: "", or ".tmp" while it is written. */
+static void file_name(
+    char name[NAME_MAX_LEN], const uint8_t raffle[16], enum proof_file which, const char *suffix)
 {
 	char id[37];
 
 	text_uuid(id, raffle);
-	snprintf(name, NAME_MAX_LEN, "%s.json%s", id, suffix);
+	snprintf(name, NAME_MAX_LEN, "%s%s%s", id, suffixes[which], suffix);
 }
 
 int proof_order(struct engine *e, const uint8_t raffle[16], int64_t now_ms)
@@ -69,12 +73,13 @@ int proof_order(struct engine *e, const uint8_t raffle[16], int64_t now_ms)
 	return r;
 }
 
-int proof_open(struct engine *e, const uint8_t raffle[16], int *fd, uint64_t *len)
+int proof_open(
+    struct engine *e, const uint8_t raffle[16], enum proof_file which, int *fd, uint64_t *len)
 {
 	char name[NAME_MAX_LEN];
 	struct stat st;
 
-	file_name(name, raffle, "");
+	file_name(name, raffle, which, "");
 	*fd = openat(e->proofs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (*fd < 0)
 		return errno == ENOENT ? KE_NOTFOUND : KE_IO;
@@ -125,7 +130,7 @@ void proof_free(struct engine *e, struct proof_build *b)
 		return;
 	if (b->fd >= 0) {
 		close(b->fd);
-		file_name(name, b->raffle.id, ".tmp");
+		file_name(name, b->raffle.id, PROOF_BUNDLE, ".tmp");
 		unlinkat(e->proofs, name, 0);
 	}
 	proof2_free(b->v2);
@@ -135,19 +140,68 @@ void proof_free(struct engine *e, struct proof_build *b)
 
 /* --- writing --- */
 
-static int flush(struct proof_build *b)
+static int write_all(int fd, const char *text, size_t len)
 {
 	size_t done = 0;
 
-	while (done < b->len) {
-		ssize_t n = write(b->fd, b->buf + done, b->len - done);
+	while (done < len) {
+		ssize_t n = write(fd, text + done, len - done);
 
 		if (n <= 0)
 			return KE_IO;
 		done += (size_t)n;
 	}
-	b->len = 0;
 	return KE_OK;
+}
+
+static int flush(struct proof_build *b)
+{
+	int r = write_all(b->fd, b->buf, b->len);
+
+	b->len = 0;
+	return r;
+}
+
+static int create(struct engine *e, const uint8_t raffle[16], enum proof_file which)
+{
+	char name[NAME_MAX_LEN];
+
+	file_name(name, raffle, which, ".tmp");
+	return openat(e->proofs, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+}
+
+/* The file is whole: it gets its name, for good. */
+static int publish(struct engine *e, const uint8_t raffle[16], enum proof_file which, int fd)
+{
+	char tmp[NAME_MAX_LEN], name[NAME_MAX_LEN];
+
+	file_name(tmp, raffle, which, ".tmp");
+	file_name(name, raffle, which, "");
+	return fsync(fd) == 0 && renameat(e->proofs, tmp, e->proofs, name) == 0 &&
+		       fsync(e->proofs) == 0
+		   ? KE_OK
+		   : KE_IO;
+}
+
+/* The file of many winners, which never changes. */
+static int put_winners(struct engine *e, const struct proof_build *b)
+{
+	const uint8_t *raffle = b->raffle.id;
+	const char *text;
+	size_t n;
+	int fd, r;
+
+	text = proof2_winners(b->v2, &n);
+	if (n == 0)
+		return KE_OK;
+	fd = create(e, raffle, PROOF_WINNERS);
+	if (fd < 0)
+		return KE_IO;
+	r = write_all(fd, text, n);
+	if (r == KE_OK)
+		r = publish(e, raffle, PROOF_WINNERS, fd);
+	close(fd);
+	return r;
 }
 
 static int put_head(struct engine *e, struct proof_build *b)
@@ -195,7 +249,6 @@ static int put_seed(void *arg, const struct db_ticket_row *row)
 static int begin(struct engine *e, const uint8_t raffle[16], struct proof_build **out)
 {
 	struct proof_build *b = calloc(1, sizeof *b);
-	char name[NAME_MAX_LEN];
 	int r;
 
 	if (b == NULL)
@@ -215,12 +268,10 @@ static int begin(struct engine *e, const uint8_t raffle[16], struct proof_build 
 	b->buf = malloc(b->cap);
 	if (b->buf == NULL)
 		fatal("out of memory");
-	file_name(name, raffle, ".tmp");
-	b->fd =
-	    openat(e->proofs, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	b->fd = create(e, raffle, PROOF_BUNDLE);
 	if (b->fd < 0)
 		return KE_IO;
-	return b->v2 != NULL ? KE_OK : put_head(e, b);
+	return b->v2 != NULL ? put_winners(e, b) : put_head(e, b);
 }
 
 /* The same of a v2 raffle. */
@@ -251,14 +302,9 @@ static int tickets(struct engine *e, struct proof_build *b)
 		      : bundle_put_tail(b->buf, b->cap, &b->len);
 }
 
-static int publish(struct engine *e, struct proof_build *b)
+static int finish(struct engine *e, struct proof_build *b)
 {
-	char tmp[NAME_MAX_LEN], name[NAME_MAX_LEN];
-
-	file_name(tmp, b->raffle.id, ".tmp");
-	file_name(name, b->raffle.id, "");
-	if (fsync(b->fd) != 0 || renameat(e->proofs, tmp, e->proofs, name) != 0 ||
-	    fsync(e->proofs) != 0)
+	if (publish(e, b->raffle.id, PROOF_BUNDLE, b->fd) != KE_OK)
 		return KE_IO;
 	close(b->fd);
 	b->fd = -1; /* proof_free() has no half-written file to remove */
@@ -276,5 +322,5 @@ int proof_step(struct engine *e, const uint8_t raffle[16], struct proof_build **
 		r = flush(*b);
 	if (r != KE_OK)
 		return r;
-	return (*b)->phase == PHASE_END ? publish(e, *b) : KE_AGAIN;
+	return (*b)->phase == PHASE_END ? finish(e, *b) : KE_AGAIN;
 }

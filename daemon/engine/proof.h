@@ -1,7 +1,7 @@
 /*
- * Proof bundles (policy/bundle.h): written once after the draw by a background job, some tickets
- * per turn, into <store>/proofs/<raffle>.json; given out as a read-only descriptor. A bundle is
- * recomputed from the store when its file is missing. Runs in engine.
+ * Proof bundles (policy/bundle.h) and winners' files: written once after the draw by a background
+ * job, some tickets per turn, into <store>/proofs/<raffle>.json and .winners; given out as a
+ * read-only descriptor. They come from the store again when a file is missing. Runs in engine.
  */
 #ifndef DAEMON_ENGINE_PROOF_H
 #define DAEMON_ENGINE_PROOF_H
@@ -19,8 +19,13 @@ void proof_start(struct engine *e, const char *store);
 
 /* Puts the writing of this raffle's bundle among the jobs. */
 int proof_order(struct engine *e, const uint8_t raffle[16], int64_t now_ms) KE_CHECK;
-/* A read-only descriptor, the caller's; KE_NOTFOUND while it is not written. */
-int proof_open(struct engine *e, const uint8_t raffle[16], int *fd, uint64_t *len) KE_CHECK;
+/*
+ * A read-only descriptor, the caller's; KE_NOTFOUND while it is not written. The winners' file is
+ * that of a draw whose record names one (db_winners.h), next to its bundle and before it.
+ */
+enum proof_file { PROOF_BUNDLE, PROOF_WINNERS };
+int proof_open(struct engine *e, const uint8_t raffle[16], enum proof_file which, int *fd,
+    uint64_t *len) KE_CHECK;
 /* The request waits until any bundle is finished. */
 int proof_await(struct rq *q, rq_step *step) KE_CHECK;
 

@@ -14,6 +14,8 @@
 #include "daemon/engine/tlogproof.h"
 #include "daemon/engine/witnessed.h"
 #include "daemon/msg/log.h"
+#include "db/db_winners.h"
+#include "policy/bundle2.h"
 #include "policy/bundle2_write.h"
 #include "policy/text.h"
 
@@ -37,10 +39,13 @@ struct proof2 {
 	uint64_t size;
 	struct note_key key;
 	struct record2 draw; /* its picks: */
-	struct record_pick picks[RECORD2_LISTED_MAX];
+	struct record_pick *picks;
 	size_t npicks;
+	char *file; /* that the record names */
+	size_t file_len;
 	struct shown *passed;
 	size_t npassed;
+	bool unlisted; /* they are too many */
 	unsigned list; /* enum bundle2_list that is being written; BUNDLE2_LISTS: the tail */
 	size_t next;   /* of its elements */
 	/* of one piece */
@@ -55,37 +60,52 @@ bool proof2_lacks(const struct proof2 *p)
 
 void proof2_free(struct proof2 *p)
 {
-	if (p != NULL)
-		free(p->passed);
+	if (p == NULL)
+		return;
+	free(p->picks);
+	free(p->file);
+	free(p->passed);
 	free(p);
+}
+
+const char *proof2_winners(const struct proof2 *p, size_t *n)
+{
+	*n = p->file_len;
+	return p->file;
 }
 
 /* --- what it shows --- */
 
 /*
  * Between the picks stand those who were passed over, as having won before. With fewer holders
- * than prizes the draw went through all tickets.
+ * than prizes the draw went through all tickets. More than BUNDLE2_PASSED_MAX are not listed.
  */
 static int find_passed(struct proof2 *p, uint64_t wanted, uint64_t tickets)
 {
-	size_t most = tickets < DRAW_MAX ? (size_t)tickets : DRAW_MAX, won = 0;
-	uint64_t *index = calloc(most, sizeof *index);
+	struct draw_walk walk;
+	size_t won = 0;
+	uint64_t index;
 	int r;
 
-	p->passed = calloc(most, sizeof *p->passed);
-	if (index == NULL || p->passed == NULL)
+	p->passed = calloc(BUNDLE2_PASSED_MAX, sizeof *p->passed);
+	if (p->passed == NULL)
 		fatal("out of memory");
-	r = draw_shuffle(index, most, tickets, p->draw.draw_key);
-	for (size_t i = 0; r == KE_OK && i < most; i++) {
-		if (won == p->npicks && won == wanted)
+	r = draw_walk_init(&walk, tickets, p->npicks, p->draw.draw_key);
+	while (r == KE_OK && (won < p->npicks || won < wanted)) {
+		r = draw_walk_next(&walk, &index);
+		if (r != KE_OK)
 			break;
-		if (won < p->npicks && index[i] == p->picks[won].index)
+		if (won < p->npicks && index == p->picks[won].index) {
 			won++;
-		else
-			p->passed[p->npassed++] = (struct shown){index[i], won};
+			continue;
+		}
+		p->unlisted = p->npassed == BUNDLE2_PASSED_MAX;
+		if (p->unlisted)
+			break;
+		p->passed[p->npassed++] = (struct shown){index, won};
 	}
-	free(index);
-	return r;
+	draw_walk_free(&walk);
+	return r == KE_NOTFOUND ? KE_OK : r;
 }
 
 static int read_record(struct engine *e, struct proof2 *p, enum record2_kind kind)
@@ -93,15 +113,33 @@ static int read_record(struct engine *e, struct proof2 *p, enum record2_kind kin
 	return oplog_get(e, p->f.r.id, kind, &p->rec);
 }
 
+/* The picks of a record that names a file of them. */
+static int read_file(struct engine *e, struct proof2 *p)
+{
+	int r;
+
+	p->file = malloc(RECORD2_FILE_MAX);
+	if (p->file == NULL)
+		fatal("out of memory");
+	r = db_winners_get(e->db, p->f.r.id, p->file, RECORD2_FILE_MAX, &p->file_len);
+	if (r == KE_OK)
+		r = record2_file_parse(&p->draw, p->file, p->file_len);
+	return r == KE_OK ? r : KE_DAMAGED;
+}
+
 static int read_draw(struct engine *e, struct proof2 *p)
 {
 	uint64_t wanted = (uint64_t)(p->f.r.winners + p->f.r.reserves);
 	int r = read_record(e, p, RECORD2_DRAW);
 
-	p->draw.picks = p->picks;
-	p->draw.picks_cap = RECORD2_LISTED_MAX;
+	p->draw.picks_cap = wanted > RECORD2_LISTED_MAX ? (size_t)wanted : RECORD2_LISTED_MAX;
+	p->draw.picks = p->picks = calloc(p->draw.picks_cap, sizeof *p->picks);
+	if (p->picks == NULL)
+		fatal("out of memory");
 	if (r == KE_OK && record2_parse(&p->draw, p->rec.text, p->rec.len) != KE_OK)
 		r = KE_DAMAGED;
+	if (r == KE_OK && !p->draw.listed)
+		r = read_file(e, p);
 	if (r != KE_OK)
 		return r;
 	p->npicks = (size_t)(p->draw.winners + p->draw.reserves);
@@ -514,9 +552,14 @@ static int put_tail(struct engine *e, struct proof2 *p)
 /* The list that is being written, or the next one. */
 static int put_more(struct engine *e, struct proof2 *p)
 {
-	int r = p->next == 0 ? bundle2_put_list(&p->w, (enum bundle2_list)p->list) : KE_OK;
+	bool null = p->list == BUNDLE2_PASSED && p->unlisted;
+	int r = KE_OK;
 
-	if (r == KE_OK)
+	if (null)
+		r = bundle2_put_unlisted(&p->w);
+	else if (p->next == 0)
+		r = bundle2_put_list(&p->w, (enum bundle2_list)p->list);
+	if (r == KE_OK && !null)
 		r = put_list(e, p);
 	if (r != KE_OK)
 		return r;

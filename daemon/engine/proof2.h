@@ -25,6 +25,8 @@ int proof2_begin(struct engine *e, const struct db_raffle *r, struct proof2 **ou
 int proof2_step(struct engine *e, struct proof2 *p, char *out, size_t cap, size_t *len) KE_CHECK;
 /* Is it shown without witnesses that its policy wants, and so to be written again? */
 bool proof2_lacks(const struct proof2 *p);
+/* The file of a draw whose record names one, *n 0: there is none. Until proof2_free(). */
+const char *proof2_winners(const struct proof2 *p, size_t *n);
 void proof2_free(struct proof2 *p);
 
 #endif

@@ -44,11 +44,18 @@ int raffle_drawn(struct rq *q, const struct db_raffle *r, struct drawn **out)
 		fatal("out of memory");
 	err = r->format == RAFFLE_V2 ? raffle_drawn2(q, r, d) : drawn1(q, r, d);
 	if (err != KE_OK) {
-		free(d);
+		raffle_drawn_free(d);
 		return err;
 	}
 	*out = d;
 	return KE_OK;
+}
+
+void raffle_drawn_free(struct drawn *d)
+{
+	if (d != NULL)
+		free(d->standing);
+	free(d);
 }
 
 void raffle_put_pick(struct jsonw *w, uint64_t pos, const struct record_pick *p)
@@ -142,7 +149,7 @@ int raffle_put(struct rq *q, struct jsonw *w, const struct db_raffle *r, const s
 	jsonw_kcstr(w, "description", r->description);
 	if (r->format == RAFFLE_V2)
 		err = raffle_put_life(q, w, r, d);
-	if (d != NULL) {
+	if (d != NULL && !d->filed) {
 		put_picks(w, "winners", d->picks, d->winners);
 		put_picks(w, "reserves", d->picks + d->winners, d->reserves);
 	}
@@ -162,7 +169,7 @@ int raffle_answer(struct rq *q)
 		return err;
 	q->again = d != NULL; /* a drawn raffle stays as it is, and its picks can fill 200 KiB */
 	err = raffle_put(q, rq_json(q), &r, d);
-	free(d);
+	raffle_drawn_free(d);
 	q->ans.version = r.version;
 	return err == KE_OK ? rq_json_end(q) : err;
 }

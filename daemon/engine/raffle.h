@@ -12,8 +12,11 @@
 struct drawn {
 	struct record1 rec; /* v1 */
 	uint32_t winners, reserves;
-	size_t forfeits;                    /* v2: how many; and after them: */
-	size_t standing[RECORD1_PICKS_MAX]; /* policy/life.h life_standing() */
+	/* v2 */
+	bool filed;               /* more picks than the record lists: it names a file of them */
+	uint8_t winners_file[32]; /* then its SHA-256, and picks has nothing */
+	size_t forfeits;          /* how many; and after them: */
+	size_t *standing;         /* policy/life.h life_standing(), one of each winner */
 	struct record_pick picks[RECORD1_PICKS_MAX];
 	char text[RECORD1_TEXT_MAX];
 	size_t len;
@@ -23,8 +26,9 @@ struct drawn {
 bool raffle_visible(const struct rq *q, enum raffle_state state);
 /* The raffle of the row's first field, a path id; RQ_REFUSED (404) when it is not to be seen. */
 int raffle_find(struct rq *q, struct db_raffle *r) KE_CHECK;
-/* The record of a drawn raffle; free() it. KE_DAMAGED when the stored text is no record. */
+/* The record of a drawn raffle, raffle_drawn_free()'s. KE_DAMAGED: the stored text is no record. */
 int raffle_drawn(struct rq *q, const struct db_raffle *r, struct drawn **out) KE_CHECK;
+void raffle_drawn_free(struct drawn *d);
 
 /* daemon/engine/raffle_life.c: the same of a v2 raffle, into *d */
 int raffle_drawn2(struct rq *q, const struct db_raffle *r, struct drawn *d) KE_CHECK;

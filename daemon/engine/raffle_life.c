@@ -2,6 +2,7 @@
  * What the JSON of a v2 raffle says besides: its terms, its records, who stands for the prizes.
  * Runs in engine: see raffle.h.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "daemon/msg/log.h"
 #include "db/db_log.h"
 #include "policy/origin.h"
+#include "policy/text.h"
 
 /* --- drawn --- */
 
@@ -53,12 +55,21 @@ int raffle_drawn2(struct rq *q, const struct db_raffle *r, struct drawn *d)
 		err = db_log_records_of(q->e->db, r->id, RECORD2_FORFEIT, take_forfeit, &f);
 	if (err != KE_OK)
 		return err;
-	if (record2_parse(&rec, d->text, d->len) != KE_OK ||
-	    life_standing((size_t)rec.winners, (size_t)rec.reserves, f.pos, f.n, d->standing) !=
-		KE_OK)
+	if (record2_parse(&rec, d->text, d->len) != KE_OK)
 		return KE_DAMAGED;
+	d->filed = !rec.listed;
+	memcpy(d->winners_file, rec.winners_file, 32);
+	if (d->filed && rec.winners > (uint64_t)r->winners) {
+		rec.reserves = rec.winners - (uint64_t)r->winners;
+		rec.winners = (uint64_t)r->winners;
+	}
 	d->winners = (uint32_t)rec.winners;
 	d->reserves = (uint32_t)rec.reserves;
+	d->standing = calloc(d->winners, sizeof *d->standing);
+	if (d->standing == NULL)
+		fatal("out of memory");
+	if (life_standing(d->winners, d->reserves, f.pos, f.n, d->standing) != KE_OK)
+		return KE_DAMAGED;
 	d->forfeits = f.n;
 	return KE_OK;
 }
@@ -141,6 +152,21 @@ static int put_records(struct engine *e, struct jsonw *w, const uint8_t raffle[1
 	return r;
 }
 
+/* What the record says instead of so many lines, and where they are. */
+static void put_file(struct jsonw *w, const uint8_t raffle[16], const struct drawn *d)
+{
+	char id[33], path[64];
+
+	text_hex(id, raffle, 16);
+	snprintf(path, sizeof path, "/r/%s/winners", id);
+	jsonw_key(w, "winners_file");
+	jsonw_object(w);
+	jsonw_kcstr(w, "path", path);
+	jsonw_khex(w, "sha256", d->winners_file, 32);
+	jsonw_kint(w, "count", (int64_t)d->winners + d->reserves);
+	jsonw_object_end(w);
+}
+
 static void put_standing(struct jsonw *w, const struct drawn *d)
 {
 	jsonw_key(w, "standing");
@@ -179,7 +205,9 @@ int raffle_put_life(struct rq *q, struct jsonw *w, const struct db_raffle *r, co
 		jsonw_kcstr(w, "log", origin);
 		err = put_records(q->e, w, r->id);
 	}
-	if (d != NULL && d->forfeits > 0)
+	if (d != NULL && d->filed)
+		put_file(w, r->id, d);
+	else if (d != NULL && d->forfeits > 0)
 		put_standing(w, d);
 	return err;
 }

@@ -103,12 +103,12 @@ int rq_empty(struct rq *q)
 	return rq_text(q, API_EMPTY, 0);
 }
 
-int rq_file(struct rq *q, int fd, uint64_t len)
+int rq_file(struct rq *q, enum api_type type, int fd, uint64_t len)
 {
 	q->fd = fd;
 	q->ans.file_len = len;
 	q->ans.flags |= API_ANS_FILE;
-	return rq_text(q, API_JSON, 0);
+	return rq_text(q, type, 0);
 }
 
 static int write_problem(struct rq *q, enum problem p, const struct problem_field *f, size_t n)

@@ -90,7 +90,7 @@ int rq_empty(struct rq *q) KE_CHECK;
 /* Text that was written into engine's scratch by the handler itself. */
 int rq_text(struct rq *q, enum api_type type, size_t len) KE_CHECK;
 /* The answer is a file of len bytes; the request owns fd from now on. */
-int rq_file(struct rq *q, int fd, uint64_t len) KE_CHECK;
+int rq_file(struct rq *q, enum api_type type, int fd, uint64_t len) KE_CHECK;
 /* What was made is found at prefix and id. */
 void rq_location(struct rq *q, const char *prefix, const uint8_t id[16]);
 /* Writes a problem and returns RQ_REFUSED: what the handler did is undone. */

@@ -102,6 +102,7 @@ const HOSTILE = {
 	"an open member of markup": Buffer.from(good.toString().replace("kleroterion/v2 open", "<img src=x onerror=alert(1)>")),
 	"many values": Buffer.from("[" + "0,".repeat(500000) + "0]"),
 	"an object as a list": Buffer.from(good.toString().replace('"passed":[]', '"passed":{}')),
+	"nobody listed": Buffer.from(good.toString().replace('"passed":[]', '"passed":null')),
 	"a null winner": Buffer.from(good.toString().replace('"passed":[]', '"passed":[null]')),
 };
 const pem = (change) => Buffer.from(JSON.stringify({ ...JSON.parse(good),

@@ -20,9 +20,9 @@ TICKETS = "r/" + "ab" * 16
 SIZE = 700  # two full bundles and a partial one
 
 
-def make(path, tickets=SIZE, cheat=None):
-    """The log's verifier key."""
-    run = subprocess.run([TOOL, path, str(tickets), *([cheat] if cheat else [])], capture_output=True, text=True)
+def make(path, tickets=SIZE, cheat=None, *more):
+    """The log's verifier key; more: picks, holders."""
+    run = subprocess.run([TOOL, path, str(tickets), cheat or "good", *map(str, more)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 
@@ -88,6 +88,44 @@ CHEATS = {
 def test_operator(tmp_path, cheat):
     vkey = make(tmp_path / "log", cheat=cheat)
     refused(audit(tmp_path / "log", vkey), CHEATS[cheat])
+
+
+@pytest.mark.parametrize("tickets,picks,holders", [
+    (SIZE, 5, 0), (100, 100, 0), (2000, 801, 0), (20000, 10000, 0), (SIZE, 5, 6), (SIZE, 6, 6), (SIZE, 7, 6),
+    (100_005, 6, 6), (100_005, 50, 6), (3000, 2000, 1500)])
+def test_draws(tmp_path, tickets, picks, holders):
+    """What was drawn is drawn again from the ticket log: listed, in a file, with holders who win once."""
+    vkey = make(tmp_path / "log", tickets, None, picks, holders)
+    run = audit(tmp_path / "log", vkey)
+    assert run.returncode == 0 and "1 repeated" in run.stdout, run
+    assert (tmp_path / "log" / TICKETS / "winners").exists() == (min(picks, holders or picks) > 800)
+    assert json.loads(audit(tmp_path / "log", vkey, "--json").stdout)["draws"] == 1
+
+
+DRAWS = {
+    # cheat, tickets, picks, holders
+    ("renamed", SIZE, 5, 0): "is not the one that the draw names",
+    ("renamed", 2000, 900, 0): "is not the one that the draw names",
+    ("skipped", 2000, 900, 0): "the draw has another",
+    ("winner", 2000, 900, 0): "",
+    ("short", 2000, 900, 0): "other winners than the log has tickets",
+    ("file", 2000, 900, 0): "it is not the file that the draw record names",
+    ("skipped", SIZE, 5, 6): "is passed over, and its holder had not won",
+    ("again", SIZE, 5, 6): "is of a holder who had won before",
+    ("short", SIZE, 7, 6): "is passed over, and its holder had not won",
+    ("skipped", 100_005, 50, 6): "is passed over, and its holder had not won",
+}
+
+
+@pytest.mark.parametrize("how", DRAWS, ids=lambda how: "-".join(map(str, how)))
+def test_draws_that_are_not(tmp_path, how):
+    vkey = make(tmp_path / "log", how[1], how[0], *how[2:])
+    refused(audit(tmp_path / "log", vkey), DRAWS[how])
+
+
+def test_winners_file_is_missing(tmp_path):
+    vkey = make(tmp_path / "log", 2000, "no-file", 900)
+    refused(audit(tmp_path / "log", vkey), "winners", 3)
 
 
 def flip(path, at):

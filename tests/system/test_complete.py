@@ -51,6 +51,7 @@ def shuffle(n, key):
 class Raffle:
     def __init__(self, folder, n=1000, dedupe="none", winners=5, reserves=3):
         self.folder, self.n = folder, n
+        folder.mkdir(exist_ok=True)
         self.leaves = [b"KLT2" + RAFFLE + struct.pack(">QQ", i, 1787740000000 + i) + hashlib.md5(b"%d" % i).digest() +
                        hashlib.sha256(b"holder %d" % (i % 4 if dedupe == "holder" else i)).digest() + bytes(32)
                        for i in range(n)]
@@ -109,6 +110,16 @@ def test_the_draw_is_finished(raffle):
 def test_one_prize_per_holder(tmp_path):
     """Four holders for eight prizes: all tickets are looked at, and four win."""
     few = Raffle(tmp_path, n=50, dedupe="holder")
+    run = few.run()
+    assert run.returncode == 0 and said(run, 5) == few.picks() and len(few.picks()) == 4
+
+
+def test_large_draws(tmp_path):
+    """More winners than a record lists, and four holders among so many tickets."""
+    many = Raffle(tmp_path / "many", n=2000, winners=1500, reserves=100)
+    run = many.run()
+    assert run.returncode == 0 and said(run, 1500) == many.picks() and len(many.picks()) == 1600
+    few = Raffle(tmp_path / "few", n=110_000, dedupe="holder")
     run = few.run()
     assert run.returncode == 0 and said(run, 5) == few.picks() and len(few.picks()) == 4
 

@@ -3,12 +3,15 @@
  *c2sp.org/tlog-tiles has them, of any size, with throw-away keys: for the tests and the benchmark
  *of klero-verify --log and for other people's readers of logs.
  *
- *	log_make DIR TICKETS [CHEAT]     prints the operator's verifier key
+ *	log_make DIR TICKETS [CHEAT [PICKS [HOLDERS]]]     prints the operator's verifier key
  *
- * CHEAT is one thing that an operator with all keys could do: second-draw, no-close, other-open,
- * other-key (the draw's), winner, index (a leaf at another place), raffle (a ticket of another
- *one), rewritten (the tickets of another day), fewer (the ticket log ends before the close record's
- *end), open (nothing after the open record).
+ * PICKS are the winners and two reserves, 5; HOLDERS win once each: all but the last one have one
+ * ticket, the first ones. CHEAT is one thing that an operator with all keys could do: second-draw,
+ *no-close, other-open, other-key (the draw's), winner, index (a leaf at another place), raffle (a
+ *ticket of another one), rewritten (the tickets of another day), fewer (the ticket log ends before
+ *the close record's end), open (nothing after the open record), renamed (a winner's ticket id),
+ *skipped (a ticket that was drawn, and the next one in its place), again (a holder's second
+ *ticket), short (the last pick is left out), file (the winners' file has another line), no-file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +23,7 @@
 #include "tests/unit/bundle2_make.h"
 
 static const char *cheat = "";
+static uint64_t npicks = 5, holders;
 
 static void fail(const char *what)
 {
@@ -143,9 +147,12 @@ static void end(struct grown *g, const struct made2 *m, const char *origin)
 static void ticket(const struct made2 *m, uint64_t i, struct leaf *l)
 {
 	*l = (struct leaf){.index = i, .issued_ms = 1695000000000 + i};
-	memcpy(l->raffle, m->rec[0].raffle, 16);
+	if (m != NULL)
+		memcpy(l->raffle, m->rec[0].raffle, 16);
 	be_put64(l->ticket, i * UINT64_C(0x9e3779b97f4a7c15) + (cheats("rewritten") ? 1 : 0));
 	memcpy(l->holder_commit, l->ticket, 16);
+	if (holders > 0 && i >= holders - 1)
+		memset(l->holder_commit, 0x77, 16);
 	memcpy(l->client_seed_hash, l->ticket, 16);
 }
 
@@ -174,13 +181,61 @@ static void make_tickets(const struct made2 *m, const char *dir, uint64_t n, uin
 	}
 }
 
-static void make_draw(struct made2 *m, uint64_t n)
+/* Into draw->picks; how many there are. */
+static uint64_t pick(struct record2 *draw, uint64_t n)
+{
+	uint64_t index, won = 0, last = 0;
+	bool skipped = false;
+	struct draw_walk w;
+	struct leaf l;
+
+	if (draw_walk_init(&w, n, npicks, draw->draw_key) != KE_OK)
+		fail("memory");
+	while (won < npicks && draw_walk_next(&w, &index) == KE_OK) {
+		bool rest = holders > 0 && index >= holders - 1;
+
+		if (rest && last++ > 0 && !(cheats("again") && last == 2))
+			continue;
+		if (cheats("skipped") && !rest && !skipped) {
+			skipped = true;
+			continue;
+		}
+		ticket(NULL, index, &l);
+		draw->picks[won].index = index;
+		memcpy(draw->picks[won++].ticket, l.ticket, 16);
+	}
+	draw_walk_free(&w);
+	return won;
+}
+
+/* More picks than a record lists. */
+static void make_file(struct made2 *m, const char *dir)
+{
+	struct record2 *draw = &m->rec[MADE2_DRAW];
+	char below[2048], *file;
+	size_t n = 0;
+
+	draw->listed = draw->winners + draw->reserves <= RECORD2_LISTED_MAX;
+	if (draw->listed)
+		return;
+	file = malloc(RECORD2_FILE_MAX);
+	if (file == NULL || record2_file_text(draw, file, RECORD2_FILE_MAX, &n) != KE_OK)
+		fail("winners' file");
+	hash_sha256(draw->winners_file, file, n);
+	if (cheats("file"))
+		file[n / 2] ^= 1;
+	snprintf(below, sizeof(below), "%.1000s%s", dir, &MADE2_TICKETS[sizeof(MADE2_HOST) - 1]);
+	if (!cheats("no-file"))
+		write_file(below, "winners", file, n);
+	free(file);
+}
+
+static void make_draw(struct made2 *m, const char *dir, uint64_t n)
 {
 	struct record2 *open = &m->rec[MADE2_OPEN], *draw = &m->rec[MADE2_DRAW];
 	uint8_t given[RECORD2_CONTRIBUTIONS_MAX], open_leaf[32];
-	uint64_t index[8], k = open->winners + open->reserves;
+	uint64_t n_given;
 	size_t len;
-	struct leaf l;
 
 	draw->terms = open->terms;
 	len = record2_contributions(draw, given);
@@ -188,22 +243,22 @@ static void make_draw(struct made2 *m, uint64_t n)
 	draw_context_v2(draw->context, draw->raffle, open_leaf, n, m->rec[MADE2_CLOSE].root,
 	    (uint16_t)draw->terms.nbeacons, given, len);
 	hash_kdf(draw->draw_key, draw->server_seed, DRAW_KEY_LABEL, draw->context, 32);
-	if (draw_shuffle(index, k, n, draw->draw_key) != KE_OK)
-		fail("fewer tickets than winners");
-	for (size_t i = 0; i < k; i++) {
-		ticket(m, index[i], &l);
-		m->picks[i].index = index[i];
-		memcpy(m->picks[i].ticket, l.ticket, 16);
-	}
-	draw->winners = open->winners;
-	draw->reserves = open->reserves;
-	draw->listed = true;
-	draw->picks = m->picks;
-	draw->picks_cap = MADE2_N_MAX;
+	draw->picks = calloc(npicks, sizeof(*draw->picks));
+	draw->picks_cap = npicks;
+	if (draw->picks == NULL)
+		fail("memory");
+	n_given = pick(draw, n);
+	if (cheats("short"))
+		n_given--;
+	draw->winners = n_given < open->winners ? n_given : open->winners;
+	draw->reserves = n_given - draw->winners;
 	if (cheats("winner"))
-		m->picks[0].index ^= 1;
+		draw->picks[0].index ^= 1;
+	if (cheats("renamed"))
+		draw->picks[0].ticket[0] ^= 1;
 	if (cheats("other-key"))
 		draw->draw_key[0] ^= 1;
+	make_file(m, dir);
 }
 
 static void make_records(struct made2 *m, const char *dir, uint64_t n)
@@ -212,6 +267,9 @@ static void make_records(struct made2 *m, const char *dir, uint64_t n)
 		       *draw = &m->rec[MADE2_DRAW];
 	struct grown g;
 
+	open->winners = npicks - 2;
+	open->reserves = 2;
+	open->dedupe = holders > 0 ? DEDUPE_HOLDER : DEDUPE_NONE;
 	hash_kdf(open->seed_commit, draw->server_seed, DRAW_COMMIT_LABEL, open->raffle, 16);
 	close->tickets = n;
 	close->open_index = draw->open_index = 0;
@@ -221,7 +279,7 @@ static void make_records(struct made2 *m, const char *dir, uint64_t n)
 	record2_leaf(close->open_leaf, m->text[MADE2_OPEN], m->text_len[MADE2_OPEN]);
 	if (cheats("other-open"))
 		close->open_leaf[0] ^= 1;
-	make_draw(m, n);
+	make_draw(m, dir, n);
 	if (made2_text(m, MADE2_CLOSE) != 0 || made2_text(m, MADE2_DRAW) != 0)
 		fail("records");
 	begin(&g, dir, "");
@@ -240,12 +298,14 @@ int main(int argc, char **argv)
 	static struct made2 m;
 	uint64_t n;
 
-	if (argc < 3 || argc > 4 || text_unu64(&n, argv[2], strlen(argv[2])) != KE_OK ||
+	if (argc < 3 || argc > 6 || text_unu64(&n, argv[2], strlen(argv[2])) != KE_OK ||
+	    (argc > 4 && text_unu64(&npicks, argv[4], strlen(argv[4])) != KE_OK) || npicks < 3 ||
+	    (argc > 5 && text_unu64(&holders, argv[5], strlen(argv[5])) != KE_OK) ||
 	    made2_init(&m, 1, 1, 3, 2) != 0) {
-		fprintf(stderr, "usage: log_make DIR TICKETS [CHEAT]\n");
+		fprintf(stderr, "usage: log_make DIR TICKETS [CHEAT [PICKS [HOLDERS]]]\n");
 		return 2;
 	}
-	if (argc == 4)
+	if (argc > 3)
 		cheat = argv[3];
 	make_tickets(&m, argv[1], n, m.rec[MADE2_CLOSE].root);
 	make_records(&m, argv[1], n);

@@ -163,6 +163,17 @@ static void other_origin(void)
 	snprintf(open_rec->origin, sizeof(open_rec->origin), MADE2_HOST "/r/other");
 }
 
+static void unlisted(void)
+{
+	m.unlisted = true;
+}
+
+static void dedupe_unlisted(void)
+{
+	dedupe();
+	unlisted();
+}
+
 /* --- the same, on a finished one --- */
 
 static void other_seed(void)
@@ -320,6 +331,10 @@ static const struct {
     {"good-full-trees", 64, 20, 12, nothing, nothing},
     {"good-dedupe", 30, 3, 2, dedupe, nothing},
     {"good-few-holders", 30, 3, 3, few_holders, nothing},
+    {"good-unlisted", 30, 3, 2, dedupe_unlisted, nothing},
+    {"bad-unlisted", 30, 3, 2, nothing, unlisted},
+    {"bad-unlisted-key", 30, 3, 2, dedupe_unlisted, other_key},
+    {"bad-unlisted-aborted", 30, 3, 2, aborted, unlisted},
     {"good-no-quorum", 20, 3, 2, no_quorum, nothing},
     {"good-own-chain", 20, 3, 2, own_chain, nothing},
     {"good-seen-late", 20, 3, 2, seen_late, nothing},

@@ -61,6 +61,7 @@ struct made2 {
 	uint64_t pos_passed[MADE2_N_MAX];
 	uint64_t passed[MADE2_N_MAX];
 	size_t npassed;
+	bool unlisted;    /* they stand as null */
 	uint64_t holders; /* that many distinct ones */
 	uint64_t n, seen_s;
 	uint8_t leaf[MADE2_N_MAX][LEAF_LEN];
@@ -467,8 +468,9 @@ static inline int made2_tickets(const struct made2 *m, struct made2_out *o)
 		r = made2_ticket(
 		    m, o, i < draw->winners ? i + 1 : i - draw->winners + 1, m->picks[i].index);
 	if (r == KE_OK)
-		r = made2_sent(o, bundle2_put_list(&o->w, BUNDLE2_PASSED));
-	for (size_t i = 0; r == KE_OK && !m->aborted && i < m->npassed; i++)
+		r = made2_sent(o, m->unlisted ? bundle2_put_unlisted(&o->w)
+					      : bundle2_put_list(&o->w, BUNDLE2_PASSED));
+	for (size_t i = 0; r == KE_OK && !m->aborted && !m->unlisted && i < m->npassed; i++)
 		r = made2_ticket(m, o, m->pos_passed[i], m->passed[i]);
 	return r;
 }

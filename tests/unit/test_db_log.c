@@ -6,6 +6,7 @@
 
 #include "db/db_log.h"
 #include "db/db_raffle.h"
+#include "db/db_winners.h"
 
 #define RECORDS 600
 
@@ -292,6 +293,49 @@ static void test_tickets(void **state)
 	env_ok(e, db_turn_commit(e->d, NULL));
 }
 
+/* The file of many winners: whole, of any length, of a raffle that exists, once and for all. */
+static void test_winners(void **state)
+{
+	static const char *const tries[] = {
+	    "UPDATE winners_files SET text = 'other'", "DELETE FROM winners_files"};
+	static const size_t lengths[] = {
+	    1, DB_WINNERS_PART, DB_WINNERS_PART + 1, 3 * DB_WINNERS_PART + 7};
+	char *text = malloc(4 * DB_WINNERS_PART), *got = malloc(4 * DB_WINNERS_PART);
+	struct env *e = *state;
+	uint8_t nobody[16];
+	size_t n;
+
+	assert_true(text != NULL && got != NULL);
+	for (size_t i = 0; i < 4 * DB_WINNERS_PART; i++)
+		text[i] = (char)('a' + i * 7 / 1000 % 26);
+	env_open(e, DB_CREATE);
+	for (size_t i = 0; i < 4; i++) {
+		struct db_raffle r;
+
+		env_ok(e, db_turn_begin(e->d));
+		r = make_raffle(e, (uint8_t)(10 + i), RAFFLE_V2);
+		assert_int_equal(
+		    db_winners_get(e->d, r.id, got, 4 * DB_WINNERS_PART, &n), KE_NOTFOUND);
+		env_ok(e, db_winners_put(e->d, r.id, text, lengths[i]));
+		env_ok(e, db_turn_commit(e->d, NULL));
+		env_ok(e, db_turn_begin(e->d));
+		env_ok(e, db_winners_get(e->d, r.id, got, lengths[i], &n));
+		assert_true(n == lengths[i] && memcmp(got, text, n) == 0);
+		assert_int_equal(db_winners_get(e->d, r.id, got, n - 1, &n), KE_LONG);
+		assert_int_equal(db_winners_put(e->d, r.id, text, 1), KE_EXISTS);
+		db_turn_rollback(e->d);
+	}
+	env_ok(e, db_turn_begin(e->d));
+	env_id(nobody, 99);
+	assert_int_equal(db_winners_put(e->d, nobody, text, 1), KE_STATE);
+	db_turn_rollback(e->d);
+	for (size_t i = 0; i < sizeof tries / sizeof tries[0]; i++)
+		if ((env_raw(e, tries[i]) & 0xff) != SQLITE_CONSTRAINT)
+			fail_msg("%s", tries[i]);
+	free(text);
+	free(got);
+}
+
 /* What is in a log is never altered, whatever a program tries. */
 static void test_fixed(void **state)
 {
@@ -321,6 +365,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_checkpoints, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_met, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_tickets, env_start, env_stop),
+	    cmocka_unit_test_setup_teardown(test_winners, env_start, env_stop),
 	    cmocka_unit_test_setup_teardown(test_fixed, env_start, env_stop),
 	};
 

@@ -6,6 +6,7 @@
 
 #include "policy/draw.h"
 #include "policy/hash.h"
+#include "policy/seen.h"
 
 /* Words that the sampler has taken so far. */
 static uint64_t words_taken(const struct draw_stream *s)
@@ -107,6 +108,53 @@ static void test_against_plain(void **state)
 	}
 }
 
+/* Position by position, to the end, with a table that is renewed again and again. */
+static void test_walk(void **state)
+{
+	static uint64_t perm[5000];
+	struct draw_walk w;
+	uint64_t index;
+	uint8_t key[32];
+
+	(void)state;
+	for (uint64_t n = 0; n <= 5000; n += n < 100 ? 1 : 700) {
+		size_t most = 16;
+
+		hash_sha256(key, &n, sizeof(n));
+		plain_shuffle(perm, n, key);
+		assert_int_equal(draw_walk_init(&w, n, 0, key), KE_OK);
+		for (uint64_t i = 0; i < n; i++) {
+			assert_int_equal(draw_walk_next(&w, &index), KE_OK);
+			assert_true(index == perm[i]);
+			most = w.mask + 1 > most ? w.mask + 1 : most;
+		}
+		assert_int_equal(draw_walk_next(&w, &index), KE_NOTFOUND);
+		/* n / 4 entries or few more are alive at most, in up to four times as many slots */
+		assert_true(most <= 16 + 2 * n);
+		draw_walk_free(&w);
+	}
+}
+
+/* A set of what has been seen, numbered, as it grows. */
+static void test_seen(void **state)
+{
+	static const uint8_t key[16] = {3};
+	struct seen s;
+
+	(void)state;
+	assert_int_equal(seen_init(&s, 4, key), KE_OK);
+	for (uint32_t round = 0; round < 2; round++)
+		for (uint32_t i = 0; i < 5000; i++) {
+			uint32_t value = i * 2654435761u;
+
+			assert_int_equal(seen_find(&s, &value), round == 0 ? 0 : i + 1);
+			assert_int_equal(seen_add(&s, &value), round == 0 ? KE_OK : KE_EXISTS);
+			assert_int_equal(seen_find(&s, &value), i + 1);
+		}
+	assert_int_equal(s.n, 5000);
+	seen_free(&s);
+}
+
 /* The largest draw, of all indexes: a permutation. */
 static void test_full_draw(void **state)
 {
@@ -182,6 +230,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_vectors),
 	    cmocka_unit_test(test_against_plain),
+	    cmocka_unit_test(test_walk),
+	    cmocka_unit_test(test_seen),
 	    cmocka_unit_test(test_full_draw),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_uniform_takes_words),

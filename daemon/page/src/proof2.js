@@ -34,7 +34,7 @@ function checkEnding({ at }) {
 	demand(!has.draw || has.close, "the raffle was drawn and not closed");
 	demand(has.close === (at.tickets_checkpoint.type !== "null"), 'of "close" and "tickets_checkpoint" one is null, and not the other');
 	const lists = [at.winners, at.passed, at.forfeits, at.beacons];
-	demand(!has.abort || lists.every((list) => list.items.length === 0), "a raffle that was aborted has no winners");
+	demand(!has.abort || lists.every((list) => list.items?.length === 0), "a raffle that was aborted has no winners");
 	demand(has.close || at.timestamps.items.length === 0, "time stamps of a close that was not");
 	return has.draw;
 }
@@ -46,7 +46,7 @@ function readBundle(c) {
 		format: "string", operator_vkey: "string", tickets_vkey: "string", policy: "string", open: "string",
 		close: "string|null", draw: "string|null", abort: "string|null", open_proof: "string", close_proof: "string|null",
 		draw_proof: "string|null", abort_proof: "string|null", amends: "array", forfeits: "array",
-		tickets_checkpoint: "string|null", winners: "array", passed: "array", beacons: "array", timestamps: "array",
+		tickets_checkpoint: "string|null", winners: "array", passed: "array|null", beacons: "array", timestamps: "array",
 		escrow_bundle_sha256: "string|null", software: "object",
 	});
 	c.claimed = new Set(checkEnding(c) ? ["reproduced", "signed", "logged", "beacon-verified"] : ["signed", "logged"]);

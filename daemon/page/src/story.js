@@ -98,10 +98,10 @@ function placeTable(c, places) {
 }
 
 /** What each place of the shuffle was: winner 1, reserve 2, … */
-function named(c) {
+function named(c, places) {
 	const winners = c.draw.winners.length;
 	let won = 0;
-	return c.places.map((p) => {
+	return places.map((p) => {
 		if (p.passed)
 			return p;
 		won++;
@@ -110,8 +110,17 @@ function named(c) {
 	});
 }
 
+/** Place by place; of a proof that is too small for that, what shows it. */
+function chosen(c, places) {
+	if (c.unlisted)
+		return el("p", { class: "hint" }, "Each holder could win only once, and so many tickets of holders who had won already were passed "
+			+ "over that this proof does not list them. That the others were rightly drawn, klero-verify --log shows from all tickets.");
+	return exact("How each ticket was chosen", el("p", { class: "hint" }, "The remainder of the random number, divided by the tickets "
+		+ "that are left, says how far to go. Numbers that would favour some tickets are thrown away."), placeTable(c, places));
+}
+
 function shuffled(c, verified) {
-	const places = named(c), picks = places.filter((p) => !p.passed);
+	const places = named(c, c.unlisted ? c.winners : c.places), picks = places.filter((p) => !p.passed);
 	const parts = [["the seed", c.draw.serverSeed], ["the ticket list", c.close.root],
 		...c.draw.beacons.map((b) => [b.kind === "drand" ? "drand" : "NIST", b.signature ?? b.output])];
 	return el("li", { class: "key" }, el("div", { class: "card" }, el("h3", {}, "The lock was opened and the tickets were shuffled"),
@@ -119,9 +128,7 @@ function shuffled(c, verified) {
 			verified ? ": nobody could know it before, and nobody could choose it" : "", ". The key gives a row of random numbers, "
 			+ "and each of them takes the next ticket out of the stone."),
 		mix(parts, ["the key of the draw", c.draw.drawKey]), stone(c.close.tickets, picks),
-		exact("How each ticket was chosen", el("p", { class: "hint" }, "The remainder of the random number, divided by the tickets "
-			+ "that are left, says how far to go. Numbers that would favour some tickets are thrown away."), placeTable(c, places)),
-		exact("The record, byte by byte", bytes(c.at.draw.value))));
+		chosen(c, places), exact("The record, byte by byte", bytes(c.at.draw.value))));
 }
 
 function winnersOf(c) {
