@@ -131,6 +131,13 @@ $(LIB_PARENT):  $(filter-out $(B)/daemon/parent/main.o,$(call objs,daemon/parent
 	@rm -f $@
 	$(Q)ar rcsD $@ $^
 
+# the commit that engine names in its proofs: compiled again when it is another one
+.PHONY: anew
+$(B)/commit: anew
+	@mkdir -p $(@D); packaging/commit.sh >$@.new; cmp -s $@.new $@ || cp $@.new $@; rm $@.new
+$(B)/daemon/engine/software.o: CFLAGS += -DKLERO_COMMIT='"$(shell packaging/commit.sh)"'
+$(B)/daemon/engine/software.o: $(B)/commit
+
 $(B)/%.o: %.c | $(DEPS)/deps.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)

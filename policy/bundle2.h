@@ -28,6 +28,9 @@
  *	    log signed; the certificates are intermediates that the token may lack
  *	 "escrow_bundle_sha256": hex, or null where the open record names no escrow
  *	 "software": {"version", "git", "sha256"}}
+ *	    the appliance's own word, which nothing checks: the version, the commit that it was
+ *	    built from ("-dirty" behind it: with changes), the SHA-256 of the executable of
+ *	    klerod-engine; "" for what is not known
  */
 #ifndef POLICY_BUNDLE2_H
 #define POLICY_BUNDLE2_H

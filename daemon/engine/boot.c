@@ -104,6 +104,7 @@ void boot_warm_up(struct engine *e)
 	e->tokens = tokcache_new(TOKENS);
 	e->limits = userlimit_new(e->conf.user, USERS);
 	e->delays = delay_new(ACCOUNTS);
+	software_hash(e->software);
 	tzset();
 }
 

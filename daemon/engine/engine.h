@@ -33,6 +33,7 @@
 #include "daemon/engine/quorum.h"
 #include "daemon/engine/reseal.h"
 #include "daemon/engine/rewrap.h"
+#include "daemon/engine/software.h"
 #include "daemon/engine/tokcache.h"
 #include "daemon/engine/turn.h"
 #include "daemon/engine/userlimit.h"
@@ -52,6 +53,7 @@ struct engine {
 	struct opening opening;
 	char issuer[RCONF_PATH + 8];    /* https://<host> */
 	char log_name[RCONF_PATH + 16]; /* <host>/klero/log */
+	char software[SOFTWARE_HASH];   /* of this executable */
 	int proofs;                     /* folder of the finished proof bundles */
 	struct peers peers;
 	struct turn turn;

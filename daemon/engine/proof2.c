@@ -539,7 +539,8 @@ static int put_tail(struct engine *e, struct proof2 *p)
 {
 	static const uint8_t none[32];
 	struct record2 open = {.picks = NULL};
-	struct bundle2_tail t = {.version = KLERO_VERSION, .git = "", .sha256 = ""};
+	struct bundle2_tail t = {
+	    .version = KLERO_VERSION, .git = software_commit(), .sha256 = e->software};
 	int r = read_record(e, p, RECORD2_OPEN);
 
 	if (r == KE_OK && record2_parse(&open, p->rec.text, p->rec.len) != KE_OK)

@@ -33,7 +33,7 @@ tests/lint/needs.sh cppcheck clang-tidy clang-tools valgrind || exit 1
 
 read -ra flags < <(pkg-config --cflags p11-kit-1 libevent_core)
 flags+=(-std=c11 -D_GNU_SOURCE -I. -isystem "$deps/sqlcipher/include" -DSQLITE_HAS_CODEC
-	-DKLERO_VERSION='"0"' -DKLERO_LIBEXEC='"/l"' -DKLERO_SYSCONF='"/s"')
+	-DKLERO_VERSION='"0"' -DKLERO_COMMIT='"0"' -DKLERO_LIBEXEC='"/l"' -DKLERO_SYSCONF='"/s"')
 mapfile -t sources < <(printf '%s\n' {policy,sandbox,db}/*.c {daemon,hsm}/*/*.c)
 memcheck=(valgrind -q --vgdb=no --error-exitcode=99 --leak-check=full
 	--errors-for-leak-kinds=definite "--suppressions=$PWD/tests/lint/valgrind.supp")

@@ -127,8 +127,13 @@ def test_whole_life(site, chain, boss, buyers, tmp_path):
     assert boss.step(raffle, "draw").code == "raffle-drawn"
     abort = boss.step(raffle, "abort", {"reason": "too-late", "statement": "x"})
     assert abort.code == "raffle-drawn"
-    # one byte of it altered is found out
+    # it names the program that wrote it
     bundle = json.loads(proof.read_text())
+    commit = subprocess.run([klero.HERE.parents[1] / "packaging/commit.sh"], capture_output=True, text=True).stdout.strip()
+    said, engine = bundle["software"], site.bin / "klerod-engine"
+    assert said["sha256"] == hashlib.sha256(engine.read_bytes()).hexdigest()
+    assert said["git"].removesuffix("-dirty") == commit.removesuffix("-dirty") and said["version"]
+    # one byte of it altered is found out
     bundle["winners"][0]["index"] ^= 1
     proof.write_text(json.dumps(bundle))
     assert verify(site, chain, proof).returncode != 0
