@@ -19,14 +19,32 @@ int origin_of(const struct log_name *l, const char *host, char out[NOTE_NAME_MAX
 	return n > 0 && n <= NOTE_NAME_MAX ? KE_OK : KE_LONG;
 }
 
+#define OPLOG "/klero"
+#define NOTES "/klero/log"
+
+static bool ends(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && strcmp(name + n - m, end) == 0;
+}
+
 void origin_oplog_key(struct note_key *k)
 {
-	static const char end[] = "/klero/log";
+	if (!ends(k->name, NOTES))
+		return;
+	k->name[strlen(k->name) - (sizeof(NOTES) - sizeof(OPLOG))] = '\0';
+	note_key_id(k->id, k->name, k->type, k->pub);
+}
+
+void origin_note_key(struct note_key *k)
+{
+	static const char more[] = "/log";
 	size_t n = strlen(k->name);
 
-	if (n < sizeof(end) || strcmp(k->name + n - (sizeof(end) - 1), end) != 0)
+	if (!ends(k->name, OPLOG) || n + sizeof(more) > sizeof(k->name))
 		return;
-	k->name[n - strlen("/log")] = '\0';
+	memcpy(k->name + n, more, sizeof(more));
 	note_key_id(k->id, k->name, k->type, k->pub);
 }
 

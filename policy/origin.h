@@ -21,10 +21,12 @@ struct log_name {
 /* "<host>/klero" or "<host>/klero/r/<32 hex>", with a NUL; KE_LONG. */
 int origin_of(const struct log_name *l, const char *host, char out[NOTE_NAME_MAX + 1]) KE_CHECK;
 /*
- * A log key under the operator log's name when k has the one that v1's notes are signed by,
- * "<host>/klero/log", which the appliance publishes: it is the same key. Else k as it is.
+ * An appliance's log key signs the operator log as "<host>/klero" and v1's notes as
+ * "<host>/klero/log". It publishes the first; until 0.1 it was the second. k under the name that a
+ * reader needs when it has the other one; else k as it is.
  */
 void origin_oplog_key(struct note_key *k);
+void origin_note_key(struct note_key *k);
 /* The key of that name: pub is as long as its type wants. KE_LONG. */
 int origin_key(const struct log_name *l, const char *host, enum note_type type, const uint8_t *pub,
     struct note_key *k) KE_CHECK;

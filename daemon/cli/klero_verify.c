@@ -19,6 +19,7 @@
 #include "policy/jsonw.h"
 #include "policy/ke.h"
 #include "policy/note.h"
+#include "policy/origin.h"
 #include "policy/text.h"
 
 static const char usage_text[] =
@@ -415,10 +416,13 @@ static void print_json(const struct options *o, const struct bundle_result *res)
 
 static int verify(const struct options *o, const char *text, size_t n)
 {
+	struct note_key key = o->key;
 	struct bundle_result res;
-	int r = bundle_check(
-	    text, n, o->have_key ? &o->key : NULL, o->have_commit ? o->commit : NULL, &res);
+	int r;
 
+	origin_note_key(&key);
+	r = bundle_check(
+	    text, n, o->have_key ? &key : NULL, o->have_commit ? o->commit : NULL, &res);
 	if (o->json) {
 		print_json(o, &res);
 		return r == KE_OK ? EXIT_VERIFIED : EXIT_NOT;

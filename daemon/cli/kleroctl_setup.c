@@ -20,6 +20,8 @@
 #include "daemon/cli/kleroctl_wizard.h"
 #include "hsm/setup/setup.h"
 #include "policy/hash.h"
+#include "policy/note.h"
+#include "policy/origin.h"
 #include "policy/text.h"
 
 #define PIN_BYTES    15 /* 20 characters of base64url: 120 bits */
@@ -262,6 +264,26 @@ static void make_code(struct setup *s, char *text, size_t len)
 	snprintf(text, len, "code %s %lld\n", hex, (long long)time(NULL) + CODE_SECONDS);
 }
 
+/*
+ * What auditors are given: under the operator log's own name, as any reader of such logs wants it.
+ * klero-verify takes it for v1's notes, too.
+ */
+static int put_vkey(const struct setup *s, char *text, size_t cap)
+{
+	const char *made = s->keys.log_vkey;
+	char vkey[NOTE_VKEY_MAX];
+	struct note_key k;
+	int r = note_vkey_parse(&k, made, strlen(made));
+
+	if (r != KE_OK)
+		return r;
+	origin_oplog_key(&k);
+	r = note_vkey(k.name, k.type, k.pub, vkey, sizeof vkey);
+	if (r == KE_OK)
+		snprintf(text, cap, "%s\n", vkey);
+	return r;
+}
+
 /* klero.keys comes last: with it the appliance is there. */
 static int write_files(struct setup *s)
 {
@@ -269,8 +291,9 @@ static int write_files(struct setup *s)
 	int r = made_file(&s->made, s->conf->tls_certificate, 0644, NULL, s->tls.cert_pem,
 	    strlen(s->tls.cert_pem), s->why, sizeof s->why);
 
-	snprintf(text, sizeof text, "%s\n", s->keys.log_vkey);
 	in_store(s, "klero.vkey", path, sizeof path);
+	if (r == KE_OK)
+		r = put_vkey(s, text, sizeof text);
 	if (r == KE_OK)
 		r = made_file(
 		    &s->made, path, 0644, &s->engine, text, strlen(text), s->why, sizeof s->why);

@@ -126,7 +126,15 @@ def test_receipts(ask, logged):
         assert ticket["id"] in said["text"] and "It is yours" in said["text"] and len(said["leaf"]) == 232
     said = ask(receipt=text, key=key, holder="somebody else")
     assert said["kind"] == "bad" and "not of that buyer" in said["text"]
-    said = ask(receipt=text, key=a.vkey.read_text().strip(), holder="")
+    # the operator's key is every ticket log's, by either of its names; another's is not
+    key2 = a.vkey.read_text().strip()
+    for name in ("", "/log"):
+        key = tlog.Key(key2)
+        host = key2.split("+")[0] + name
+        said = ask(receipt=text, key=f"{host}+{key.id(host).hex()}+{key2.split('+', 2)[2]}", holder="")
+        assert said["kind"] == "good", said
+    key = key_of(a, raffle)
+    said = ask(receipt=text, key="PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", holder="")
     assert said["kind"] == "bad"
     said = ask(receipt=text.replace("index 299", "index 298"), key=key)
     assert said["kind"] == "bad" and "not in the log" in said["text"], said

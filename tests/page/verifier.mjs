@@ -6,7 +6,7 @@
 //	  PROOFS  what tests/tools/proofs.c writes; MUTATIONS: how many altered files are compared besides
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { webcrypto } from "node:crypto";
+import { createHash, webcrypto } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test, failures } from "./tap.mjs";
@@ -20,6 +20,13 @@ const read = (name) => readFileSync(join(proofs, name));
 const text = (name) => read(name).toString();
 const lines = (file) => readFileSync(file, "utf8").split("\n").filter((l) => l !== "" && !l.startsWith("#")).map((l) => l.split(" "));
 
+/** An Ed25519 verifier key under another name (c2sp.org/signed-note). */
+function named(vkey, change) {
+	const [name, , ...rest] = vkey.trim().split("+"), key = rest.join("+"), other = change(name);
+	const id = createHash("sha256").update(`${other}\n`).update(Buffer.from(key, "base64")).digest("hex").slice(0, 8);
+	return `${other}+${id}+${key}`;
+}
+
 // --- klero-verify ---
 
 // what an auditor knows, for both
@@ -29,6 +36,9 @@ const KNOWN = {
 		args: ["--vkey", text("vkey"), "--drand-chain", join(proofs, "chain.info"), "--nist-certificate", join(proofs, "certificate.pem")],
 		texts: { operatorKey: text("vkey"), chain: text("chain.info"), certificates: text("certificate.pem") },
 	},
+	// the operator's key by the name that earlier versions published it under
+	"the notes' name": { args: ["--vkey", named(text("vkey"), (n) => `${n}/log`)], texts: { operatorKey: named(text("vkey"), (n) => `${n}/log`) } },
+	"another name": { args: ["--vkey", named(text("vkey"), (n) => `${n}/x`)], texts: { operatorKey: named(text("vkey"), (n) => `${n}/x`) } },
 	commit: { args: ["--commit", text("commit")], texts: { commit: text("commit") } },
 	"another commit": { args: ["--commit", "0".repeat(64)], texts: { commit: "0".repeat(64) } },
 	"a shorter delay": { args: ["--min-delay", "599"], texts: { delay: "599" } },
@@ -346,7 +356,10 @@ await test("a receipt: the ticket, its buyer, his client seed", async () => {
 	await bad({ seed: "another" }, /not bought with/);
 	await bad({ leaf: leaf.slice(0, -1) + (leaf.endsWith("0") ? "1" : "0") }, /not in the log/);
 	await bad({ leaf: leaf.slice(2) }, /116 bytes/);
-	await bad({ key: keys.operator }, /not signed|another log/);
+	// the operator's key signs all its logs, whatever name it is given by; nobody else's does
+	for (const key of [keys.operator, named(keys.operator, (n) => `${n}/log`)])
+		assert.ok((await page.checkReceipt({ ...texts, key }, null)).ok);
+	await bad({ key: named(keys.operator, (n) => `x${n}`) }, /not signed|another log/);
 	await bad({ proof: texts.proof.replace("index 7", "index 6") }, /another ticket/);
 	await bad({ proof: texts.proof.replace("index 7", "index 07") }, /not a tlog-proof/);
 	await bad({ proof: texts.proof.replace(/(— draws\S+ .{40})(.)/, (_, before, c) => before + (c === "A" ? "B" : "A")) }, /was altered/);

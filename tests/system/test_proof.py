@@ -6,6 +6,8 @@ import json
 
 import klero
 import pytest
+import tlog
+import witness
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,10 @@ def test_good(check, drawn, appliance):
     assert check(bundle).returncode == 0
     # the key as text is as good as a file
     assert check(bundle, "-k", appliance.vkey.read_text().strip()).returncode == 0
+    # and as earlier versions published it, under the notes' name; not under any other
+    name, key = appliance.vkey.read_text().split("+")[0], tlog.Key(appliance.vkey.read_text())
+    for other, code in ((f"{name}/log", 0), (f"{name}/notes", 1), (f"x{name}", 1)):
+        assert check(bundle, "-k", witness.vkey(other, 1, key.public)).returncode == code, other
 
 
 TAMPERINGS = {

@@ -7,6 +7,7 @@ import stat
 
 import klero
 import pytest
+import tlog
 from officers import Officer, wait_for
 
 
@@ -41,6 +42,9 @@ def test_what_is_made(bare):
              "tls.pin": "0o400", "tls.pin.so": "0o400", "tls.pem": "0o644", "store/klero.keys": "0o600",
              "store/klero.vkey": "0o644"}
     assert {name: mode(bare.dir / name) for name in modes} == modes
+    # the operator log's key, as any reader of such logs wants it
+    name, key_id, _ = bare.vkey.read_text().split("+", 2)
+    assert name.endswith("/klero") and key_id == tlog.Key(bare.vkey.read_text()).id(name).hex()
     code = re.search(r"code (\S{20})\n", out)[1]
     assert not any(code in p.read_text(errors="replace") for p in bare.dir.rglob("*") if p.is_file())
     pins = {(bare.dir / name).read_text() for name in ("keys.pin", "keys.pin.so", "tls.pin", "tls.pin.so")}

@@ -31,8 +31,18 @@ async function parseKey(text) {
 		return null;
 	const hash = type === ECDSA ? await sha256(encoded.subarray(1)) : await sha256(utf8(m[1] + "\n"), encoded);
 	const id = hash.subarray(0, 4);
-	return hex(id) === m[2] ? { name: m[1], type, id, pub, text } : null;
+	return hex(id) === m[2] ? { name: m[1], type, id, pub, text, encoded: m[3] } : null;
 }
+
+/** The same key under another name. */
+export async function keyNamed(key, name) {
+	const id = key.type === ECDSA ? key.id : (await sha256(utf8(name + "\n"), unbase64(key.encoded))).subarray(0, 4);
+	return { ...key, name, id, text: `${name}+${hex(id)}+${key.encoded}` };
+}
+
+/** An operator's log key by any of its names, as it signs the operator log, <host>/klero, or v1's notes, <host>/klero/log. */
+export const logKeyOf = (key) => (/.\/klero\/log$/su.test(key.name) ? keyNamed(key, key.name.slice(0, -"/log".length)) : key);
+export const noteKeyOf = (key) => (/.\/klero$/su.test(key.name) ? keyNamed(key, `${key.name}/log`) : key);
 
 export async function parseLogKey(text) {
 	const key = await parseKey(text);

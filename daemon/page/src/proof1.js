@@ -8,7 +8,7 @@ import { shuffle } from "./draw.js";
 import { integer } from "./json.js";
 import { clientSeedHash, parseLeaf } from "./leaf.js";
 import { leafHash, rootOf } from "./merkle.js";
-import { openNote, parseLogKey, sameKey } from "./note.js";
+import { noteKeyOf, openNote, parseLogKey, sameKey } from "./note.js";
 import { PICKS1_MAX, parseRecord1 } from "./record.js";
 
 export const FORMAT1 = "kleroterion-proof/1";
@@ -44,7 +44,7 @@ function readBundle(c) {
 // --- signature ---
 
 async function checkSignature(c) {
-	const text = c.at.vkey.value, trusted = c.trust.operatorKey;
+	const text = c.at.vkey.value, trusted = c.trust.operatorKey && await noteKeyOf(c.trust.operatorKey);
 	const key = utf8(text).length <= VKEY_MAX ? await parseLogKey(text) : null;
 	demand(key !== null, "the bundle's vkey is no verifier key of Ed25519 or P-256");
 	c.operatorKey = key;

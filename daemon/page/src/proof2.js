@@ -6,7 +6,7 @@ import { equal } from "./bytes.js";
 import { demand, formatOf, hexMember, members } from "./bundle.js";
 import { kdfBy } from "./crypt.js";
 import { SEED_COMMIT } from "./draw.js";
-import { parseLogKey, sameKey } from "./note.js";
+import { logKeyOf, parseLogKey, sameKey } from "./note.js";
 import { parsePolicy } from "./policy.js";
 import { PICKS_MAX } from "./record.js";
 import { checkBeacons, checkTimes } from "./step2_beacons.js";
@@ -67,7 +67,7 @@ async function readKeys(c) {
 	const { policy, line } = await parsePolicy(c.at.policy.value);
 	demand(policy !== undefined, `the bundle's policy cannot be read, line ${line}`);
 	c.policy = c.trust.policy ?? policy;
-	const trusted = c.trust.operatorKey;
+	const trusted = c.trust.operatorKey && await logKeyOf(c.trust.operatorKey);
 	demand(!trusted || sameKey(trusted, c.operatorKey),
 		`the bundle names ${c.operatorKey.text} as its operator's log, not the trusted key of ${trusted?.name}`);
 }

@@ -5,7 +5,7 @@ import { equal, unbase64, unhex, utf8 } from "./bytes.js";
 import { Refused, demand } from "./bundle.js";
 import { LEAF, clientSeedHash, holderCommit, parseLeaf } from "./leaf.js";
 import { leafHash } from "./merkle.js";
-import { parseLogKey } from "./note.js";
+import { keyNamed, logKeyOf, parseLogKey } from "./note.js";
 import { checkProof, parseProof } from "./tlog.js";
 
 const SALT = 32, TEXT_MAX = 65535;
@@ -56,6 +56,14 @@ async function mine(r, { holder, seed }) {
 	return said;
 }
 
+/** The key of the receipt's ticket log: of the operator's key, the same one under the log's own name. */
+async function ticketsKey(text, note) {
+	const given = await parseLogKey(text);
+	demand(given !== null, "the key is not a verifier key: name+hex+base64");
+	const operator = await logKeyOf(given), origin = note.slice(0, note.indexOf("\n"));
+	return origin.startsWith(`${operator.name}/r/`) ? keyNamed(operator, origin) : given;
+}
+
 /**
  * texts: {proof, leaf, key, holder, seed}; draw: a result of check() of the same raffle, or null. Returns
  * {ok, why, leaf, checkpoint, fate, said}; fate is null when the draw says nothing of this raffle.
@@ -68,8 +76,7 @@ export async function checkReceipt(texts, draw) {
 		r.proof = parseProof(texts.proof);
 		demand(r.proof !== null, "the receipt is not a tlog-proof");
 		Object.assign(r, readLeaf(texts.leaf.trim()));
-		r.key = await parseLogKey(texts.key.trim());
-		demand(r.key !== null, "the key is not a verifier key: name+hex+base64");
+		r.key = await ticketsKey(texts.key.trim(), r.proof.note);
 		demand(r.proof.index === r.leaf.index, "the receipt is of another ticket");
 		const { state, checkpoint } = await checkProof(r.proof, await leafHash(r.bytes), r.key);
 		demand(state === "ok", STATES[state]);
