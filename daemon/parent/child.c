@@ -309,6 +309,22 @@ void child_start(struct parent *p, struct child *c)
 		tokens_tell(p, true);
 }
 
+/*
+ * A role of another user is ended as that user, which setuid allows: CAP_KILL would reach every
+ * process of the machine, this reaches those of one role. Real and saved ids stay root's, so that
+ * the role cannot turn on parent meanwhile.
+ */
+static void end_process(const struct child *c)
+{
+	if (kill(c->pid, SIGKILL) == 0 || errno != EPERM)
+		return;
+	if (seteuid(c->uid) != 0 || kill(c->pid, SIGKILL) != 0)
+		fatal("%s.%u[%d] cannot be ended: errno %d", role_word(c->role), c->index,
+		    (int)c->pid, errno);
+	if (seteuid(0) != 0)
+		fatal("cannot become root again: errno %d", errno);
+}
+
 void child_kill(struct parent *p, struct child *c, enum log_level level, const char *why)
 {
 	if (c->state == CHILD_NONE || c->state == CHILD_DYING)
@@ -316,7 +332,7 @@ void child_kill(struct parent *p, struct child *c, enum log_level level, const c
 	logs_say(p, level, "%s.%u[%d] %s: killed", role_word(c->role), c->index, (int)c->pid, why);
 	set_state(c, CHILD_DYING);
 	close_fd(&c->ctl);
-	kill(c->pid, SIGKILL);
+	end_process(c);
 }
 
 void child_stop(struct parent *p, struct child *c)

@@ -1,6 +1,6 @@
 /*
  * The parent's one context and what its parts offer each other. klerod's first process: root with
- * five capabilities, or the invoking user. It reads the configuration, opens what must be opened
+ * four capabilities, or the invoking user. It reads the configuration, opens what must be opened
  * by root, starts the roles, watches over them and replaces them. It decodes nothing but the fixed
  * control messages of its children, and it has no library in it that parses what clients send.
  */
@@ -49,6 +49,7 @@ struct child {
 	bool idle; /* started when it is asked for, and not replaced */
 	bool held; /* introduced to its peers when it is ready, not before */
 	pid_t pid;
+	uid_t uid;           /* its role's, once it has given up root */
 	int ctl, log;        /* our ends; -1 when closed */
 	int64_t since_ms;    /* of the present state */
 	int64_t deadline_ms; /* until it is killed: start, PONG or stop; 0: none */

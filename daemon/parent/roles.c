@@ -294,7 +294,7 @@ static int make_keyadm(struct parent *p, struct scratch *s, struct wire_out *w)
 	return KE_OK;
 }
 
-static int make(struct parent *p, const struct child *c, struct scratch *s, struct wire_out *w)
+static int make(struct parent *p, struct child *c, struct scratch *s, struct wire_out *w)
 {
 	/* every configuration begins with the identity */
 	struct rconf_identity *id = &s->conf.hsm.id;
@@ -303,6 +303,7 @@ static int make(struct parent *p, const struct child *c, struct scratch *s, stru
 	if (r != KE_OK)
 		return r;
 	memcpy(id->root, p->empty, sizeof id->root);
+	c->uid = id->drop ? id->uid : geteuid();
 	switch (c->role) {
 	case ROLE_NET:
 		return make_net(&p->conf, c, s, w);

@@ -365,7 +365,7 @@ int setup_open(struct parent *p, char *why, size_t whylen)
 	return r == KE_OK ? ctl_open(p, why, whylen) : r;
 }
 
-#define KEPT 5
+#define KEPT 4
 
 /* The least that parent and its children's start need; false when root lacks one. */
 static bool needed(int kept[KEPT])
@@ -375,7 +375,6 @@ static bool needed(int kept[KEPT])
 	kept[n++] = CAP_SETUID;     /* a child becomes its role's user */
 	kept[n++] = CAP_SETGID;     /* and group */
 	kept[n++] = CAP_SYS_CHROOT; /* and goes into the empty folder */
-	kept[n++] = CAP_KILL;       /* the watchdog ends a process of another user */
 	/* hsm's warm-up reads the token folder, and paths may lead through others' folders */
 	kept[n] = sandbox_search_capability();
 	return kept[n] >= 0;
@@ -392,7 +391,7 @@ static bool is_kept(const int kept[KEPT], int cap)
 int setup_capabilities(char *why, size_t whylen)
 {
 	static const char missing[] = "klerod as root needs the capabilities setuid, setgid, "
-				      "sys_chroot, kill and dac_read_search";
+				      "sys_chroot and dac_read_search";
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 	struct words w = {why, whylen};

@@ -69,10 +69,10 @@ def test_identities(appliance):
 
 
 @pytest.mark.root_only
-def test_parent_keeps_five_capabilities(appliance):
+def test_parent_keeps_four_capabilities(appliance):
     s = status(appliance.process.pid)
     for caps in ("CapPrm", "CapEff", "CapBnd"):
-        assert bin(int(s[caps], 16)).count("1") == 5, caps
+        assert bin(int(s[caps], 16)).count("1") == 4, caps
     assert int(s["CapInh"], 16) == 0
 
 
