@@ -19,6 +19,7 @@
 #include "daemon/cli/kleroctl_live.h"
 #include "daemon/cli/kleroctl_out.h"
 #include "daemon/cli/kleroctl_progress.h"
+#include "daemon/cli/kleroctl_prune.h"
 #include "daemon/cli/kleroctl_token.h"
 #include "hsm/once/journal.h"
 #include "policy/backup.h"
@@ -32,6 +33,7 @@
 struct taking {
 	const struct ctl *ctl;
 	bool token;
+	uint32_t pruned; /* older ones, removed after it */
 	const char *path;
 	int fd; /* the control socket */
 	struct exchange *x;
@@ -384,6 +386,8 @@ static int tell(const struct taking *t, struct ctl *ctl)
 		fprintf(to, "it opens with this token only%s\n",
 		    t->token ? ", which it holds for the officers"
 			     : ": keep the token's own backup, too");
+		if (t->pruned > 0)
+			fprintf(to, "older ones removed: %u\n", t->pruned);
 		return CTL_OK;
 	}
 	jsonw_init(&w, buf, sizeof buf);
@@ -395,6 +399,7 @@ static int tell(const struct taking *t, struct ctl *ctl)
 	jsonw_kint(&w, "schema", (int64_t)t->m.schema);
 	jsonw_kint(&w, "audit_lines", (int64_t)t->m.audit);
 	jsonw_kbool(&w, "with_token", t->token);
+	jsonw_kint(&w, "pruned", (int64_t)t->pruned);
 	jsonw_object_end(&w);
 	return ctl_json(ctl, &w);
 }
@@ -445,29 +450,28 @@ static int run(struct taking *t)
 	return status;
 }
 
-/* In backup-folder, by host and time. */
-static const char *own_name(const struct conf *c, char name[3 * RCONF_PATH])
+/* After a backup that is on the disk: the present one counts among those that remain. */
+static int prune_others(struct taking *t)
 {
-	time_t now = time(NULL);
-	struct tm tm;
-	char when[24];
-
-	gmtime_r(&now, &tm);
-	strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &tm);
-	snprintf(name, 3 * RCONF_PATH, "%s/klero-%s-%s", c->backup_folder, c->host, when);
-	return name;
+	if (prune(&t->ctl->conf, &t->pruned, t->why, sizeof t->why) == KE_OK)
+		return CTL_OK;
+	return CTL_REFUSED;
 }
 
 int ctl_backup(struct ctl *ctl, int argc, char **argv)
 {
 	static struct taking t;
-	char name[3 * RCONF_PATH];
+	bool prunes = ctl_given(ctl, "prune") != NULL;
+	char name[PRUNE_PATH];
 	int status;
 
 	if (argc == 0 && ctl->conf.backup_folder[0] == '\0')
 		return ctl_fail(CTL_USAGE, "name a file, or set backup-folder in klerod.conf");
+	if (argc > 0 && prunes)
+		return ctl_fail(CTL_USAGE, "--prune is for backup-folder: name no file");
+	prune_name(&ctl->conf, time(NULL), name);
 	t = (struct taking){.ctl = ctl,
-	    .path = argc > 0 ? argv[0] : own_name(&ctl->conf, name),
+	    .path = argc > 0 ? argv[0] : name,
 	    .token = ctl_given(ctl, "with-token") != NULL,
 	    .x = exchange_new()};
 	ctl->bytes = strcmp(t.path, "-") == 0;
@@ -478,6 +482,8 @@ int ctl_backup(struct ctl *ctl, int argc, char **argv)
 	umask(077);
 	status = run(&t);
 	sodium_free(t.x);
+	if (status == CTL_OK && prunes)
+		status = prune_others(&t);
 	if (status != CTL_OK)
 		return ctl_fail(status, "%s", t.why);
 	return tell(&t, ctl);

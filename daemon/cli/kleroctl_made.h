@@ -12,7 +12,7 @@
 #include "policy/ke.h"
 
 #define MADE_PATH (RCONF_PATH + 32)
-#define MADE_MAX  16
+#define MADE_MAX  20
 
 struct made {
 	char path[MADE_MAX][MADE_PATH];

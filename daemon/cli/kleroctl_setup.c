@@ -28,6 +28,7 @@
 #define CODE_BYTES   PIN_BYTES
 #define CODE_MAX     32
 #define CODE_SECONDS 86400
+#define NEXT_MAX     (MADE_PATH + 128)
 
 struct setup {
 	const struct ctl *ctl;
@@ -36,7 +37,8 @@ struct setup {
 	uint8_t appliance[16];
 	char officers[RCONF_KEYADM_TEXT]; /* "" for none */
 	char *code;                       /* of the first admin, in locked memory */
-	struct rconf_keyadm_done keys, tls;
+	struct rconf_keyadm_done keys, tls, request;
+	enum signer signer; /* of the certificate that takes the self-signed one's place */
 	struct made made;
 	char why[512];
 };
@@ -107,6 +109,11 @@ static int make_folders(struct setup *s)
 
 	if (r == KE_OK)
 		r = made_folder(&s->made, s->conf->run_dir, 0755, &self, s->why, sizeof s->why);
+	/* one that is there is the operator's: a disk of another machine, perhaps */
+	if (r == KE_OK && s->conf->backup_folder[0] != '\0' &&
+	    access(s->conf->backup_folder, F_OK) != 0)
+		r = made_folder(
+		    &s->made, s->conf->backup_folder, 0700, &self, s->why, sizeof s->why);
 	return r == KE_OK ? make_journal(s) : r;
 }
 
@@ -249,6 +256,20 @@ static int make_tls(struct setup *s)
 	return act(s, KEYADM_PROVISION_TLS, &s->conf->tls, "", &s->tls);
 }
 
+/* For an authority; the self-signed certificate serves until its answer is installed. */
+static int make_request(struct setup *s)
+{
+	if (s->signer != SIGNER_REQUEST)
+		return KE_OK;
+	return keyadm_act(s->ctl, KEYADM_REQUEST, &s->conf->tls, s->appliance, s->tls.cert_pem,
+	    &s->request, s->why, sizeof s->why);
+}
+
+static void request_path(const struct setup *s, char path[MADE_PATH])
+{
+	snprintf(path, MADE_PATH, "%s.request", s->conf->tls_certificate);
+}
+
 /* Shown once and kept nowhere: the store gets its hash, and how long it is good. */
 static void make_code(struct setup *s, char *text, size_t len)
 {
@@ -291,6 +312,10 @@ static int write_files(struct setup *s)
 	int r = made_file(&s->made, s->conf->tls_certificate, 0644, NULL, s->tls.cert_pem,
 	    strlen(s->tls.cert_pem), s->why, sizeof s->why);
 
+	request_path(s, path);
+	if (r == KE_OK && s->signer == SIGNER_REQUEST)
+		r = made_file(&s->made, path, 0644, NULL, s->request.cert_pem,
+		    strlen(s->request.cert_pem), s->why, sizeof s->why);
 	in_store(s, "klero.vkey", path, sizeof path);
 	if (r == KE_OK)
 		r = put_vkey(s, text, sizeof text);
@@ -326,8 +351,31 @@ static void say_rest(const struct setup *s, bool at_token)
 		    s->conf->module_folder);
 }
 
+/* What remains for the operator to do, i-th; false when there is no more. */
+static bool next_step(const struct setup *s, size_t i, char text[NEXT_MAX])
+{
+	char path[MADE_PATH];
+	size_t n = 0;
+
+	text[0] = '\0';
+	request_path(s, path);
+	if (s->signer == SIGNER_REQUEST && i == n++)
+		snprintf(text, NEXT_MAX,
+		    "have an authority sign %s, and hand its answer to kleroctl tls install", path);
+	if (s->signer == SIGNER_ACME && i == n++)
+		snprintf(text, NEXT_MAX,
+		    "for a certificate by ACME, now and when it is due: "
+		    "systemctl enable --now klerod-acme.timer");
+	if (s->conf->backup_folder[0] != '\0' && i == n++)
+		snprintf(text, NEXT_MAX,
+		    "for a backup each night: systemctl daemon-reload; "
+		    "systemctl enable --now klerod-backup.timer");
+	return text[0] != '\0';
+}
+
 static int tell_json(struct setup *s, struct ctl *ctl)
 {
+	char text[NEXT_MAX];
 	static char buf[2 * MADE_MAX * MADE_PATH];
 	struct jsonw w;
 
@@ -342,12 +390,19 @@ static int tell_json(struct setup *s, struct ctl *ctl)
 	for (size_t i = 0; i < s->made.n; i++)
 		jsonw_cstr(&w, s->made.path[i]);
 	jsonw_array_end(&w);
+	jsonw_key(&w, "next");
+	jsonw_array(&w);
+	for (size_t i = 0; next_step(s, i, text); i++)
+		jsonw_cstr(&w, text);
+	jsonw_array_end(&w);
 	jsonw_object_end(&w);
 	return ctl_json(ctl, &w);
 }
 
 static int tell(struct setup *s, struct ctl *ctl)
 {
+	char text[NEXT_MAX];
+
 	if (ctl->json)
 		return tell_json(s, ctl);
 	made_list(&s->made);
@@ -357,6 +412,8 @@ static int tell(struct setup *s, struct ctl *ctl)
 	printf("the first admin enrols within a day, once: POST https://%s/api/v1/auth/enrol with "
 	       "email, password and code %s\n",
 	    ctl->conf.host, s->code);
+	for (size_t i = 0; next_step(s, i, text); i++)
+		puts(text);
 	printf("the appliance is ready: start klerod -c %s\n", ctl->conf_path);
 	return CTL_OK;
 }
@@ -365,13 +422,14 @@ static int tell(struct setup *s, struct ctl *ctl)
 static int make(struct setup *s)
 {
 	static int (*const steps[])(struct setup *) = {refuse_existing, find_users, make_folders,
-	    make_softhsm, make_pins, make_tokens, make_keys, make_tls, write_files};
+	    make_softhsm, make_pins, make_tokens, make_keys, make_tls, make_request, write_files};
 	bool private = s->conf->softhsm_conf[0] != '\0', at_token = false;
 	int r = KE_OK;
 
 	for (size_t i = 0; r == KE_OK && i < sizeof steps / sizeof steps[0]; i++) {
 		r = steps[i](s);
-		at_token = steps[i] == make_tokens || steps[i] == make_keys || steps[i] == make_tls;
+		at_token = steps[i] == make_tokens || steps[i] == make_keys ||
+			   steps[i] == make_tls || steps[i] == make_request;
 	}
 	if (r == KE_OK)
 		return CTL_OK;
@@ -409,6 +467,8 @@ static int run(
 
 	if (w != NULL)
 		status = ask(w, ctl_given(ctl, "answers"));
+	if (w != NULL)
+		s->signer = w->signer;
 	if (status == CTL_OK && w != NULL && w->officers[0] != '\0') {
 		threshold = w->threshold;
 		officers = w->officers;

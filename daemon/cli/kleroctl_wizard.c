@@ -41,6 +41,11 @@ struct wizard *wizard_new(struct ctl *ctl)
 	}
 	memcpy(w->text, w->before, w->before_len);
 	w->len = w->before_len;
+	snprintf(w->acme_path, sizeof w->acme_path, "%.*sacme.conf",
+	    (int)(strrchr(ctl->conf_path, '/') == NULL
+		      ? 0
+		      : strrchr(ctl->conf_path, '/') + 1 - ctl->conf_path),
+	    ctl->conf_path);
 	return w;
 }
 
@@ -253,6 +258,83 @@ static bool ask_officers(struct wizard *w)
 	}
 }
 
+/*
+ * A word for certbot's command line, which systemd takes apart at blanks: no quotes, nothing that
+ * systemd or a shell would replace, and no option.
+ */
+static bool is_plain(const char *word)
+{
+	return word[0] != '-' &&
+	       word[strspn(word,
+		   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@._+:/~-")] ==
+		   '\0';
+}
+
+/* One of the two words that acme.conf holds; "" for none. False leaves it as it was. */
+static bool acme_word(char field[RCONF_PATH], const char *must, const char *value)
+{
+	if (strlen(value) >= RCONF_PATH || !is_plain(value) ||
+	    (value[0] != '\0' && strstr(value, must) == NULL))
+		return false;
+	memcpy(field, value, strlen(value) + 1);
+	return true;
+}
+
+static bool acme_mail(struct wizard *w, const char *value)
+{
+	return acme_word(w->acme_mail, "@", value);
+}
+
+static bool acme_server(struct wizard *w, const char *value)
+{
+	return (value[0] == '\0' || strncmp(value, "https://", 8) == 0) &&
+	       acme_word(w->acme_server, "https://", value);
+}
+
+static bool ask_acme(struct wizard *w)
+{
+	char value[ANSWER];
+
+	if (access(w->acme_path, F_OK) == 0) {
+		printf("  the settings in %s are used\n", w->acme_path);
+		return true;
+	}
+	do {
+		if (!ask("e-mail address for that authority (none: it is told none)", "", value))
+			return false;
+	} while (!acme_mail(w, value));
+	do {
+		if (!ask("https:// address of its ACME directory (none: Let's Encrypt's)", "",
+			value))
+			return false;
+	} while (!acme_server(w, value));
+	return true;
+}
+
+static bool ask_signer(struct wizard *w)
+{
+	char value[ANSWER];
+
+	for (;;) {
+		if (!ask("certificate: 1 self-signed, 2 with a request for an authority, 3 by ACME "
+			 "and certbot",
+			"1", value))
+			return false;
+		if (value[0] < '1' || value[0] > '3' || value[1] != '\0')
+			continue;
+		w->signer = (enum signer)(value[0] - '1');
+		return w->signer != SIGNER_ACME || ask_acme(w);
+	}
+}
+
+static bool ask_backups(struct wizard *w)
+{
+	return ask_keyword(w, "backup-folder", "folder for backups (none: name one each time)") &&
+	       (w->ctl->conf.backup_folder[0] == '\0' ||
+		   ask_keyword(w, "backup-keep",
+		       "how many of them remain there, by kleroctl backup --prune"));
+}
+
 static bool ask_all(struct wizard *w)
 {
 	char value[ANSWER];
@@ -262,8 +344,7 @@ static bool ask_all(struct wizard *w)
 	       ask_keyword(w, "tls-names", "names and addresses by which it is reached") &&
 	       ask_keyword(w, "listen", "address and port to listen on ([::]:443: the world)") &&
 	       ask_keyword(w, "currencies", "currencies of wallets") && ask_hsm(w) &&
-	       ask_token(w) && ask_officers(w) &&
-	       ask_keyword(w, "backup-folder", "folder for backups (none: name one each time)") &&
+	       ask_token(w) && ask_signer(w) && ask_officers(w) && ask_backups(w) &&
 	       ask("make the appliance", "no", value) && strcmp(value, "yes") == 0;
 }
 
@@ -275,7 +356,21 @@ int wizard_ask(struct wizard *w)
 /* --- the file --- */
 
 static const char *const keywords[] = {"host", "tls-names", "listen", "currencies", "pkcs11-module",
-    "pkcs11-folder", "pkcs11-parameters", "keys-token", "tls-token", "backup-folder"};
+    "pkcs11-folder", "pkcs11-parameters", "keys-token", "tls-token", "backup-folder",
+    "backup-keep"};
+
+static bool take_signer(struct wizard *w, const char *value)
+{
+	static const char *const words[] = {
+	    [SIGNER_SELF] = "self-signed", [SIGNER_REQUEST] = "request", [SIGNER_ACME] = "acme"};
+
+	for (int i = SIGNER_SELF; i <= SIGNER_ACME; i++)
+		if (strcmp(value, words[i]) == 0) {
+			w->signer = (enum signer)i;
+			return true;
+		}
+	return false;
+}
 
 static int take(struct wizard *w, const char *keyword, const char *value, char *why, size_t len)
 {
@@ -291,6 +386,10 @@ static int take(struct wizard *w, const char *keyword, const char *value, char *
 		memcpy(w->threshold, value, strlen(value) + 1);
 		return KE_OK;
 	}
+	if ((strcmp(keyword, "certificate") == 0 && take_signer(w, value)) ||
+	    (strcmp(keyword, "acme-mail") == 0 && acme_mail(w, value)) ||
+	    (strcmp(keyword, "acme-server") == 0 && acme_server(w, value)))
+		return KE_OK;
 	for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
 		if (strcmp(keyword, keywords[i]) == 0)
 			return answer(w, keyword, value, why, len);
@@ -336,6 +435,9 @@ int wizard_read(struct wizard *w, const char *path)
 		return ctl_fail(CTL_USAGE, "%s:%u: %s", path, n, why);
 	if ((w->officers[0] == '\0') != (w->threshold[0] == '\0'))
 		return ctl_fail(CTL_USAGE, "%s: officers and threshold stand together", path);
+	if (w->signer != SIGNER_ACME && (w->acme_mail[0] != '\0' || w->acme_server[0] != '\0'))
+		return ctl_fail(
+		    CTL_USAGE, "%s: acme-mail and acme-server are for certificate acme", path);
 	return CTL_OK;
 }
 
@@ -359,6 +461,24 @@ static int replace(struct wizard *w, const char *text, size_t n, char *why, size
 	return r;
 }
 
+/* What klerod-acme.service adds to certbot's command line. One that is there is its operator's. */
+static int write_acme(struct wizard *w, struct made *m, char *why, size_t whylen)
+{
+	char text[4 * RCONF_PATH];
+	int n, r;
+
+	if (w->signer != SIGNER_ACME || access(w->acme_path, F_OK) == 0)
+		return KE_OK;
+	n = snprintf(text, sizeof text,
+	    "# Made by kleroctl setup: how klerod-acme.service has certbot ask for a certificate.\n"
+	    "CERTBOT_ARGUMENTS=--standalone --agree-tos %s%s%s%s\n",
+	    w->acme_mail[0] != '\0' ? "-m " : "--register-unsafely-without-email", w->acme_mail,
+	    w->acme_server[0] != '\0' ? " --server " : "", w->acme_server);
+	r = made_file(m, w->acme_path, 0644, NULL, text, (size_t)n, why, whylen);
+	w->acme_made = r == KE_OK;
+	return r;
+}
+
 int wizard_write(struct wizard *w, char *why, size_t whylen)
 {
 	const char *const files[] = {w->ctl->conf.keys.pin_file, w->ctl->conf.tls.pin_file};
@@ -369,6 +489,8 @@ int wizard_write(struct wizard *w, char *why, size_t whylen)
 		if (w->pin[i][0] != '\0')
 			r = made_file(
 			    &m, files[i], 0400, NULL, w->pin[i], strlen(w->pin[i]), why, whylen);
+	if (r == KE_OK)
+		r = write_acme(w, &m, why, whylen);
 	if (r == KE_OK && (w->len != w->before_len || memcmp(w->text, w->before, w->len) != 0))
 		r = replace(w, w->text, w->len, why, whylen);
 	if (r != KE_OK)
@@ -384,6 +506,8 @@ void wizard_undo(struct wizard *w)
 	for (size_t i = 0; i < 2; i++)
 		if (w->pin[i][0] != '\0')
 			(void)unlink(files[i]);
+	if (w->acme_made)
+		(void)unlink(w->acme_path);
 	if (w->len == w->before_len && memcmp(w->text, w->before, w->len) == 0)
 		return;
 	if (replace(w, w->before, w->before_len, why, sizeof why) != KE_OK)

@@ -59,6 +59,8 @@ static const struct keyword keywords[] = {
     {"log-syslog", set_path, FIELD(log_syslog), "", A_PATH, 0, 0, false},
     {"tls-certificate", set_path, FIELD(tls_certificate), NULL, A_PATH, 0, 0, false},
     {"backup-folder", set_path, FIELD(backup_folder), "", A_PATH, 0, 0, false},
+    {"backup-keep", set_number, FIELD(backup_keep), "14", "a number from 1 to 10000", 1, 10000,
+	false},
     {"tls-names", set_names, FIELD(tls_names), "", "up to 8 host names or addresses", 0, 0, false},
     {"user-net", set_user, FIELD(users[ROLE_NET]), "", A_USER, 0, 0, false},
     {"user-engine", set_user, FIELD(users[ROLE_ENGINE]), "", A_USER, 0, 0, false},

@@ -45,6 +45,7 @@ struct conf {
 	socklen_t listen_len;
 	char store[RCONF_PATH], run_dir[RCONF_PATH], log_file[RCONF_PATH], log_syslog[RCONF_PATH];
 	char tls_certificate[RCONF_PATH], backup_folder[RCONF_PATH];
+	uint32_t backup_keep; /* of kleroctl backup --prune */
 	char tls_names[CONF_NAMES][RCONF_PATH];
 	char users[ROLE_COUNT][64]; /* by enum role; "" is the default user */
 	uint32_t uid_base;          /* 0: none */
