@@ -308,6 +308,11 @@ deb: $(DEPS)/deps.mk
 	packaging/deb.sh $(DEPS) build/deb
 check-deb: $(DEPS)/deps.mk
 	tests/packages/deb.sh $(DEPS)
+# the packages built in another Debian release and used in a system of it: make check-deb-release RELEASE=trixie
+.PHONY: check-deb-release
+check-deb-release:
+	tests/release.sh $(RELEASE) deb
+	tests/packages/deb.sh - $(RELEASE) build/deb-$(RELEASE)
 # the same for Fedora and RHEL 9: a source package, and one that is built here to be looked at
 .PHONY: rpm check-rpm
 rpm: $(DEPS)/deps.mk

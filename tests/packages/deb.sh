@@ -31,19 +31,26 @@ root=$work/root
 ca=$root/etc/kleroterion/tls/certificate.pem
 . tests/packages/lib.sh
 
+# Not of those that the kernel gives to connections: while klerod.socket is closed for a moment, one of
+# somebody else's would take it, and hold it for a minute after its end (TIME_WAIT): EADDRINUSE.
+free_port() {
+	/usr/bin/python3 -c 'import sys; sys.path.insert(0, "tests/system"); import klero; print(klero.free_port())'
+}
+
 inside() {
 	nsenter -t "$leader" -a env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
 		DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 power_on() {
-	# nspawn wants a cgroup tree of version 2; the machine's own stays as it is. Locked memory,
-	# Landlock and the right to set up a network namespace are what a machine has and a container of
+	# nspawn wants a cgroup tree of version 2; the machine's own stays as it is, and each system has a
+	# branch of its own. Locked memory, Landlock
+	# and the right to set up a network namespace are what a machine has and a container of
 	# nspawn's has not; without the last one systemd leaves PrivateNetwork out.
-	unshare --mount bash -c 'mount -t cgroup2 none /sys/fs/cgroup &&
-		exec systemd-nspawn -q -D "$1" -M klero-check --register=no --keep-unit -b --console=read-only \
+	unshare --mount bash -c 'mount -t cgroup2 none /sys/fs/cgroup && mkdir -p "$2" && echo $$ >"$2/cgroup.procs" &&
+		exec systemd-nspawn -q -D "$1" -M "${2##*/}" --register=no --keep-unit -b --console=read-only \
 			--capability=CAP_IPC_LOCK,CAP_NET_ADMIN --system-call-filter="@memlock landlock_create_ruleset landlock_add_rule landlock_restrict_self"' \
-		boot "$root" >>"$work/boot.log" 2>&1 </dev/null &
+		boot "$root" "/sys/fs/cgroup/klero-check-$$" >>"$work/boot.log" 2>&1 </dev/null &
 	nspawn=$!
 	for ((i = 0; i < 300; i++)); do
 		leader=$(pgrep -o -P "$nspawn" -x systemd) && break
@@ -67,6 +74,8 @@ power_off() {
 	kill -KILL "$nspawn" 2>/dev/null
 	wait "$nspawn" 2>/dev/null
 	nspawn='' leader=''
+	unshare --mount bash -c 'mount -t cgroup2 none /sys/fs/cgroup && find "$1" -depth -type d -exec rmdir {} +' \
+		leave "/sys/fs/cgroup/klero-check-$$" 2>/dev/null
 }
 
 finish() {
@@ -82,6 +91,7 @@ trap 'exit 130' INT TERM
 hardened() {
 	local f n
 	for f in "$work"/x/usr/sbin/* "$work"/x/usr/bin/* "$work"/x/usr/libexec/kleroterion/*; do
+		head -c 4 "$f" | grep -q ELF || continue
 		# Debian 12's own start files lack the mark of control flow integrity
 		hardening-check --nocfprotection "$f" || n=1
 	done
@@ -102,6 +112,13 @@ completes() {
 		"$work/x/usr/share/bash-completion/completions/kleroctl" >"$work/completed" 2>&1
 	[ "$(cat "$work/completed")" = $'rotate roll-back\nlist show approve reject\nsetup\n--token' ] &&
 		zsh -n "$work/x/usr/share/zsh/vendor-completions/_kleroctl"
+}
+
+# As Prometheus and Grafana would read them from the package.
+watched_by() {
+	local dir=$work/x/usr/share/kleroterion/monitoring
+	promtool check rules "$dir/klerod.rules.yml" && (cd "$dir" && promtool test rules klerod.rules.test.yml) &&
+		/usr/bin/python3 -c 'import json, sys; sys.exit(not json.load(open(sys.argv[1]))["panels"])' "$dir/kleroterion.json"
 }
 
 # Nothing to say but what an override explains.
@@ -127,6 +144,7 @@ examine() {
 		check "the SPDX document of $p" tests/packages/sbom.py "$work/1/${p}"_*.deb "$work/$p"
 	done
 	check completion completes
+	check 'alert rules and a dashboard' watched_by
 }
 
 # --- the system ---
@@ -134,10 +152,12 @@ examine() {
 # Every path of ours, with the letter of a stage: see deb.files.
 files_are() {
 	inside find / -xdev \( -path /proc -o -path /sys -o -path /root -o -path /var/lib/dpkg \
-		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /usr/share/lintian -o -path /var/cache -o -path /var/log -o -path /var/tmp \) -prune \
-		-o -path '*klero*' ! -path '/var/lib/kleroterion/*' ! -path '/var/lib/kleroterion-tokens/*' -printf '%m %u %g %p\n' |
+		-o -path /var/lib/systemd -o -path /usr/share/doc -o -path /usr/share/lintian -o -path /var/cache -o -path /var/backups -o -path /var/log -o -path /var/tmp \) -prune \
+		-o -path '*klero*' ! -path '/var/lib/kleroterion/*' ! -path '/var/lib/kleroterion-tokens/*' \
+		! -path '/var/lib/kleroterion-acme/*' -printf '%m %u %g %p\n' |
 		sed 's| /usr/lib/systemd/system| /lib/systemd/system|' | sort >"$work/is"
-	sed -n "s/^[A-Z]*$1[A-Z]* *//p" tests/packages/deb.files | sort >"$work/shall"
+	sed -n "s/^[A-Z]*$1[A-Z]* *//p" tests/packages/deb.files | if [ -n "$old" ]; then grep -v 'etc/kleroterion/acme\|kleroterion-acme$'; else cat; fi |
+		sort >"$work/shall"
 	diff "$work/shall" "$work/is"
 }
 
@@ -280,6 +300,15 @@ tells_the_journal() {
 		grep -q '"SYSLOG_IDENTIFIER":"klerod"' "$work/fields"
 }
 
+# Closed and opened again at once, many times: no process of ours is left with the port.
+reopens() {
+	for ((n = 0; n < 15; n++)); do
+		inside systemctl reset-failed klerod.service klerod.socket
+		inside systemctl restart klerod.socket || { inside journalctl --no-pager -n 20 -u klerod.socket; return 1; }
+	done
+	inside systemctl start klerod && answers
+}
+
 # With its socket klerod stops, and no client starts it again.
 stops() {
 	inside systemctl stop klerod.socket || return
@@ -310,11 +339,95 @@ watched() {
 	[ "$n" = 1 ] && answers && inside journalctl --no-pager -u klerod | grep -q 'Watchdog timeout'
 }
 
-# With one officer, who rotates the TLS key below.
+# With one officer, who rotates the TLS key below; with backups, and a certificate by ACME to come.
 setup() {
 	ssh-keygen -q -N '' -t ed25519 -C officer -f "$work/officer" || return
 	echo "officer $(cat "$work/officer.pub")" >"$root/root/officers"
-	inside kleroctl setup 1 /root/officers
+	if [ -n "$old" ]; then
+		# the older packages' setup may not know of the rest
+		inside kleroctl setup 1 /root/officers
+		return
+	fi
+	printf '%s\n' 'officers /root/officers' 'threshold 1' 'backup-folder /var/backups/raffles' 'backup-keep 2' \
+		'certificate acme' 'acme-mail operator@example.org' "acme-server https://localhost:$acme_port/dir" >"$root/root/answers"
+	inside kleroctl setup --answers /root/answers && inside systemctl daemon-reload
+}
+
+# count_backups N: so many are there, each whole.
+count_backups() {
+	[ "$(inside find /var/backups/raffles -name 'klero-localhost-*Z' | wc -l)" = "$1" ]
+}
+
+# By the unit, and by the timer, which nobody has enabled; two remain.
+nightly() {
+	[ "$(inside systemctl is-enabled klerod-backup.timer)" = disabled ] && count_backups 0 || return
+	for n in 1 2 2; do
+		inside systemctl start klerod-backup.service || { inside journalctl --no-pager -n 20 -u klerod-backup; return 1; }
+		count_backups $n || return
+		sleep 1.1 # a name is a second's
+	done
+	inside sh -c 'kleroctl restore --check "$(find /var/backups/raffles -type f | sort | tail -n 1)" && rm /var/backups/raffles/*' || return
+	inside mkdir -p /etc/systemd/system/klerod-backup.timer.d
+	printf '[Timer]\nRandomizedDelaySec=0\nOnCalendar=\nOnCalendar=*:*:*\nAccuracySec=1s\n' >"$root/etc/systemd/system/klerod-backup.timer.d/soon.conf"
+	inside systemctl daemon-reload
+	inside systemctl enable --now klerod-backup.timer || return
+	for ((i = 0; i < 300; i++)); do
+		count_backups 1 && break
+		sleep 0.1
+	done
+	inside systemctl disable --now klerod-backup.timer
+	inside rm -r /etc/systemd/system/klerod-backup.timer.d
+	inside systemctl daemon-reload
+	[ "$i" -lt 300 ]
+}
+
+# pebble, Let's Encrypt's test server, inside: certbot there asks it, and it asks certbot.
+start_pebble() {
+	apt_inside install certbot pebble || return
+	inside mkdir /etc/pebble-check
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost -keyout "$root/etc/pebble-check/key" -out "$root/etc/pebble-check/pem" || return
+	cat >"$root/etc/pebble-check/json" <<-JSON
+		{"pebble": {"listenAddress": "127.0.0.1:$acme_port", "managementListenAddress": "127.0.0.1:$(free_port)",
+		"certificate": "/etc/pebble-check/pem", "privateKey": "/etc/pebble-check/key", "httpPort": $http_port,
+		"tlsPort": $(free_port), "ocspResponderURL": "", "externalAccountBindingRequired": false}}
+	JSON
+	inside systemd-run --unit=pebble-check -E PEBBLE_VA_NOSLEEP=1 -E PEBBLE_WFE_NONCEREJECT=0 pebble -config /etc/pebble-check/json
+}
+
+# The timer has certbot get a certificate, and klerod serve with it; the same connection goes on. Then
+# the former certificate again, which the rest of this trusts.
+by_acme() {
+	local unit=/etc/systemd/system/klerod-acme.service.d
+	[ "$(inside systemctl is-enabled klerod-acme.timer)" = disabled ] && grep -q operator@example.org "$root/etc/kleroterion/acme.conf" || return
+	start_pebble || return
+	cp -p "$ca" "$work/self.pem"
+	sed -i 's/^tls-names .*/tls-names localhost/' "$root/etc/kleroterion/klerod.conf"
+	sed -i "s/--standalone/& --http-01-address 127.0.0.1 --http-01-port $http_port/" "$root/etc/kleroterion/acme.conf"
+	inside mkdir -p $unit
+	printf '[Service]\nEnvironment=REQUESTS_CA_BUNDLE=/etc/pebble-check/pem\n' >"$root$unit/pebble.conf"
+	inside mkdir -p /etc/systemd/system/klerod-acme.timer.d
+	printf '[Timer]\nOnActiveSec=\nOnActiveSec=1s\nRandomizedDelaySec=0\nAccuracySec=1s\n' >"$root/etc/systemd/system/klerod-acme.timer.d/soon.conf"
+	inside systemctl daemon-reload
+	inside systemctl enable --now klerod-acme.timer || return
+	for ((i = 0; i < 600; i++)); do
+		cmp -s "$ca" "$work/self.pem" || break
+		inside systemctl is-failed -q klerod-acme.service && break
+		sleep 0.1
+	done
+	inside journalctl --no-pager -n 40 -u klerod-acme -u pebble-check
+	for ((i = 0; i < 100; i++)); do
+		openssl s_client -connect "127.0.0.1:$port" </dev/null 2>/dev/null | openssl x509 -noout -issuer >"$work/served"
+		grep Pebble "$work/served" && break
+		sleep 0.1
+	done
+	inside systemctl disable --now klerod-acme.timer
+	inside rm -r $unit /etc/systemd/system/klerod-acme.timer.d
+	inside systemctl stop pebble-check
+	inside systemctl daemon-reload
+	sed -i 's/^tls-names .*/tls-names localhost 127.0.0.1/' "$root/etc/kleroterion/klerod.conf"
+	cp "$work/self.pem" "$root/root/self.pem"
+	inside kleroctl tls install /root/self.pem && inside rm -f /etc/kleroterion/tls/certificate.pem.old && answers && grep Pebble "$work/served"
 }
 
 # What the unit takes away from a role shows as a warning, after this start.
@@ -343,6 +456,12 @@ rotate() {
 		sleep 0.1
 	done
 	! cmp "$ca" "$work/old.pem" && cmp "$ca.old" "$work/old.pem" && answers && inside systemctl reload klerod && answers
+}
+
+# Without systemd running: what the packages' scripts leave behind in a bare system.
+through_piuparts() {
+	TMPDIR=$work piuparts --existing-chroot="$base" --distribution="$release" --mirror="$(mirror)" --no-eatmydata --no-adequate \
+		--no-upgrade-test --install-purge-install "$work"/1/klerod_*.deb "$work"/1/klero-verify_*.deb
 }
 
 apt_inside() {
@@ -377,6 +496,7 @@ restarted() {
 live() {
 	local start
 
+	check 'piuparts: install, purge, install, purge' through_piuparts
 	check 'boot a fresh system' power_on || return
 	check 'package lists' apt_inside update || return
 	start=$(date +%s%N)
@@ -396,7 +516,10 @@ live() {
 	check 'fields in the journal' tells_the_journal
 	check 'systemctl stop klerod.socket stops both' stops
 	check 'the watchdog' watched
+	check 'the port, closed and opened again' reopens
 	check 'a draw, verified' draw
+	[ -n "$old" ] || check 'backups by their timer' nightly
+	[ -n "$old" ] || check 'a certificate by ACME, by its timer' by_acme
 	check 'PINs as encrypted credentials' with_credentials LoadCredentialEncrypted /etc/credstore.encrypted
 	check 'and as files again' without_credentials
 	check 'PINs as credentials' with_credentials LoadCredential /etc/credstore
@@ -433,8 +556,8 @@ live() {
 }
 
 need_debian
-install build-essential debhelper dpkg-dev git lintian blhc devscripts debootstrap systemd-container zsh curl openssh-client \
-	apparmor node-spdx-expression-parse node-spdx-license-ids
+install build-essential debhelper dpkg-dev git lintian blhc devscripts debootstrap systemd-container zsh curl openssh-client piuparts \
+	apparmor prometheus node-spdx-expression-parse node-spdx-license-ids
 if [ -n "$packages" ]; then
 	mkdir "$work/1"
 	cp "$packages"/*.deb "$work/1/"
@@ -447,8 +570,10 @@ base=$PWD/build/release-$release-boot
 make_root "$release" "$base" ca-certificates,dbus,procps,systemd-sysv,udev >"$work/root.log" 2>&1 ||
 	cannot "make a root folder: $(tail -n 1 "$work/root.log")"
 cp -a "$base" "$root"
+# as Debian's installer writes it
+echo '127.0.0.1 localhost' >"$root/etc/hosts"
 copy_packages "${old:-$work/1}"
-port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port) acme_port=$(free_port) http_port=$(free_port)
 api=https://127.0.0.1:$port
 first=0
 live

@@ -95,7 +95,7 @@ removed() {
 	mkdir -p "$root/var/lib/kleroterion" "$root/var/lib/kleroterion-hsm"
 	echo data >"$root/var/lib/kleroterion/klero.db"
 	in_root -e klerod || return
-	told 'systemctl --no-reload disable --now klerod.service klerod.socket' 'systemctl daemon-reload' || return
+	told 'systemctl --no-reload disable --now klerod.service klerod.socket klerod-acme.timer klerod-backup.timer' 'systemctl daemon-reload' || return
 	[ "$(cat "$root/var/lib/kleroterion/klero.db")" = data ] && [ ! -e "$root/usr/sbin/klerod" ] &&
 		grep -q here.example.org "$root"/etc/kleroterion/klerod.conf*
 }

@@ -4,10 +4,13 @@ own end: tests/check.sh, tests/packages/deb.sh and rpm.sh, a file for each syste
 
 	tested.py put NAME WHAT SYSTEM PASSED FAILED [FIGURE...]     a suite's own end; FIGURE is "name=value"
 	tested.py write                                              the README, between its markers
+
+How many system calls each role may make is what tests/escape/filters.py has counted, into SECURITY.md.
 """
 
 import json
 import pathlib
+import re
 import sys
 import time
 
@@ -24,6 +27,18 @@ def put(name, what, system, passed, failed, *figures):
     (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
+def calls():
+    """A row for each process, a column for each release, from the rows of SECURITY.md."""
+    text = (ROOT / "SECURITY.md").read_text().split("<!-- filters: ")[1].split("<!-- end of filters")[0]
+    rows = re.findall(r"^\| ([^|]+?) \| (Debian \d+) \| (\d+) \|", text, re.M)
+    counted = {}
+    for process, release, count in rows:
+        counted.setdefault(process, {})[release] = count
+    releases = sorted({release for _, release, _ in rows})
+    lines = ["| system calls allowed | " + " | ".join(releases) + " |", "| --- |" + " ---: |" * len(releases)]
+    return lines + [f"| {process} | " + " | ".join(of.get(r, "") for r in releases) + " |" for process, of in counted.items()]
+
+
 def table():
     reports = [json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))]
     if not reports:
@@ -34,6 +49,7 @@ def table():
     lines += ["", "| figure | system | |", "| --- | --- | ---: |"]
     for r in reports:
         lines += [f"| {name} | {r['system']} | {value} |" for name, value in r["figures"].items()]
+    lines += ["", *calls()]
     return "\n".join(lines)
 
 

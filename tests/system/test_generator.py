@@ -65,6 +65,7 @@ def test_other_places_are_bound(tmp_path):
     for unit in ("klerod.service", "klerod.socket", "klerod-backup.service"):
         assert told[unit]["Unit", "ConditionPathExists"] == ["", "/data/klero/klero.keys"]
     assert told["klerod-backup.service"]["Service", "ReadWritePaths"] == ["-/backups/here"]
+    assert told["klerod-acme.service"]["Service", "ReadWritePaths"] == ["-/etc/kleroterion/tls", "-/data/tokens", "-/data/klero-hsm"]
     assert "/data/klero" in told["klerod.service"]["Unit", "RequiresMountsFor"]
 
 
