@@ -48,7 +48,7 @@ LDFLAGS=-s
 export CFLAGS LDFLAGS
 # --nodeps, for rpm does not know what dpkg has installed; bash, for brp-compress is written for it
 rpmbuild -ba --nodeps --define "_topdir $work" --define "_buildhost localhost" \
-	--define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
+	--define "_smp_mflags -j$(nproc)" --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1" \
 	--define "__brp_compress /bin/bash /usr/lib/rpm/brp-compress /usr" \
 	"$work/kleroterion.spec" >"$out/build.log" 2>&1 || {
 	tail -n 15 "$out/build.log" >&2
