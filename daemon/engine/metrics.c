@@ -365,7 +365,8 @@ static void of_cosigners(struct text *t, const struct engine *e, const char *nam
 		if (!c->witness[i].used)
 			continue;
 		put(t, "%s{witness=\"", name);
-		put_label(t, c->policy.witnesses[i].name);
+		/* several keys may have one name; of the policy's own names each is another */
+		put_label(t, c->policy.witness_names[i].name);
 		put(t, "\"} %llu\n", (unsigned long long)value(e, &c->witness[i]));
 	}
 }

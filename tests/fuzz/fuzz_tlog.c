@@ -51,14 +51,28 @@ static void check_proof(const char *text, size_t n)
 	free(again);
 }
 
+/* Written again it is no longer than it was, and means the same. */
+static void write_policy(const struct tlog_policy *p, struct tlog_policy *back, size_t most)
+{
+	char *text = malloc(most + 1);
+	size_t n;
+
+	must(text != NULL);
+	must(tlog_policy_text(p, NULL, 0, text, most + 1, &n) == KE_OK && n <= most);
+	must(tlog_policy_parse(back, text, n, NULL) == KE_OK);
+	must(back->nwitnesses == p->nwitnesses && back->quorum == p->quorum);
+	free(text);
+}
+
 static void check_policy(const char *text, size_t n)
 {
-	static struct tlog_policy p;
+	static struct tlog_policy p, back;
 	uint64_t seen = 0;
 	bool met;
 
 	if (tlog_policy_parse(&p, text, n, NULL) != KE_OK)
 		return;
+	write_policy(&p, &back, n);
 	met = tlog_policy_met(&p, 0);
 	for (size_t i = 0; i < p.nwitnesses; i++) {
 		bool before = met;
@@ -66,6 +80,7 @@ static void check_policy(const char *text, size_t n)
 		seen |= (uint64_t)1 << i;
 		met = tlog_policy_met(&p, seen);
 		must(met || !before);
+		must(tlog_policy_met(&back, seen) == met);
 	}
 }
 

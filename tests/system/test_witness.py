@@ -174,9 +174,9 @@ class Pair(witness.Pair):
 def test_two_that_witness_each_other(lab, tmp_path):
     pair = Pair(lab, tmp_path)
     for a, b in (pair.made, pair.made[::-1]):
-        pair.cosigned(a, b, 0)
+        witness.wait_cosigned(a, b, 0)
         pair.grow(a)
-        pair.cosigned(a, b, 1)
+        witness.wait_cosigned(a, b, 1)
         pair.grow(a)
-        pair.cosigned(a, b, 2)
+        witness.wait_cosigned(a, b, 2)
         officers.wait_for(lambda a=a: a.client().get("/health").json["cosignatures"] == "ok")

@@ -20,14 +20,18 @@ LONG = 90  # of a raffle whose witness is away meanwhile
 ALL = ["reproduced", "signed", "logged", "beacon-verified", "witnessed"]
 
 
-class Site(witness.Pair):
-    """The first of the pair sells, the other one is its witness."""
+def seller_lines(chain):
+    """But for out-authorities, which know the witnesses, too."""
+    return [line for line in chain.lines(delay=DELAY) if not line.startswith("out-authorities")]
 
-    def __init__(self, lab, chain):
-        lines = [line for line in chain.lines(delay=DELAY) if not line.startswith("out-authorities")]
-        super().__init__(lab, *lines, "death-budget 1000/60", authorities=pathlib.Path(chain.ca))
-        self.start()
-        self.chain, (self.a, self.b) = chain, self.made
+
+class Site:
+    """The first one sells, the others are its witnesses."""
+
+    def __init__(self, chain, a, *others):
+        for one in (a, *others):
+            one.start()
+        self.chain, self.a, self.b = chain, a, others[0]
         self.boss, self.buyer = self.a.admin("boss@example.org"), self.a.person()
         self.boss.confirm(self.buyer.deposit(10000)["id"])
 
@@ -62,7 +66,8 @@ def chain(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def site(lab, chain):
-    return Site(lab, chain)
+    pair = witness.Pair(lab, *seller_lines(chain), "death-budget 1000/60", authorities=pathlib.Path(chain.ca))
+    return Site(chain, *pair.made)
 
 
 def altered(proof, folder, change):
@@ -90,14 +95,14 @@ def test_a_witnessed_draw(site, tmp_path):
     assert "witnessed 1 of 1" in done.stdout and f"note: {DELAY} s between" in done.stdout and "; and 2 s between" in done.stdout
     # the policy is the configured one, with the logs' keys in it, and without anybody's address
     policy = json.loads(proof.read_text())["policy"]
-    peer = f"witness peer {witness.vkey(witness.host(site.b) + '/klero/witness', 4, witness.key_of(site.b))}\n"
-    assert policy.count("log ") == 2 and policy.endswith(f"{peer}quorum peer\n") and "https" not in policy
+    peer = f"witness peer0 {witness.vkey(witness.host(site.b) + '/klero/witness', 4, witness.key_of(site.b))}\n"
+    assert policy.count("log ") == 2 and policy.endswith(f"{peer}group peers 1 peer0\nquorum peers\n") and "https" not in policy
     # so it is for whoever trusts that witness himself; and for whoever trusts another, not
-    said, status = site.check(proof, "--policy", site.policy(site.a))
+    said, status = site.check(proof, "--policy", witness.policy_of(site.a))
     assert status == 0 and said["levels"] == ALL
-    said, status = site.check(proof, "--policy", site.policy(site.b))
+    said, status = site.check(proof, "--policy", witness.policy_of(site.b))
     assert status == 1 and "not enough witnesses" in said["why"], said
-    site.cosigned(site.a, site.b, 5, f"/r/{raffle.replace('-', '')}")
+    witness.wait_cosigned(site.a, site.b, 5, f"/r/{raffle.replace('-', '')}")
     for name in ("open_proof", "close_proof", "draw_proof"):
         def strip(bundle, name=name):
             bundle[name] = without_cosignatures(bundle[name])
@@ -131,7 +136,7 @@ def test_a_witness_that_is_away_is_waited_for(site, tmp_path):
     assert site.raffle(raffle)["drawable"] is True
     assert site.draws() == "waiting" and site.a.client().get("/health").json["cosignatures"] == "waiting"
     assert site.metric("klero_draws_waiting") == 1 and site.metric("klero_draws_unwitnessed") == 0
-    peer, since = f'{{witness="{witness.host(site.b)}/klero/witness"}}', int(time.time())
+    peer, since = '{witness="peer0"}', int(time.time())
     until(lambda: site.metric("klero_cosigner_failures_total", peer) >= 1)
     assert site.metric("klero_cosigner_lag", peer) >= 1
     jobs = klero.want(site.boss.get("/api/v1/admin/jobs"), 200).json["items"]
@@ -172,3 +177,21 @@ def test_a_witness_that_comes_too_late(site, tmp_path):
     said, status = site.check(proof_of(site.boss, raffle, tmp_path))
     assert status == 0 and said["reason"] == "witnesses-too-late" and "witnessed" in said["levels"], said
     assert site.raffle(raffle)["witnesses"] == "too-late" and site.draws() == "ok"
+
+
+def test_two_witnesses_of_a_busy_log(lab, chain, tmp_path):
+    """A quorum must stand on one checkpoint, also while there is a newer one each second."""
+    a, *others = lab.make(*seller_lines(chain)), lab.make(), lab.make()
+    witness.ask(a, others, pathlib.Path(chain.ca))
+    site = Site(chain, a, *others)
+    raffle = site.sold(lasts=8)
+    more = 0
+    while site.raffle(raffle)["state"] == "open" or more < 10:
+        until(lambda: site.boss.step(draft(site.boss, 600)["id"], "open").status == 200)
+        more += 1
+        time.sleep(0.3)
+    in_state(site.boss, raffle, "drawn")
+    said, status = site.check(proof_of(site.boss, raffle, tmp_path))
+    assert status == 0 and said["levels"] == ALL and (said["witnesses_seen"], said["witnesses"]) == (2, 2), said
+    for one in (a, *others):
+        one.stop()

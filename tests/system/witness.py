@@ -92,41 +92,51 @@ def key_of(a):
     return tlog.Key(a.vkey.read_text()).public
 
 
+def policy_of(a):
+    return a.dir / "policy"
+
+
+def ask(a, others, *believed):
+    """Appliances that are to witness a third one, all of whom a's policy wants; believed: files of
+    certificates that a believes besides. None of them is started yet."""
+    names = [f"peer{i}" for i in range(len(others))]
+    lines = [f"witness {name} {vkey(host(b) + '/klero/witness', 4, key_of(b))} https://localhost:{b.port}/witness"
+             for name, b in zip(names, others)]
+    lines += [f"group peers all {' '.join(names)}", "quorum peers"]
+    policy_of(a).write_text("\n".join(lines) + "\n")
+    authorities = a.dir / "peers.pem"
+    authorities.write_text("".join(p.read_text() for p in [*(b.ca for b in others), *believed]))
+    for path in (policy_of(a), authorities):
+        path.chmod(0o644)
+    a.conf.write_text(f"{a.conf.read_text()}witness-policy {policy_of(a)}\nout-authorities {authorities}\n")
+    for b in others:
+        b.conf.write_text(f"{b.conf.read_text()}witness-log {vkey(host(a) + '/klero', 1, key_of(a))}\n")
+
+
 class Pair:
     """Two appliances that witness each other, made and not started. lines are of both; authorities is a
     file that both believe besides."""
 
     def __init__(self, lab, *lines, authorities=None):
         self.made = [lab.make(*lines), lab.make(*lines)]
-        more = [authorities.read_text()] if authorities else []
         for a, b in (self.made, self.made[::-1]):
-            self.policy(a).write_text(f"witness peer {vkey(host(b) + '/klero/witness', 4, key_of(b))} "
-                                      f"https://localhost:{b.port}/witness\nquorum peer\n")
-            believed = a.dir / "peers.pem"
-            believed.write_text("".join([b.ca.read_text(), *more]))
-            for path in (self.policy(a), believed):
-                path.chmod(0o644)
-            a.conf.write_text(f"{a.conf.read_text()}witness-log {vkey(host(b) + '/klero', 1, key_of(b))}\n"
-                              f"witness-policy {self.policy(a)}\nout-authorities {believed}\n")
-
-    @staticmethod
-    def policy(a):
-        return a.dir / "policy"
+            ask(a, [b], *([authorities] if authorities else []))
 
     def start(self):
         for a in self.made:
             a.start()
         return self
 
-    def cosigned(self, a, b, size, prefix=""):
-        """Waits until b's cosignature is on a checkpoint of a log of a with so many leaves."""
-        client, end = a.client(), time.monotonic() + 60
-        while time.monotonic() < end:
-            answer = client.get(f"{prefix}/checkpoint")
-            if answer.status == 200:
-                text, lines = answer.body.decode().rsplit("\n\n", 1)
-                for line in lines.splitlines()[1:] if int(text.split("\n")[1]) >= size else ():
-                    if cosigned(line, host(b) + "/klero/witness", key_of(b), text + "\n"):
-                        return
-            time.sleep(0.2)
-        raise AssertionError(a.log()[-3000:] + b.log()[-1000:])
+
+def wait_cosigned(a, b, size, prefix=""):
+    """Waits until b's cosignature is on a checkpoint of a log of a with so many leaves."""
+    client, end = a.client(), time.monotonic() + 60
+    while time.monotonic() < end:
+        answer = client.get(f"{prefix}/checkpoint")
+        if answer.status == 200:
+            text, lines = answer.body.decode().rsplit("\n\n", 1)
+            for line in lines.splitlines()[1:] if int(text.split("\n")[1]) >= size else ():
+                if cosigned(line, host(b) + "/klero/witness", key_of(b), text + "\n"):
+                    return
+        time.sleep(0.2)
+    raise AssertionError(a.log()[-3000:] + b.log()[-1000:])
