@@ -357,6 +357,7 @@ class Suite:
         self.test("out asks nobody else", peers_meaning.out, self, office)
         self.test("net's lies are nobody's action", peers_meaning.net, self, office)
         self.test("kdf's lies are told to who waits", peers_meaning.kdf, self, office)
+        self.test("beacon takes no value for another", peers_meaning.beacon, self, office)
         for name, bodies in office.samples.items():
             self.samples[name] = bodies[:6 if self.long else 2]
         office.stop()

@@ -1,6 +1,7 @@
 """What a captured engine asks of hsm, and what a captured net tells engine, is held against its
-meaning: hsm keeps its once-only rules, and no lie of net's becomes another user's action. After a
-whole raffle between the real ones, whose messages are known to be good and are changed here."""
+meaning: hsm keeps its once-only rules, no lie of net's becomes another user's action, and beacon takes
+no value for another. After a whole raffle between the real ones, whose messages are known to be good
+and are changed here."""
 
 import base64
 import hashlib
@@ -9,7 +10,7 @@ import os
 import struct
 import time
 
-from peers_lab import TABLE, WAIT, Breach, packet, witness
+from peers_lab import ROOT, TABLE, WAIT, Breach, packet, witness
 from peers_office import UUID, uuid
 
 EVM, SOLANA = 1, 2
@@ -518,3 +519,58 @@ def kdf(suite, office):
         if mine.receive(WAIT) is not None or not mine.closed:
             raise Breach(f"engine goes on with a kdf that says {name} {body.hex()}")
         mine.drop()
+
+
+# --- beacon, with engine captured ---
+
+def rounds():
+    """{round: signature} of quicknet, and [(round, signature)] that are none: tests/vectors/drand.txt."""
+    real, forged = {}, []
+    for line in (ROOT / "tests/vectors/drand.txt").read_text().splitlines():
+        words = line.split(" ")
+        if words[0] == "round":
+            real[int(words[1])] = bytes.fromhex(words[2])
+        elif words[0] == "forged":
+            forged.append((int(words[1]), bytes.fromhex(words[2])))
+    return real, forged
+
+
+def beacon(suite, office):
+    """A value is its round's or it is not, whoever asks: no bit of it may differ, nor the round."""
+    real, forged = rounds()
+    conf = office.lab.appliance.conf
+    before = conf.read_text()
+    conf.write_text(before + "drand-relay https://127.0.0.1:1\n")  # without one no chain is pinned
+    office.lab.configuration("beacon")
+    conf.write_text(before)
+    role = office.lab.start("beacon")
+    c = role.peer("engine")
+
+    def verdict(number, signature, chain=0):
+        suite.messages += 1
+        nonlocal role, c
+        if role.ended() is not None or c.closed:  # it is replaced now and then, by its own wish
+            role.forget()
+            role = office.lab.start("beacon")
+            c = role.peer("engine")
+        return result(c.ask("MSG_BEACON_ROUND", struct.pack("<BQ", chain, number) + signature))
+
+    for number, signature in real.items():
+        if verdict(number, signature) != 0:
+            raise Breach(f"beacon refuses round {number}")
+        for other in (number + 1, number - 1, number ^ 1 << 40):
+            if verdict(other, signature) == 0:
+                raise Breach(f"beacon takes round {number} for {other}")
+    for number, signature in forged:
+        if len(signature) == 48 and verdict(number, signature) == 0:
+            raise Breach(f"beacon takes {signature.hex()} for round {number}")
+    number, signature = next(iter(real.items()))
+    for bit in suite.some(range(8 * 48), 40):
+        changed = bytearray(signature)
+        changed[bit // 8] ^= 1 << bit % 8
+        if verdict(number, bytes(changed)) == 0:
+            raise Breach(f"beacon takes round {number} with bit {bit} changed")
+    c.say("MSG_BEACON_ROUND", struct.pack("<BQ", 200, number) + signature)
+    if c.receive(WAIT) is not None or not c.closed:
+        raise Breach("beacon answers of a chain that nobody has pinned")
+    role.kill()

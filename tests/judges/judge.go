@@ -1,15 +1,17 @@
-// Judges a log's folder (c2sp.org/tlog-tiles) by Go's own packages: the checkpoint by sumdb/note, all
-// hash tiles against its root by sumdb/tlog's TileHashReader, entries against the leaf hashes, and for
+// Judges a log (c2sp.org/tlog-tiles), in a folder or as it is served over HTTPS, by Go's own packages:
+// the checkpoint by sumdb/note, all hash tiles against its root by sumdb/tlog's TileHashReader, entries against the leaf hashes, and for
 // some leaves and older sizes proofs of inclusion and consistency. Says nothing and ends with 0, or
 // says why not and ends with 1.
 //
-//	judge DIR VKEY
+//	judge DIR|URL VKEY     SSL_CERT_FILE: whom to trust as a server, in PEM
 package main
 
 import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -29,6 +31,21 @@ func path(t tlog.Tile) string {
 	return strings.Replace(t.Path(), "tile/8/", "tile/", 1)
 }
 
+func read(where, name string) ([]byte, error) {
+	if !strings.HasPrefix(where, "https://") {
+		return os.ReadFile(filepath.Join(where, name))
+	}
+	answer, err := http.Get(where + "/" + name)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != 200 {
+		return nil, fmt.Errorf("%s: %s", name, answer.Status)
+	}
+	return io.ReadAll(answer.Body)
+}
+
 type files struct{ dir string }
 
 func (f files) Height() int                                 { return 8 }
@@ -36,7 +53,7 @@ func (f files) SaveTiles(tiles []tlog.Tile, data [][]byte) {}
 func (f files) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	var all [][]byte
 	for _, t := range tiles {
-		data, err := os.ReadFile(filepath.Join(f.dir, path(t)))
+		data, err := read(f.dir, path(t))
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +93,7 @@ func entries(dir string, tree tlog.Tree, leaves []tlog.Hash) {
 		// the number and width of a level 0 tile, in another folder
 		t := tlog.Tile{H: 8, L: 0, N: n / 256, W: int(w)}
 		name := strings.Replace(path(t), "tile/0/", "tile/entries/", 1)
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := read(dir, name)
 		if err != nil {
 			fail("%v", err)
 		}
@@ -122,7 +139,7 @@ func proofs(tree tlog.Tree, r tlog.HashReader, leaves []tlog.Hash) {
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: judge DIR VKEY")
+		fmt.Fprintln(os.Stderr, "usage: judge DIR|URL VKEY")
 		os.Exit(2)
 	}
 	dir := os.Args[1]
@@ -130,7 +147,7 @@ func main() {
 	if err != nil {
 		fail("key: %v", err)
 	}
-	msg, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
+	msg, err := read(dir, "checkpoint")
 	if err != nil {
 		fail("%v", err)
 	}

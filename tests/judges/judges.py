@@ -123,8 +123,9 @@ def go_build(out):
     subprocess.run(["go", "build", "-o", out, HERE / "judge.go"], check=True, env=env, cwd=HERE)
 
 
-def go_says(program, where, vkey):
-    """What judge.go says of a log's folder: None when it is good, else why not."""
-    run = subprocess.run([program, where, vkey], capture_output=True, text=True, timeout=300)
+def go_says(program, where, vkey, ca=None):
+    """What judge.go says of a log's folder or URL: None when it is good, else why not."""
+    env = {**os.environ, "SSL_CERT_FILE": str(ca)} if ca else None
+    run = subprocess.run([program, where, vkey], capture_output=True, text=True, timeout=300, env=env)
     assert run.returncode in (0, 1), run.stderr
     return None if run.returncode == 0 else run.stdout.strip()

@@ -1,6 +1,7 @@
 """Go's sumdb/note and sumdb/tlog (tests/judges/judge.go) and klero-verify --log over the same logs: what
-Go refuses, klero-verify refuses, wherever a bit was changed; and many altered proofs for npm's
-@sigstore/verify. The short form is tests/system/test_judges.py."""
+Go refuses, klero-verify refuses, wherever a bit was changed; many altered proofs for npm's
+@sigstore/verify; and all of them on what a live appliance serves. The short form is
+tests/system/test_judges.py."""
 
 import json
 import random
@@ -11,8 +12,11 @@ import pytest
 
 from conftest import BIN, ROOT
 
-sys.path.insert(0, str(ROOT / "tests" / "judges"))
+sys.path[:0] = [str(ROOT / "tests" / "judges"), str(ROOT / "tests" / "beacon")]
+import beacon  # noqa: E402
 import judges  # noqa: E402
+import klero  # noqa: E402
+from test_life import DELAY, in_state, opened, proof_of, until  # noqa: E402
 
 FLIPS = 300
 
@@ -30,12 +34,17 @@ def make(path, tickets):
 
 
 def ticket_log(log, vkey):
-    """Folder and key of the only ticket log below; the key is the operator's under another name."""
+    """Folder and key of the only ticket log below."""
     folder = next((log / "r").iterdir())
-    name = f"{vkey.split('+')[0]}/r/{folder.name}"
+    return folder, ticket_key(vkey, folder.name)
+
+
+def ticket_key(vkey, raffle):
+    """The operator's key under the name of a raffle's ticket log."""
+    name = f"{vkey.split('+')[0]}/r/{raffle}"
     raw = judges.base64.b64decode(vkey.split("+", 2)[2])
     key_id = judges.hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex()
-    return folder, f"{name}+{key_id}+{vkey.split('+', 2)[2]}"
+    return f"{name}+{key_id}+{vkey.split('+', 2)[2]}"
 
 
 def audit(log, vkey):
@@ -110,3 +119,35 @@ def test_sigstore(tmp_path):
         assert said is True or run.returncode == 1, (said, run)
         refused += said is not True
     assert refused > FLIPS * 0.8, refused
+
+
+def test_live(go, lab, tmp_path):
+    """Both logs of an appliance while it sells, then the draw's proof and a buyer's receipt: over HTTPS, by Go, by
+    sigstore, by drand's people and by the openssl command."""
+    judges.install()
+    with beacon.Beacon(tmp_path, relays=1) as chain:
+        a = lab.make(*chain.lines(delay=DELAY)).start()
+        boss, buyer = a.admin("boss@example.org"), a.person()
+        boss.confirm(buyer.deposit(100_000)["id"])
+        raffle = opened(boss, lasts=12, winners=2, reserves=2, price={"amount": 1, "currency": "EUR"})
+        url, name = f"https://localhost:{a.port}", raffle.replace("-", "")
+        vkey = a.vkey.read_text().strip()
+        logs = [(url, vkey), (f"{url}/r/{name}", ticket_key(vkey, name))]
+        bought = []
+        for _ in range(3):
+            for _ in range(2):
+                bought += klero.want(buyer.buy(raffle, quantity=100), 201).json["tickets"]
+            until(lambda: boss.get(f"/r/{name}/checkpoint").status == 200)
+            assert [judges.go_says(go, *log, a.ca) for log in logs] == [None, None]
+        in_state(boss, raffle, "drawn")
+        bundle = json.loads(proof_of(boss, raffle, tmp_path).read_text())
+        assert [judges.go_says(go, *log, a.ca) for log in logs] == [None, None]
+        assert judges.go_says(go, url, ticket_key(vkey, name), a.ca) is not None
+        assert "404" in judges.go_says(go, f"{url}/r/{'0' * 32}", vkey, a.ca)
+        rows = judges.of_bundle(bundle)
+        receipt = klero.want(buyer.get(f"/api/v1/tickets/{bought[-1]['id']}/receipt"), 200).body.decode()
+        rows.append({"ask": "checkpoint", "note": receipt[receipt.index("\n\n") + 2:], "vkey": logs[1][1]})
+        said = judges.ask(rows)
+        assert said == [True] * len(rows), said
+        note = boss.get("/checkpoint").body.decode()
+        assert judges.note_signed(note, vkey) and not judges.note_signed(note, logs[1][1])
