@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "policy/be.h"
-#include "policy/json.h"
+#include "policy/jsondoc.h"
 #include "policy/text.h"
 
 #define TOKENS_MAX 128
@@ -18,19 +18,15 @@
 /* --- reading --- */
 
 struct reader {
-	const char *json;
-	struct json_tok *toks;
-	size_t ntoks;
+	struct jsondoc doc;
 	int err; /* the first error sticks */
 };
 
 /* The member's token, 0 and an error when the object lacks it. */
 static size_t member(struct reader *r, size_t object, const char *name)
 {
-	size_t i = 0;
+	size_t i = r->err == KE_OK ? jsondoc_member(&r->doc, object, name) : 0;
 
-	if (r->err == KE_OK && r->toks[object].type == JSON_OBJECT)
-		i = json_member(r->json, r->toks, r->ntoks, object, name);
 	if (i == 0)
 		r->err = KE_FORMAT;
 	return i;
@@ -38,26 +34,17 @@ static size_t member(struct reader *r, size_t object, const char *name)
 
 static void get_text(struct reader *r, size_t object, const char *name, char *dst)
 {
-	size_t i = member(r, object, name), n;
-
-	if (r->err != KE_OK)
-		return;
-	r->err = json_string(r->json, &r->toks[i], dst, PULSE_TEXT_MAX, &n);
 	if (r->err == KE_OK)
-		dst[n] = '\0';
+		r->err = jsondoc_text(&r->doc, object, name, dst, PULSE_TEXT_MAX + 1);
 }
 
-static uint64_t get_uint(struct reader *r, size_t object, const char *name, uint64_t max)
+static uint64_t get_uint(struct reader *r, size_t object, const char *name, int64_t max)
 {
-	size_t i = member(r, object, name);
 	int64_t v = 0;
 
-	if (r->err != KE_OK)
-		return 0;
-	r->err = json_int(r->json, &r->toks[i], &v);
-	if (r->err == KE_OK && (v < 0 || (uint64_t)v > max))
-		r->err = KE_FORMAT;
-	return (uint64_t)v;
+	if (r->err == KE_OK)
+		r->err = jsondoc_int(&r->doc, object, name, 0, max, &v);
+	return r->err == KE_OK ? (uint64_t)v : 0;
 }
 
 /* A hex digit's value, of either case: the beacon writes both. */
@@ -74,12 +61,14 @@ static int digit(char c)
 static void get_hex(
     struct reader *r, size_t object, const char *name, uint8_t *dst, size_t cap, size_t *n)
 {
-	char hex[2 * PULSE_SIG_MAX];
-	size_t i = member(r, object, name), len;
+	char hex[2 * PULSE_SIG_MAX + 1];
+	size_t len = 0;
 
 	if (r->err == KE_OK)
-		r->err = json_string(r->json, &r->toks[i], hex, 2 * cap, &len);
-	if (r->err == KE_OK && len % 2 != 0)
+		r->err = jsondoc_text(&r->doc, object, name, hex, 2 * cap + 1);
+	if (r->err == KE_OK)
+		len = strlen(hex);
+	if (len % 2 != 0)
 		r->err = KE_FORMAT;
 	for (size_t k = 0; r->err == KE_OK && k < len; k += 2) {
 		int high = digit(hex[k]), low = digit(hex[k + 1]);
@@ -111,14 +100,14 @@ static void get_list(struct reader *r, size_t object, struct pulse *p)
 
 	if (r->err != KE_OK)
 		return;
-	if (r->toks[list].type != JSON_ARRAY || r->toks[list].size != 5)
+	if (r->doc.toks[list].type != JSON_ARRAY || r->doc.toks[list].size != 5)
 		r->err = KE_FORMAT;
 	for (size_t i = 0; r->err == KE_OK && i < 5; i++) {
 		get_text(r, at, "type", type);
 		if (r->err == KE_OK && strcmp(type, types[i]) != 0)
 			r->err = KE_FORMAT;
 		get_hash(r, at, "value", values[i]);
-		at = json_next(r->toks, r->ntoks, at);
+		at = json_next(r->doc.toks, r->doc.n, at);
 	}
 }
 
@@ -149,17 +138,15 @@ static void get_pulse(struct reader *r, struct pulse *p)
 int pulse_parse(struct pulse *p, const char *json, size_t n)
 {
 	struct json_tok toks[TOKENS_MAX];
-	struct reader r = {.json = json, .toks = toks};
+	struct reader r = {.err = KE_OK};
 	int err;
 
 	memset(p, 0, sizeof(*p));
 	if (n > PULSE_JSON_MAX)
 		return KE_FORMAT;
-	err = json_check(json, n, TOKENS_MAX, &r.ntoks, NULL);
-	if (err == KE_NOMEM)
+	err = jsondoc_read(&r.doc, json, n, toks, TOKENS_MAX);
+	if (err != KE_OK)
 		return err;
-	if (err != KE_OK || json_split(json, n, toks, r.ntoks) != KE_OK)
-		return KE_FORMAT;
 	get_pulse(&r, p);
 	if (r.err != KE_OK || text_untime(&p->at_ms, p->time, strlen(p->time)) != KE_OK)
 		return KE_FORMAT;

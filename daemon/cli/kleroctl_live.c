@@ -15,7 +15,7 @@
 #include "daemon/cli/kleroctl_ask.h"
 #include "daemon/cli/kleroctl_live.h"
 #include "daemon/cli/kleroctl_show.h"
-#include "policy/json.h"
+#include "policy/jsondoc.h"
 #include "policy/roles.h"
 
 #define ANSWER_MS    60000
@@ -118,17 +118,11 @@ int live_ask(struct ctl *ctl, uint16_t type, const char *key, struct exchange *x
 void live_member(const char *json, const char *name, char *out, size_t cap)
 {
 	struct json_tok toks[96];
-	size_t n, i, len = 0;
+	struct jsondoc d;
 
-	out[0] = '\0';
-	if (json_check(json, strlen(json), 96, &n, NULL) != KE_OK ||
-	    json_split(json, strlen(json), toks, n) != KE_OK)
-		return;
-	i = json_member(json, toks, n, 0, name);
-	if (i == 0 || toks[i].type != JSON_STRING ||
-	    json_string(json, &toks[i], out, cap - 1, &len) != KE_OK)
-		len = 0;
-	out[len] = '\0';
+	if (jsondoc_read(&d, json, strlen(json), toks, 96) != KE_OK ||
+	    jsondoc_text(&d, 0, name, out, cap) != KE_OK)
+		out[0] = '\0';
 }
 
 int live_status(const struct ctl *ctl, char *text, size_t cap)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "policy/hash.h"
-#include "policy/json.h"
+#include "policy/jsondoc.h"
 #include "policy/p256.h"
 #include "policy/text.h"
 
@@ -20,13 +20,6 @@
 /* A part of a compact JWS, still in base64url. */
 struct part {
 	const char *p;
-	size_t n;
-};
-
-/* A parsed JSON object and its text. */
-struct object {
-	const char *text;
-	struct json_tok toks[CLAIM_TOKENS];
 	size_t n;
 };
 
@@ -75,89 +68,64 @@ static int split(const uint8_t *token, size_t n, struct part part[3])
 	return memchr(part[2].p, '.', part[2].n) == NULL ? KE_OK : KE_AUTH;
 }
 
-static int parse_object(struct object *o, const char *json, size_t n, size_t max)
-{
-	o->text = json;
-	if (json_check(json, n, max, &o->n, NULL) != KE_OK || o->n == 0 ||
-	    json_split(json, n, o->toks, o->n) != KE_OK || o->toks[0].type != JSON_OBJECT)
-		return KE_AUTH;
-	return KE_OK;
-}
-
-/* A string member, unescaped into dst and terminated. */
-static int member_text(const struct object *o, const char *name, char *dst, size_t cap)
-{
-	size_t len, i = json_member(o->text, o->toks, o->n, 0, name);
-
-	if (i == 0 || o->toks[i].type != JSON_STRING ||
-	    json_string(o->text, &o->toks[i], dst, cap - 1, &len) != KE_OK ||
-	    memchr(dst, '\0', len) != NULL)
-		return KE_AUTH;
-	dst[len] = '\0';
-	return KE_OK;
-}
-
-static int member_is(const struct object *o, const char *name, const char *want)
+static int member_is(const struct jsondoc *d, const char *name, const char *want)
 {
 	char got[512];
 
-	if (member_text(o, name, got, sizeof got) != KE_OK || strcmp(got, want) != 0)
+	if (jsondoc_text(d, 0, name, got, sizeof got) != KE_OK || strcmp(got, want) != 0)
 		return KE_AUTH;
 	return KE_OK;
 }
 
-static int member_uuid(const struct object *o, const char *name, uint8_t id[16])
+static int member_uuid(const struct jsondoc *d, const char *name, uint8_t id[16])
 {
 	char text[40];
 
-	if (member_text(o, name, text, sizeof text) != KE_OK ||
+	if (jsondoc_text(d, 0, name, text, sizeof text) != KE_OK ||
 	    text_unuuid(id, text, strlen(text)) != KE_OK)
 		return KE_AUTH;
 	return KE_OK;
 }
 
-static int member_int(const struct object *o, const char *name, int64_t *v)
+static int member_time(const struct jsondoc *d, const char *name, int64_t *v)
 {
-	size_t i = json_member(o->text, o->toks, o->n, 0, name);
-
-	if (i == 0 || json_int(o->text, &o->toks[i], v) != KE_OK)
-		return KE_AUTH;
-	return KE_OK;
+	return jsondoc_int(d, 0, name, 0, INT64_MAX, v) == KE_OK ? KE_OK : KE_AUTH;
 }
 
 /* Ours has exactly these three members: no crit, no jwk, no second algorithm to choose from. */
 int token_check_header(const char *json, size_t n, const char *kid)
 {
-	struct object o;
+	struct json_tok toks[HEADER_TOKENS];
+	struct jsondoc d;
 
-	if (parse_object(&o, json, n, HEADER_TOKENS) != KE_OK || o.toks[0].size != 3)
+	if (jsondoc_read(&d, json, n, toks, HEADER_TOKENS) != KE_OK || toks[0].size != 3)
 		return KE_AUTH;
-	if (member_is(&o, "alg", "ES256") != KE_OK || member_is(&o, "typ", "at+jwt") != KE_OK ||
-	    member_is(&o, "kid", kid) != KE_OK)
+	if (member_is(&d, "alg", "ES256") != KE_OK || member_is(&d, "typ", "at+jwt") != KE_OK ||
+	    member_is(&d, "kid", kid) != KE_OK)
 		return KE_AUTH;
 	return KE_OK;
 }
 
 int token_parse_claims(const char *json, size_t n, const char *issuer, struct token_claims *c)
 {
-	struct object o;
+	struct json_tok toks[CLAIM_TOKENS];
+	struct jsondoc d;
 
-	if (parse_object(&o, json, n, CLAIM_TOKENS) != KE_OK)
+	if (jsondoc_read(&d, json, n, toks, CLAIM_TOKENS) != KE_OK)
 		return KE_AUTH;
 	/* ours have none, and whoever adds one means that it be obeyed (RFC 7519 section 4.1.5) */
-	if (json_member(o.text, o.toks, o.n, 0, "nbf") != 0)
+	if (jsondoc_member(&d, 0, "nbf") != 0)
 		return KE_AUTH;
-	if (member_is(&o, "iss", issuer) != KE_OK || member_is(&o, "aud", issuer) != KE_OK ||
-	    member_is(&o, "client_id", "klero") != KE_OK)
+	if (member_is(&d, "iss", issuer) != KE_OK || member_is(&d, "aud", issuer) != KE_OK ||
+	    member_is(&d, "client_id", "klero") != KE_OK)
 		return KE_AUTH;
-	if (member_uuid(&o, "sub", c->user) != KE_OK || member_uuid(&o, "sid", c->session) != KE_OK)
+	if (member_uuid(&d, "sub", c->user) != KE_OK || member_uuid(&d, "sid", c->session) != KE_OK)
 		return KE_AUTH;
-	if (member_int(&o, "iat", &c->issued_s) != KE_OK ||
-	    member_int(&o, "exp", &c->expires_s) != KE_OK)
+	if (member_time(&d, "iat", &c->issued_s) != KE_OK ||
+	    member_time(&d, "exp", &c->expires_s) != KE_OK)
 		return KE_AUTH;
 	/* compared this way round, no sum of foreign numbers can overflow */
-	if (c->issued_s < 0 || c->expires_s < c->issued_s ||
-	    c->expires_s - c->issued_s > TOKEN_LIFE_S)
+	if (c->expires_s < c->issued_s || c->expires_s - c->issued_s > TOKEN_LIFE_S)
 		return KE_AUTH;
 	return KE_OK;
 }

@@ -3,7 +3,7 @@
  */
 #include "tests/unit/vectors.h"
 
-#include "policy/json.h"
+#include "policy/jsondoc.h"
 
 /* Undoes %XX in place. */
 static size_t unpercent(char *s)
@@ -282,6 +282,40 @@ static void test_int(void **state)
 	}
 }
 
+static void test_document(void **state)
+{
+	static const char text[] = "{\"s\":\"a\\u00e9\",\"n\":7,\"o\":{\"n\":-1},\"l\":[1]}";
+	struct json_tok toks[12];
+	struct jsondoc d;
+	size_t n = sizeof text - 1, o;
+	char out[4];
+	int64_t v;
+
+	(void)state;
+	assert_int_equal(jsondoc_read(&d, text, n, toks, 12), KE_OK);
+	assert_int_equal(d.n, 12);
+	/* too many for the room, or no JSON: the same to who only wants a member */
+	assert_int_equal(jsondoc_read(&d, text, n, toks, 11), KE_FORMAT);
+	assert_int_equal(jsondoc_read(&d, text, n - 1, toks, 12), KE_FORMAT);
+	assert_int_equal(jsondoc_read(&d, text, n, toks, 12), KE_OK);
+	o = jsondoc_member(&d, 0, "o");
+	assert_true(o != 0);
+	assert_int_equal(jsondoc_member(&d, jsondoc_member(&d, 0, "l"), "n"), 0);
+	assert_int_equal(jsondoc_text(&d, 0, "s", out, 4), KE_OK);
+	assert_string_equal(out, "a\xc3\xa9");
+	assert_int_equal(jsondoc_text(&d, 0, "s", out, 3), KE_FORMAT);
+	assert_int_equal(jsondoc_text(&d, 0, "n", out, 4), KE_FORMAT);
+	assert_int_equal(jsondoc_text(&d, 0, "t", out, 4), KE_FORMAT);
+	assert_int_equal(jsondoc_int(&d, 0, "n", 7, 7, &v), KE_OK);
+	assert_int_equal(v, 7);
+	assert_int_equal(jsondoc_int(&d, 0, "n", 8, 9, &v), KE_FORMAT);
+	assert_int_equal(jsondoc_int(&d, 0, "n", 5, 6, &v), KE_FORMAT);
+	assert_int_equal(jsondoc_int(&d, o, "n", INT64_MIN, 0, &v), KE_OK);
+	assert_int_equal(v, -1);
+	assert_int_equal(jsondoc_int(&d, 0, "s", 0, 9, &v), KE_FORMAT);
+	assert_int_equal(jsondoc_int(&d, o, "s", 0, 9, &v), KE_FORMAT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +329,7 @@ int main(void)
 	    cmocka_unit_test(test_member),
 	    cmocka_unit_test(test_string),
 	    cmocka_unit_test(test_int),
+	    cmocka_unit_test(test_document),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
