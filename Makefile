@@ -157,7 +157,7 @@ $(BIN_DIR)/klerod: $(B)/daemon/parent/main.o $(LIB_PARENT) $(LIB_CONF) $(LIB_MSG
 	$(link) $(L_CHILD) $(L_CRYPTO)
 $(BIN_DIR)/klerod-net: $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
 	$(link) $(L_SSL) $(L_EVENT) $(L_CHILD)
-$(BIN_DIR)/klerod-engine: $(B)/daemon/engine/engine.o $(LIB_ENGINE) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_CHILD)
+$(BIN_DIR)/klerod-engine: $(B)/daemon/engine/engine.o $(LIB_ENGINE) $(LIB_CONF) $(LIB_API) $(LIB_LOOP) $(LIB_DB) $(LIB_CHILD)
 	$(link) $(SQLCIPHER_LIBS) $(L_EVENT) $(L_CRYPTO) $(L_CHILD)
 $(BIN_DIR)/klerod-hsm: $(B)/hsm/role/main.o $(LIB_ROLE) $(LIB_ONCE) $(LIB_P11) $(LIB_CHILD)
 	$(link) -ldl $(L_GMP) $(L_CRYPTO) $(L_CHILD)

@@ -44,11 +44,19 @@ static int limit(__rlimit_resource_t what, rlim_t value)
 	return setrlimit(what, &want) == 0 ? KE_OK : KE_INTERNAL;
 }
 
+/* Nothing that is started from here on gets more rights than this process has. */
+static int no_new_privs(const struct words *w)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? KE_OK : failed(w, "no_new_privs");
+}
+
 /* A change of identity undoes the last two, so this runs at the start and again after it. */
 static int harden(const struct words *w)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return failed(w, "no_new_privs");
+	int r = no_new_privs(w);
+
+	if (r != KE_OK)
+		return r;
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return failed(w, "not dumpable");
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
@@ -194,10 +202,11 @@ static int drop(const struct sandbox_params *p, bool fenced, const struct words 
 int sandbox_no_writes(char *why, size_t whylen)
 {
 	struct words w = {why, whylen};
-
 	/* Landlock asks for it of whoever is not root */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return failed(&w, "no_new_privs");
+	int r = no_new_privs(&w);
+
+	if (r != KE_OK)
+		return r;
 	return landlock_no_writes() == KE_OK ? KE_OK : failed(&w, "Landlock");
 }
 

@@ -1,5 +1,6 @@
 /*
- * What everybody needs who makes a file to stay. Runs in parent, kleroctl and klero-verify.
+ * What everybody needs who makes a file to stay. Runs in parent, engine, kleroctl and
+ * klero-verify.
  */
 #ifndef DAEMON_CONF_DURABLE_H
 #define DAEMON_CONF_DURABLE_H

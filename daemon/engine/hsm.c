@@ -263,6 +263,13 @@ int eng_hsm_new_seed(struct rq *q, const char *name, rq_step *step, const uint8_
 	return hsm_await(q, name, step, MSG_HSM_NEW_SEED, &w);
 }
 
+/* Before what officers must approve stands what they said of it. */
+static void put_approvals(struct wire_out *w, const char *proposal, const char *approvals)
+{
+	wire_put_cstr(w, proposal);
+	wire_put_cstr(w, approvals);
+}
+
 static void put_draw(struct wire_out *w, const struct record1 *rec, const char *seed_blob)
 {
 	wire_put_raw(w, rec->raffle, 16);
@@ -292,8 +299,7 @@ int eng_hsm_reveal_approved(struct rq *q, const char *name, rq_step *step,
 	struct wire_out w;
 
 	wire_out_init(&w, buf, sizeof buf);
-	wire_put_cstr(&w, proposal);
-	wire_put_cstr(&w, approvals);
+	put_approvals(&w, proposal, approvals);
 	put_draw(&w, rec, seed_blob);
 	return hsm_await(q, name, step, MSG_HSM_REVEAL_APPROVED, &w);
 }
@@ -526,8 +532,7 @@ int eng_hsm_sign_approved(struct engine *e, struct job *j, job_step *step,
 	struct wire_out w;
 
 	wire_out_init(&w, buf, sizeof buf);
-	wire_put_cstr(&w, proposal);
-	wire_put_cstr(&w, approvals);
+	put_approvals(&w, proposal, approvals);
 	put_payout(&w, pool, p);
 	return hsm_ask_own(e, j, "sign_approved", step, MSG_HSM_SIGN_APPROVED, &w);
 }

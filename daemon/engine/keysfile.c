@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/conf/durable.h"
 #include "daemon/engine/engine.h"
 #include "daemon/msg/log.h"
 #include "policy/text.h"
@@ -81,20 +82,9 @@ static int write_whole(const char *path, const char *text, size_t n)
 
 	if (fd < 0)
 		return r;
-	if (write(fd, text, n) == (ssize_t)n && fsync(fd) == 0)
+	if (durable_write(fd, text, n) && fsync(fd) == 0)
 		r = KE_OK;
 	close(fd);
-	return r;
-}
-
-static int sync_store(const struct engine *e)
-{
-	int dir = open(e->conf.store, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (dir < 0)
-		return KE_IO;
-	r = fsync(dir) == 0 ? KE_OK : KE_IO;
-	close(dir);
 	return r;
 }
 
@@ -112,8 +102,8 @@ int keysfile_write(struct engine *e, const char *sealed)
 	r = write_whole(fresh, text, (size_t)n);
 	if (r == KE_OK && renameat(AT_FDCWD, fresh, AT_FDCWD, path) != 0)
 		r = KE_IO;
-	if (r == KE_OK)
-		r = sync_store(e);
+	if (r == KE_OK && !durable_folder(e->conf.store))
+		r = KE_IO;
 	if (r != KE_OK) {
 		log_error("%s cannot be written: %s", KEYSFILE_NAME, strerror(errno));
 		return r;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/conf/durable.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/keysfile.h"
 #include "daemon/msg/log.h"
@@ -75,11 +76,8 @@ static int keep_code(struct engine *e, const char *path)
  */
 static void forget_new(const char *folder, const char *path)
 {
-	int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0 || unlink(path) != 0 || fsync(dir) != 0)
+	if (unlink(path) != 0 || !durable_folder(folder))
 		fatal("%s: %s", NEW_FILE, strerror(errno));
-	close(dir);
 }
 
 /* key is wiped. */

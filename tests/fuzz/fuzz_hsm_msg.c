@@ -304,6 +304,21 @@ static void make_import(struct body *b)
 	must(run(18, b->bytes, b->n, &in) == KE_OK);
 }
 
+/* A body that begins with what is asked of officers, of whom none has approved it. */
+static void begin_proposed(struct body *b, struct wire_out *w, struct proposal *asked)
+{
+	static char text[PROPOSAL_TEXT_MAX];
+	size_t n;
+
+	asked->epoch = hsm.anchor.epoch;
+	asked->expires_s = (uint64_t)time(NULL) + 86400;
+	memcpy(asked->appliance, hsm.anchor.appliance, 16);
+	must(proposal_text(asked, text, sizeof text, &n) == KE_OK);
+	wire_out_init(w, b->bytes, sizeof b->bytes);
+	wire_put_str(w, text, n);
+	wire_put_cstr(w, "");
+}
+
 /* The payout of a key with a proposal of it that nobody has approved: so far hsm reads it. */
 static void make_approved(struct body *b, const struct body *key)
 {
@@ -313,21 +328,13 @@ static void make_approved(struct body *b, const struct body *key)
 	    .gas_limit = 21000,
 	    .to = {1},
 	    .value = u256_of(7)};
-	struct proposal asked = {.action = PROPOSE_PAYOUT,
-	    .payout = p,
-	    .epoch = hsm.anchor.epoch,
-	    .expires_s = (uint64_t)time(NULL) + 86400};
-	static char text[PROPOSAL_TEXT_MAX];
+	struct proposal asked = {.action = PROPOSE_PAYOUT, .payout = p};
 	struct wire_out w;
 	struct wire_in in;
 	size_t n;
 
-	memcpy(asked.appliance, hsm.anchor.appliance, 16);
 	memcpy(asked.nonce, p.id, 16);
-	must(proposal_text(&asked, text, sizeof text, &n) == KE_OK);
-	wire_out_init(&w, b->bytes, sizeof b->bytes);
-	wire_put_str(&w, text, n);
-	wire_put_cstr(&w, "");
+	begin_proposed(b, &w, &asked);
 	wire_put_raw(&w, key->bytes, key->n);
 	must(payout_put(&p, b->bytes + w.len, sizeof b->bytes - w.len, &n) == KE_OK);
 	b->n = w.len + n;
@@ -337,19 +344,11 @@ static void make_approved(struct body *b, const struct body *key)
 /* The draw that was drawn already, which needs no approval any more, with a proposal of it. */
 static void make_approved_draw(struct body *b, const struct body *reveal)
 {
-	struct proposal asked = {.action = PROPOSE_DRAW,
-	    .epoch = hsm.anchor.epoch,
-	    .expires_s = (uint64_t)time(NULL) + 86400};
-	static char text[PROPOSAL_TEXT_MAX];
+	struct proposal asked = {.action = PROPOSE_DRAW};
 	struct wire_out w;
 	struct wire_in in;
-	size_t n;
 
-	memcpy(asked.appliance, hsm.anchor.appliance, 16);
-	must(proposal_text(&asked, text, sizeof text, &n) == KE_OK);
-	wire_out_init(&w, b->bytes, sizeof b->bytes);
-	wire_put_str(&w, text, n);
-	wire_put_cstr(&w, "");
+	begin_proposed(b, &w, &asked);
 	wire_put_raw(&w, reveal->bytes, reveal->n);
 	b->n = w.len;
 	must(run(REQUESTS - 1, b->bytes, b->n, &in) == KE_OK);

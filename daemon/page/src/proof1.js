@@ -132,6 +132,11 @@ async function checkAggregate(c) {
 
 // --- the draw ---
 
+// "winner 1", "reserve 2": how the i-th of all picks is called
+function placeName({ winners }, i) {
+	return i < winners.length ? `winner ${i + 1}` : `reserve ${i - winners.length + 1}`;
+}
+
 async function checkDraw(c) {
 	const { draw } = c, picks = [...draw.winners, ...draw.reserves];
 	const hmac = await hmacBy(draw.serverSeed);
@@ -141,8 +146,7 @@ async function checkDraw(c) {
 	demand(equal(key, draw.drawKey), `the record's draw-key ${from}`);
 	c.places = await shuffle(key, draw.tickets, picks.length);
 	picks.forEach((p, i) => {
-		const winner = i < draw.winners.length, pos = winner ? i + 1 : i - draw.winners.length + 1;
-		demand(p.index === c.places[i].index, `${winner ? "winner" : "reserve"} ${pos} is ticket ${p.index} in the record, `
+		demand(p.index === c.places[i].index, `${placeName(draw, i)} is ticket ${p.index} in the record, `
 			+ `but the draw gives ticket ${c.places[i].index}`);
 	});
 }
@@ -150,9 +154,8 @@ async function checkDraw(c) {
 function checkWinners(c) {
 	const { winners, reserves } = c.draw;
 	[...winners, ...reserves].forEach((p, i) => {
-		const winner = i < winners.length, pos = winner ? i + 1 : i - winners.length + 1;
 		demand(hex(c.leaves[Number(p.index)].ticket) === p.ticket,
-			`the ticket id of ${winner ? "winner" : "reserve"} ${pos} is not the one in leaf ${p.index}`);
+			`the ticket id of ${placeName(c.draw, i)} is not the one in leaf ${p.index}`);
 	});
 }
 
