@@ -20,7 +20,12 @@ include $(DEPS)/deps.mk
 endif
 
 $(DEPS)/deps.mk: packaging/deps.sh packaging/apt.sh packaging/sqlcipher.sh
+	packaging/deps.sh $(DEPS) beside
+# SQLCipher is compiled beside what does not need it, where Debian's own is too old
+ifneq ($(SQLCIPHER_MADE),)
+$(SQLCIPHER_MADE):
 	packaging/deps.sh $(DEPS)
+endif
 
 # V=1 shows whole command lines
 ifneq ($(V),1)
@@ -138,6 +143,8 @@ $(B)/commit: anew
 $(B)/daemon/engine/software.o: CFLAGS += -DKLERO_COMMIT='"$(shell packaging/commit.sh)"'
 $(B)/daemon/engine/software.o: $(B)/commit
 
+# who includes sqlite3.h; who links the library waits for $(LIB_DB)
+$(patsubst %.c,$(B)/%.o,$(wildcard db/*.c tests/unit/*.c tests/tools/*.c)): | $(SQLCIPHER_MADE)
 $(B)/%.o: %.c | $(DEPS)/deps.mk
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -221,7 +228,8 @@ $(B)/tools/nocopy.so $(B)/tools/hsmfail.so: tests/hsmfail/module.c tests/hsmfail
 .DEFAULT_GOAL := all
 .SECONDARY:
 
-all: $(PROGRAMS)
+# the slowest part first
+all: $(SQLCIPHER_MADE) $(PROGRAMS)
 unit: $(UNIT)
 fuzz-build: $(FUZZ)
 FUZZ_B   := build/fuzz
@@ -280,7 +288,7 @@ attack-release:
 attack-table:
 	tests/attack/report.py build/attack SECURITY.md
 # what is too slow for every check: see the scripts
-analyse:
+analyse: $(SQLCIPHER_MADE)
 	tests/lint/analyse.sh
 COUNTED := -O1 -g -Wno-unused-command-line-argument -fprofile-instr-generate=$(CURDIR)/build/cov/profile/%m%c.profraw -fcoverage-mapping \
            -mllvm -runtime-counter-relocation
@@ -304,9 +312,9 @@ install: all
 
 # Debian packages of the last commit; then all that is asked of them, in a fresh Debian (root only)
 .PHONY: deb check-deb
-deb: $(DEPS)/deps.mk
+deb: $(DEPS)/deps.mk $(SQLCIPHER_MADE)
 	packaging/deb.sh $(DEPS) build/deb
-check-deb: $(DEPS)/deps.mk
+check-deb: $(DEPS)/deps.mk $(SQLCIPHER_MADE)
 	tests/packages/deb.sh $(DEPS)
 # the packages built in another Debian release and used in a system of it: make check-deb-release RELEASE=trixie
 .PHONY: check-deb-release
@@ -315,14 +323,14 @@ check-deb-release:
 	tests/packages/deb.sh - $(RELEASE) build/deb-$(RELEASE)
 # the same for Fedora and RHEL 9: a source package, and one that is built here to be looked at
 .PHONY: rpm check-rpm
-rpm: $(DEPS)/deps.mk
+rpm: $(DEPS)/deps.mk $(SQLCIPHER_MADE)
 	packaging/rpm.sh $(DEPS) build/rpm
-check-rpm: $(DEPS)/deps.mk
+check-rpm: $(DEPS)/deps.mk $(SQLCIPHER_MADE)
 	tests/packages/rpm.sh $(DEPS)
 # the table of the README, from what check, check-deb and check-rpm have written at their end
 # the package of Debian under Debian's own kernel in qemu, for AppArmor (root only; minutes)
 .PHONY: check-vm
-check-vm: $(DEPS)/deps.mk
+check-vm: $(DEPS)/deps.mk $(SQLCIPHER_MADE)
 	tests/packages/vm.sh $(DEPS)
 .PHONY: tested-table
 tested-table:

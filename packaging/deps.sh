@@ -3,14 +3,15 @@
 # DIR/deps.mk where SQLCipher is; with the word "package" what the build needs, and no more. Run by
 # make; does nothing that is done already.
 #
-#	packaging/deps.sh DIR [bench|package]
+#	packaging/deps.sh DIR [bench|package|beside]
 #
 # Packages come from Debian by apt. Where Debian's SQLCipher is older than 4.6 (Debian 12),
-# packaging/sqlcipher.sh builds Debian 13's source package into DIR. A failure is one line.
+# packaging/sqlcipher.sh builds Debian 13's source package into DIR; with the word "beside" that is
+# left to make, which compiles beside it what does not need it. A failure is one line.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-dir=${1:?usage: packaging/deps.sh DIR [bench|package]}
+dir=${1:?usage: packaging/deps.sh DIR [bench|package|beside]}
 need_sqlcipher=4.6
 program=deps
 . "$here/apt.sh"
@@ -31,11 +32,13 @@ packaged_sqlcipher() {
 	[ -n "$v" ] && dpkg --compare-versions "$v" ge $need_sqlcipher
 }
 
+# write_mk CFLAGS LIBS [MADE]: MADE is the file that is there once SQLCipher has been built.
 write_mk() {
 	{
 		echo "# Written by packaging/deps.sh."
 		echo "SQLCIPHER_CFLAGS := $1"
 		echo "SQLCIPHER_LIBS := $2"
+		echo "SQLCIPHER_MADE := ${3-}"
 	} >"$dir/deps.mk.new"
 	cmp -s "$dir/deps.mk.new" "$dir/deps.mk" || cp "$dir/deps.mk.new" "$dir/deps.mk.tmp"
 	[ -e "$dir/deps.mk.tmp" ] && mv "$dir/deps.mk.tmp" "$dir/deps.mk"
@@ -72,8 +75,8 @@ if packaged_sqlcipher; then
 else
 	if [ ! -e "$dir/sqlcipher/done" ]; then
 		install $from_source
-		"$here/sqlcipher.sh" "$dir" $need_sqlcipher
+		[ "${2-}" = beside ] || "$here/sqlcipher.sh" "$dir" $need_sqlcipher
 	fi
 	write_mk "-DSQLITE_HAS_CODEC -isystem $dir/sqlcipher/include" \
-		"$dir/sqlcipher/lib/libsqlcipher.a -lcrypto -lm"
+		"$dir/sqlcipher/lib/libsqlcipher.a -lcrypto -lm" "$dir/sqlcipher/done"
 fi

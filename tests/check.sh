@@ -2,7 +2,8 @@
 # Everything that must hold, in one run: `make check` and .ci/run. Needs no input, cleans up after
 # itself, says how long each suite took, and ends with "N passed, N failed".
 #
-#	tests/check.sh [SUITE...]     all suites without arguments
+#	tests/check.sh [SUITE...]     these, one after another; all of them without arguments: what mostly
+#	                              waits goes first, what only wants the processor goes on behind it
 #
 #	BASE=DIR        where the builds go (build)
 #	FUZZ_SECONDS=N  for all fuzz targets together (60)
@@ -32,6 +33,7 @@ user_uid=59990
 # The uncommon end: whatever happens, the last line is the count.
 finish() {
 	status=$?
+	[ -z "${behind:-}" ] || kill -- -"$behind" 2>/dev/null
 	passed=$(awk '{ p += $2 } END { print p + 0 }' "$tally")
 	failed=$(awk '{ f += $3 } END { print f + 0 }' "$tally")
 	[ "$status" != 0 ] && [ "$failed" = 0 ] && failed=1
@@ -43,6 +45,19 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
+
+# suite NAME: runs it; how long it took, and how much of it one processor would have worked.
+suite() {
+	echo "== $1"
+	start=$SECONDS
+	(
+		"suite_$1"
+		times >"$work/times.$1"
+	)
+	echo "== $1: $((SECONDS - start)) s, of processors $(awk -F '[ms ]+' \
+		'{ t += 60 * ($1 + $3) + $2 + $4 } END { printf "%d", t }' "$work/times.$1") s, $(
+		awk '{ p += $2; f += $3 } END { print p + 0 " passed, " f + 0 " failed so far" }' "$tally")"
+}
 
 # tally NAME PASSED FAILED
 tally() {
@@ -68,8 +83,10 @@ tap() {
 	name=$1
 	shift
 	log=$(mktemp "$work/log.XXXXXX")
+	began=$SECONDS
 	"$@" >"$log" 2>"$log.err"
 	rc=$?
+	echo "$((SECONDS - began)) s $name" >>"$work/took"
 	# what is skipped counts for neither
 	good=$(grep '^ok ' "$log" | grep -vc '# SKIP')
 	bad=$(grep '^not ok ' "$log" | grep -vc '# SKIP')
@@ -126,24 +143,37 @@ pytests() {
 }
 
 build() {
-	make -j"$jobs" "$@" >"$work/build.log" 2>&1 && return 0
-	grep -E 'error|Error|warning|undefined' "$work/build.log" | head -n 30
-	tail -n 5 "$work/build.log"
+	log=$(mktemp "$work/log.XXXXXX")
+	make -j"$jobs" "$@" >"$log" 2>&1 && return 0
+	grep -E 'error|Error|warning|undefined' "$log" | head -n 30
+	tail -n 5 "$log"
 	return 1
 }
 
+# compiled NAME FOLDER COMPILER SANITIZERS TARGETS...
+compiled() {
+	name=$1
+	if build B="$2" CC="$3" SAN="$4" "${@:5}"; then
+		tally "build-$name" 1 0
+	else
+		tally "build-$name" 0 1
+	fi
+}
+
 suite_build() {
-	for row in "gcc $base/out gcc 0" "clang $base/clang clang 0" "sanitizers $base/san clang 1"; do
-		read -r name dir cc san <<<"$row"
-		# the tools are not built with sanitizers: nothing uses them so
-		more=tools
-		[ "$san" = 1 ] && more=
-		if build B="$dir" CC="$cc" SAN="$san" all unit $more; then
-			tally "build-$name" 1 0
-		else
-			tally "build-$name" 0 1
-		fi
-	done
+	suite_gcc
+	suite_others
+}
+
+# What nearly all suites run.
+suite_gcc() {
+	compiled gcc "$base/out" gcc 0 all unit tools
+}
+
+# What only some do. The tools are not built with sanitizers: nothing uses them so.
+suite_others() {
+	compiled clang "$base/clang" clang 0 all unit tools
+	compiled sanitizers "$base/san" clang 1 all unit
 	one build-fuzz make -j"$jobs" fuzz
 }
 
@@ -160,10 +190,11 @@ suite_unit() {
 			case $t in *.o | *.d) continue ;; esac
 			[ -x "$t" ] || continue
 			at_once "$workers"
-			tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 300 "$t" &
+			tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 900 "$t" &
 		done
 	done
 	wait
+	echo "# the slowest: $(grep unit- "$work/took" | sort -rn | head -n 6 | paste -sd, | sed 's/,/, /g')"
 }
 
 # Each target runs over its seeds, and then for some seconds beyond them.
@@ -173,8 +204,8 @@ suite_fuzz() {
 
 suite_escape() {
 	build B="$base/out" captured || tally build-captured 0 1
-	for t in tests/escape/run*.sh; do
-		[ -x "$t" ] && tap "escape-$(basename "$t" .sh)" timeout 300 "$t" "$base/out" &
+	for part in escapes calls filters reach; do
+		tap "escape-$part" timeout 300 tests/escape/run.sh "$part" "$base/out" &
 	done
 	# each role spoken to as each of its peers
 	tap captured tests/captured/peers.sh "$base/out" &
@@ -199,7 +230,7 @@ system_tests() {
 	KLERO_SAMPLES=$(mktemp -d)
 	chmod 777 "$KLERO_SAMPLES"
 	export KLERO_SAMPLES
-	pytests "$@" -n "$workers" tests/system
+	pytests "$@" -n "$workers" --dist loadgroup tests/system
 	pytests "$@" tests/system/test_z_coverage.py
 	unset KLERO_SAMPLES
 }
@@ -212,7 +243,7 @@ suite_system() {
 	fi
 	system_tests system-root env --
 	lend
-	KLERO_BIN=$work/user/bin system_tests system-user as_user -- -m "not root_only and not slow"
+	KLERO_BIN=$work/user/bin pytests system-user as_user -- -m "not root_only and not slow" -n "$workers" tests/system
 	rm -rf "$work/user"
 }
 
@@ -263,15 +294,30 @@ suite_demo() {
 	wait
 }
 
-packaging/deps.sh build/deps || exit 1
-suites=("$@")
+packaging/deps.sh build/deps beside || exit 1
 release=$(. /etc/os-release && echo "${VERSION_CODENAME:-$ID}")
+if [ $# != 0 ]; then
+	for s; do
+		suite "$s"
+	done
+	exit
+fi
+
 # what is told of below is a run from end to end
-[ $# = 0 ] && whole=yes
-[ $# = 0 ] && suites=(build lint unit fuzz escape system crash sanitized faults hsm modules page demo)
-for s in "${suites[@]}"; do
-	start=$SECONDS
-	echo "== $s"
-	"suite_$s"
-	echo "== $s: $((SECONDS - start)) s, $(awk '{ p += $2; f += $3 } END { print p + 0 " passed, " f + 0 " failed so far" }' "$tally")"
+whole=yes
+suite gcc
+set -m
+(
+	renice -n 10 -p $BASHPID >/dev/null
+	for s in others lint unit fuzz sanitized; do
+		suite "$s" >"$work/behind" 2>&1
+		cat "$work/behind"
+	done
+) &
+behind=$!
+set +m
+for s in escape system crash faults hsm modules page demo; do
+	suite "$s"
 done
+wait "$behind" || tally behind 0 1
+behind=

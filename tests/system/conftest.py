@@ -14,12 +14,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import klero  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What these look at is the same whoever runs the daemon: not repeated as an ordinary user.
+ONCE = {f"test_{name}.py" for name in (
+    "accounts audit bad_input complete escrow http input judges life logs monitoring net officers_api page pools proof "
+    "raffles verify_modes wallet witness").split()}
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", ROOT / "build" / "out" / "bin"))
 
 
 def pytest_configure(config):
     for line in ("root_only: needs root", "slow: not repeated as an ordinary user",
-                 "smoke: the short walk through everything"):
+                 "smoke: the short walk through everything",
+                 "xdist_group(name): of one worker, in their order (--dist loadgroup)"):
         config.addinivalue_line("markers", line)
 
 
@@ -27,6 +32,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("root_only") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
+        if item.path.name in ONCE:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_sessionfinish(session):

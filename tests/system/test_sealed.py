@@ -26,7 +26,7 @@ COMMIT
 """
 
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sealed")]  # one after another
 
 
 @pytest.fixture(scope="module")
