@@ -39,25 +39,29 @@ def calls():
     return lines + [f"| {process} | " + " | ".join(of.get(r, "") for r in releases) + " |" for process, of in counted.items()]
 
 
-def table():
+def kept(old, head, rows):
+    """The rows of a table, those that were made elsewhere and are not made anew among them: build/ is a
+    clone's own. A row's first two columns are its name."""
+    found = old.split(head)[1].split("\n\n")[0].strip().splitlines() if head in old else []
+    named = {tuple(row.split(" | ")[:2]): row for row in found + rows}
+    return [head.rstrip("\n"), *named.values()]
+
+
+def table(old):
     reports = [json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))]
     if not reports:
         sys.exit("tested: nothing was tested: make check, check-deb, check-rpm")
-    lines = ["| what | system | passed | failed | on |", "| --- | --- | ---: | ---: | --- |"]
-    for r in reports:
-        lines.append(f"| {r['what']} | {r['system']} | {r['passed']} | {r['failed']} | {r['when']} |")
-    lines += ["", "| figure | system | |", "| --- | --- | ---: |"]
-    for r in reports:
-        lines += [f"| {name} | {r['system']} | {value} |" for name, value in r["figures"].items()]
-    lines += ["", *calls()]
-    return "\n".join(lines)
+    runs = [f"| {r['what']} | {r['system']} | {r['passed']} | {r['failed']} | {r['when']} |" for r in reports]
+    figures = [f"| {name} | {r['system']} | {value} |" for r in reports for name, value in r["figures"].items()]
+    return "\n".join([*kept(old, "| what | system | passed | failed | on |\n| --- | --- | ---: | ---: | --- |\n", runs), "",
+                      *kept(old, "| figure | system | |\n| --- | --- | ---: |\n", figures), "", *calls()])
 
 
 def write():
     path = ROOT / "README.md"
     before, rest = path.read_text().split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
+    old, after = rest.split(END)
+    path.write_text(f"{before}{BEGIN}\n{table(old)}\n{END}{after}")
 
 
 if __name__ == "__main__":
