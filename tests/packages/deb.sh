@@ -458,10 +458,11 @@ rotate() {
 	! cmp "$ca" "$work/old.pem" && cmp "$ca.old" "$work/old.pem" && answers && inside systemctl reload klerod && answers
 }
 
-# Without systemd running: what the packages' scripts leave behind in a bare system.
+# Without systemd running: what the packages' scripts leave behind in a bare system. The folder that is
+# ignored is debconf's own.
 through_piuparts() {
 	TMPDIR=$work piuparts --existing-chroot="$base" --distribution="$release" --mirror="$(mirror)" --no-eatmydata --no-adequate \
-		--no-upgrade-test --install-purge-install "$work"/1/klerod_*.deb "$work"/1/klero-verify_*.deb
+		--ignore=/var/cache/debconf/tmp.ci --no-upgrade-test --install-purge-install "$work"/1/klerod_*.deb "$work"/1/klero-verify_*.deb
 }
 
 apt_inside() {
