@@ -13,7 +13,8 @@ import tempfile
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "attack"), str(HERE.parent / "system")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "attack"), str(HERE.parent / "system"), str(HERE.parent / "beacon")]
+import beacon  # noqa: E402
 import bench  # noqa: E402
 import rows  # noqa: E402
 from rows import count, pytest_runtest_makereport, pytest_sessionfinish  # noqa: E402, F401
@@ -51,6 +52,13 @@ def folder():
     made.chmod(0o711)
     yield made
     shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def chain(folder):
+    """A drand chain of our own, a round each second."""
+    with beacon.Beacon(folder / "beacon", relays=2) as made:
+        yield made
 
 
 @pytest.fixture

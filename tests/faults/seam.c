@@ -44,7 +44,7 @@ enum kind {
 };
 
 /* The file's layout; seam.py has it as format strings. All of it written by one side at a time. */
-#define ROLES     8
+#define ROLES     10
 #define KINDS_MAX 32
 #define TRACE_MAX 65536
 #define FRAMES    16
@@ -66,7 +66,7 @@ struct orders {
 };
 
 static const char *const roles[ROLES] = {
-    "parent", "net", "tlskey", "engine", "hsm", "kdf", "keyadm", "kleroctl"};
+    "parent", "net", "tlskey", "engine", "hsm", "kdf", "keyadm", "out", "beacon", "kleroctl"};
 
 static struct orders *orders;
 static unsigned role;

@@ -16,7 +16,7 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = {name: (number, getattr(errno, error)) for number, (name, error) in enumerate(
     re.findall(r"^SEAM_KIND\((\w+), (\w+)\)", (HERE / "seam.def").read_text(), re.M))}
-ROLES = ["parent", "net", "tlskey", "engine", "hsm", "kdf", "keyadm", "kleroctl"]
+ROLES = ["parent", "net", "tlskey", "engine", "hsm", "kdf", "keyadm", "out", "beacon", "kleroctl"]
 KINDS_MAX, TRACE_MAX = 32, 65536
 ORDER = struct.Struct("5Q")  # calls, first, last, fired, error
 CLOCK_AT = len(ROLES) * KINDS_MAX * ORDER.size

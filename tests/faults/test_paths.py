@@ -19,6 +19,7 @@ from conftest import LONG, SHARE, some
 
 pytestmark = pytest.mark.row("faults")
 ALL_N = 3000  # so many calls are all tried
+DELAY_S = 5   # from the end of sales to the beacon's value: who closes later than that can only abort
 
 
 def plan(who):
@@ -91,6 +92,43 @@ class Draw(Way):
         path = b.dir / "proof.json"
         path.write_bytes(self.proof)
         run = b.appliance.verify(path, "-k", b.appliance.vkey, "-c", self.commit)
+        assert run.returncode == 0 and "VERIFIED" in run.stdout, run
+        b.check_money()
+
+
+class Life(Way):
+    """A v2 raffle from its opening on: it closes, fetches its beacon's value and draws by itself."""
+
+    def __init__(self, bench, chain):
+        super().__init__(bench)
+        self.chain = chain
+
+    def opened(self):
+        b, ends = self.bench, time.gmtime(time.time() + 2)
+        self.raffle = b.admin.create(sales_close=time.strftime("%Y-%m-%dT%H:%M:%S.000Z", ends))["id"]
+        # no value of the beacon yet, no answer, or a beacon that is promised too early: with fresh terms
+        a = b.admin.step(self.raffle, "open")
+        return a if a.status == 200 or a.code == "raffle-not-draft" else None
+
+    def prepare(self):
+        while not self.opened():
+            time.sleep(0.2)
+        self.bench.buy(self.raffle, 3)
+
+    def run(self):
+        b, end = self.bench, time.monotonic() + 2 * PATIENCE_S
+        while (now := b.until(lambda: b.admin.get(f"/api/v1/raffles/{self.raffle}"), (200,), b.admin).json)["state"] != "drawn":
+            if time.monotonic() > end:
+                raise klero.Failure(f"it is not drawn: {now}")
+            time.sleep(0.1)
+        self.proof = b.until(lambda: b.admin.get(f"/api/v1/raffles/{self.raffle}/proof"), (200,), b.admin).body
+
+    def check(self):
+        b, now = self.bench, self.bench.admin.raffle(self.raffle)
+        assert [r["kind"] for r in now["records"]] == ["open", "close", "draw"], now
+        path = b.dir / "proof.json"
+        path.write_bytes(self.proof)
+        run = b.appliance.verify(path, "--min-delay", DELAY_S, "--drand-chain", self.chain.chain)
         assert run.returncode == 0 and "VERIFIED" in run.stdout, run
         b.check_money()
 
@@ -195,6 +233,12 @@ def test_sale(make_bench, role, count):
 def test_draw(make_bench, role, count):
     b = make_bench()
     under_all(b, Draw(b), role, count)
+
+
+@pytest.mark.parametrize("role", some(["out"], ["engine", "hsm", "beacon"]))
+def test_life(make_bench, chain, role, count):
+    b = make_bench(*chain.lines(delay=DELAY_S))
+    under_all(b, Life(b, chain), role, count)
 
 
 @pytest.mark.parametrize("role", some(["kdf"], ["net", "engine", "hsm"]))
