@@ -30,13 +30,14 @@ enum {
 	REFUND_SUM
 };
 static const char *const texts[] = {
-    [CREATE] = "INSERT INTO lives (raffle, deadline_s, beacons, dedupe, on_default, rules_hash,"
-	       " rules) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    [GET] = "SELECT l.deadline_s, l.beacons, l.dedupe, l.on_default, l.rules_hash, l.told, l.seen,"
-	    " l.over, l.refunded_ms, r.sales_close_s FROM lives l JOIN raffles r ON r.no = l.raffle"
+    [CREATE] = "INSERT INTO lives (raffle, deadline_s, late_s, beacons, dedupe, on_default,"
+	       " rules_hash, rules) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    [GET] = "SELECT l.deadline_s, l.late_s, l.beacons, l.dedupe, l.on_default, l.rules_hash,"
+	    " l.told, l.seen, l.over, l.refunded_ms, r.sales_close_s"
+	    " FROM lives l JOIN raffles r ON r.no = l.raffle"
 	    " WHERE l.raffle = $1",
     [RULES] = "SELECT rules FROM lives WHERE raffle = $1",
-    [TERMS] = "UPDATE lives SET deadline_s = $2, beacons = $3 WHERE raffle = $1",
+    [TERMS] = "UPDATE lives SET deadline_s = $2, late_s = $3, beacons = $4 WHERE raffle = $1",
     [SALES_CLOSE] = "UPDATE raffles SET sales_close_s = $2, version = version + 1 WHERE no = $1",
     [ON_DEFAULT] = "UPDATE lives SET on_default = $2 WHERE raffle = $1",
     [TOLD] = "UPDATE lives SET told = $2 WHERE raffle = $1",
@@ -45,7 +46,7 @@ static const char *const texts[] = {
     [OVER] = "UPDATE lives SET over = 1 WHERE raffle = $1",
     [REFUNDED] = "UPDATE lives SET refunded_ms = $2 WHERE raffle = $1 AND refunded_ms = 0",
     [LATE] = "SELECT count(*) FROM lives l JOIN raffles r ON r.no = l.raffle"
-	     " WHERE l.over = 0 AND l.deadline_s < $1 AND r.state >= 1",
+	     " WHERE l.over = 0 AND l.late_s <= $1 AND r.state >= 1",
     [PROPOSE] = "UPDATE lives SET pending_kind = $2, pending = $3, commit1 = $4, commit2 = $5,"
 		" blob = $6, pending_by = $7 WHERE raffle = $1 AND pending IS NULL",
     [PENDING] = "SELECT pending_kind, pending, commit1, commit2, blob, pending_by FROM lives"
@@ -111,10 +112,10 @@ static void get_beacons(struct record2_terms *t, const uint8_t *in, size_t n)
 	}
 }
 
-static bool fits(const struct record2_terms *t)
+static bool fits(const struct record2_terms *t, uint64_t late_s)
 {
 	return t->nbeacons > 0 && t->nbeacons <= RECORD2_BEACONS_MAX &&
-	       t->sales_close_s <= INT64_MAX && t->deadline_s <= INT64_MAX;
+	       t->sales_close_s <= INT64_MAX && t->deadline_s <= INT64_MAX && late_s <= INT64_MAX;
 }
 
 static int set_sales_close(struct db *d, int64_t raffle, uint64_t at_s)
@@ -134,10 +135,11 @@ int db_life_create(struct db *d, const struct db_life *l, const char *rules, siz
 
 	if (n > DB_RULES_MAX)
 		return KE_LONG;
-	if (!fits(&l->terms))
+	if (!fits(&l->terms, l->late_s))
 		return KE_RANGE;
 	st = sql(d, CREATE, l->raffle);
 	db_in_int(st, (int64_t)l->terms.deadline_s);
+	db_in_int(st, (int64_t)l->late_s);
 	db_in_blob(st, beacons, put_beacons(&l->terms, beacons));
 	db_in_int(st, l->dedupe);
 	db_in_int(st, l->on_default);
@@ -158,6 +160,7 @@ int db_life_get(struct db *d, int64_t raffle, struct db_life *l)
 		return r;
 	*l = (struct db_life){.raffle = raffle};
 	l->terms.deadline_s = (uint64_t)db_out_int(st);
+	l->late_s = (uint64_t)db_out_int(st);
 	db_out_bytes(st, beacons, sizeof beacons, &n);
 	get_beacons(&l->terms, beacons, n);
 	l->dedupe = (unsigned)db_out_int(st);
@@ -176,15 +179,16 @@ int db_life_rules(struct db *d, int64_t raffle, char *buf, size_t cap, size_t *n
 	return db_exec_copy(sql(d, RULES, raffle), buf, cap, n);
 }
 
-int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *t)
+int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *t, uint64_t late_s)
 {
 	uint8_t beacons[RECORD2_BEACONS_MAX * BEACON_LEN];
 	struct db_st *st;
 
-	if (!fits(t))
+	if (!fits(t, late_s))
 		return KE_RANGE;
 	st = sql(d, TERMS, raffle);
 	db_in_int(st, (int64_t)t->deadline_s);
+	db_in_int(st, (int64_t)late_s);
 	db_in_blob(st, beacons, put_beacons(t, beacons));
 	int r = db_exec_one(st);
 	return r ? r : set_sales_close(d, raffle, t->sales_close_s);

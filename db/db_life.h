@@ -22,6 +22,7 @@ enum db_seen { DB_SEEN_UNASKED, DB_SEEN_IN_TIME, DB_SEEN_WAITING, DB_SEEN_TOO_LA
 struct db_life {
 	int64_t raffle;             /* struct db_raffle.no */
 	struct record2_terms terms; /* but for not-before */
+	uint64_t late_s;            /* when it is late, should it not be over then: life_late_s() */
 	unsigned dedupe, on_default;
 	uint8_t rules[32]; /* SHA-256 of the document */
 	enum db_told told; /* has hsm agreed to the close record? */
@@ -35,14 +36,15 @@ int db_life_create(struct db *d, const struct db_life *l, const char *rules, siz
 int db_life_get(struct db *d, int64_t raffle, struct db_life *l) KE_CHECK;
 /* The rules document; KE_NOTFOUND, KE_LONG. */
 int db_life_rules(struct db *d, int64_t raffle, char *buf, size_t cap, size_t *n) KE_CHECK;
-int db_life_set_terms(struct db *d, int64_t raffle, const struct record2_terms *t) KE_CHECK;
+int db_life_set_terms(
+    struct db *d, int64_t raffle, const struct record2_terms *t, uint64_t late_s) KE_CHECK;
 /* enum record2_default, as the open record says. */
 int db_life_set_default(struct db *d, int64_t raffle, unsigned on_default) KE_CHECK;
 int db_life_set_told(struct db *d, int64_t raffle, enum db_told told) KE_CHECK;
 int db_life_set_seen(struct db *d, int64_t raffle, enum db_seen seen) KE_CHECK;
 int db_life_set_over(struct db *d, int64_t raffle) KE_CHECK;
 int db_life_set_refunded(struct db *d, int64_t raffle, int64_t now_ms) KE_CHECK;
-/* How many are neither drawn nor aborted after their deadline. */
+/* How many are opened, and neither drawn nor aborted, at or after their late_s. */
 int db_life_late(struct db *d, int64_t now_s, int64_t *n) KE_CHECK;
 
 /* How many of those that are neither drawn nor aborted stand so; not of DB_SEEN_UNASKED. */
@@ -56,7 +58,7 @@ struct db_pending {
 	/* of an open record: the seed that was made for it */
 	uint8_t commit1[32], commit2[32];
 	char blob[DB_SEED_BLOB_MAX + 1];
-	uint8_t by[16]; /* whose request it was */
+	uint8_t by[16]; /* whose request it was; zeroes: nobody's, the time's */
 };
 /* KE_STATE when another one waits. */
 int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p) KE_CHECK;

@@ -82,6 +82,22 @@ int life_moments(
 	return t->nbeacons > 0 ? KE_OK : KE_RANGE;
 }
 
+uint64_t life_late_s(const struct life_site *s, const struct record2_terms *t)
+{
+	uint64_t late_s = 0;
+
+	for (size_t i = 0; i < t->nbeacons; i++) {
+		const struct beacon *b = &t->beacons[i];
+		uint64_t at_s, slack_s = LIFE_LATE_S + (b->kind == BEACON_NIST2 ? LIFE_PULSE_S : 0);
+
+		if (life_moment(s, b, &at_s) != KE_OK || at_s > t->deadline_s)
+			return t->deadline_s;
+		if (at_s + slack_s > late_s)
+			late_s = at_s + slack_s;
+	}
+	return late_s != 0 && late_s < t->deadline_s ? late_s : t->deadline_s;
+}
+
 struct beacon life_promise(const struct drand_chain *c, uint64_t sales_close_s, uint64_t delay_s)
 {
 	struct beacon b = {.kind = BEACON_DRAND};
@@ -246,6 +262,8 @@ enum rules_no life_act(const struct life *l, enum raffle_act a)
 	case RAFFLE_ACT_OPEN:
 	case RAFFLE_ACT_AMEND:
 		return ended ? RULES_TOO_LATE : RULES_YES;
+	case RAFFLE_ACT_CLOSE: /* an operator who ends them when it suits is not believed */
+		return ended ? RULES_YES : RULES_GOES_ON;
 	case RAFFLE_ACT_BUY:
 		return ended ? RULES_NOT_OPEN : RULES_YES;
 	case RAFFLE_ACT_DRAW:

@@ -19,6 +19,8 @@
 #define LIFE_LEAD_S       60  /* and from witnesses' cosignatures to it */
 #define LIFE_NOT_BEFORE_S 600 /* how old a record's not-before value may be */
 #define LIFE_SPAN_S       (UINT64_C(366) * 86400) /* how far ahead a record's times may lie */
+#define LIFE_LATE_S       60 /* a draw takes no longer when relays have its values in time */
+#define LIFE_PULSE_S      60 /* between NIST's pulses: the first one after a moment may be so late */
 #define LIFE_CHAINS_MAX   4
 #define LIFE_AMENDS_MAX   16
 
@@ -50,6 +52,12 @@ int life_moment(const struct life_site *s, const struct beacon *b, uint64_t *at_
 /* The moments of the first and of the last promised value. */
 int life_moments(const struct life_site *s, const struct record2_terms *t, uint64_t *first_s,
     uint64_t *last_s) KE_CHECK;
+
+/*
+ * From when on a raffle that is neither drawn nor aborted is late: a while behind its last promised
+ * value, at its deadline at the latest.
+ */
+uint64_t life_late_s(const struct life_site *s, const struct record2_terms *t);
 
 /* What a raffle may promise next: the first round at or after the end of sales and the delay. */
 struct beacon life_promise(const struct drand_chain *c, uint64_t sales_close_s, uint64_t delay_s);

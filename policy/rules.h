@@ -59,6 +59,7 @@ enum rules_no {
 	RULES_FORMAT, /* the act is of the other format */
 	RULES_ABORTED,
 	RULES_TOO_LATE, /* sales have ended, or will have */
+	RULES_GOES_ON,  /* sales have not ended */
 	RULES_TOO_FAR,
 	RULES_TOO_EARLY, /* a beacon value before the delay is over */
 	RULES_BEACON,    /* not pinned here */

@@ -113,17 +113,17 @@ static bool any_seen(struct engine *e, enum db_seen seen)
 }
 
 /*
- * "late": a v2 raffle has neither draw nor abort after its deadline; "unwitnessed": one can only be
- * aborted; "waiting": one waits for its witnesses.
+ * "unwitnessed": a v2 raffle can only be aborted; "late": one has neither draw nor abort though its
+ * values should be there; "waiting": one waits for its witnesses.
  */
 static const char *draws_word(struct engine *e)
 {
 	int64_t n = 0;
 
-	if (turn_begin(e) == KE_OK && life_late(e, &n) == KE_OK && n > 0)
-		return "late";
 	if (any_seen(e, DB_SEEN_TOO_LATE))
 		return "unwitnessed";
+	if (turn_begin(e) == KE_OK && life_late(e, &n) == KE_OK && n > 0)
+		return "late";
 	return any_seen(e, DB_SEEN_WAITING) ? "waiting" : "ok";
 }
 

@@ -106,6 +106,7 @@ static int create_life(struct rq *q, const struct db_raffle *r, struct db_life *
 	const struct api_value *rules = rq_field(q, F_RULES);
 
 	l->raffle = r->no;
+	l->late_s = life_late_s(&q->e->lives.site, &l->terms);
 	return db_life_create(q->e->db, l, rules->present ? (const char *)rules->p : "",
 	    rules->present ? rules->n : 0);
 }

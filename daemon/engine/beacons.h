@@ -45,6 +45,7 @@ struct beacons_source {
 	int64_t until_ms; /* left alone so long */
 	unsigned fails;   /* one after the other: each doubles the time */
 	unsigned lies;    /* since the start */
+	int64_t bad_ms;   /* when it last failed or lied */
 	bool stale;       /* in this cycle it had nothing newer than others */
 };
 

@@ -20,6 +20,7 @@
 #define FAIL_MAX  (INT64_C(600) * 1000)
 #define LIE_MS    (INT64_C(600) * 1000)
 #define LIE_MAX   (INT64_C(86400) * 1000)
+#define LAST_MS   60000 /* one that is left alone is asked again, when nobody else is there */
 #define AGAIN_MS  1000
 #define AGAIN_MAX 30000
 
@@ -30,14 +31,24 @@ static bool is_nist(const struct beacons_errand *r)
 	return r->v.b.kind == BEACON_NIST2;
 }
 
+static const char *url_of(const struct engine *e, const struct beacons_errand *r, unsigned k)
+{
+	return is_nist(r) ? e->conf.beacons.nists[k] : e->conf.beacons.relays[k];
+}
+
+static struct beacons_source *all_of(struct engine *e, const struct beacons_errand *r)
+{
+	return is_nist(r) ? e->beacons.nist : e->beacons.relay;
+}
+
 static struct beacons_source *source_of(struct engine *e, const struct beacons_errand *r)
 {
-	return is_nist(r) ? &e->beacons.nist[r->source] : &e->beacons.relay[r->source];
+	return &all_of(e, r)[r->source];
 }
 
 static const char *name_of(const struct engine *e, const struct beacons_errand *r)
 {
-	return is_nist(r) ? e->conf.beacons.nists[r->source] : e->conf.beacons.relays[r->source];
+	return url_of(e, r, r->source);
 }
 
 static int64_t doubled(int64_t ms, unsigned times, int64_t most)
@@ -51,7 +62,8 @@ static void failed(struct engine *e, const struct beacons_errand *r)
 {
 	struct beacons_source *s = source_of(e, r);
 
-	s->until_ms = engine_clock_ms() + doubled(FAIL_MS, s->fails++, FAIL_MAX);
+	s->bad_ms = engine_clock_ms();
+	s->until_ms = s->bad_ms + doubled(FAIL_MS, s->fails++, FAIL_MAX);
 	metrics_count(&e->metrics, METRIC_BEACON_FAILURES);
 }
 
@@ -60,27 +72,53 @@ static void lied(struct engine *e, const struct beacons_errand *r, const char *w
 	struct beacons_source *s = source_of(e, r);
 	int64_t wait_ms = doubled(LIE_MS, s->lies++, LIE_MAX);
 
-	s->until_ms = engine_clock_ms() + wait_ms;
+	s->bad_ms = engine_clock_ms();
+	s->until_ms = s->bad_ms + wait_ms;
 	metrics_count(&e->metrics, METRIC_BEACON_LIES);
 	log_security(
 	    "%s %s: left alone for %lld s", name_of(e, r), what, (long long)(wait_ms / 1000));
 }
 
-/* The next one that may be asked, and in a cycle has not been stale; false when there is none. */
+/*
+ * Of those that may be asked, and in a cycle have not been stale, the next one of those that have
+ * failed least; false when there is none.
+ */
 static bool choose(struct engine *e, struct beacons_errand *r, unsigned first)
 {
-	const struct rconf_beacons *c = &e->conf.beacons;
+	unsigned most = is_nist(r) ? RCONF_NISTS : RCONF_RELAYS;
+	const struct beacons_source *best = NULL;
+	int64_t now_ms = engine_clock_ms();
+
+	for (unsigned i = 0; i < most; i++) {
+		unsigned k = (first + i) % most;
+		const struct beacons_source *s = &all_of(e, r)[k];
+
+		if (url_of(e, r, k)[0] == '\0' || s->until_ms > now_ms ||
+		    (r->chain != NULL && s->stale) || (best != NULL && s->fails >= best->fails))
+			continue;
+		best = s;
+		r->source = (uint8_t)k;
+	}
+	return best != NULL;
+}
+
+/*
+ * Where all are left alone, one whose fault is a while ago: it may be over, and a draw waits. Its
+ * answer is believed as little as any.
+ */
+static bool choose_last(struct engine *e, struct beacons_errand *r, unsigned first)
+{
 	unsigned most = is_nist(r) ? RCONF_NISTS : RCONF_RELAYS;
 	int64_t now_ms = engine_clock_ms();
 
 	for (unsigned i = 0; i < most; i++) {
 		unsigned k = (first + i) % most;
-		const char *url = is_nist(r) ? c->nists[k] : c->relays[k];
-		const struct beacons_source *s =
-		    is_nist(r) ? &e->beacons.nist[k] : &e->beacons.relay[k];
+		struct beacons_source *s = &all_of(e, r)[k];
 
-		if (url[0] == '\0' || s->until_ms > now_ms || (r->chain != NULL && s->stale))
+		if (url_of(e, r, k)[0] == '\0' || s->until_ms <= now_ms ||
+		    now_ms - s->bad_ms < LAST_MS)
 			continue;
+		s->bad_ms = now_ms; /* for whoever asks before its answer is here */
 		r->source = (uint8_t)k;
 		return true;
 	}
@@ -348,7 +386,7 @@ static int pulse_verified(struct engine *e, struct job *j, int verdict, struct w
 		return p.pulse > 1 && ask_pulse(e, r, 1, p.pulse - 1) == KE_OK ? KE_OK : again(r);
 	}
 	if (pulse_unpack(&q, r->v.before, r->v.before_len) != KE_OK ||
-	    pulse_follows(&p, &q) != KE_OK || q.at_ms >= (int64_t)r->v.b.at_ms) {
+	    pulse_first(&p, &q, (int64_t)r->v.b.at_ms) != KE_OK) {
 		lied(e, r, "gave a pulse that is not the first from its moment on");
 		return again(r);
 	}
@@ -439,7 +477,8 @@ static void send_for_want(struct engine *e, struct beacons_want *w)
 	w->running = true;
 	if (w->b.kind == BEACON_DRAND)
 		r->index = index_of(e, w->b.chain_hash);
-	if (choose(e, r, ++e->beacons.turn))
+	e->beacons.turn++;
+	if (choose(e, r, e->beacons.turn) || choose_last(e, r, e->beacons.turn))
 		err = w->b.kind == BEACON_DRAND ? ask_round(e, r, w->b.round)
 						: ask_pulse(e, r, 0, w->b.at_ms);
 	if (err != KE_OK)
@@ -458,7 +497,9 @@ static void send_for_newest(struct engine *e, uint8_t i)
 	r->v.b.kind = BEACON_DRAND;
 	memcpy(r->v.b.chain_hash, c->hash, 32);
 	c->running = true;
-	if (choose(e, r, ++e->beacons.turn) && ask_round(e, r, 0) == KE_OK)
+	e->beacons.turn++;
+	if ((choose(e, r, e->beacons.turn) || choose_last(e, r, e->beacons.turn)) &&
+	    ask_round(e, r, 0) == KE_OK)
 		return;
 	/* those with nothing newer are heard again, when nobody else is there */
 	end_cycle(e);

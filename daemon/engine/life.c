@@ -16,6 +16,7 @@
 #include "daemon/msg/log.h"
 #include "db/db_audit.h"
 #include "db/db_log.h"
+#include "policy/hash.h"
 #include "policy/origin.h"
 
 #define PRIORITY 20 /* before proofs */
@@ -232,8 +233,13 @@ int life_reveal_body(struct engine *e, const struct life_file *f, struct wire_ou
 
 /* --- records --- */
 
+/* by: NULL or zeroes for nobody but the time. */
 static int audit_line(struct engine *e, const uint8_t *by, const char *action, const uint8_t id[16])
 {
+	static const uint8_t nobody[16];
+
+	if (by != NULL && memcmp(by, nobody, sizeof nobody) == 0)
+		by = NULL;
 	return db_audit_append(e->db, turn_now_ms(e), by, action, id, "{}", 2);
 }
 
@@ -272,7 +278,8 @@ static int amended(struct engine *e, const struct life_file *f, const struct db_
 
 	if (record2_parse(&rec, p->text, p->len) != KE_OK)
 		return KE_DAMAGED;
-	int r = db_life_set_terms(e->db, f->r.no, &rec.terms);
+	int r =
+	    db_life_set_terms(e->db, f->r.no, &rec.terms, life_late_s(&e->lives.site, &rec.terms));
 
 	if (r == KE_OK)
 		r = life_order(e, f->r.id, (int64_t)rec.terms.sales_close_s * 1000);
@@ -318,6 +325,34 @@ int life_decide(struct engine *e, struct life_file *f, const struct db_pending *
 	if (r == KE_OK)
 		turn_dirty(e, CACHE_RAFFLES);
 	return r;
+}
+
+/* --- ends that nobody asked for --- */
+
+int life_propose_void(struct engine *e, const struct life_file *f, enum life_void why)
+{
+	static const struct {
+		const char *reason, *statement;
+	} ends[LIFE_VOIDS] = {
+	    [LIFE_VOID_EMPTY] = {"nothing-sold", "No ticket was sold."},
+	    [LIFE_VOID_DEADLINE] = {"not-drawn-in-time",
+		"The raffle was not drawn by its deadline and is void, as its open record says."},
+	};
+	struct oplog_record *open = malloc(sizeof *open);
+	struct record2 rec = {.kind = RECORD2_ABORT, .at_s = (uint64_t)turn_now_ms(e) / 1000};
+	struct db_pending p = {.len = 0};
+	int r;
+
+	if (open == NULL)
+		fatal("out of memory");
+	r = oplog_get(e, f->r.id, RECORD2_OPEN, open);
+	rec.open_index = open->index;
+	memcpy(rec.open_leaf, open->leaf, 32);
+	free(open);
+	memcpy(rec.raffle, f->r.id, 16);
+	snprintf(rec.word, sizeof rec.word, "%s", ends[why].reason);
+	hash_sha256(rec.paper, ends[why].statement, strlen(ends[why].statement));
+	return r == KE_OK ? life_propose(e, f, &rec, &p) : r;
 }
 
 /* --- close --- */

@@ -3,8 +3,8 @@
  * and the operator log. A record goes into the log in the turn of what it records. hsm never
  * forgets what it has agreed to, so what it is asked about is durable before (db_life_propose()),
  * and one row of the jobs table per raffle takes up whatever a death has left: it asks again,
- * closes at the end of sales, tells hsm of the close, waits for the beacons' values, draws, and
- * pays back after an abort. Runs in engine.
+ * closes at the end of sales, tells hsm of the close, waits for the beacons' values, draws, aborts
+ * what cannot be drawn by its own terms, and pays back after an abort. Runs in engine.
  */
 #ifndef DAEMON_ENGINE_LIFE_H
 #define DAEMON_ENGINE_LIFE_H
@@ -67,6 +67,12 @@ int life_propose(struct engine *e, const struct life_file *f, const struct recor
     struct db_pending *p) KE_CHECK;
 /* Will hsm never say anything else about a record? */
 bool life_refused(int r);
+/*
+ * Proposes the abort of a raffle that nobody but the time ends, for the job to ask hsm about. What
+ * its record hashes as the statement is the reason's sentence in README.md.
+ */
+enum life_void { LIFE_VOID_EMPTY, LIFE_VOID_DEADLINE, LIFE_VOIDS };
+int life_propose_void(struct engine *e, const struct life_file *f, enum life_void why) KE_CHECK;
 /* What hsm has said of it: r KE_OK, and it happens; a refusal, and it is forgotten and returned. */
 int life_decide(struct engine *e, struct life_file *f, const struct db_pending *p, int r) KE_CHECK;
 

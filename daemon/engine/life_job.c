@@ -98,7 +98,8 @@ static int ask(struct engine *e, const struct life_file *f, write_body *body,
 	if (r == KE_OK)
 		r = stub(e, &o->job, step, &w);
 	sodium_free(buf);
-	return r;
+	/* hsm is not there, or busy: no failure of the raffle's, whose moments do not wait */
+	return r == KE_UNAVAIL || r == KE_FULL ? KE_OK : r;
 }
 
 /* --- a record that nobody has heard of again --- */
@@ -113,7 +114,8 @@ static int decided(struct engine *e, struct life_file *f, int r, struct wire_in 
 	if (s != KE_OK)
 		return s;
 	s = life_decide(e, f, &p, r);
-	return s == r && life_refused(r) ? KE_OK : s; /* a refusal is final too */
+	/* a refusal is final too; what the time has proposed, it proposes again, but not at once */
+	return s == r && life_refused(r) ? KE_AGAIN : s;
 }
 
 static int pending_answered(struct engine *e, struct job *j, int r, struct wire_in *in)
@@ -157,10 +159,23 @@ static int close_body(struct engine *e, const struct life_file *f, struct wire_o
 
 /* --- the draw --- */
 
+/*
+ * Its deadline has passed, and its terms say that it is void then: what can still be drawn is
+ * drawn, everything else paid back.
+ */
+static bool is_void(struct engine *e, const struct life_file *f)
+{
+	return f->l.on_default == DEFAULT_VOID &&
+	       turn_now_ms(e) >= (int64_t)f->l.terms.deadline_s * 1000 &&
+	       beacons_clock(e) != BEACONS_CLOCK_OFF;
+}
+
 static int revealed(struct engine *e, struct life_file *f, int r, struct wire_in *in)
 {
 	uint8_t seed[32], id[16];
 
+	if ((r == KE_AUTH || life_refused(r)) && is_void(e, f))
+		return life_propose_void(e, f, LIFE_VOID_DEADLINE);
 	if (r == KE_AUTH) {
 		r = quorum_propose_draw(e, f->r.id, NULL, id);
 		return r == KE_OK ? KE_AGAIN : r; /* the job looks later */
@@ -220,6 +235,28 @@ static int look_at_witnesses(struct engine *e, const struct life_file *f, enum d
 	return db_life_set_seen(e->db, f->r.no, *seen);
 }
 
+/* The next step asks hsm. */
+static int propose_void(struct engine *e, struct maint_run *run, const struct life_file *f,
+    enum life_void why, int64_t now_ms)
+{
+	int r = life_propose_void(e, f, why);
+
+	return r == KE_OK ? again(run, now_ms) : r;
+}
+
+/* Only an abort is left: an admin's, or at the deadline its own. */
+static int step_undrawable(
+    struct engine *e, struct maint_run *run, const struct life_file *f, int64_t now_ms)
+{
+	int64_t deadline_ms = (int64_t)f->l.terms.deadline_s * 1000;
+
+	if (f->l.on_default != DEFAULT_VOID)
+		return KE_OK;
+	if (is_void(e, f))
+		return propose_void(e, run, f, LIFE_VOID_DEADLINE, now_ms);
+	return again(run, deadline_ms > now_ms ? deadline_ms : now_ms + SOON_MS);
+}
+
 static int step_closed(
     struct engine *e, struct maint_run *run, const struct life_file *f, int64_t now_ms)
 {
@@ -230,22 +267,30 @@ static int step_closed(
 	r = life_draw_on(e, f);
 	if (r != KE_NOTFOUND)
 		return r == KE_OK || r == KE_AGAIN ? again(run, now_ms) : r;
-	if (f->l.told == DB_TOLD_REFUSED || f->l.seen == DB_SEEN_TOO_LATE)
-		return KE_OK;
+	if (f->r.sold == 0)
+		return propose_void(e, run, f, LIFE_VOID_EMPTY, now_ms);
+	/* hsm has not heard of its close, and at its deadline would not hear of it any more */
+	if (f->l.told == DB_TOLD_REFUSED || f->l.seen == DB_SEEN_TOO_LATE ||
+	    (f->l.told == DB_TOLD_NOT && is_void(e, f)))
+		return step_undrawable(e, run, f, now_ms);
 	if (f->l.told == DB_TOLD_NOT) {
 		r = ask(e, f, close_body, eng_hsm_agree_own, close_answered);
 		return r == KE_OK ? again(run, now_ms + ASKED_MS) : r;
 	}
-	if (f->r.sold == 0)
-		return again(run, now_ms + LATER_MS); /* an admin aborts it */
 	if (beacons_clock(e) == BEACONS_CLOCK_OFF)
 		return again(run, now_ms + SOON_MS);
 	r = look_at_witnesses(e, f, &seen);
-	if (r != KE_OK || seen == DB_SEEN_TOO_LATE)
+	if (r == KE_OK && seen == DB_SEEN_TOO_LATE)
+		return step_undrawable(e, run, f, now_ms);
+	if (r != KE_OK)
 		return r;
 	if (seen == DB_SEEN_WAITING)
 		return again(run, now_ms + SOON_MS);
 	r = life_values(e, f, &values);
+	if (r == KE_STATE)
+		r = KE_NOTFOUND; /* a source that is not configured any more may be so again */
+	if (r == KE_NOTFOUND && is_void(e, f))
+		return propose_void(e, run, f, LIFE_VOID_DEADLINE, now_ms);
 	if (r == KE_NOTFOUND)
 		return again(run, values_ms(e, f, now_ms));
 	if (r == KE_OK)

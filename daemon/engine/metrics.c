@@ -431,8 +431,8 @@ static int draws(struct text *t, struct engine *e)
 	    (uint64_t)waiting);
 	gauge(t, "klero_draws_unwitnessed",
 	    "v2 raffles that can only be aborted, for witnesses came too late", (uint64_t)too_late);
-
-	gauge(t, "klero_draws_late", "v2 raffles without a draw or an abort after their deadline",
+	gauge(t, "klero_draws_late",
+	    "v2 raffles without a draw or an abort a minute after their last promised value",
 	    (uint64_t)n);
 	return r;
 }

@@ -60,6 +60,8 @@ enum problem money_problem(enum rules_no no)
 		return PB_RAFFLE_ABORTED;
 	case RULES_TOO_LATE:
 		return PB_SALES_ENDED;
+	case RULES_GOES_ON:
+		return PB_SALES_GO_ON;
 	case RULES_TOO_FAR:
 		return PB_TERMS_FAR;
 	case RULES_TOO_EARLY:

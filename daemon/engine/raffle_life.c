@@ -167,6 +167,16 @@ static void put_file(struct jsonw *w, const uint8_t raffle[16], const struct dra
 	jsonw_object_end(w);
 }
 
+static int put_reason(void *arg, const struct db_record *rec)
+{
+	struct record2 r = {.picks = NULL};
+
+	if (record2_parse(&r, rec->text, rec->len) != KE_OK)
+		return KE_DAMAGED;
+	jsonw_kcstr(arg, "abort_reason", r.word);
+	return KE_OK;
+}
+
 static void put_standing(struct jsonw *w, const struct drawn *d)
 {
 	jsonw_key(w, "standing");
@@ -205,6 +215,8 @@ int raffle_put_life(struct rq *q, struct jsonw *w, const struct db_raffle *r, co
 		jsonw_kcstr(w, "log", origin);
 		err = put_records(q->e, w, r->id);
 	}
+	if (err == KE_OK && r->state == RAFFLE_ABORTED)
+		err = db_log_records_of(q->e->db, r->id, RECORD2_ABORT, put_reason, w);
 	if (d != NULL && d->filed)
 		put_file(w, r->id, d);
 	else if (d != NULL && d->forfeits > 0)

@@ -26,7 +26,7 @@ def install():
 
 class Beacon:
     """The relays, until stop(). What relay.mjs says of itself are attributes: chain, hash, ca, relays,
-    nist, nist_certificate, nist_chain, dns, period, genesis."""
+    nist, nist_certificate, nist_chain, nist_first, nist_period, dns, period, genesis."""
 
     def __init__(self, folder, relays=1, nist=0, period=1, options=()):
         install()
@@ -52,9 +52,9 @@ class Beacon:
         self.node.stdin.flush()
         return self._answer()
 
-    def mode(self, kind, index, mode):
-        """kind: relay or nist."""
-        self.tell(**{kind: index, "mode": mode})
+    def mode(self, kind, index, mode, **more):
+        """kind: relay or nist; only="rounds": what is the newest one it says truly."""
+        self.tell(**{kind: index, "mode": mode, **more})
 
     def asked(self):
         """The requests since the last call: "relay 0 /…/public/12"."""

@@ -72,6 +72,11 @@ export const forgeries = {
 	"wrong-signature": (chain, round) => hex(chain.sign(round + 1000000).toBytes(true)),
 	torsion: (chain, round) => compress(chain.sign(round).add(torsion())),
 	infinity: () => INFINITY,
+	flipped: (chain, round) => {
+		const bytes = unhex(hex(chain.sign(round).toBytes(true)));
+		bytes[20] ^= 4;
+		return hex(bytes);
+	},
 	negated: (chain, round) => hex(chain.sign(round).negate().toBytes(true)),
 };
 

@@ -6,7 +6,7 @@
 // Says one line of JSON when it serves: {"chain": file of the chain's information, "hash", "ca": file of
 // the authority, "relays": [URLs], "nist": [URLs], "nist_certificate": file, "dns": "127.0.0.1:port"}.
 // Reads commands, a line of JSON each, and answers each with {}:
-//	{"relay": 0, "mode": "torsion"}      see `modes`; "honest" again
+//	{"relay": 0, "mode": "torsion"}      see `modes`; "honest" again; with "only": "rounds" its newest is true
 //	{"nist": 0, "mode": "skip"}
 //	{"offset": 300}                      all of them live so many seconds in the future
 //	{"truncate": true}                   DNS answers by TCP only
@@ -54,6 +54,13 @@ function issue(name) {
 	return { key: readFileSync(join(folder, name + "-server.key")), cert: readFileSync(join(folder, name + "-server.pem")) };
 }
 const own = issue("ca");
+// a beacon's key and the name of its certificate, NAME.pem
+function beaconKey(name, bits) {
+	openssl("req", "-x509", "-newkey", "rsa:" + bits, "-nodes", "-days", "2", "-subj", "/CN=klero test beacon", "-keyout",
+		name + ".key", "-out", name + ".pem");
+	const { raw } = new X509Certificate(readFileSync(join(folder, name + ".pem")));
+	return [createPrivateKey(readFileSync(join(folder, name + ".key"))), createHash("sha512").update(raw).digest("hex")];
+}
 let foreign;
 
 // --- what is served ---
@@ -91,18 +98,27 @@ function serveRound(res, path, answer, last = newest()) {
 
 const modes = {
 	honest: (res, path) => serveRound(res, path, honest),
+	"later-round": (res, path) => serveRound(res, path, (n) => honest(n + 1)),
 	"other-round": (res, path) => serveRound(res, path, (n) => honest(n > 1 ? n - 1 : 2)),
 	// a signature of another round under the number that was asked for
 	"wrong-number": (res, path) => serveRound(res, path, (n) => ({ ...honest(n > 1 ? n - 1 : 2), round: n })),
 	"other-chain": (res, path) => serveRound(res, path, (n) => round(n, hex(stranger.sign(n).toBytes(true)))),
 	short: (res, path) => serveRound(res, path, (n) => round(n, honest(n).signature.slice(2))),
 	stale: (res, path) => serveRound(res, path, honest, newest() - Math.ceil(300 / period)),
+	// true answers, but the newest is of five minutes ago: as to somebody whose clock is ahead
+	behind: (res, path) => serveRound(res, path, honest, newest() - (path.endsWith("/latest") ? Math.ceil(300 / period) : 0)),
+	// no more rounds than there were when this began
+	late: (res, path, since) => serveRound(res, path, honest, since),
 	slow: (res) => { // a byte a second, for ever
 		res.writeHead(200, { "Content-Type": "application/json" });
 		const timer = setInterval(() => res.write(" "), 1000);
 		res.on("close", () => clearInterval(timer));
 	},
 	silent: () => {},
+	hang: (res) => { // behind the head
+		res.writeHead(200, { "Content-Type": "application/json", "Content-Length": 300 });
+		res.flushHeaders();
+	},
 	close: (res) => res.destroy(),
 	garbage: (res) => res.end("<html>it works!</html>"),
 	empty: (res) => res.end(""),
@@ -118,7 +134,11 @@ const modes = {
 		res.end("{}");
 	},
 	redirect: (res, path) => {
-		res.writeHead(302, { Location: urls.relay.find((u, i) => state.relay[i] === "honest") + path });
+		res.writeHead(302, { Location: urls.relay.find((u, i) => state.relay[i].mode === "honest") + path });
+		res.end();
+	},
+	endless: (res, path) => { // to itself
+		res.writeHead(307, { Location: path + "?again" });
 		res.end();
 	},
 	error: (res) => json(res, { error: "later" }, 503),
@@ -131,7 +151,7 @@ for (const [name, forge] of Object.entries(forgeries))
 // --- NIST's beacon: pulses in a row, each with the one before in it ---
 
 const pulses = [];
-let nistKey, nistId;
+let nistKey, nistId, otherKey, otherId; // by the pinned certificate, and by another one
 const zeroes = "0".repeat(128);
 const CHAIN = 7, PERIOD_MS = 2000;
 const first = started * 1000 - 60000;
@@ -158,6 +178,11 @@ const signedPart = (p) => Buffer.concat([
 	...p.listValues.map((v) => long(v.value, "hex")), long(p.precommitmentValue, "hex"), number32(p.statusCode)]);
 const output = (p) => createHash("sha512").update(signedPart(p)).update(Buffer.from(p.signatureValue, "hex")).digest("hex");
 
+function sign(pulse, key) {
+	const p = { ...pulse, signatureValue: rsaSign("sha512", signedPart(pulse), key).toString("hex").toUpperCase() };
+	return { ...p, outputValue: output(p).toUpperCase() };
+}
+
 function nextPulse() {
 	const index = pulses.length + 1;
 	const previous = index > 1 ? pulses[index - 2].outputValue : zeroes;
@@ -171,11 +196,7 @@ function nextPulse() {
 			({ uri: null, type, value: type === "previous" ? previous : zeroes })),
 		precommitmentValue: zeroes, statusCode: 0,
 	};
-	const signed = signedPart(p);
-	const signature = rsaSign("sha512", signed, nistKey);
-	p.signatureValue = signature.toString("hex").toUpperCase();
-	p.outputValue = output(p).toUpperCase();
-	pulses.push(p);
+	pulses.push(sign(p, nistKey));
 }
 function pulse(index) {
 	if (index < 1 || first + index * PERIOD_MS > now() * 1000)
@@ -200,12 +221,15 @@ const nistModes = {
 	honest: (res, path) => servePulse(res, path),
 	skip: (res, path) => servePulse(res, path, { after: (i) => i + 1 }),
 	early: (res, path) => servePulse(res, path, { after: (i) => i - 1 }),
-	"other-chain": (res, path) => servePulse(res, path, { change: (p) => ({ ...p, chainIndex: CHAIN + 1 }) }),
+	"other-chain": (res, path) => servePulse(res, path, { change: (p) => sign({ ...p, chainIndex: CHAIN + 1 }, nistKey) }),
 	"wrong-signature": (res, path) => servePulse(res, path, { change: (p) => {
 		const q = { ...p, localRandomValue: zeroes };
 		return { ...q, outputValue: output(q) };
 	} }),
 	"wrong-output": (res, path) => servePulse(res, path, { change: (p) => ({ ...p, outputValue: zeroes }) }),
+	"wrong-certificate": (res, path) => servePulse(res, path, { change: (p) => sign({ ...p, certificateId: otherId }, otherKey) }),
+	// its predecessors are not to be had
+	alone: (res, path) => (path.startsWith("/chain/") ? json(res, { message: "not found" }, 404) : servePulse(res, path)),
 	garbage: modes.garbage, huge: modes.huge, missing: modes.missing, error: modes.error,
 };
 // --- servers ---
@@ -214,10 +238,12 @@ const state = { relay: [], nist: [] }, urls = { relay: [], nist: [] }, servers =
 
 function serve(kind, all, prefix) {
 	const i = state[kind].length;
-	state[kind].push("honest");
+	state[kind].push({ mode: "honest" });
 	const server = createServer({ ...own, minVersion: "TLSv1.2" }, (req, res) => {
 		asked.push(`${kind} ${i} ${req.url}`);
-		all[state[kind][i]](res, req.url.slice(prefix.length));
+		const { mode, only, since } = state[kind][i];
+		const now = only === "rounds" && req.url.endsWith("/latest") ? "honest" : mode;
+		all[now](res, req.url.slice(prefix.length), since);
 	});
 	servers[kind].push(server);
 	return new Promise((done) => server.listen(0, "127.0.0.1", () => {
@@ -264,10 +290,8 @@ function dns() {
 const relays = Number(option("relays", "1")), nists = Number(option("nist", "0"));
 writeFileSync(join(folder, "chain.json"), JSON.stringify(chain.info) + "\n");
 if (nists > 0) {
-	openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=klero test beacon", "-keyout",
-		"nist.key", "-out", "nist.pem");
-	nistKey = createPrivateKey(readFileSync(join(folder, "nist.key")));
-	nistId = createHash("sha512").update(new X509Certificate(readFileSync(join(folder, "nist.pem"))).raw).digest("hex");
+	[nistKey, nistId] = beaconKey("nist", "4096");
+	[otherKey, otherId] = beaconKey("other", "2048");
 }
 for (let i = 0; i < relays; i++)
 	await serve("relay", modes, "");
@@ -277,6 +301,7 @@ const port = await dns();
 console.log(JSON.stringify({
 	chain: join(folder, "chain.json"), hash: chain.hash, period, genesis: chain.info.genesis_time, ca: join(folder, "ca.pem"),
 	relays: urls.relay, nist: urls.nist, nist_certificate: nists > 0 ? join(folder, "nist.pem") : null, nist_chain: CHAIN,
+	nist_first: first, nist_period: PERIOD_MS,
 	dns: `127.0.0.1:${port}`,
 }));
 
@@ -288,7 +313,7 @@ function command(c) {
 		if (c.mode === "foreign")
 			foreign ??= issue("foreign");
 		servers[kind][c[kind]].setSecureContext(c.mode === "foreign" ? foreign : own);
-		state[kind][c[kind]] = c.mode;
+		state[kind][c[kind]] = { mode: c.mode, only: c.only, since: newest() };
 	}
 	offset = c.offset ?? offset;
 	truncate = c.truncate ?? truncate;

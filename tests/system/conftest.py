@@ -10,7 +10,8 @@ import tempfile
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "beacon")]
 import klero  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -91,6 +91,26 @@ static void test_lead(void **state)
 	assert_int_equal(life_seen_until(59, 600), 0);
 }
 
+/* A while behind the last value, whichever of them that is; never behind the deadline. */
+static void test_late(void **state)
+{
+	uint64_t last_s = CLOSE + LIFE_DELAY_S;
+
+	(void)state;
+	assert_true(life_late_s(&site, &terms) == last_s + LIFE_LATE_S);
+	site.nist = true;
+	terms.beacons[terms.nbeacons++] =
+	    (struct beacon){.kind = BEACON_NIST2, .at_ms = (last_s - 10) * 1000};
+	assert_true(life_late_s(&site, &terms) == last_s - 10 + LIFE_LATE_S + LIFE_PULSE_S);
+	terms.beacons[1].at_ms = (last_s - 200) * 1000;
+	assert_true(life_late_s(&site, &terms) == last_s + LIFE_LATE_S);
+	terms.deadline_s = last_s + 1;
+	assert_true(life_late_s(&site, &terms) == terms.deadline_s);
+	terms.deadline_s = UINT64_MAX;
+	terms.beacons[0].round = UINT64_MAX; /* without a time */
+	assert_true(life_late_s(&site, &terms) == terms.deadline_s);
+}
+
 static void test_terms(void **state)
 {
 	(void)state;
@@ -223,8 +243,8 @@ static void test_states(void **state)
 	    /* open, buy, close, entropy, draw, prove, amend, abort, forfeit */
 	    {RULES_YES, RULES_NOT_OPEN, RULES_NOT_OPEN, RULES_FORMAT, RULES_NOT_CLOSED,
 		RULES_NOT_DRAWN, RULES_NOT_OPEN, RULES_NOT_OPEN, RULES_NOT_DRAWN},
-	    {RULES_NOT_DRAFT, RULES_YES, RULES_YES, RULES_FORMAT, RULES_NOT_CLOSED, RULES_NOT_DRAWN,
-		RULES_YES, RULES_YES, RULES_NOT_DRAWN},
+	    {RULES_NOT_DRAFT, RULES_YES, RULES_GOES_ON, RULES_FORMAT, RULES_NOT_CLOSED,
+		RULES_NOT_DRAWN, RULES_YES, RULES_YES, RULES_NOT_DRAWN},
 	    {RULES_NOT_DRAFT, RULES_NOT_OPEN, RULES_NOT_OPEN, RULES_FORMAT, RULES_YES,
 		RULES_NOT_DRAWN, RULES_NOT_OPEN, RULES_YES, RULES_NOT_DRAWN},
 	    {RULES_NOT_DRAFT, RULES_NOT_OPEN, RULES_NOT_OPEN, RULES_FORMAT, RULES_DRAWN, RULES_YES,
@@ -268,6 +288,7 @@ static void test_questions(void **state)
 	assert_int_equal(life_act(&l, RAFFLE_ACT_CLOSE), RULES_YES);
 	l.now_s = CLOSE - 1;
 	assert_int_equal(life_act(&l, RAFFLE_ACT_BUY), RULES_YES);
+	assert_int_equal(life_act(&l, RAFFLE_ACT_CLOSE), RULES_GOES_ON);
 	l.state = RAFFLE_DRAFT;
 	assert_int_equal(life_act(&l, RAFFLE_ACT_OPEN), RULES_YES);
 	l.now_s = CLOSE;
@@ -306,6 +327,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_promise, fresh),
 	    cmocka_unit_test_setup(test_lead, fresh),
 	    cmocka_unit_test_setup(test_terms, fresh),
+	    cmocka_unit_test_setup(test_late, fresh),
 	    cmocka_unit_test_setup(test_two_beacons, fresh),
 	    cmocka_unit_test_setup(test_amend, fresh),
 	    cmocka_unit_test_setup(test_amend_each, fresh),
