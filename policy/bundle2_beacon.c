@@ -142,12 +142,8 @@ static int check_promise(struct check2 *c, const struct beacon *promised, const 
 	if (promised->chain != came->chain)
 		return bundle_no(
 		    &c->doc, KE_CRYPTO, "the draw used another chain than was promised");
-	if (g->pulse.at_ms == (int64_t)promised->at_ms)
-		return KE_OK;
-	/* the first pulse after the moment, which its predecessor shows */
-	if (g->pulse.at_ms < (int64_t)promised->at_ms || !g->has_previous ||
-	    g->previous.at_ms >= (int64_t)promised->at_ms ||
-	    pulse_follows(&g->pulse, &g->previous) != KE_OK)
+	if (pulse_first(&g->pulse, g->has_previous ? &g->previous : NULL,
+		(int64_t)promised->at_ms) != KE_OK)
 		return bundle_no(&c->doc, KE_CRYPTO,
 		    "the pulse is not the first one from the promised moment on");
 	return KE_OK;

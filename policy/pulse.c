@@ -302,3 +302,12 @@ int pulse_follows(const struct pulse *b, const struct pulse *a)
 		return KE_CRYPTO;
 	return KE_OK;
 }
+
+int pulse_first(const struct pulse *p, const struct pulse *before, int64_t at_ms)
+{
+	if (p->at_ms == at_ms)
+		return KE_OK;
+	if (p->at_ms < at_ms || before == NULL || before->at_ms >= at_ms)
+		return KE_CRYPTO;
+	return pulse_follows(p, before);
+}

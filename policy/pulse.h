@@ -76,4 +76,11 @@ void pulse_write(const struct pulse *p, struct jsonw *w);
 /* Does b follow a, by index, by its previous value, and not before a in time? KE_CRYPTO. */
 int pulse_follows(const struct pulse *b, const struct pulse *a) KE_CHECK;
 
+/*
+ * Is p its chain's first pulse from a moment on: of that very moment, or later and following one
+ * from before it? before is p's predecessor, NULL when nobody has shown it. Signatures are the
+ * caller's to have verified. KE_CRYPTO.
+ */
+int pulse_first(const struct pulse *p, const struct pulse *before, int64_t at_ms) KE_CHECK;
+
 #endif

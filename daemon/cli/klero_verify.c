@@ -25,7 +25,8 @@
 static const char usage_text[] =
     "Usage: klero-verify [--vkey VKEY | --vkey-file FILE] [--commit HEX] [--json] [-q] PROOF\n"
     "       klero-verify --log URL|DIR --vkey VKEY [--state FILE] [PROOF]\n"
-    "       klero-verify --complete [--amend FILE] OPEN CLOSE SEED ENTRIES VALUE...\n"
+    "       klero-verify --complete [--amend FILE] [--previous-pulse FILE] OPEN CLOSE SEED ENTRIES "
+    "VALUE...\n"
     "       klero-verify --receipt FILE --leaf HEX|FILE --vkey VKEY [--holder ID] [--client-seed "
     "TEXT]\n"
     "       klero-verify --dump words|draws --draw-key HEX --count N [--tickets N --winners K]\n"
@@ -51,6 +52,7 @@ static const char usage_text[] =
     "                        hex, the ticket log's entries one behind the other, and the beacons'\n"
     "                        values as their sources serve them, in the record's order\n"
     "      --amend FILE      the last amend record, when there is one\n"
+    "      --previous-pulse FILE  the pulse before, when NIST's beacon had none at that moment\n"
     "      --receipt FILE    a buyer's receipt, with the leaf of his ticket; with --holder and\n"
     "      --leaf HEX|FILE   --client-seed that it is his, and with that wish\n"
     "      --dump WHAT       for test laboratories: raw words of the draw's stream, or outcomes "
@@ -234,6 +236,9 @@ static int set_option(struct options *o, int c)
 	case 'A':
 		o->amend = optarg;
 		return EXIT_VERIFIED;
+	case 'P':
+		o->previous = optarg;
+		return EXIT_VERIFIED;
 	case 'm':
 		return verify2_delay(o, optarg);
 	case 'j':
@@ -262,6 +267,7 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	    {"state", required_argument, NULL, 's'},
 	    {"complete", no_argument, NULL, 'C'},
 	    {"amend", required_argument, NULL, 'A'},
+	    {"previous-pulse", required_argument, NULL, 'P'},
 	    {"receipt", required_argument, NULL, 'r'},
 	    {"leaf", required_argument, NULL, 'L'},
 	    {"holder", required_argument, NULL, 'H'},
@@ -293,8 +299,8 @@ static int parse(struct options *o, int argc, char **argv, bool *done)
 	}
 	if (o->complete)
 		return EXIT_VERIFIED;
-	if (o->amend != NULL)
-		return verify_usage("--amend goes with --complete");
+	if (o->amend != NULL || o->previous != NULL)
+		return verify_usage("--amend and --previous-pulse go with --complete");
 	if (o->log == NULL && (o->ca != NULL || o->state != NULL))
 		return verify_usage("--ca and --state go with --log");
 	if (o->receipt != NULL || o->dump != NULL)

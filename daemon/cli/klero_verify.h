@@ -29,7 +29,8 @@ struct options {
 	char *pulse_pem; /* the first certificate of NIST's beacon */
 	size_t pulse_pem_len;
 	bool complete;
-	const char *amend; /* with complete: the last amend record; NULL: none */
+	const char *amend;    /* with complete: the last amend record; NULL: none */
+	const char *previous; /* with complete: the pulse before; NULL: none */
 	struct bundle2_trust trust;
 };
 

@@ -63,15 +63,41 @@ static int take_round(const struct options *o, struct beacon *b, const char *jso
 	return EXIT_VERIFIED;
 }
 
-/* NIST's: the pulse of that very moment, by a certificate that the auditor trusts. */
+static bool trusted(const struct options *o, const struct pulse *p)
+{
+	return o->pulse_pem != NULL && pulse_verify(p, o->pulse_pem, o->pulse_pem_len) == KE_OK;
+}
+
+static int read_previous(const struct options *o, struct pulse *before)
+{
+	char *json = NULL;
+	size_t n;
+	int code = EXIT_READ;
+
+	if (verify_read(o->previous, PULSE_JSON_MAX, &json, &n) == KE_OK)
+		code = pulse_parse(before, json, n) == KE_OK
+			   ? EXIT_VERIFIED
+			   : no("the previous pulse cannot be read");
+	free(json);
+	return code;
+}
+
+/* NIST's: the first one from that moment on, by a certificate that the auditor trusts. */
 static int take_pulse(const struct options *o, struct beacon *b, const char *json, size_t n)
 {
-	struct pulse p;
+	bool shown = o->previous != NULL;
+	struct pulse p, before;
 
+	if (shown) {
+		int code = read_previous(o, &before);
+
+		if (code != EXIT_VERIFIED)
+			return code;
+	}
 	if (pulse_parse(&p, json, n) != KE_OK || p.chain != b->chain ||
-	    p.at_ms != (int64_t)b->at_ms)
-		return no("a pulse is not that of the moment that was promised");
-	if (o->pulse_pem == NULL || pulse_verify(&p, o->pulse_pem, o->pulse_pem_len) != KE_OK)
+	    pulse_first(&p, shown ? &before : NULL, (int64_t)b->at_ms) != KE_OK)
+		return no("a pulse is not the first one from the promised moment on");
+	if (!trusted(o, &p) || (shown && !trusted(o, &before)))
 		return no("a pulse is not signed by the certificate of --nist-certificate");
 	b->pulse = p.pulse;
 	memcpy(b->output, p.output, sizeof(b->output));

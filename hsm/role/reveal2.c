@@ -60,13 +60,10 @@ static bool signed_by_pin(const struct hsm *h, const struct pulse *p)
 static int check_nist(const struct hsm *h, const struct asked *a, struct beacon *b,
     const struct pulse *p, const struct pulse *before, bool shown)
 {
-	int64_t at_ms = (int64_t)b->at_ms;
-
 	if (p->chain != b->chain || !signed_by_pin(h, p))
 		return no(a, "a pulse that is not its beacon's");
-	if (p->at_ms != at_ms &&
-	    (p->at_ms < at_ms || !shown || before->chain != b->chain || before->at_ms >= at_ms ||
-		pulse_follows(p, before) != KE_OK || !signed_by_pin(h, before)))
+	if (pulse_first(p, shown ? before : NULL, (int64_t)b->at_ms) != KE_OK ||
+	    (p->at_ms != (int64_t)b->at_ms && !signed_by_pin(h, before)))
 		return no(a, "a pulse that is not the first one from the promised moment on");
 	b->pulse = p->pulse;
 	memcpy(b->output, p->output, sizeof b->output);

@@ -56,10 +56,10 @@ def logged(lab):
 DELAY = 10  # seconds from the end of sales to the round: hsm must have agreed to the close before
 
 
-def drawn_v2(a, admin, buyer, winners):
+def drawn_v2(a, admin, buyer, winners, **fields):
     """A v2 raffle that has its proof, and its tickets."""
     end = datetime.datetime.fromtimestamp(int(time.time()) + 6, datetime.timezone.utc)
-    raffle = admin.create(winners=winners, reserves=2, sales_close=end.strftime("%Y-%m-%dT%H:%M:%S.000Z"))["id"]
+    raffle = admin.create(winners=winners, reserves=2, sales_close=end.strftime("%Y-%m-%dT%H:%M:%S.000Z"), **fields)["id"]
     klero.want(admin.step(raffle, "open"), 200)
     tickets = klero.want(buyer.buy(raffle, 40, "my words"), 201).json["tickets"]
     patience = time.monotonic() + 120
@@ -77,6 +77,23 @@ def drawn(lab, tmp_path_factory):
         admin, buyer = a.admin(), a.person()
         admin.confirm(buyer.deposit(1_000_000)["id"])
         yield a, pathlib.Path(b.chain).read_text(), buyer, *drawn_v2(a, admin, buyer, 3)
+
+
+def test_a_raffle_with_pulses_of_nist(ask, lab, tmp_path_factory):
+    with beacon.Beacon(tmp_path_factory.mktemp("beacon"), nist=1) as b:
+        a, chain = lab.make(*b.lines(delay=DELAY)).start(), pathlib.Path(b.chain).read_text()
+        admin, buyer = a.admin(), a.person()
+        admin.confirm(buyer.deposit(1_000_000)["id"])
+        raffle, _ = drawn_v2(a, admin, buyer, 3, nist_chain=b.nist_chain)
+        ask(url=f"https://127.0.0.1:{a.port}/verify#{raffle}")
+        said = ask(trust={"delay": str(DELAY), "chain": chain})
+        assert said["kind"] == "half" and "certificate is not a known one" in said["text"], said
+        pem = pathlib.Path(b.nist_certificate)
+        said = ask(trust={"certificates": pem.with_name("other.pem").read_text()})
+        assert said["kind"] == "half" and "certificate is not a known one" in said["text"], said
+        said = ask(trust={"certificates": pem.read_text()})
+        assert said["kind"] == "good" and "3 winners of 40 tickets" in said["text"], said
+        a.stop()
 
 
 def test_a_v2_raffle_and_its_tickets(ask, drawn):

@@ -162,6 +162,26 @@ static void test_follows(void **state)
 	assert_int_equal(pulse_follows(&a, &a), KE_CRYPTO);
 }
 
+static void test_first(void **state)
+{
+	struct pulse a, b;
+
+	(void)state;
+	read_pulse(FIRST, &a);
+	b = a;
+	b.pulse++;
+	b.at_ms += 60000;
+	memcpy(b.previous, a.output, PULSE_HASH);
+	assert_int_equal(pulse_first(&b, NULL, b.at_ms), KE_OK);
+	assert_int_equal(pulse_first(&b, NULL, b.at_ms - 1), KE_CRYPTO);
+	assert_int_equal(pulse_first(&b, &a, b.at_ms - 1), KE_OK);
+	assert_int_equal(pulse_first(&b, &a, a.at_ms + 1), KE_OK);
+	assert_int_equal(pulse_first(&b, &a, a.at_ms), KE_CRYPTO);
+	assert_int_equal(pulse_first(&b, &a, b.at_ms + 1), KE_CRYPTO);
+	b.previous[0] ^= 1;
+	assert_int_equal(pulse_first(&b, &a, b.at_ms - 1), KE_CRYPTO);
+}
+
 /* The very bytes that are signed, by the specification's own serialisation of this pulse. */
 static void test_signed(void **state)
 {
@@ -236,6 +256,7 @@ int main(void)
 	    cmocka_unit_test(test_altered),
 	    cmocka_unit_test(test_format),
 	    cmocka_unit_test(test_follows),
+	    cmocka_unit_test(test_first),
 	    cmocka_unit_test(test_signed),
 	    cmocka_unit_test(test_packed),
 	    cmocka_unit_test(test_packed_altered),
