@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/cli/klero_verify.h"
 #include "daemon/cli/klero_verify_fetch.h"
@@ -20,6 +21,7 @@
 
 #define PREFIX_LEN 64
 #define LATE_TOLD  10
+#define BEHIND_S   10
 
 struct job {
 	const struct options *o;
@@ -166,13 +168,34 @@ static int check_bundle(struct job *j)
 
 /* --- ticket logs --- */
 
-/* A raffle that is closed has said how its ticket log ends. */
+/* Has a close record said how its ticket log ends? An abort before it says nothing of that. */
+static bool has_end(const struct audit_raffle *raffle)
+{
+	return raffle->state != AUDIT_OPEN &&
+	       !(raffle->state == AUDIT_ABORTED && raffle->close_index == 0);
+}
+
+/* Each log has checkpoints of its own: the tickets' last may come after the close record. */
+static int read_last(struct job *j, const struct audit_raffle *raffle, const struct note_key *key,
+    struct checkpoint *head)
+{
+	bool served = strncmp(j->o->log, "http", 4) == 0;
+	int r = read_head(j, key, head);
+
+	for (int i = 0; served && i < BEHIND_S && has_end(raffle); i++) {
+		if (r == KE_OK ? head->size >= raffle->tickets
+			       : r != KE_NOTFOUND || raffle->tickets == 0)
+			break;
+		sleep(1);
+		r = read_head(j, key, head);
+	}
+	return r;
+}
+
 static int check_end(
     struct job *j, const struct audit_raffle *raffle, const struct checkpoint *head)
 {
-	/* an abort before the close says nothing of the tickets */
-	if (raffle->state == AUDIT_OPEN ||
-	    (raffle->state == AUDIT_ABORTED && raffle->close_index == 0))
+	if (!has_end(raffle))
 		return KE_OK;
 	if (head->size == raffle->tickets && memcmp(head->root, raffle->root, 32) == 0)
 		return KE_OK;
@@ -242,7 +265,7 @@ static int audit_tickets(struct job *j, struct audit_raffle *raffle)
 	if (n < 0 || (size_t)n >= sizeof(key.name))
 		return no(j, KE_LONG, j->key.name, ke_words(KE_LONG));
 	note_key_id(key.id, key.name, key.type, key.pub);
-	r = read_head(j, &key, &head);
+	r = read_last(j, raffle, &key, &head);
 	/* a log without a leaf may have no checkpoint yet */
 	if (r == KE_NOTFOUND && raffle->tickets == 0 && state_get(&j->state, key.name) == NULL) {
 		j->unpublished++;

@@ -8,13 +8,12 @@
 #include "daemon/engine/engine.h"
 #include "daemon/engine/raffle.h"
 #include "daemon/msg/log.h"
-#include "db/db_idem.h"
 #include "policy/hash.h"
 
 /*
  * Forms of a stored answer. The second is for one that may be too long for its row and cannot
  * change any more, a drawn raffle: without a body, which is written again from the raffle for a
- * replay.
+ * replay (raffle_answer() says when).
  */
 #define IDEM_WHOLE  1
 #define IDEM_RAFFLE 2

@@ -8,6 +8,10 @@
 #define DAEMON_ENGINE_IDEM_H
 
 #include "daemon/engine/rq.h"
+#include "db/db_idem.h"
+
+/* A longer body cannot be kept with what stands beside it. */
+#define IDEM_BODY_MAX (DB_ANSWER_MAX - 1024)
 
 /* KE_OK: go on; KE_EXISTS: the first answer stands in q->ans; RQ_REFUSED; KE_* of the store. */
 int idem_look(struct rq *q) KE_CHECK;

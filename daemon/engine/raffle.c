@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/idem.h"
 #include "daemon/msg/log.h"
 #include "policy/bundle.h"
 
@@ -167,9 +168,15 @@ int raffle_answer(struct rq *q)
 		err = raffle_drawn(q, &r, &d);
 	if (err != KE_OK)
 		return err;
-	q->again = d != NULL; /* a drawn raffle stays as it is, and its picks can fill 200 KiB */
 	err = raffle_put(q, rq_json(q), &r, d);
 	raffle_drawn_free(d);
 	q->ans.version = r.version;
-	return err == KE_OK ? rq_json_end(q) : err;
+	if (err == KE_OK)
+		err = rq_json_end(q);
+	/*
+	 * The picks of a drawn raffle can fill 200 KiB, and a v1 raffle stays as it is; a v2
+	 * raffle, whose winners can still forfeit, is kept as it was answered, wherever that fits
+	 */
+	q->again = d != NULL && (r.format != RAFFLE_V2 || q->ans.body_len > IDEM_BODY_MAX);
+	return err;
 }

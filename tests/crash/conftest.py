@@ -20,7 +20,9 @@ import tempfile
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "system")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "system"), str(HERE.parent / "beacon")]
+import beacon  # noqa: E402
+import lives  # noqa: E402
 from appliance import Crashable  # noqa: E402
 
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", HERE.parents[1] / "build" / "out" / "bin")).resolve()
@@ -66,6 +68,13 @@ def quick():
         shutil.rmtree(where, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def drand(tmp_path_factory):
+    """Lines for an appliance with v2 raffles, whose rounds come each second."""
+    with beacon.Beacon(tmp_path_factory.mktemp("beacon"), relays=2) as b:
+        yield b.lines(delay=lives.DELAY)
+
+
 @pytest.fixture
 def make(quick):
     """make(lines): a provisioned appliance; stopped at the end."""
@@ -81,11 +90,11 @@ def make(quick):
 
 
 @pytest.fixture
-def on_disk():
+def on_disk(drand):
     """An appliance on the machine's own disk."""
     where = pathlib.Path(tempfile.mkdtemp(prefix="klero-crash."))
     where.chmod(0o711)
-    a = Crashable(BIN, where / "a").provision()
+    a = Crashable(BIN, where / "a", drand).provision()
     yield a
     a.stop()
     shutil.rmtree(where, ignore_errors=True)

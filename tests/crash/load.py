@@ -16,6 +16,7 @@ import threading
 import time
 
 import klero
+import lives
 
 PRICE = 100
 PATIENCE = 60
@@ -127,11 +128,13 @@ class Book:
     def decided(self):
         return {op.extra for op in self.of("confirm", "reject") if op.ok}
 
-    def money(self, email):
+    def money(self, email, refunded=()):
+        """refunded: raffles whose tickets have been paid back."""
         confirmed = {op.extra for op in self.of("confirm") if op.ok}
         there = sum(op.json["money"]["amount"] for op in self.of("deposit")
                     if op.ok and op.who == email and op.json["id"] in confirmed)
-        return there - sum(op.json["cost"]["amount"] for op in self.of("buy") if op.ok and op.who == email)
+        return there - sum(op.json["cost"]["amount"] for op in self.of("buy")
+                           if op.ok and op.who == email and op.extra not in refunded)
 
     def tickets(self):
         """{raffle: {email: {index: id}}}"""
@@ -174,6 +177,7 @@ class Load:
 
     def __init__(self, appliance, book, seed):
         self.appliance, self.book, self.seed = appliance, book, seed
+        self.v2 = any(line.startswith("drand-relay ") for line in appliance.lines)
         self.stopping = threading.Event()
         self.errors, self.threads = [], []
 
@@ -241,11 +245,11 @@ class Load:
             self._in_and_out(person)
 
     def _buy(self, person, rng):
-        open_now = [r for r in self.book.raffles().values() if r["state"] == "open"]
+        open_now = [r["id"] for r in self.book.raffles().values() if r["state"] == "open"] + lives.on_sale(self.book)
         if not open_now:
             time.sleep(0.01)
             return
-        raffle = rng.choice(open_now)["id"]
+        raffle = rng.choice(open_now)
         body = {"quantity": rng.choice((1, 1, 2, 3, 10)), "client_seed": f"{rng.getrandbits(32):x}"}
         self.ask(person, Op(person.email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy", body, self._key(rng), raffle),
                  (201, 402, 409))
@@ -281,6 +285,8 @@ class Load:
     # --- the admin ---
 
     def _admin_turn(self, person, rng):
+        if self.v2 and rng.random() < 0.4 and lives.turn(self, person, rng):
+            return
         unsold = {op.extra for op in self.book.of("draw") if op.status == 409}
         waiting = [r for r in self.book.raffles().values() if r["state"] != "drawn" and r["id"] not in unsold]
         dice = rng.random()
@@ -295,7 +301,8 @@ class Load:
 
     def _create(self, person, rng):
         body = {"title": f"t{rng.getrandbits(32):x}", "price": {"amount": PRICE, "currency": "EUR"},
-                "capacity": rng.choice((50, 400, 100000)), "winners": rng.randint(1, 3), "reserves": rng.randint(0, 2)}
+                "capacity": rng.choice((50, 400, 100000)), "winners": rng.randint(1, 3), "reserves": rng.randint(0, 2),
+                "format": "v1"}
         self.ask(person, Op(person.email, "create", "POST", "/api/v1/admin/raffles", body, self._key(rng)), (201,))
 
     def _advance(self, person, rng, raffle):
@@ -370,12 +377,14 @@ def settle_in(appliance, book):
 # --- does the appliance show what the book says? ---
 
 class Check:
-    """Everything that must hold after a fall. sample: how many older ops are replayed besides."""
+    """Everything that must hold after a fall. sample: how many older ops are replayed besides; settle:
+    v2 raffles come to their end first."""
 
-    def __init__(self, appliance, book, rng, sample=40, logins=True):
+    def __init__(self, appliance, book, rng, sample=40, logins=True, settle=False):
         self.appliance, self.book, self.rng, self.sample, self.logins = appliance, book, rng, sample, logins
         self.people = {}
         self.replays = 0
+        self.lives = lives.Lives(self, settle)
 
     def person(self, email):
         if email not in self.people:
@@ -390,6 +399,7 @@ class Check:
             self.registered()
             self.wallets_and_tickets()
             self.raffles(tmp)
+            self.lives.run(tmp)
             self.profiles()
             while self.appliance.status()["ledger"] == "being checked":
                 time.sleep(0.05)
@@ -460,7 +470,7 @@ class Check:
         sold = self.book.tickets()
         for email in self.book.players:
             p = self.person(email)
-            have, want = p.available(), self.book.money(email)
+            have, want = self._money(p)
             assert have == want, f"{email} has {have} and must have {want}"
             for raffle, said in self.book.raffles().items():
                 if said["state"] == "draft":
@@ -469,6 +479,14 @@ class Check:
         for raffle, owners in sold.items():
             indexes = sorted(i for tickets in owners.values() for i in tickets)
             assert indexes == list(range(len(indexes))), f"a ticket of {raffle} was sold twice or got lost: {indexes}"
+
+    def _money(self, person):
+        """What somebody has and must have, with the same raffles paid back before and after the look."""
+        while True:
+            refunded = self.lives.refunded()
+            have = person.available()
+            if refunded == self.lives.refunded():
+                return have, self.book.money(person.email, refunded)
 
     def raffles(self, tmp):
         sold = self.book.tickets()

@@ -8,10 +8,11 @@ import socket
 import time
 
 import klero
+import lives
 import load
 import pytest
 
-ROLES = ("net", "tlskey", "engine", "hsm", "kdf")
+ROLES = ("net", "tlskey", "engine", "hsm", "kdf", "beacon", "out")
 CHECK_EVERY = 50  # rounds; nothing that was lost comes back, so a later look finds it too
 
 
@@ -22,17 +23,19 @@ class Fall:
         self.app, self.rng, self.tmp = app, rng, tmp
         self.book = load.Book("admin@example.org", [f"p{i}@example.org" for i in range(4)])
         self.back = collections.defaultdict(list)
-        self.load = None
+        self.load = self.watcher = None
 
     def begin(self):
         self.load = load.Load(self.app, self.book, self.rng.getrandbits(32)).start()
+        self.watcher = lives.Watcher(self.app, self.book)
 
     def pause_and_check(self):
         """Everybody gets the answer that is due, then all is compared."""
         self.load.stopping.set()
         self.load.join()
+        self.watcher.stop()
         unknown = [o for o in self.book.of() if o.ack is None]
-        load.Check(self.app, self.book, self.rng).run(self.tmp)
+        load.Check(self.app, self.book, self.rng, settle=True).run(self.tmp)
         return len(unknown)
 
     def kill_one(self, role):

@@ -8,6 +8,7 @@ import random
 import signal
 
 import klero
+import lives
 import load
 import pytest
 
@@ -36,8 +37,8 @@ class Chain:
         self.how, self.replays, self.acks, self.rounds = collections.Counter(), 0, 0, 0
         app.put_back("new")
 
-    def check(self, app):
-        c = load.Check(app, self.book, self.rng)
+    def check(self, app, settle=False):
+        c = load.Check(app, self.book, self.rng, settle=settle)
         c.run(self.tmp)
         self.replays += c.replays
 
@@ -84,17 +85,17 @@ class Chain:
                 self.only_checked()
         return len(cuts)
 
-    def only_checked(self):
+    def only_checked(self, settle=False):
         self.app.start()
-        self.check(self.app)
+        self.check(self.app, settle)
         self.app.stop()
         load.every_page(self.app)
 
 
-def test_power_loss(make, rng, rounds, result, tmp_path):
+def test_power_loss(make, drand, rng, rounds, result, tmp_path):
     n = rounds(8)
     row = result("power loss", "the disk cut at random points of a mixed load, unsynced writes lost or torn", "rounds")
-    app = make()
+    app = make(*drand)
     app.keep("new")
     done, acks, replays, how, chain = 0, 0, 0, collections.Counter(), None
     while done < n:
@@ -103,7 +104,7 @@ def test_power_loss(make, rng, rounds, result, tmp_path):
         done += chain.round(rng.choice((0.1, 0.3, 0.6)))
         chain.rounds += 1
         if chain.rounds == CHAIN or done >= n:
-            chain.only_checked()
+            chain.only_checked(settle=True)
             acks, replays, how = acks + chain.acks, replays + chain.replays, how + chain.how
     print(f"{done} falls, {acks} answers, {replays} replays, {dict(how)}")
     row.write(count=done, failed=0, detail=f"{acks} acknowledged answers held against the store")
@@ -126,6 +127,7 @@ def scripted_life(app, book):
     for verb, body in (("close", None), ("entropy", {"entropy": "00c0ffee"}), ("draw", None)):
         work.ask(admin, load.Op(book.admin, verb, "POST", f"/api/v1/admin/raffles/{raffle}/{verb}", body, work._key(rng)), (200,))
     klero.want(admin.get(f"/api/v1/raffles/{raffle}/proof"), 200)
+    lives.script(work, admin, player, rng)
     work._roles(rng)
     player.close()
     admin.close()
@@ -134,10 +136,11 @@ def scripted_life(app, book):
     return before, events
 
 
-def test_power_loss_at_every_write_of_a_life(make, rng, rounds, result, tmp_path):
+def test_power_loss_at_every_write_of_a_life(make, drand, rng, rounds, result, tmp_path):
     """The real daemon on the disk as it may be after each of its steps, or after some of them."""
-    row = result("power loss at every step", "first start, open, buy, close, draw, stop: the disk cut after each step", "states")
-    app = make()
+    row = result("power loss at every step", "first start, open, amend, buy, close, draw, abort, forfeit, stop: the disk cut after each step",
+                 "states")
+    app = make(*drand)
     whole = load.Book("admin@example.org", ["p0@example.org"])
     disk, events = scripted_life(app, whole)
     assert any(e.kind == "write" and pathlib.Path(e.name).parent == app.journal for e in events)

@@ -159,12 +159,16 @@ def test_forfeit(site, chain, boss, buyers, tmp_path):
     assert boss.step(raffle, "forfeit", forfeit).code == "raffle-not-drawn"
     r = in_state(boss, raffle, "drawn")
     assert "standing" not in r
-    r = klero.want(boss.step(raffle, "forfeit", forfeit), 200).json
+    first = klero.want(boss.post(f"/api/v1/admin/raffles/{raffle}/forfeit", forfeit, idem="the-first"), 200)
+    r = first.json
     assert r["standing"] == [{**r["reserves"][0], "pos": 1}]
     assert boss.step(raffle, "forfeit", {**forfeit, "winner": 2}).code == "no-such-winner"
     r = klero.want(boss.step(raffle, "forfeit", forfeit), 200).json
     assert r["standing"] == []
     assert boss.step(raffle, "forfeit", forfeit).code == "no-such-winner"
+    # what was answered stays answered, whatever has come since
+    again = boss.post(f"/api/v1/admin/raffles/{raffle}/forfeit", forfeit, idem="the-first")
+    assert again.body == first.body and again.headers["Idempotent-Replayed"] == "true"
     done = until(lambda: [d for d in [verify(site, chain, proof_of(boss, raffle, tmp_path))]
                           if d.stdout.count("forfeited: ") == 2 or d.returncode != 0])[0]
     assert done.returncode == 0, done.stdout + done.stderr
