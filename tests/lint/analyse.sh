@@ -81,7 +81,7 @@ run_tidy() {
 
 run_scan() {
 	rm -rf build/scan
-	scan-build -o "$work/scan" make -j"$(nproc)" V=1 B=build/scan all 2>&1 | tee "$work/scan.log" | compiler_lines
+	scan-build -o "$work/reports" make -j"$(nproc)" V=1 B=build/scan all 2>&1 | tee "$work/scan.log" | compiler_lines
 	grep -q '^scan-build: ' "$work/scan.log" && [ -x build/scan/bin/klero-verify ] ||
 		printf 'scan-build\tfailed\t0\tthe build did not end: %s\n' "$(grep -m1 -E 'error|\*\*\*' "$work/scan.log")"
 }
