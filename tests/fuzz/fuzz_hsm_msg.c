@@ -143,6 +143,8 @@ static int run(size_t which, const uint8_t *body, size_t n, struct wire_in *in)
 	return wire_get_i32(in);
 }
 
+#include "tests/fuzz/hsm_life.h"
+
 /* Valid bodies, one after the other: each from the answers to those before. */
 
 static void make_session(struct body *b, struct body *refresh)
@@ -529,6 +531,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	make_tls(&valid[8]);
 	make_rotation(&valid[10], &valid[11]);
 	make_credentials(&valid[12], &valid[13], &valid[14]);
+	make_life(&valid[25], &valid[26]);
 	make_deposits();
 	valid[20] = (struct body){.bytes = {KEY_DATA, 1, 0, 0, 0}, .n = 5};
 	make_backup(&valid[21], &valid[22]);
