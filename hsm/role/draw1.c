@@ -58,15 +58,21 @@ static int sign(struct hsm *h, const struct key *k, const struct record1 *rec, u
 	size_t n;
 	int r;
 
-	if (was_revealed(h, rec) != KE_OK)
+	r = was_revealed(h, rec);
+	if (r == KE_NOTFOUND || r == KE_DENIED)
 		return refuse("its seed was not revealed for this draw");
+	if (r != KE_OK)
+		return r;
 	r = record1_check(rec, &what);
 	if (r != KE_OK) {
 		log_security("draw record: %s is not what the draw gives", what);
 		return r;
 	}
-	if (hold_record(h, rec) != KE_OK)
+	r = hold_record(h, rec);
+	if (r == KE_DENIED)
 		return refuse("another one of this raffle is signed already");
+	if (r != KE_OK)
+		return r; /* a journal that cannot be read or written says nothing of the draw */
 	r = record1_text(rec, h->text, RECORD1_TEXT_MAX, &n);
 	if (r != KE_OK)
 		return r;
