@@ -205,7 +205,7 @@ suite_fuzz() {
 suite_escape() {
 	build B="$base/out" captured || tally build-captured 0 1
 	for part in escapes calls filters reach; do
-		tap "escape-$part" timeout 300 tests/escape/run.sh "$part" "$base/out" &
+		tap "escape-$part" timeout 600 tests/escape/run.sh "$part" "$base/out" &
 	done
 	# each role spoken to as each of its peers
 	tap captured tests/captured/peers.sh "$base/out" &
@@ -279,7 +279,7 @@ suite_hsm() {
 
 # The page GET /verify, in node and in a browser, with some altered proofs; more by make attack SUITES=page.
 suite_page() {
-	tap page timeout 300 tests/page/run.sh "$base/out"
+	tap page timeout 600 tests/page/run.sh "$base/out"
 }
 
 suite_demo() {
