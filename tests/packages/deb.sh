@@ -462,7 +462,7 @@ rotate() {
 # ignored is debconf's own.
 through_piuparts() {
 	TMPDIR=$work piuparts --existing-chroot="$base" --distribution="$release" --mirror="$(mirror)" --no-eatmydata --no-adequate \
-		--ignore=/var/cache/debconf/tmp.ci --no-upgrade-test --install-purge-install "$work"/1/klerod_*.deb "$work"/1/klero-verify_*.deb
+		--ignore-regex='/var/cache/debconf/tmp[.]ci.*' --no-upgrade-test --install-purge-install "$work"/1/klerod_*.deb "$work"/1/klero-verify_*.deb
 }
 
 apt_inside() {
