@@ -21,9 +21,13 @@ fi
 # several may come at once: one installs, the others wait
 exec 9>"$dir/lock"
 flock 9
-cp "$source/package.json" "$source/package-lock.json" "$dir"
-for script in "$source"/*.mjs; do
-	[ ! -e "$script" ] || cp "$script" "$dir"
+# and none may find half a file, who has waited for nobody
+for file in "$source/package.json" "$source/package-lock.json" "$source"/*.mjs; do
+	[ -e "$file" ] || continue
+	name=$(basename "$file")
+	cmp -s "$file" "$dir/$name" && continue
+	cp "$file" "$dir/.$name.new"
+	mv "$dir/.$name.new" "$dir/$name"
 done
 if ! cmp -s "$dir/package-lock.json" "$dir/installed.json"; then
 	(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)

@@ -17,8 +17,8 @@ import klero  # noqa: E402
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What these look at is the same whoever runs the daemon: not repeated as an ordinary user.
 ONCE = {f"test_{name}.py" for name in (
-    "accounts audit bad_input complete escrow http input judges life logs monitoring net officers_api page pools proof "
-    "raffles verify_modes wallet witness").split()}
+    "accounts audit bad_input beacons complete escrow escrow_live generator http input judges life life_bad logs monitoring net nist "
+    "officers_api page pools proof raffles verify_modes wallet winners witness witnessed").split()}
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", ROOT / "build" / "out" / "bin"))
 
 
