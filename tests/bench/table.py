@@ -252,6 +252,11 @@ def rotation_bars(t, f):
     worst = max(f, key=lambda p: rotation_slow(f[p]))
     t.add(f"slowest answer meanwhile against the p99 without, most ({worst})", rotation_slow(f[worst]),
           verdict(rotation_slow(f[worst]), most=3))
+    # a disk that stalls does so without a rotation, too
+    runs = [r for of_purpose in f.values() for r in of_purpose]
+    for which, words in (("rotated", "a rotation"), ("alone", "none")):
+        slow = sum(r[which]["max_ms"] > 3 * r["alone"]["p99_ms"] for r in runs)
+        t.add(f"runs with {words} whose slowest answer was over 3 times that p99", f"{slow} of {len(runs)}", "-")
 
 
 def hsm_bars(t, f):
