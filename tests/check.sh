@@ -309,14 +309,14 @@ suite gcc
 set -m
 (
 	renice -n 10 -p $BASHPID >/dev/null
-	for s in others lint unit fuzz sanitized; do
+	for s in others lint unit fuzz sanitized faults modules; do
 		suite "$s" >"$work/behind" 2>&1
 		cat "$work/behind"
 	done
 ) &
 behind=$!
 set +m
-for s in escape system crash faults hsm modules page demo; do
+for s in escape system crash hsm page demo; do
 	suite "$s"
 done
 wait "$behind" || tally behind 0 1
