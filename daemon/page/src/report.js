@@ -38,7 +38,8 @@ function empty(name, { version, c }) {
 /** Which check a lacking level belongs to. */
 function lackingAt(r) {
 	const missing = (level) => r.c.claimed.has(level) && !r.levels.includes(level);
-	return [["beacon-verified", "beacons"], ["witnessed", "witnesses"], ["time-stamped", "time stamps"]].find(([level]) => missing(level))?.[1];
+	return [["reproduced", "draw"], ["beacon-verified", "beacons"], ["witnessed", "witnesses"],
+		["time-stamped", "time stamps"]].find(([level]) => missing(level))?.[1];
 }
 
 function kindOf(name, i, names, r) {
