@@ -8,24 +8,18 @@
 
 #include "policy/bls.h"
 
-#define WIDE    64 /* L of section 8.8.1: bytes of one field element before it is reduced */
-#define UNIFORM (2 * WIDE)
+#define WIDE (BLS_UNIFORM / 2) /* L of section 8.8.1: bytes of one field element, not reduced */
 
 #define ISO(name, ...) static const char *const name[] = {__VA_ARGS__};
 #include "policy/bls_iso.def"
 #undef ISO
 
-/* the curve that the SSWU map lands on, and its Z: section 8.8.1 */
-static const char iso_a[] = "144698a3b8e9433d693a02c96d4982b0ea985383ee66a8d8e8981aefd881ac98"
-			    "936f8da0e0f97f5cf428082d584c1d";
-static const char iso_b[] = "12e2908d11688030018b12e8753eee3b2016c1f0f24f4070a0b9c14fcef35ef5"
-			    "5a23215a316ceaa5d1cc48e98e172be0";
+/* Z of section 8.8.1 */
 static const struct fp iso_z = {{11}};
 
-/* expand_message_xmd of section 5.3.1 with SHA-256, for UNIFORM bytes */
-static void expand(uint8_t out[UNIFORM], const void *msg, size_t len, const char *dst)
+void bls_expand(uint8_t out[BLS_UNIFORM], const void *msg, size_t len, const char *dst)
 {
-	static const uint8_t zeros[64], head[3] = {0, UNIFORM, 0};
+	static const uint8_t zeros[64], head[3] = {0, BLS_UNIFORM, 0};
 	uint8_t b0[32], block[32] = {0}, dst_len;
 	crypto_hash_sha256_state h;
 	size_t n = strnlen(dst, BLS_DST_MAX);
@@ -38,7 +32,7 @@ static void expand(uint8_t out[UNIFORM], const void *msg, size_t len, const char
 	crypto_hash_sha256_update(&h, (const uint8_t *)dst, n);
 	crypto_hash_sha256_update(&h, &dst_len, 1);
 	crypto_hash_sha256_final(&h, b0);
-	for (uint8_t i = 1; i <= UNIFORM / 32; i++) {
+	for (uint8_t i = 1; i <= BLS_UNIFORM / 32; i++) {
 		for (size_t k = 0; k < 32; k++)
 			block[k] ^= b0[k];
 		crypto_hash_sha256_init(&h);
@@ -56,8 +50,8 @@ static void iso_curve(struct fp *r, const struct fp *x)
 {
 	struct fp a, b, t;
 
-	fp_hex(&a, iso_a);
-	fp_hex(&b, iso_b);
+	fp_hex(&a, iso_a[0]);
+	fp_hex(&b, iso_b[0]);
 	fp_mul(&t, x, x);
 	fp_add(&t, &t, &a);
 	fp_mul(&t, &t, x);
@@ -69,8 +63,8 @@ static void sswu_x(struct fp *x, const struct fp *t)
 {
 	struct fp a, b, inv;
 
-	fp_hex(&a, iso_a);
-	fp_hex(&b, iso_b);
+	fp_hex(&a, iso_a[0]);
+	fp_hex(&b, iso_b[0]);
 	fp_mul(&inv, t, t);
 	fp_add(&inv, &inv, t);
 	fp_inv(&inv, &inv);
@@ -139,11 +133,11 @@ static void map_to_curve(struct bls_point *r, const struct fp *u)
 
 void bls_hash_point(struct bls_point *r, const void *msg, size_t len, const char *dst)
 {
-	uint8_t uniform[UNIFORM];
+	uint8_t uniform[BLS_UNIFORM];
 	struct bls_point q0, q1;
 	struct fp u;
 
-	expand(uniform, msg, len, dst);
+	bls_expand(uniform, msg, len, dst);
 	fp_reduce64(&u, uniform);
 	map_to_curve(&q0, &u);
 	fp_reduce64(&u, uniform + WIDE);

@@ -32,8 +32,12 @@ static int read_chain(struct check2 *c, size_t at, struct drand_chain *chain)
 {
 	size_t n;
 	const char *json = object(c, at, &n);
+	int r = drand_chain_parse(chain, json, n);
 
-	if (drand_chain_parse(chain, json, n) != KE_OK)
+	if (r == KE_VERSION)
+		return bundle_no(
+		    &c->doc, KE_FORMAT, "chain_info is of another scheme than " DRAND_SCHEME);
+	if (r != KE_OK)
 		return bundle_no(&c->doc, KE_FORMAT, "chain_info is of no chain that can be used");
 	return KE_OK;
 }

@@ -44,6 +44,10 @@ int drand_chain_parse(struct drand_chain *c, const char *json, size_t n)
 	memset(c, 0, sizeof(*c));
 	if (n > INFO_MAX || jsondoc_read(&d, json, n, toks, TOKENS_MAX) != KE_OK)
 		return KE_FORMAT;
+	/* first of all: another scheme's keys are of another length */
+	r = get_names(&d, c);
+	if (r != KE_OK)
+		return r;
 	if (get_hex(&d, "public_key", c->pub, BLS_PUB_LEN) != KE_OK ||
 	    get_hex(&d, "groupHash", c->group_hash, 32) != KE_OK ||
 	    get_hex(&d, "hash", said, 32) != KE_OK ||
@@ -52,9 +56,6 @@ int drand_chain_parse(struct drand_chain *c, const char *json, size_t n)
 		return KE_FORMAT;
 	c->period_s = (uint32_t)period;
 	c->genesis_s = (uint64_t)genesis;
-	r = get_names(&d, c);
-	if (r != KE_OK)
-		return r;
 	drand_chain_hash(hash, c);
 	return memcmp(hash, said, 32) == 0 ? KE_OK : KE_CRYPTO;
 }

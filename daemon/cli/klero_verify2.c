@@ -39,12 +39,15 @@ int verify2_chain(struct options *o, const char *file)
 {
 	char *buf;
 	size_t n;
-	int code = EXIT_READ;
+	int code = EXIT_READ, r;
 
-	if (verify_read(file, 65536, &buf, &n) == KE_OK)
-		code = drand_chain_parse(&o->chain, buf, n) == KE_OK
-			   ? EXIT_VERIFIED
+	if (verify_read(file, 65536, &buf, &n) == KE_OK) {
+		r = drand_chain_parse(&o->chain, buf, n);
+		code = r == KE_OK ? EXIT_VERIFIED
+		       : r == KE_VERSION
+			   ? verify_usage("that is a chain of another scheme than " DRAND_SCHEME)
 			   : verify_usage("that is not what a drand relay's /info says");
+	}
 	free(buf);
 	o->have_chain = true;
 	return code;

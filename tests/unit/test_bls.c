@@ -1,11 +1,13 @@
 /*
- * BLS12-381 and drand: RFC 9380's points, real rounds of quicknet, every forgery that
- * tests/vectors/drand.txt names, and single bits of a good signature, key and message.
+ * BLS12-381 and drand: RFC 9380's constants, bytes and points, quicknet's points and real rounds,
+ * every forgery that tests/vectors/drand.txt names, single bits of a good signature, key and
+ * message, and a chain of another scheme.
  */
 #include "tests/unit/vectors.h"
 
-#include "policy/bls_curve.h"
+#include "policy/bls_map.h"
 #include "policy/drand.h"
+#include "policy/hash.h"
 
 static void test_hash_to_curve(void **state)
 {
@@ -15,7 +17,7 @@ static void test_hash_to_curve(void **state)
 	int n = 0;
 
 	(void)state;
-	vectors_open(&v, "drand.txt");
+	vectors_open(&v, "bls.txt");
 	while (vectors_next(&v)) {
 		if (vectors_is(&v, "dst"))
 			snprintf(dst, sizeof(dst), "%s", v.word[1]);
@@ -26,7 +28,114 @@ static void test_hash_to_curve(void **state)
 		assert_hex(xy + 48, 48, v.word[3]);
 		n++;
 	}
+	assert_int_equal(n, 12 + 5);
+}
+
+static void test_expand(void **state)
+{
+	char dst[BLS_DST_MAX + 1] = "";
+	uint8_t msg[1024], out[BLS_UNIFORM];
+	struct vectors v;
+	int n = 0;
+
+	(void)state;
+	vectors_open(&v, "bls.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "dst"))
+			snprintf(dst, sizeof(dst), "%s", v.word[1]);
+		if (!vectors_is(&v, "expand"))
+			continue;
+		bls_expand(out, msg, vectors_hex(v.word[1], msg, sizeof(msg)), dst);
+		assert_hex(out, sizeof(out), v.word[2]);
+		n++;
+	}
 	assert_int_equal(n, 5);
+}
+
+/* Points as they are sent, against the same written out: which of the two roots is meant? */
+static void test_compressed(void **state)
+{
+	uint8_t in[96], out[192];
+	struct bls_point p;
+	struct vectors v;
+	int n = 0;
+
+	(void)state;
+	vectors_open(&v, "bls.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "point")) {
+			assert_int_equal(vectors_hex(v.word[1], in, 48), 48);
+			assert_int_equal(bls_g1_get(&p, in), KE_OK);
+			fp_put(out, &p.x.re);
+			fp_put(out + 48, &p.y.re);
+			assert_hex(out, 96, v.word[2]);
+			assert_true(fp_is_zero(&p.x.im) && fp_is_zero(&p.y.im));
+			assert_true(bls_in_subgroup(&p));
+			n++;
+		}
+		if (!vectors_is(&v, "key"))
+			continue;
+		assert_int_equal(vectors_hex(v.word[1], in, 96), 96);
+		assert_memory_equal(in, drand_quicknet.pub, 96);
+		assert_int_equal(bls_g2_get(&p, in), KE_OK);
+		fp_put(out, &p.x.im);
+		fp_put(out + 48, &p.x.re);
+		fp_put(out + 96, &p.y.im);
+		fp_put(out + 144, &p.y.re);
+		assert_hex(out, 192, v.word[2]);
+		assert_true(bls_in_subgroup(&p));
+		n++;
+	}
+	assert_int_equal(n, 12 + 12 + 1);
+}
+
+struct iso {
+	const char *name;
+	const char *const *coefficients;
+	size_t n;
+};
+
+#define ISO(name, ...) static const char *const name[] = {__VA_ARGS__};
+#include "policy/bls_iso.def"
+#undef ISO
+static const struct iso isogeny[] = {
+#define ISO(name, ...) {#name, name, sizeof(name) / sizeof(name[0])},
+#include "policy/bls_iso.def"
+#undef ISO
+};
+#define ISOS (sizeof(isogeny) / sizeof(isogeny[0]))
+
+/* Our constants are the RFC's, each of them: an isogeny that is wrong might go unseen in points. */
+static void test_isogeny(void **state)
+{
+	uint8_t all[16 * FP_LEN], digest[32];
+	struct vectors v;
+	size_t n = 0;
+	struct fp c;
+
+	(void)state;
+	vectors_open(&v, "bls.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "cofactor")) {
+			/* that which bls_hash_point() multiplies by */
+			assert_true(BLS_X + 1 == strtoull(v.word[1], NULL, 16));
+			n++;
+		}
+		for (size_t i = 0; vectors_is(&v, "isogeny") && i < ISOS; i++) {
+			if (strcmp(isogeny[i].name, v.word[1]) != 0)
+				continue;
+			assert_int_equal(isogeny[i].n, vectors_u64(v.word[2]));
+			assert_true(isogeny[i].n <= sizeof(all) / FP_LEN);
+			for (size_t k = 0; k < isogeny[i].n; k++) {
+				fp_hex(&c, isogeny[i].coefficients[k]);
+				fp_put(all + k * FP_LEN, &c);
+			}
+			hash_sha256(digest, all, isogeny[i].n * FP_LEN);
+			assert_hex(digest, 32, v.word[3]);
+			n++;
+		}
+	}
+	assert_int_equal(n, ISOS + 1);
 }
 
 static void test_chain(void **state)
@@ -211,6 +320,39 @@ static void test_info(void **state)
 	assert_int_equal(drand_chain_parse(&c, "", 0), KE_FORMAT);
 }
 
+/* drand's older chain is refused by its scheme's name, and so are its rounds. */
+static void test_chained(void **state)
+{
+	uint8_t long_sig[96], sig[BLS_SIG_LEN];
+	struct drand_chain c;
+	struct vectors v;
+	uint64_t round;
+	char json[512];
+	int n = 0;
+
+	(void)state;
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v)) {
+		if (vectors_is(&v, "chained")) {
+			assert_int_equal(
+			    drand_chain_parse(&c, v.word[1], strlen(v.word[1])), KE_VERSION);
+			n++;
+		}
+		if (!vectors_is(&v, "chained-round"))
+			continue;
+		snprintf(json, sizeof(json), "{\"round\":%s,\"signature\":\"%s\"}", v.word[1],
+		    v.word[2]);
+		assert_int_equal(drand_round_parse(&round, sig, json, strlen(json)), KE_FORMAT);
+		assert_int_equal(vectors_hex(v.word[2], long_sig, 96), 96);
+		for (size_t len = BLS_SIG_LEN; len <= 96; len += BLS_SIG_LEN)
+			assert_int_not_equal(
+			    drand_verify(&drand_quicknet, vectors_u64(v.word[1]), long_sig, len),
+			    KE_OK);
+		n++;
+	}
+	assert_int_equal(n, 3);
+}
+
 static void test_contribution(void **state)
 {
 	/* of the v2 draw in the specification's vectors: tests/vectors/draw2.txt, context_message
@@ -236,11 +378,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_hash_to_curve),
+	    cmocka_unit_test(test_expand),
+	    cmocka_unit_test(test_compressed),
+	    cmocka_unit_test(test_isogeny),
 	    cmocka_unit_test(test_chain),
 	    cmocka_unit_test(test_rounds),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_points),
 	    cmocka_unit_test(test_info),
+	    cmocka_unit_test(test_chained),
 	    cmocka_unit_test(test_contribution),
 	};
 

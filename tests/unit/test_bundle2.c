@@ -380,6 +380,10 @@ static void test_other_chain(void **state)
 	t.chain = &own;
 	assert_int_equal(check_made(&t), KE_OK);
 	assert_int_equal(res.levels, ALL);
+	/* another scheme's */
+	*strstr(m.chain_info, DRAND_SCHEME) = 'p';
+	assert_int_equal(check_made(&t), KE_FORMAT);
+	assert_non_null(strstr(res.why, "of another scheme than " DRAND_SCHEME));
 }
 
 static void test_witnesses(void **state)

@@ -189,6 +189,17 @@ static void write_bundle(const char *path, const struct made2 *m)
 }
 
 /* A v2 bundle: its levels, and what each of its own options changes. */
+/* What a relay says of a chain that is not supported. */
+static void write_chained(const char *path)
+{
+	struct vectors v;
+
+	vectors_open(&v, "drand.txt");
+	while (vectors_next(&v))
+		if (vectors_is(&v, "chained"))
+			write_file(path, v.word[1]);
+}
+
 static void test_v2(void **state)
 {
 	static struct made2 m;
@@ -234,6 +245,10 @@ static void test_v2(void **state)
 	/* options that cannot be read */
 	assert_int_equal(RUN("--policy", chain, path), 2);
 	assert_int_equal(RUN("--drand-chain", policy, path), 2);
+	assert_non_null(strstr(output, "not what a drand relay's /info says"));
+	write_chained(policy);
+	assert_int_equal(RUN("--drand-chain", policy, path), 2);
+	assert_non_null(strstr(output, "another scheme than bls-unchained-g1-rfc9380"));
 	assert_int_equal(RUN("--nist-certificate", policy, path), 2);
 	assert_int_equal(RUN("--min-delay", "0", path), 2);
 	assert_int_equal(RUN("--policy", "/nonexistent", path), 3);

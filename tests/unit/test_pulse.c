@@ -182,16 +182,24 @@ static void test_first(void **state)
 	assert_int_equal(pulse_first(&b, &a, b.at_ms - 1), KE_CRYPTO);
 }
 
-/* The very bytes that are signed, by the specification's own serialisation of this pulse. */
+/* The very bytes that are signed, by the specification's own serialisation of these pulses. */
 static void test_signed(void **state)
 {
+	static const struct {
+		const char *name, *digest;
+	} cases[] = {
+	    {FIRST, "6a1d8e4ad066f4f9574a199521e87c8b3267516de35d60309e67a67011350495"},
+	    {SECOND, "2682b382f4233e4515d224331b74615611ed87be84508dffbe66c2bba8cfe4f0"},
+	};
 	uint8_t msg[PULSE_SIGNED_MAX], digest[32];
 	struct pulse p;
 
 	(void)state;
-	read_pulse(FIRST, &p);
-	hash_sha256(digest, msg, pulse_signed(&p, msg));
-	assert_hex(digest, 32, "6a1d8e4ad066f4f9574a199521e87c8b3267516de35d60309e67a67011350495");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		read_pulse(cases[i].name, &p);
+		hash_sha256(digest, msg, pulse_signed(&p, msg));
+		assert_hex(digest, 32, cases[i].digest);
+	}
 }
 
 /* In one piece, and as JSON again: nothing is lost, and nothing else is read. */
