@@ -1,7 +1,7 @@
 /*
  * Fuzz target: out's work. The first byte chooses: what engine may ask becomes a URL of a
- * configured target and nothing else; what a relay or host replies becomes an answer that msg.def
- * allows, with fields that are what was read.
+ * configured target and nothing else; what a relay, host or witness replies becomes an answer that
+ * msg.def allows, with fields that are what was read.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,15 +28,31 @@ static struct out_conf *conf(void)
 	memcpy(c.conf.beacons.relays[0], "https://relay.test:4443/a", 26);
 	memcpy(c.conf.beacons.relays[1], "https://127.0.0.1", 18);
 	memcpy(c.conf.beacons.nists[0], "https://nist.test/beacon/2.0", 29);
+	memcpy(c.conf.witnesses[1], "https://witness.test/w", 23);
 	must(out_configure(&c) == KE_OK && c.nrelays == 2 && c.nnists == 1);
 	return &c;
 }
 
+/* What may be asked, each with a question that out takes. */
+static const struct question {
+	uint16_t type;
+	size_t len;
+	uint8_t body[18];
+} questions[] = {
+    {MSG_OUT_PULSE, 18, {[2] = 7, [10] = 1}},
+    {MSG_OUT_ROUND, 10, {[9] = 9}},
+    {MSG_OUT_WITNESS, 4, {1, 1, 0, 'x'}},
+};
+
+static const struct question *question(uint8_t choice)
+{
+	return &questions[(choice >> 1 & 3) % 3];
+}
+
 static void ask(const uint8_t *data, size_t size)
 {
-	struct msg m = {.type = (data[0] & 2) != 0 ? MSG_OUT_ROUND : MSG_OUT_PULSE,
-	    .body = data + 1,
-	    .len = size - 1};
+	struct msg m = {.type = question(data[0])->type, .body = data + 1, .len = size - 1};
+	bool witness = m.type == MSG_OUT_WITNESS;
 	struct out_conf *c = conf();
 	struct work w;
 	size_t n;
@@ -44,33 +60,40 @@ static void ask(const uint8_t *data, size_t size)
 	if (work_ask(c, &w, &m) != KE_OK)
 		return;
 	n = strlen(w.target->url);
-	must(w.target == &c->relay[0] || w.target == &c->relay[1] || w.target == &c->nist[0]);
+	must(w.target == &c->relay[0] || w.target == &c->relay[1] || w.target == &c->nist[0] ||
+	     w.target == &c->witness[1]);
+	must(witness == (w.target == &c->witness[1]));
 	must(strncmp(w.ask.url, w.target->url, n) == 0 && w.ask.url[n] == '/');
-	must(strspn(w.ask.url + n, "/0123456789abcdefghijklmnopqrstuvwxyz") ==
+	must(strspn(w.ask.url + n, "/0123456789abcdefghijklmnopqrstuvwxyz-") ==
 	     strlen(w.ask.url + n));
-	must(w.ask.most > 0 && w.ask.most <= HTTPS_BODY_MAX && w.ask.post == NULL);
+	must(w.ask.most > 0 && w.ask.most <= HTTPS_BODY_MAX);
+	must(witness ? w.ask.post == w.post && w.ask.post_len > 0 && w.ask.post_len <= sizeof w.post
+		     : w.ask.post == NULL);
 }
 
 static void reply(const uint8_t *data, size_t size)
 {
-	static const uint8_t question[2][18] = {
-	    {0, 0, 0, 0, 0, 0, 0, 0, 0, 9}, {0, 0, 7, [10] = 1}};
-	bool pulse = (data[0] & 2) != 0;
-	struct msg m = {.type = pulse ? MSG_OUT_PULSE : MSG_OUT_ROUND,
-	    .body = question[pulse],
-	    .len = pulse ? 18 : 10};
+	const struct question *q = question(data[0]);
+	struct msg m = {.type = q->type, .body = q->body, .len = q->len};
 	const struct msg_rule *rule = msg_rule((uint16_t)(m.type + 1));
+	int said = (data[0] & 8) != 0 ? KE_STATE : KE_OK, r; /* status 409, or 200 */
 	uint8_t answer[8192];
 	struct wire_out a;
-	struct wire_in r;
+	struct wire_in in;
 	struct work w;
 
 	must(work_ask(conf(), &w, &m) == KE_OK);
+	/* more never comes out of an exchange */
+	if (--size > w.ask.most)
+		size = w.ask.most;
 	wire_out_init(&a, answer, sizeof answer);
-	work_answer(conf(), &w, KE_OK, (const char *)data + 1, size - 1, &a);
+	work_answer(conf(), &w, said, (const char *)data + 1, size, &a);
 	must(a.err == KE_OK && a.len >= rule->min && a.len <= rule->max);
-	wire_in_init(&r, answer, a.len);
-	must(wire_get_i32(&r) == KE_OK || wire_end(&r) == KE_OK);
+	wire_in_init(&in, answer, a.len);
+	r = wire_get_i32(&in);
+	must(said == KE_STATE ? r != KE_OK : r != KE_STATE);
+	must(r != KE_STATE || m.type == MSG_OUT_WITNESS);
+	must(r == KE_OK || r == KE_STATE || wire_end(&in) == KE_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
