@@ -135,11 +135,11 @@ int audit_draw_end(struct audit_draw *d, char *why)
 		r = draw_walk_next(&walk, &index);
 		if (r == KE_OK)
 			r = judge(d, &holders, index, &won, why);
-		else if (r == KE_NOMEM)
-			(void)audit_no(why, r, "out of memory");
 	}
 	draw_walk_free(&walk);
 	seen_free(&holders);
+	if (r == KE_NOMEM)
+		return audit_no(why, r, "out of memory");
 	if (r == KE_NOTFOUND)
 		r = won == d->n
 			? KE_OK

@@ -209,10 +209,14 @@ static int check_shuffle(const struct judged *j)
 {
 	const struct record2 *rec = j->rec;
 	uint64_t index[RECORD2_LISTED_MAX], k = rec->winners + rec->reserves;
+	int r;
 
 	if (j->raffle->holder || !rec->listed)
 		return KE_OK;
-	if (draw_shuffle(index, (size_t)k, j->raffle->tickets, rec->draw_key) != KE_OK)
+	r = draw_shuffle(index, (size_t)k, j->raffle->tickets, rec->draw_key);
+	if (r == KE_NOMEM)
+		return audit_no(j->why, r, "out of memory");
+	if (r != KE_OK)
 		return no(j, "it has more winners than there are tickets");
 	for (size_t i = 0; i < k; i++)
 		if (rec->picks[i].index != index[i])

@@ -7,9 +7,15 @@
 #define TESTS_UNIT_FAIL_ALLOC_H
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <cmocka.h>
+
+#include "policy/ke.h"
 
 /* Counts down; the call that finds 1 fails. 0: none. */
 static volatile unsigned fail_alloc_at;
@@ -59,4 +65,29 @@ void *realloc(void *p, size_t n)
 }
 
 #endif
+
+/*
+ * Fails the first allocation of an operation, the second … until it needs no more, and tells how
+ * many it needs. Without one of them it answers want, or does without; with memory it works again.
+ */
+__attribute__((unused)) static unsigned fail_alloc_each(int (*run)(void), int want)
+{
+	for (unsigned n = 1; n < 10000; n++) {
+		int r;
+
+		fail_alloc_at = n;
+		r = run();
+		if (fail_alloc_at != 0) {
+			fail_alloc_at = 0;
+			assert_int_equal(r, KE_OK);
+			return n - 1;
+		}
+		if (r != want && r != KE_OK)
+			fail_msg("allocation %u: %s, not %s", n, ke_words(r), ke_words(want));
+		assert_int_equal(run(), KE_OK);
+	}
+	fail_msg("it never ends");
+	return 0;
+}
+
 #endif

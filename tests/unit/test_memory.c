@@ -11,38 +11,18 @@
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 
-#include "policy/draw.h"
+#include "policy/audit_records.h"
+#include "policy/complete.h"
 #include "policy/json.h"
 #include "policy/p256.h"
 
+#include "tests/unit/bundle2_make.h"
 #include "tests/unit/bundle_make.h"
 
 static struct made made;
+static struct made2 made2;
 static char *bundle;
 static size_t bundle_len;
-
-typedef int operation(void);
-
-/* Fails the first allocation, the second … until the operation needs no more; how many it needs. */
-static unsigned each_fails(operation *run, int want)
-{
-	for (unsigned n = 1; n < 10000; n++) {
-		int r;
-
-		fail_alloc_at = n;
-		r = run();
-		if (fail_alloc_at != 0) {
-			fail_alloc_at = 0;
-			assert_int_equal(r, KE_OK);
-			return n - 1;
-		}
-		if (r != want && r != KE_OK)
-			fail_msg("allocation %u: %s, not %s", n, ke_words(r), ke_words(want));
-		assert_int_equal(run(), KE_OK);
-	}
-	fail_msg("it never ends");
-	return 0;
-}
 
 static int check_bundle(void)
 {
@@ -82,6 +62,72 @@ static int draw_again(void)
 	const char *what;
 
 	return record1_check(&made.rec, &what);
+}
+
+/* A raffle of 200 tickets with a holder each, of whom 80 win. */
+static uint8_t entries[200][COMPLETE_ENTRY];
+static const uint8_t complete_seed[32] = {9};
+
+static void make_complete(struct complete *c)
+{
+	struct merkle_range range;
+	uint8_t hash[32];
+
+	*c = (struct complete){.entries = entries[0], .entries_len = sizeof entries};
+	c->open.kind = RECORD2_OPEN;
+	c->open.winners = 80;
+	c->open.dedupe = DEDUPE_HOLDER;
+	hash_kdf(c->open.seed_commit, complete_seed, DRAW_COMMIT_LABEL, c->open.raffle, 16);
+	c->close.kind = RECORD2_CLOSE;
+	c->close.tickets = sizeof entries / sizeof entries[0];
+	merkle_range_init(&range);
+	for (size_t i = 0; i < c->close.tickets; i++) {
+		struct leaf l = {.index = i, .holder_commit = {(uint8_t)i}};
+
+		be_put16(entries[i], LEAF_LEN);
+		leaf_encode(entries[i] + 2, &l);
+		merkle_leaf_hash(hash, entries[i] + 2, LEAF_LEN);
+		merkle_range_add(&range, hash);
+	}
+	merkle_range_root(&range, c->close.root);
+}
+
+static int complete(void)
+{
+	enum complete_step step;
+	struct complete c;
+	int r;
+
+	make_complete(&c);
+	r = complete_draw(&c, complete_seed, &step);
+	if (r == KE_OK)
+		assert_int_equal(c.winners, 80);
+	free(c.picks);
+	return r;
+}
+
+/* The operator log of one raffle. */
+static int audit_log_records(void)
+{
+	static const int records[] = {MADE2_OPEN, MADE2_CLOSE, MADE2_DRAW};
+	const struct checkpoint head = {.size = made2_at[MADE2_DRAW] + 1};
+	char why[AUDIT_WHY_MAX] = "";
+	struct audit_records a;
+	int r = audit_records_init(&a, MADE2_HOST, &head);
+
+	if (r != KE_OK)
+		return r;
+	for (size_t i = 0; r == KE_OK && i < sizeof records / sizeof records[0]; i++) {
+		const uint8_t *text = (const uint8_t *)made2.text[records[i]];
+		size_t n = made2.text_len[records[i]];
+		uint8_t leaf[32];
+
+		merkle_leaf_hash(leaf, text, n);
+		r = audit_record(&a, made2_at[records[i]], text, n, leaf, why);
+	}
+	assert_string_equal(why, r == KE_OK ? "" : "out of memory");
+	audit_records_free(&a);
+	return r;
 }
 
 /* An answer over the digest of zeros, made with OpenSSL's own calls. */
@@ -129,28 +175,37 @@ static void make_signature(void)
 static void test_bundle(void **state)
 {
 	(void)state;
-	assert_true(each_fails(check_bundle, KE_NOMEM) >= 4);
+	assert_true(fail_alloc_each(check_bundle, KE_NOMEM) >= 4);
 }
 
 static void test_json(void **state)
 {
 	(void)state;
-	assert_true(each_fails(check_many_keys, KE_NOMEM) >= 1);
+	assert_true(fail_alloc_each(check_many_keys, KE_NOMEM) >= 1);
 }
 
 static void test_draw(void **state)
 {
 	(void)state;
-	assert_true(each_fails(shuffle, KE_NOMEM) >= 1);
-	assert_true(each_fails(draw_again, KE_NOMEM) >= 2);
+	assert_true(fail_alloc_each(shuffle, KE_NOMEM) >= 1);
+	assert_true(fail_alloc_each(draw_again, KE_NOMEM) >= 2);
+	/* picks; the set of holders and its growth, two parts each; the shuffle's table */
+	assert_true(fail_alloc_each(complete, KE_NOMEM) >= 6);
+}
+
+static void test_audit(void **state)
+{
+	(void)state;
+	/* the list of picks; the table's two parts; the shuffle's; the picks that are kept */
+	assert_true(fail_alloc_each(audit_log_records, KE_NOMEM) >= 5);
 }
 
 static void test_p256(void **state)
 {
 	(void)state;
 	assert_int_equal(verify(), KE_OK);
-	assert_true(each_fails(verify, KE_CRYPTO) >= 10);
-	assert_true(each_fails(to_der, KE_NOMEM) >= 3);
+	assert_true(fail_alloc_each(verify, KE_CRYPTO) >= 10);
+	assert_true(fail_alloc_each(to_der, KE_NOMEM) >= 3);
 }
 
 static int setup(void **state)
@@ -158,7 +213,8 @@ static int setup(void **state)
 	FILE *out;
 
 	(void)state;
-	if (made_init(&made, 50, 3, 2) != 0)
+	if (made_init(&made, 50, 3, 2) != 0 || made2_init(&made2, 50, 50, 3, 2) != 0 ||
+	    made2_finish(&made2) != 0)
 		return 1;
 	out = open_memstream(&bundle, &bundle_len);
 	if (out == NULL || made_write(&made, out) != 0)
@@ -182,6 +238,7 @@ int main(void)
 	    cmocka_unit_test(test_bundle),
 	    cmocka_unit_test(test_json),
 	    cmocka_unit_test(test_draw),
+	    cmocka_unit_test(test_audit),
 	    cmocka_unit_test(test_p256),
 	};
 
