@@ -34,14 +34,15 @@ int ctl_fail(int status, const char *fmt, ...)
 
 int ctl_read_text(const char *path, char *buf, size_t cap)
 {
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	bool given = strcmp(path, "-") == 0;
+	FILE *f = given ? stdin : fopen(path, "re");
 	size_t n;
 
 	if (f == NULL)
 		return ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
 	n = fread(buf, 1, cap - 1, f);
 	buf[n] = '\0';
-	if (f != stdin)
+	if (!given)
 		fclose(f);
 	return n > 0 && n < cap - 1 ? CTL_OK : ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
 }

@@ -381,20 +381,22 @@ static int parse(struct import *im, char **argv)
 int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv)
 {
 	struct import im = {.ctl = ctl};
-	FILE *f;
 	int status = parse(&im, argv);
+	bool given;
+	FILE *f;
 
 	(void)argc;
 	if (status != CTL_OK)
 		return status;
-	f = strcmp(im.path, "-") == 0 ? stdin : fopen(im.path, "re");
+	given = strcmp(im.path, "-") == 0;
+	f = given ? stdin : fopen(im.path, "re");
 	if (f == NULL)
 		return ctl_fail(CTL_USAGE, "%s: %s", im.path, strerror(errno));
 	status = read_key(&im);
 	if (status == CTL_OK)
 		status = do_file(&im, f);
 	sodium_free(im.key); /* wipes */
-	if (f != stdin)
+	if (!given)
 		fclose(f);
 	return status;
 }

@@ -418,7 +418,8 @@ static int take_line(struct wizard *w, char *line, char *why, size_t len)
 
 int wizard_read(struct wizard *w, const char *path)
 {
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	bool given = strcmp(path, "-") == 0;
+	FILE *f = given ? stdin : fopen(path, "re");
 	char line[ANSWER + 64], why[512] = "";
 	unsigned n = 0;
 	int r = KE_OK;
@@ -429,7 +430,7 @@ int wizard_read(struct wizard *w, const char *path)
 		n++;
 		r = take_line(w, line, why, sizeof why);
 	}
-	if (f != stdin)
+	if (!given)
 		fclose(f);
 	if (r != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s:%u: %s", path, n, why);

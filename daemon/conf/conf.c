@@ -577,10 +577,10 @@ int conf_parse(
 
 void conf_blame(const struct conf *c, const void *field, char *why, size_t whylen)
 {
-	size_t at = (size_t)((const char *)field - (const char *)c), i = 0;
 	char line[8] = "", words[1024];
+	size_t i = 0;
 
-	while (i < KEYWORDS && keywords[i].at != at)
+	while (field != NULL && i < KEYWORDS && (const char *)c + keywords[i].at != field)
 		i++;
 	if (field == NULL || i == KEYWORDS)
 		return;

@@ -156,16 +156,18 @@ static int get_escrow(const struct conf *c, struct rconf_hsm *hsm, struct scratc
 /* What a draw may rest on, by hsm's own knowledge; it asks no relay. */
 static int get_pins(const struct conf *c, struct rconf_hsm *hsm, struct scratch *s)
 {
-	struct rconf_witnesses witnesses = {.policy = ""};
+	struct rconf_witnesses witnesses;
 	int r = conf_beacons(c, &hsm->beacons, s->why, s->whylen);
 
+	if (r == KE_OK)
+		r = conf_witnesses(c, &witnesses, s->why, s->whylen);
+	if (r != KE_OK)
+		return r;
 	memset(hsm->beacons.relays, 0, sizeof hsm->beacons.relays);
 	memset(hsm->beacons.nists, 0, sizeof hsm->beacons.nists);
 	hsm->beacon_delay_s = c->beacon_delay;
-	if (r == KE_OK)
-		r = conf_witnesses(c, &witnesses, s->why, s->whylen);
 	memcpy(hsm->policy, witnesses.policy, sizeof hsm->policy);
-	return r == KE_OK ? conf_certificates(c, hsm->certificates, s->why, s->whylen) : r;
+	return conf_certificates(c, hsm->certificates, s->why, s->whylen);
 }
 
 /* hsm and tlskey differ in token and PIN only. */
