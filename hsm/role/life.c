@@ -6,8 +6,8 @@
  *   beacons and far enough behind the end of sales, before which it was shown, with a fresh
  *   beacon value;
  * - amends only while sales go on, in one order, later ones when tickets are in the log;
- * - one close record, told before the first promised value can be known, and from then on no
- *   other checkpoint of the tickets;
+ * - one close record, not of a time before the end of sales, told before the first promised value
+ *   can be known, and from then on no other checkpoint of the tickets;
  * - a draw or an abort, never both.
  */
 #include "hsm/role/life.h"
@@ -294,6 +294,8 @@ static int agree_close(struct hsm *h, const struct life_papers *p, uint64_t now_
 	if (now_s >= first_s)
 		return life_refuse(p->raffle, "closed when its first beacon value could be known "
 					      "already: it cannot be drawn");
+	if (p->last.at_s < p->terms.sales_close_s)
+		return life_refuse(p->raffle, "closed before the end of its sales");
 	if (p->last.at_s > now_s + HSM_CLOCK_SLACK_S)
 		return life_refuse(p->raffle, "closed in the future");
 	checkpoint_value(value, p->last.tickets, p->last.root);

@@ -132,11 +132,25 @@ U static void follow(struct raffle *r, struct record2 *rec, enum record2_kind ki
 	record2_leaf(rec->open_leaf, r->text[0], r->len[0]);
 }
 
-U static void close_it(struct raffle *r, uint64_t tickets)
+/* The terms in force. */
+U static const struct record2_terms *terms(const struct raffle *r)
 {
-	r->close = (struct record2){.tickets = tickets, .root = {3}, .at_s = now()};
+	return r->amend.kind == RECORD2_AMEND ? &r->amend.terms : &r->open.terms;
+}
+
+U static void close_at(struct raffle *r, uint64_t tickets, uint64_t at_s)
+{
+	r->close = (struct record2){.tickets = tickets, .root = {3}, .at_s = at_s};
 	follow(r, &r->close, RECORD2_CLOSE);
 	write_text(r, &r->close);
+}
+
+/* Not before its sales end: where that is to come, hsm takes its own clock to be slow. */
+U static void close_it(struct raffle *r, uint64_t tickets)
+{
+	uint64_t end_s = terms(r)->sales_close_s, at_s = now();
+
+	close_at(r, tickets, at_s > end_s ? at_s : end_s);
 }
 
 U static int reveal_as(const struct raffle *r, const struct rconf_keyadm *c,
@@ -178,7 +192,7 @@ U static int reveal_with(const struct raffle *r, const struct record2_terms *t)
 /* With the values that the terms in force promise. */
 U static int reveal(const struct raffle *r)
 {
-	struct record2_terms t = r->amend.kind == RECORD2_AMEND ? r->amend.terms : r->open.terms;
+	struct record2_terms t = *terms(r);
 
 	for (size_t i = 0; i < t.nbeacons; i++)
 		if (t.beacons[i].kind == BEACON_DRAND)

@@ -126,10 +126,15 @@ static void test_amend(void **state)
 	assert_true(said("its open record is not the one that was agreed to"));
 	r.n = 1;
 	assert_int_equal(agree(&r), KE_OK);
-	x = r;
 	amend_it(&r, close_s + 60);
 	assert_int_equal(agree(&r), KE_OK);
 	assert_int_equal(agree(&r), KE_OK);
+	/* closed at the end that was amended away */
+	x = r;
+	close_at(&x, 5, close_s);
+	assert_int_equal(agree(&x), KE_DENIED);
+	assert_true(said("closed before the end of its sales"));
+	x.n = 1;
 	/* another in its place; and one that follows the open record as if there had been none */
 	amend_it(&x, close_s + 90);
 	assert_int_equal(agree(&x), KE_DENIED);
@@ -145,7 +150,7 @@ static void test_amend(void **state)
 	write_text(&x, &x.amend);
 	assert_int_equal(agree(&x), KE_FORMAT);
 	/* no ticket is in the log: sooner is allowed too */
-	amend_it(&r, close_s);
+	amend_it(&r, now() + 60);
 	assert_int_equal(agree(&r), KE_OK);
 	/* closed: no more */
 	close_it(&r, 5);
@@ -199,9 +204,9 @@ static void test_reveal(void **state)
 
 	(void)state;
 	begin();
-	make(&r, now() + 1);
-	make(&late, now() + 1);
-	make(&empty, now() + 1);
+	make(&r, now() + 2);
+	make(&late, now() + 2);
+	make(&empty, now() + 2);
 	assert_int_equal(agree(&r), KE_OK);
 	assert_int_equal(agree(&late), KE_OK);
 	assert_int_equal(agree(&empty), KE_OK);
@@ -284,7 +289,7 @@ static void test_checkpoint(void **state)
 
 	(void)state;
 	begin();
-	make(&r, close_s);
+	make(&r, now() + 60);
 	assert_int_equal(agree(&r), KE_OK);
 	close_it(&r, 5);
 	assert_int_equal(agree(&r), KE_OK);
@@ -312,9 +317,13 @@ static void test_too_early(void **state)
 
 	(void)state;
 	begin();
-	make(&r, now() + 600);
+	make(&r, now() + 60);
 	assert_int_equal(agree(&r), KE_OK);
-	close_it(&r, 5); /* an admin's */
+	close_at(&r, 5, now()); /* an admin's, who would end the sales when it suits */
+	assert_int_equal(agree(&r), KE_DENIED);
+	assert_true(said("closed before the end of its sales"));
+	r.n = 1;
+	close_it(&r, 5);
 	assert_int_equal(agree(&r), KE_OK);
 	assert_int_equal(reveal(&r), KE_DENIED);
 	assert_true(said("it is too early by the clock of this process"));
