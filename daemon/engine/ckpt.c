@@ -239,17 +239,33 @@ static void end_round(struct engine *e)
 		arm(e);
 }
 
+/* The next log that is behind; false: the round has come to the end. */
+static bool find_next(struct engine *e, struct ckpt_one *one)
+{
+	struct ckpt *c = &e->ckpt;
+	int r = turn_begin(e);
+
+	if (r == KE_OK)
+		r = db_log_behind(e->db, c->after, &one->log);
+	if (r == KE_OK)
+		return true;
+	if (r != KE_NOTFOUND)
+		later(c);
+	c->after = -1;
+	/* those that hsm has not answered for yet are still behind, and must not be found again */
+	c->seen_all = true;
+	return false;
+}
+
 /* The next logs, as many as there are places for. */
 static void pump(struct engine *e)
 {
 	struct ckpt *c = &e->ckpt;
 	struct ckpt_one *one;
 
-	while (c->running && (one = place(c)) != NULL && c->asked < CKPT_ROUND) {
-		if (turn_begin(e) != KE_OK || db_log_behind(e->db, c->after, &one->log) != KE_OK) {
-			c->after = -1; /* all of them were seen */
+	while (c->running && !c->seen_all && (one = place(c)) != NULL && c->asked < CKPT_ROUND) {
+		if (!find_next(e, one))
 			break;
-		}
 		c->asked++;
 		c->after = one->log;
 		one->again = false;
@@ -275,6 +291,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	c->running = true;
 	c->dirty = c->after >= 0; /* this one begins behind some that may be behind too */
+	c->seen_all = false;
 	c->asked = 0;
 	c->retry_ms = 0;
 	c->chan = e->peers.hsm.serial;

@@ -38,7 +38,8 @@ struct ckpt {
 	struct event *timer;
 	struct ckpt_one one[CKPT_AT_ONCE];
 	bool dirty, running; /* a log may be behind; a round is under way */
-	int64_t after;       /* number of the log that the round has come to */
+	bool seen_all;       /* by this round: a log is asked about once in it */
+	int64_t after;       /* number of the log that the round has come to; -1: before all */
 	unsigned asked;      /* in this round */
 	int64_t next_ms;     /* engine_clock_ms(): no round begins before */
 	int64_t retry_ms;    /* 0: nothing has failed */

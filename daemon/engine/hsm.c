@@ -187,6 +187,14 @@ void hsm_gone(struct engine *e, uint64_t chan)
 	job_fail_all(e, waits_on, chan, KE_UNAVAIL);
 }
 
+/* Answers that are no trouble: somebody's refresh token is none of ours; hsm has signed more of a
+ * log than was written down before the engine of that time died, and says from where to go on. */
+static bool is_usual(uint16_t type, int r)
+{
+	return r == KE_OK || type == MSG_HSM_REFRESH_ANS ||
+	       (type == MSG_HSM_SIGN_CHECKPOINT_ANS && r == KE_STATE);
+}
+
 int hsm_answer(struct engine *e, const struct msg *m)
 {
 	struct wire_in in;
@@ -194,8 +202,7 @@ int hsm_answer(struct engine *e, const struct msg *m)
 
 	wire_in_init(&in, m->body, m->len);
 	r = wire_get_i32(&in);
-	/* that somebody's refresh token is none of ours is no trouble */
-	if (r != KE_OK && m->type != MSG_HSM_REFRESH_ANS) {
+	if (!is_usual(m->type, r)) {
 		metrics_count(&e->metrics, METRIC_HSM_ERRORS);
 		log_warn("hsm: %s: %s", msg_rule(m->type)->name, ke_words(r));
 	}
