@@ -5,6 +5,7 @@ certificate verified, one connection kept alive. Person is a client with an acco
 knows anything of the daemon but its command line, its configuration and its API.
 """
 
+import atexit
 import base64
 import collections
 import contextlib
@@ -17,6 +18,7 @@ import pickle
 import queue
 import re
 import secrets
+import shutil
 import signal
 import socket
 import ssl
@@ -336,6 +338,9 @@ class Appliance:
         if run.returncode:
             raise Failure(run.stderr.strip())
         self.provisioning = run.stdout
+        elsewhere = pathlib.Path(self.dir) / "elsewhere"  # where the roles' users reach it
+        if elsewhere.exists():
+            atexit.register(shutil.rmtree, elsewhere.read_text().strip(), ignore_errors=True)
         return self
 
     def spawn(self, before=(), **how):
