@@ -3,6 +3,7 @@ real ssh-keygen keys of both kinds and one that only an ssh-agent holds; each re
 
 import base64
 import hashlib
+import os
 import re
 import secrets
 import subprocess
@@ -16,6 +17,9 @@ from officers import Officer, wait_for
 ETHER = 10**18
 KEYS, PROPOSALS = "/api/v1/admin/keys", "/api/v1/admin/proposals"
 PURPOSES = "master", "seed", "mac", "token", "log", "tls", "data", "deposit25519", "deposit"
+# NSS has no secp256k1, so there are no payouts there (make modules)
+HAS_DEPOSIT = os.environ.get("KLERO_MODULE", "softhsm") == "softhsm"
+payouts = pytest.mark.skipif(not HAS_DEPOSIT, reason="the module makes no deposit keys")
 
 
 def new_pool(admin):
@@ -51,9 +55,10 @@ def appliance(lab, officers):
     admin = klero.Person(a.port, a.ca, "admin@example.org").login()
     wait_for(lambda: admin.get(KEYS).status == 200)
     refused(admin.post(PROPOSALS, {"action": "rotate", "purpose": "log"}), 409, "no-officers")
-    pool = new_pool(admin)
-    refused(pay(admin, pool, 0, ETHER * 6 // 10), 422, "payout-refused")
-    assert pay(admin, pool, 0, ETHER // 10).json["state"] == "signed"
+    if HAS_DEPOSIT:
+        pool = new_pool(admin)
+        refused(pay(admin, pool, 0, ETHER * 6 // 10), 422, "payout-refused")
+        assert pay(admin, pool, 0, ETHER // 10).json["state"] == "signed"
     a.stop()
     a.ctl("officer", "enrol", "2", str(names))
     a.start()
@@ -362,6 +367,7 @@ def state_of(admin, pool, payout):
     return klero.want(admin.get(f"/api/v1/pools/{pool['id']}/payouts/{payout['id']}"), 200).json
 
 
+@payouts
 def test_a_payout_that_officers_approve(appliance, admin, stranger, officers):
     """It waits for two of them, whatever dies meanwhile; what they sign names payer, payee and sum."""
     pool, key = new_pool(admin), secrets.token_hex(8)
@@ -389,6 +395,7 @@ def test_a_payout_that_officers_approve(appliance, admin, stranger, officers):
     assert signed["state"] == "signed" and signed["transaction"].startswith("0x02")
 
 
+@payouts
 def test_a_payout_that_is_rejected(admin, stranger, officers):
     """Nothing of it is signed then, and its place on the chain is free."""
     pool = new_pool(admin)
@@ -400,6 +407,7 @@ def test_a_payout_that_is_rejected(admin, stranger, officers):
     assert klero.want(pay(admin, pool, 0, 1), 201).json["state"] == "signed"
 
 
+@payouts
 def test_nobody_proposes_a_payout_by_hand(appliance, admin):
     refused(admin.post(PROPOSALS, {"action": "payout"}), 400, "validation-failed", "/action")
     # and officers raise no limit: it is not even put to them

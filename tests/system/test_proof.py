@@ -1,6 +1,7 @@
 """Proof bundles through klero-verify: a good one verifies, and each kind of tampering has its own
 message and an exit status that is not 0."""
 
+import os
 import base64
 import json
 
@@ -57,6 +58,8 @@ def test_good(check, drawn, appliance):
     assert check(bundle).returncode == 0
     # the key as text is as good as a file
     assert check(bundle, "-k", appliance.vkey.read_text().strip()).returncode == 0
+    if os.environ.get("KLERO_MODULE", "softhsm") != "softhsm":
+        return  # a module without Ed25519 has a log key of another kind
     # and as earlier versions published it, under the notes' name; not under any other
     name, key = appliance.vkey.read_text().split("+")[0], tlog.Key(appliance.vkey.read_text())
     for other, code in ((f"{name}/log", 0), (f"{name}/notes", 1), (f"x{name}", 1)):
