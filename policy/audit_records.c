@@ -3,7 +3,6 @@
  */
 #include "policy/audit_records.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,51 +11,25 @@
 
 /* --- the raffles --- */
 
-static size_t slot_of(const struct audit_records *a, const uint8_t id[16])
+/* Room for one more. */
+static int make_room(struct audit_records *a)
 {
-	uint8_t h[crypto_shorthash_BYTES];
-	uint64_t v;
+	size_t cap = a->cap == 0 ? 64 : 2 * a->cap;
+	struct audit_raffle *raffles;
 
-	(void)crypto_shorthash(h, id, 16, a->key);
-	memcpy(&v, h, sizeof(v));
-	return (size_t)v & (a->nslots - 1);
-}
-
-/* The slot of that raffle, or the empty one where it belongs; slots hold numbers from 1. */
-static uint32_t *find(const struct audit_records *a, const uint8_t id[16])
-{
-	size_t i = slot_of(a, id);
-
-	while (a->slots[i] != 0 && memcmp(a->raffles[a->slots[i] - 1].id, id, 16) != 0)
-		i = (i + 1) & (a->nslots - 1);
-	return &a->slots[i];
-}
-
-/* Twice the room; the slots are filled anew. */
-static int grow(struct audit_records *a)
-{
-	size_t cap = a->cap * 2;
-	struct audit_raffle *raffles = realloc(a->raffles, cap * sizeof(*raffles));
-	uint32_t *slots = calloc(cap * 2, sizeof(*slots));
-
-	if (raffles != NULL)
-		a->raffles = raffles;
-	if (raffles == NULL || slots == NULL) {
-		free(slots);
+	if (a->n < a->cap)
+		return KE_OK;
+	raffles = realloc(a->raffles, cap * sizeof(*raffles));
+	if (raffles == NULL)
 		return KE_NOMEM;
-	}
-	free(a->slots);
-	a->slots = slots;
-	a->nslots = cap * 2;
+	a->raffles = raffles;
 	a->cap = cap;
-	for (size_t i = 0; i < a->n; i++)
-		*find(a, a->raffles[i].id) = (uint32_t)i + 1;
 	return KE_OK;
 }
 
 const struct audit_raffle *audit_raffle_get(const struct audit_records *a, const uint8_t id[16])
 {
-	uint32_t n = *find(a, id);
+	uint32_t n = seen_find(&a->ids, id);
 
 	return n == 0 ? NULL : &a->raffles[n - 1];
 }
@@ -65,10 +38,8 @@ int audit_records_init(struct audit_records *a, const char *origin, const struct
 {
 	memset(a, 0, sizeof(*a));
 	a->origin = origin;
-	memcpy(a->key, head->root, sizeof(a->key));
-	a->cap = 64;
 	a->picks = calloc(RECORD2_LISTED_MAX, sizeof(*a->picks));
-	if (a->picks == NULL || grow(a) != KE_OK) {
+	if (a->picks == NULL || seen_init(&a->ids, 16, head->root) != KE_OK) {
 		audit_records_free(a);
 		return KE_NOMEM;
 	}
@@ -80,7 +51,7 @@ void audit_records_free(struct audit_records *a)
 	for (size_t i = 0; i < a->n; i++)
 		free(a->raffles[i].picks);
 	free(a->raffles);
-	free(a->slots);
+	seen_free(&a->ids);
 	free(a->picks);
 	memset(a, 0, sizeof(*a));
 }
@@ -124,13 +95,13 @@ static int add_open(struct audit_records *a, const struct judged *j)
 	const struct record2 *rec = j->rec;
 	struct audit_raffle *raffle;
 
-	if (*find(a, rec->raffle) != 0)
+	if (seen_find(&a->ids, rec->raffle) != 0)
 		return no(j, "the raffle was opened before");
 	if (!is_below(a->origin, rec))
 		return no(j, "its ticket log is not one of this operator's");
 	if (a->n == AUDIT_RAFFLES_MAX)
 		return audit_no(j->why, KE_LIMIT, "more than %zu raffles", AUDIT_RAFFLES_MAX);
-	if (a->n == a->cap && grow(a) != KE_OK)
+	if (make_room(a) != KE_OK || seen_add(&a->ids, rec->raffle) != KE_OK)
 		return audit_no(j->why, KE_NOMEM, "out of memory");
 	raffle = &a->raffles[a->n++];
 	memset(raffle, 0, sizeof(*raffle));
@@ -142,7 +113,6 @@ static int add_open(struct audit_records *a, const struct judged *j)
 	raffle->winners = (uint32_t)rec->winners;
 	raffle->reserves = (uint32_t)rec->reserves;
 	take_terms(raffle, rec);
-	*find(a, rec->raffle) = (uint32_t)a->n;
 	return KE_OK;
 }
 
@@ -294,7 +264,7 @@ static int add_forfeit(const struct judged *j)
 
 static int add(struct audit_records *a, struct judged *j)
 {
-	uint32_t n = *find(a, j->rec->raffle);
+	uint32_t n = seen_find(&a->ids, j->rec->raffle);
 
 	if (j->rec->kind == RECORD2_OPEN)
 		return add_open(a, j);

@@ -13,6 +13,7 @@
 
 #include "policy/audit.h"
 #include "policy/record2.h"
+#include "policy/seen.h"
 
 #define AUDIT_RAFFLES_MAX ((size_t)1 << 20)
 
@@ -38,10 +39,8 @@ struct audit_raffle {
 struct audit_records {
 	const char *origin; /* of the operator log */
 	struct audit_raffle *raffles;
-	size_t n, cap; /* in the order of their open records */
-	uint32_t *slots;
-	size_t nslots; /* a power of two, at least twice n; 0: none yet */
-	uint8_t key[16];
+	size_t n, cap;   /* in the order of their open records */
+	struct seen ids; /* numbered as they are */
 	uint64_t count[RECORD2_KINDS];
 	struct record_pick *picks;
 };

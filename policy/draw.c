@@ -116,12 +116,21 @@ static int make_slots(struct draw_walk *w, unsigned bits)
 	return KE_OK;
 }
 
-static void put_slot(struct draw_walk *w, uint64_t index, uint64_t value)
+/* Writes into the slot that find_slot() has found for that index. */
+static void fill_slot(struct draw_walk *w, struct draw_slot *s, uint64_t index, uint64_t value)
 {
-	struct draw_slot *s = find_slot(w, index);
-
 	w->used += s->index1 == 0;
 	*s = (struct draw_slot){.index1 = index + 1, .value = value};
+}
+
+/* A table that so many entries fill to a half at most. */
+static unsigned bits_for(size_t entries)
+{
+	unsigned bits = 4;
+
+	while (((size_t)1 << bits) < 2 * entries)
+		bits++;
+	return bits;
 }
 
 /* The living entries in a fresh table, which they fill to a half at most. */
@@ -129,33 +138,27 @@ static int renew(struct draw_walk *w)
 {
 	struct draw_slot *old = w->slot;
 	size_t slots = w->mask + 1, living = 0;
-	unsigned bits = 4;
 	int r;
 
 	for (size_t k = 0; k < slots; k++)
 		living += old[k].index1 > w->i;
-	while (((size_t)1 << bits) < 2 * living)
-		bits++;
-	r = make_slots(w, bits);
+	r = make_slots(w, bits_for(living));
 	if (r != KE_OK)
 		return r;
 	for (size_t k = 0; k < slots; k++)
 		if (old[k].index1 > w->i)
-			put_slot(w, old[k].index1 - 1, old[k].value);
+			fill_slot(
+			    w, find_slot(w, old[k].index1 - 1), old[k].index1 - 1, old[k].value);
 	free(old);
 	return KE_OK;
 }
 
 int draw_walk_init(struct draw_walk *w, uint64_t n, size_t k, const uint8_t key[32])
 {
-	unsigned bits = 4;
-
 	memset(w, 0, sizeof(*w));
 	w->n = n;
 	draw_stream_init(&w->s, key);
-	while (((size_t)1 << bits) < 2 * k)
-		bits++;
-	return make_slots(w, bits);
+	return make_slots(w, bits_for(k));
 }
 
 int draw_walk_next(struct draw_walk *w, uint64_t *index)
@@ -177,8 +180,7 @@ int draw_walk_next(struct draw_walk *w, uint64_t *index)
 	value = own->index1 != 0 ? own->value : w->i;
 	other = find_slot(w, j);
 	*index = j == w->i ? value : other->index1 != 0 ? other->value : j;
-	w->used += other->index1 == 0;
-	*other = (struct draw_slot){.index1 = j + 1, .value = value};
+	fill_slot(w, other, j, value);
 	w->i++;
 	return KE_OK;
 }

@@ -1,7 +1,7 @@
 /*
  * A growing set of values of one length, numbered from 1 as they came: the holders who have won
- * already. Pure. The key, which whoever chose the values could not know, keeps them from falling
- * together.
+ * already, the raffles that were opened. Pure. The key, which whoever chose the values could not
+ * know, keeps them from falling together.
  */
 #ifndef POLICY_SEEN_H
 #define POLICY_SEEN_H
