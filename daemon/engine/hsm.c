@@ -188,11 +188,13 @@ void hsm_gone(struct engine *e, uint64_t chan)
 }
 
 /* Answers that are no trouble: somebody's refresh token is none of ours; hsm has signed more of a
- * log than was written down before the engine of that time died, and says from where to go on. */
+ * log than was written down before the engine of that time died, and says from where to go on; it
+ * has cosigned more, or less, of a stranger's than he thinks, and says how much. */
 static bool is_usual(uint16_t type, int r)
 {
-	return r == KE_OK || type == MSG_HSM_REFRESH_ANS ||
-	       (type == MSG_HSM_SIGN_CHECKPOINT_ANS && r == KE_STATE);
+	bool tells_size = type == MSG_HSM_SIGN_CHECKPOINT_ANS || type == MSG_HSM_COSIGN_ANS;
+
+	return r == KE_OK || type == MSG_HSM_REFRESH_ANS || (tells_size && r == KE_STATE);
 }
 
 int hsm_answer(struct engine *e, const struct msg *m)

@@ -68,12 +68,14 @@ def test_a_growing_log(site):
 
 
 def test_the_size_is_told(site):
-    log = site.other.grow(10)
+    """As to any client that has fallen behind: nothing that an operator need look at."""
+    said, log = len(site.a.log()), site.other.grow(10)
     site.size(log.submission(3), 0)
     site.good(log, 0)
     site.size(log.submission(0), 10)
     site.size(log.grow(1).submission(9), 10)
     site.good(log, 10)
+    assert "COSIGN" not in site.a.log()[said:]
 
 
 def test_who_is_not_known_or_has_not_signed(site):
