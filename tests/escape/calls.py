@@ -35,6 +35,8 @@ WALKS = {
     "keys in files, old kernel, hours later": ("captured", ["--wide", "--no-vdso", "--later"],
                                                ["pkcs11-module {build}/tools/nocopy.so"]),
 }
+# Where each reading of the time is a system call, as it is on many virtual machines.
+SLOW_CLOCK = "old kernel, hours later"
 SETUPS = {"keys made": [], "keys made, old kernel, hours later": ["--no-vdso", "--later"]}
 FORBIDDEN = "security forbidden system call "
 # What keyadm is for: kleroctl setup, and what officers approve.
@@ -187,7 +189,7 @@ def check_minimal(lab, roles, seen, only=None):
 
 
 def check_short(lab):
-    seen = trace(lab, {}, ["plain"])
+    seen = trace(lab, {}, [SLOW_CLOCK])
     more = set(seen) - set(rows(lab.build))
     lab.say(not more, f"nothing is made that is not allowed: {more or len(seen)}")
     check_minimal(lab, ["kdf"], seen)
