@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/engine/engine.h"
+#include "daemon/loop/backoff.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
 
@@ -51,26 +52,19 @@ static const char *name_of(const struct engine *e, const struct beacons_errand *
 	return url_of(e, r, r->source);
 }
 
-static int64_t doubled(int64_t ms, unsigned times, int64_t most)
-{
-	while (times-- > 0 && ms < most)
-		ms *= 2;
-	return ms < most ? ms : most;
-}
-
 static void failed(struct engine *e, const struct beacons_errand *r)
 {
 	struct beacons_source *s = source_of(e, r);
 
 	s->bad_ms = engine_clock_ms();
-	s->until_ms = s->bad_ms + doubled(FAIL_MS, s->fails++, FAIL_MAX);
+	s->until_ms = s->bad_ms + backoff_ms(FAIL_MS, s->fails++, FAIL_MAX);
 	metrics_count(&e->metrics, METRIC_BEACON_FAILURES);
 }
 
 static void lied(struct engine *e, const struct beacons_errand *r, const char *what)
 {
 	struct beacons_source *s = source_of(e, r);
-	int64_t wait_ms = doubled(LIE_MS, s->lies++, LIE_MAX);
+	int64_t wait_ms = backoff_ms(LIE_MS, s->lies++, LIE_MAX);
 
 	s->bad_ms = engine_clock_ms();
 	s->until_ms = s->bad_ms + wait_ms;
@@ -83,7 +77,7 @@ static void lied(struct engine *e, const struct beacons_errand *r, const char *w
  * Of those that may be asked, and in a cycle have not been stale, the next one of those that have
  * failed least; false when there is none.
  */
-static bool choose(struct engine *e, struct beacons_errand *r, unsigned first)
+static bool choose_best(struct engine *e, struct beacons_errand *r, unsigned first)
 {
 	unsigned most = is_nist(r) ? RCONF_NISTS : RCONF_RELAYS;
 	const struct beacons_source *best = NULL;
@@ -125,6 +119,14 @@ static bool choose_last(struct engine *e, struct beacons_errand *r, unsigned fir
 	return false;
 }
 
+/* Whom it is to ask, each in turn; false when there is nobody. */
+static bool choose(struct engine *e, struct beacons_errand *r)
+{
+	unsigned first = ++e->beacons.turn;
+
+	return choose_best(e, r, first) || choose_last(e, r, first);
+}
+
 /* --- errands --- */
 
 static struct beacons_errand *errand_of(struct job *j)
@@ -147,7 +149,7 @@ static int again(struct beacons_errand *r)
 	unsigned *tries = r->want != NULL ? &r->want->tries : &r->chain->tries;
 	int64_t *next_ms = r->want != NULL ? &r->want->next_ms : &r->chain->next_ms;
 
-	*next_ms = engine_clock_ms() + doubled(AGAIN_MS, (*tries)++ / 2, AGAIN_MAX);
+	*next_ms = engine_clock_ms() + backoff_ms(AGAIN_MS, (*tries)++ / 2, AGAIN_MAX);
 	put_away(r);
 	return KE_OK;
 }
@@ -286,7 +288,7 @@ static int newest_verified(struct engine *e, struct beacons_errand *r)
 	log_warn(
 	    "%s has no newer round than %llu", name_of(e, r), (unsigned long long)r->v.b.round);
 	source_of(e, r)->stale = true;
-	if (choose(e, &other, r->source)) {
+	if (choose_best(e, &other, r->source)) {
 		c->next_ms = engine_clock_ms();
 		put_away(r);
 		return KE_OK;
@@ -477,8 +479,7 @@ static void send_for_want(struct engine *e, struct beacons_want *w)
 	w->running = true;
 	if (w->b.kind == BEACON_DRAND)
 		r->index = index_of(e, w->b.chain_hash);
-	e->beacons.turn++;
-	if (choose(e, r, e->beacons.turn) || choose_last(e, r, e->beacons.turn))
+	if (choose(e, r))
 		err = w->b.kind == BEACON_DRAND ? ask_round(e, r, w->b.round)
 						: ask_pulse(e, r, 0, w->b.at_ms);
 	if (err != KE_OK)
@@ -497,9 +498,7 @@ static void send_for_newest(struct engine *e, uint8_t i)
 	r->v.b.kind = BEACON_DRAND;
 	memcpy(r->v.b.chain_hash, c->hash, 32);
 	c->running = true;
-	e->beacons.turn++;
-	if ((choose(e, r, e->beacons.turn) || choose_last(e, r, e->beacons.turn)) &&
-	    ask_round(e, r, 0) == KE_OK)
+	if (choose(e, r) && ask_round(e, r, 0) == KE_OK)
 		return;
 	/* those with nothing newer are heard again, when nobody else is there */
 	end_cycle(e);

@@ -9,6 +9,7 @@
 #include "daemon/engine/ckpt.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/logread.h"
+#include "daemon/loop/backoff.h"
 #include "daemon/loop/chan.h"
 #include "daemon/msg/log.h"
 #include "db/db_log.h"
@@ -73,13 +74,19 @@ bool cosign_asking(const struct engine *e, int64_t no)
 	return false;
 }
 
+/* Does somebody still wait for that ticket log? */
+static bool is_wanted(const struct cosign_log *l, int64_t now_ms)
+{
+	return l->no != 0 && now_ms - l->wanted_ms <= WANT_MS;
+}
+
 /* A free place, or that of a log that nobody waits for; NULL: those who wait will ask again. */
 static struct cosign_log *place(struct engine *e)
 {
 	for (size_t i = 1; i < COSIGN_LOGS; i++) {
 		struct cosign_log *l = &e->cosign.log[i];
 
-		if (l->no == 0 || engine_clock_ms() - l->wanted_ms > WANT_MS)
+		if (!is_wanted(l, engine_clock_ms()))
 			return l;
 	}
 	return NULL;
@@ -105,12 +112,7 @@ void cosign_want(struct engine *e, int64_t no)
 
 static int64_t later_ms(unsigned *fails)
 {
-	int64_t wait_ms = FAIL_MS;
-
-	for (unsigned i = 0; i < *fails && wait_ms < FAIL_MAX; i++)
-		wait_ms *= 2;
-	*fails += 1;
-	return engine_clock_ms() + (wait_ms < FAIL_MAX ? wait_ms : FAIL_MAX);
+	return engine_clock_ms() + backoff_ms(FAIL_MS, (*fails)++, FAIL_MAX);
 }
 
 /* It gives no answer: it is left alone for a while, whatever it is to cosign. */
@@ -398,7 +400,7 @@ void cosign_tick(struct engine *e)
 		fatal("out of memory");
 	look_at(e, &c->log[0], scratch);
 	for (size_t i = 1; i < COSIGN_LOGS; i++)
-		if (c->log[i].no != 0 && now_ms - c->log[i].wanted_ms <= WANT_MS)
+		if (is_wanted(&c->log[i], now_ms))
 			look_at(e, &c->log[i], scratch);
 	free(scratch);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/conf/spawn.h"
+#include "daemon/loop/backoff.h"
 #include "daemon/msg/start.h"
 #include "daemon/parent/act.h"
 #include "daemon/parent/logs.h"
@@ -165,22 +166,16 @@ static bool within_budget(struct parent *p, enum role role, int64_t now)
 }
 
 /* The first replacement comes at once, then twice as late each time. */
-static int64_t backoff(const struct parent *p, enum role role, int64_t now)
+static int64_t replaced_after_ms(const struct parent *p, enum role role, int64_t now)
 {
 	const struct rconf_limit *budget = &p->conf.death_budget;
 	const struct deaths *d = &p->deaths[role];
-	int64_t wait = BACKOFF_MS / 2;
 	uint32_t back = 1;
 
-	while (
-	    back < d->n && back < budget->count && wait < BACKOFF_MAX_MS &&
-	    now - d->at_ms[(d->n - 1 - back) % budget->count] < (int64_t)budget->window_s * 1000) {
-		wait *= 2;
+	while (back < d->n && back < budget->count &&
+	       now - d->at_ms[(d->n - 1 - back) % budget->count] < (int64_t)budget->window_s * 1000)
 		back++;
-	}
-	if (back == 1)
-		return 0;
-	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+	return back == 1 ? 0 : backoff_ms(BACKOFF_MS, back - 2, BACKOFF_MAX_MS);
 }
 
 /* What a death means (hsm/role/exit.h for the key holders' own words). */
@@ -237,12 +232,7 @@ static enum fate fate(const struct parent *p, const struct child *c, int status)
 
 static void lost(struct parent *p, struct child *c)
 {
-	int64_t wait = BACKOFF_MS;
-
-	for (uint32_t i = 0; i < c->lost && wait < BACKOFF_MAX_MS; i++)
-		wait *= 2;
-	c->lost++;
-	c->waited_ms = wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+	c->waited_ms = backoff_ms(BACKOFF_MS, c->lost++, BACKOFF_MAX_MS);
 	c->next_ms = parent_now() + c->waited_ms;
 	logs_say(p, LOGL_WARN, "%s.%u is tried again in %lld ms", role_word(c->role), c->index,
 	    (long long)(c->next_ms - parent_now()));
@@ -273,7 +263,7 @@ static void replace(struct parent *p, struct child *c, enum fate why)
 		parent_stop(p, 1);
 		return;
 	}
-	c->next_ms += backoff(p, c->role, now);
+	c->next_ms += replaced_after_ms(p, c->role, now);
 }
 
 /* No process, for want of a descriptor or of memory: as bad as a death, and as often forgiven. */
