@@ -279,26 +279,29 @@ static int give(struct rq *q, enum proof_file which)
 
 static rq_step proof_ready, winners_ready;
 
+static int await(struct rq *q, enum proof_file which)
+{
+	return proof_await(q, which == PROOF_BUNDLE ? proof_ready : winners_ready);
+}
+
 /* A proof is finished; perhaps this one. */
-static int give_or_await(struct rq *q, int r, enum proof_file which)
+static int ready(struct rq *q, int r, enum proof_file which)
 {
 	if (r == KE_OK)
 		r = give(q, which);
-	if (r != KE_NOTFOUND)
-		return r;
-	return proof_await(q, which == PROOF_BUNDLE ? proof_ready : winners_ready);
+	return r == KE_NOTFOUND ? await(q, which) : r;
 }
 
 static int proof_ready(struct rq *q, int r, struct wire_in *in)
 {
 	(void)in;
-	return give_or_await(q, r, PROOF_BUNDLE);
+	return ready(q, r, PROOF_BUNDLE);
 }
 
 static int winners_ready(struct rq *q, int r, struct wire_in *in)
 {
 	(void)in;
-	return give_or_await(q, r, PROOF_WINNERS);
+	return ready(q, r, PROOF_WINNERS);
 }
 
 /* What is there, or when it has been written. */
@@ -309,7 +312,7 @@ static int give_in_time(struct rq *q, const uint8_t raffle[16], enum proof_file 
 	if (r != KE_NOTFOUND)
 		return r;
 	r = proof_order(q->e, raffle, q->now_ms);
-	return give_or_await(q, r == KE_OK ? KE_NOTFOUND : r, which);
+	return r == KE_OK ? await(q, which) : r;
 }
 
 int api_raffle_proof(struct rq *q)

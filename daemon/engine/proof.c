@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/conf/durable.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/logkey.h"
 #include "daemon/engine/proof2.h"
@@ -140,26 +141,12 @@ void proof_free(struct engine *e, struct proof_build *b)
 
 /* --- writing --- */
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = write(fd, text + done, len - done);
-
-		if (n <= 0)
-			return KE_IO;
-		done += (size_t)n;
-	}
-	return KE_OK;
-}
-
 static int flush(struct proof_build *b)
 {
-	int r = write_all(b->fd, b->buf, b->len);
+	size_t len = b->len;
 
 	b->len = 0;
-	return r;
+	return durable_write(b->fd, b->buf, len) ? KE_OK : KE_IO;
 }
 
 static int create(struct engine *e, const uint8_t raffle[16], enum proof_file which)
@@ -197,9 +184,7 @@ static int put_winners(struct engine *e, const struct proof_build *b)
 	fd = create(e, raffle, PROOF_WINNERS);
 	if (fd < 0)
 		return KE_IO;
-	r = write_all(fd, text, n);
-	if (r == KE_OK)
-		r = publish(e, raffle, PROOF_WINNERS, fd);
+	r = durable_write(fd, text, n) ? publish(e, raffle, PROOF_WINNERS, fd) : KE_IO;
 	close(fd);
 	return r;
 }

@@ -231,9 +231,16 @@ struct head {
 	size_t policy_len;
 };
 
-static int key_of(struct engine *e, const struct db_log *log, uint64_t size, struct note_key *k)
+static int key_in(
+    struct engine *e, const struct db_log *log, const struct db_checkpoint *c, struct note_key *k)
 {
 	struct log_name name = ckpt_name(log);
+
+	return logkey_of_log(e, &name, c->note, c->len, k);
+}
+
+static int key_of(struct engine *e, const struct db_log *log, uint64_t size, struct note_key *k)
+{
 	struct db_checkpoint *c = malloc(sizeof *c);
 	int r;
 
@@ -241,7 +248,7 @@ static int key_of(struct engine *e, const struct db_log *log, uint64_t size, str
 		fatal("out of memory");
 	r = db_log_checkpoint(e->db, log->no, size, c);
 	if (r == KE_OK)
-		r = logkey_of_log(e, &name, c->note, c->len, k);
+		r = key_in(e, log, c, k);
 	free(c);
 	return r;
 }
@@ -308,9 +315,9 @@ static int fill_keys(struct engine *e, struct proof2 *p, struct head *h)
 	int r = key_of(e, &p->oplog, p->size, &p->key);
 
 	if (r == KE_OK)
-		r = key_of(e, &p->tickets, UINT64_MAX, &tickets);
-	if (r == KE_OK)
 		r = db_log_checkpoint(e->db, p->tickets.no, UINT64_MAX, &h->tickets);
+	if (r == KE_OK)
+		r = key_in(e, &p->tickets, &h->tickets, &tickets);
 	if (r == KE_OK)
 		r = vkey_of(&p->key, h->operator_vkey);
 	if (r == KE_OK)
