@@ -20,6 +20,7 @@
 #include "policy/text.h"
 
 #define PREFIX_LEN 64
+#define PATH_LEN   (PREFIX_LEN + 16)
 #define LATE_TOLD  10
 #define BEHIND_S   10
 
@@ -87,20 +88,29 @@ static int check_witnesses(struct job *j, const char *note, size_t n)
 		   : no(j, KE_CRYPTO, "the policy", "not enough witnesses saw the checkpoint");
 }
 
+/* A file below the prefix, and its path for what is said of it. */
+static int get_below(
+    struct job *j, const char *name, size_t max, char path[PATH_LEN], const uint8_t **p, size_t *n)
+{
+	int r;
+
+	snprintf(path, PATH_LEN, "%s%s", j->prefix, name);
+	r = fetch_get(j->fetch, path, max, p, n);
+	return r == KE_OK ? r : no(j, r, path, fetch_why(j->fetch));
+}
+
 /*
  * The signed checkpoint below the prefix, remembered for the state. KE_NOTFOUND when there is none.
  */
 static int read_head(struct job *j, const struct note_key *key, struct checkpoint *head)
 {
-	char path[PREFIX_LEN + 16];
+	char path[PATH_LEN];
 	const uint8_t *p;
 	size_t n;
-	int r;
+	int r = get_below(j, "checkpoint", STATE_NOTE_MAX, path, &p, &n);
 
-	snprintf(path, sizeof(path), "%scheckpoint", j->prefix);
-	r = fetch_get(j->fetch, path, STATE_NOTE_MAX, &p, &n);
 	if (r != KE_OK)
-		return no(j, r, path, fetch_why(j->fetch));
+		return r;
 	r = checkpoint_open(head, (const char *)p, n, key);
 	if (r != KE_OK)
 		return no(j, KE_CRYPTO, path, "it is not a checkpoint signed by the log's key");
@@ -208,15 +218,13 @@ static int read_winners(
     struct job *j, const struct audit_raffle *raffle, struct record_pick **picks)
 {
 	struct record2 draw = {.winners = raffle->npicks, .picks_cap = raffle->npicks};
-	char path[PREFIX_LEN + 16];
+	char path[PATH_LEN];
 	const uint8_t *p;
 	size_t n;
-	int r;
+	int r = get_below(j, "winners", RECORD2_FILE_MAX, path, &p, &n);
 
-	snprintf(path, sizeof(path), "%swinners", j->prefix);
-	r = fetch_get(j->fetch, path, RECORD2_FILE_MAX, &p, &n);
 	if (r != KE_OK)
-		return no(j, r, path, fetch_why(j->fetch));
+		return r;
 	draw.picks = *picks = calloc(raffle->npicks, sizeof(*draw.picks));
 	if (*picks == NULL)
 		return no(j, KE_NOMEM, path, ke_words(KE_NOMEM));

@@ -32,18 +32,36 @@ int ctl_fail(int status, const char *fmt, ...)
 	return status;
 }
 
+static bool is_stdin(const char *path)
+{
+	return strcmp(path, "-") == 0;
+}
+
+FILE *ctl_open(const char *path)
+{
+	FILE *f = is_stdin(path) ? stdin : fopen(path, "re");
+
+	if (f == NULL)
+		(void)ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
+	return f;
+}
+
+void ctl_close(const char *path, FILE *f)
+{
+	if (!is_stdin(path))
+		fclose(f);
+}
+
 int ctl_read_text(const char *path, char *buf, size_t cap)
 {
-	bool given = strcmp(path, "-") == 0;
-	FILE *f = given ? stdin : fopen(path, "re");
+	FILE *f = ctl_open(path);
 	size_t n;
 
 	if (f == NULL)
-		return ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
+		return CTL_USAGE;
 	n = fread(buf, 1, cap - 1, f);
 	buf[n] = '\0';
-	if (!given)
-		fclose(f);
+	ctl_close(path, f);
 	return n > 0 && n < cap - 1 ? CTL_OK : ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
 }
 

@@ -382,21 +382,18 @@ int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv)
 {
 	struct import im = {.ctl = ctl};
 	int status = parse(&im, argv);
-	bool given;
 	FILE *f;
 
 	(void)argc;
 	if (status != CTL_OK)
 		return status;
-	given = strcmp(im.path, "-") == 0;
-	f = given ? stdin : fopen(im.path, "re");
+	f = ctl_open(im.path);
 	if (f == NULL)
-		return ctl_fail(CTL_USAGE, "%s: %s", im.path, strerror(errno));
+		return CTL_USAGE;
 	status = read_key(&im);
 	if (status == CTL_OK)
 		status = do_file(&im, f);
 	sodium_free(im.key); /* wipes */
-	if (!given)
-		fclose(f);
+	ctl_close(im.path, f);
 	return status;
 }

@@ -100,9 +100,7 @@ static char *words_of(const struct view *v, size_t i)
 		memcpy(s, v->text + t->start, n);
 		len = n;
 	}
-	s[len] = '\0';
-	if (memchr(s, '\0', len) != NULL) /* a NUL in the middle ends it */
-		len = strlen(s);
+	s[len] = '\0'; /* json_check lets no other NUL into a string */
 	return s;
 }
 

@@ -19,6 +19,15 @@
 
 #define ANSWER 512
 
+/* acme.conf stands beside klerod.conf. */
+static void name_acme(struct wizard *w)
+{
+	const char *conf = w->ctl->conf_path, *slash = strrchr(conf, '/');
+	int folder = slash == NULL ? 0 : (int)(slash + 1 - conf);
+
+	snprintf(w->acme_path, sizeof w->acme_path, "%.*sacme.conf", folder, conf);
+}
+
 struct wizard *wizard_new(struct ctl *ctl)
 {
 	struct wizard *w = malloc(sizeof *w);
@@ -41,11 +50,7 @@ struct wizard *wizard_new(struct ctl *ctl)
 	}
 	memcpy(w->text, w->before, w->before_len);
 	w->len = w->before_len;
-	snprintf(w->acme_path, sizeof w->acme_path, "%.*sacme.conf",
-	    (int)(strrchr(ctl->conf_path, '/') == NULL
-		      ? 0
-		      : strrchr(ctl->conf_path, '/') + 1 - ctl->conf_path),
-	    ctl->conf_path);
+	name_acme(w);
 	return w;
 }
 
@@ -418,20 +423,18 @@ static int take_line(struct wizard *w, char *line, char *why, size_t len)
 
 int wizard_read(struct wizard *w, const char *path)
 {
-	bool given = strcmp(path, "-") == 0;
-	FILE *f = given ? stdin : fopen(path, "re");
+	FILE *f = ctl_open(path);
 	char line[ANSWER + 64], why[512] = "";
 	unsigned n = 0;
 	int r = KE_OK;
 
 	if (f == NULL)
-		return ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
+		return CTL_USAGE;
 	while (r == KE_OK && fgets(line, sizeof line, f) != NULL) {
 		n++;
 		r = take_line(w, line, why, sizeof why);
 	}
-	if (!given)
-		fclose(f);
+	ctl_close(path, f);
 	if (r != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s:%u: %s", path, n, why);
 	if ((w->officers[0] == '\0') != (w->threshold[0] == '\0'))
