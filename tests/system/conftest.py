@@ -108,6 +108,19 @@ def rich(appliance, admin):
     return p
 
 
+@pytest.fixture(scope="module")
+def boss(site):
+    """The admin of a module's own appliance, which that module calls site."""
+    return site.admin("boss@example.org")
+
+
+@pytest.fixture(scope="module")
+def buyer(site, boss):
+    p = site.person()
+    boss.confirm(p.deposit(100000)["id"])
+    return p
+
+
 @pytest.fixture
 def fresh(lab):
     """An appliance of the test's own, started; stopped afterwards."""

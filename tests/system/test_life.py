@@ -35,11 +35,6 @@ def site(lab, chain):
 
 
 @pytest.fixture(scope="module")
-def boss(site):
-    return site.admin("boss@example.org")
-
-
-@pytest.fixture(scope="module")
 def buyers(site, boss):
     made = [site.person() for _ in range(3)]
     for p in made:

@@ -44,18 +44,6 @@ def site(lab, chain):
     return a.start()
 
 
-@pytest.fixture(scope="module")
-def boss(site):
-    return site.admin("boss@example.org")
-
-
-@pytest.fixture(scope="module")
-def buyer(site, boss):
-    p = site.person()
-    boss.confirm(p.deposit(100000)["id"])
-    return p
-
-
 @pytest.fixture(autouse=True)
 def fresh(site, chain):
     """Relays that are honest, and an engine that has seen no other."""

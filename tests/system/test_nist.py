@@ -37,18 +37,6 @@ def site(lab, chain):
     return lab.make(*chain.lines(delay=DELAY), "death-budget 1000/60").start()
 
 
-@pytest.fixture(scope="module")
-def boss(site):
-    return site.admin("boss@example.org")
-
-
-@pytest.fixture(scope="module")
-def buyer(site, boss):
-    p = site.person()
-    boss.confirm(p.deposit(100000)["id"])
-    return p
-
-
 def promise(boss, chain, between):
     """An open raffle whose moment is that of a pulse, or lies between two of them; and the moment."""
     close = int(time.time()) + 7

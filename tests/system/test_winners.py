@@ -30,11 +30,6 @@ def site(lab, chain):
 
 
 @pytest.fixture(scope="module")
-def boss(site):
-    return site.admin("boss@example.org")
-
-
-@pytest.fixture(scope="module")
 def rich(site, boss):
     p = site.person()
     boss.confirm(p.deposit(10_000_000)["id"])

@@ -139,18 +139,26 @@ static void test_format(void **state)
 	assert_int_equal(pulse_parse(&p, "{\"pulse\": 1}", 12), KE_FORMAT);
 }
 
+/* A pulse, and one that follows it. */
+static void read_pair(struct pulse *a, struct pulse *b)
+{
+	read_pulse(FIRST, a);
+	*b = *a;
+	b->pulse++;
+	b->at_ms += 60000;
+	memcpy(b->previous, a->output, PULSE_HASH);
+}
+
 static void test_follows(void **state)
 {
 	struct pulse a, b;
 
 	(void)state;
-	read_pulse(FIRST, &a);
-	b = a;
-	b.pulse++;
-	b.at_ms += 60000;
+	read_pair(&a, &b);
+	assert_int_equal(pulse_follows(&b, &a), KE_OK);
+	memcpy(b.previous, a.previous, PULSE_HASH);
 	assert_int_equal(pulse_follows(&b, &a), KE_CRYPTO);
 	memcpy(b.previous, a.output, PULSE_HASH);
-	assert_int_equal(pulse_follows(&b, &a), KE_OK);
 	b.at_ms = a.at_ms;
 	assert_int_equal(pulse_follows(&b, &a), KE_CRYPTO);
 	b.at_ms += 60000;
@@ -167,11 +175,7 @@ static void test_first(void **state)
 	struct pulse a, b;
 
 	(void)state;
-	read_pulse(FIRST, &a);
-	b = a;
-	b.pulse++;
-	b.at_ms += 60000;
-	memcpy(b.previous, a.output, PULSE_HASH);
+	read_pair(&a, &b);
 	assert_int_equal(pulse_first(&b, NULL, b.at_ms), KE_OK);
 	assert_int_equal(pulse_first(&b, NULL, b.at_ms - 1), KE_CRYPTO);
 	assert_int_equal(pulse_first(&b, &a, b.at_ms - 1), KE_OK);
