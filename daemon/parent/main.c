@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/conf/spawn.h"
@@ -30,14 +29,6 @@
 	"beacon-delay is %u s: who verifies a draw demands 600 s, unless told that less will do"
 
 static struct parent parent;
-
-int64_t parent_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* On standard output for who asked for it, on standard error for who was wrong. */
 static int usage(FILE *to)
