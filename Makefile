@@ -55,6 +55,10 @@ LDHARD := -fPIE -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed,--gc-section
 ifeq ($(SAN),1)
 OPT    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -DKLERO_SANITIZE
 LDHARD += -fsanitize=address,undefined
+# one build for the sanitizers' tests and for the fuzz targets
+ifneq ($(IS_CLANG),0)
+OPT    += -fsanitize=fuzzer-no-link
+endif
 else
 OPT    ?= -O2 -g
 # written otherwise, a make since 4.3 hands the backslash on
@@ -208,7 +212,7 @@ L_ALL := $(L_P11) $(L_SSL) $(L_CURL) -lresolv $(SQLCIPHER_LIBS) $(L_EVENT) $(L_C
 $(B)/tests/test_%: $(B)/tests/unit/test_%.o $(LIB_ALL)
 	$(link) -lcmocka $(L_ALL)
 
-# --- fuzz targets: clang's libFuzzer, everything instrumented, in $(B) = build/fuzz ---
+# --- fuzz targets: clang's libFuzzer, everything instrumented, in $(B) = build/san ---
 FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
@@ -232,18 +236,16 @@ $(B)/tools/nocopy.so $(B)/tools/hsmfail.so: tests/hsmfail/module.c tests/hsmfail
 all: $(SQLCIPHER_MADE) $(PROGRAMS)
 unit: $(UNIT)
 fuzz-build: $(FUZZ)
-FUZZ_B   := build/fuzz
-FUZZ_SAN := 1
-FUZZ_OPT := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DKLERO_SANITIZE
+FUZZ_B := build/san
 fuzz:
-	$(MAKE) B=$(FUZZ_B) CC=clang SAN=$(FUZZ_SAN) OPT='$(FUZZ_OPT)' fuzz-build
+	$(MAKE) B=$(FUZZ_B) CC=clang SAN=1 fuzz-build
 # an hour of processor time for each target, in a build folder of its own; then what is worth keeping
 fuzz-long fuzz-merge:
 	$(MAKE) FUZZ_B=build/fuzzlong fuzz
 	tests/fuzz/fuzz.py $(@:fuzz-%=%) build/fuzzlong $(TARGETS)
 # which lines the corpora and the seeds reach, by clang's counters
 fuzz-coverage:
-	$(MAKE) FUZZ_B=build/fuzzcov FUZZ_SAN=0 FUZZ_OPT='-O1 -g -fprofile-instr-generate -fcoverage-mapping -DKLERO_SANITIZE' fuzz
+	$(MAKE) B=build/fuzzcov CC=clang OPT='-O1 -g -fprofile-instr-generate -fcoverage-mapping -DKLERO_SANITIZE' fuzz-build
 	tests/fuzz/fuzz.py coverage build/fuzzcov $(TARGETS)
 tools: $(TOOLS)
 
@@ -337,6 +339,6 @@ tested-table:
 	tests/packages/tested.py write
 
 clean:
-	rm -rf build/out build/clang build/san build/fuzz build/fuzzlong build/fuzzcov build/cov build/scan build/memcheck
+	rm -rf build/out build/clang build/san build/fuzzlong build/fuzzcov build/cov build/scan build/memcheck
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

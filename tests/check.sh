@@ -173,8 +173,7 @@ suite_gcc() {
 # What only some do. The tools are not built with sanitizers: nothing uses them so.
 suite_others() {
 	compiled clang "$base/clang" clang 0 all unit tools
-	compiled sanitizers "$base/san" clang 1 all unit
-	one build-fuzz make -j"$jobs" fuzz
+	compiled sanitizers "$base/san" clang 1 all unit fuzz-build
 }
 
 suite_lint() {
@@ -199,7 +198,7 @@ suite_unit() {
 
 # Each target runs over its seeds, and then for some seconds beyond them.
 suite_fuzz() {
-	tap fuzz tests/fuzz/fuzz.py short build/fuzz
+	tap fuzz tests/fuzz/fuzz.py short "$base/san"
 }
 
 suite_escape() {
