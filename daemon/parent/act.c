@@ -12,8 +12,10 @@
 #include "daemon/parent/logs.h"
 #include "daemon/parent/tokens.h"
 
-/* Between two fresh hsms for worn ones: one that is worn at once must not keep all others busy. */
-#define RENEW_MS 1000
+/* Between two fresh hsms for worn ones: one that is worn at once must not keep all others busy, and
+ * one whose disk stays bad is worn at once. Who comes next so soon waits twice as long. */
+#define RENEW_MS     1000
+#define RENEW_MAX_MS 30000
 
 static struct child *find(struct parent *p, enum role role, bool idle)
 {
@@ -184,13 +186,18 @@ bool act_done(struct parent *p, const struct msg *m)
 int64_t act_tick(struct parent *p, int64_t now)
 {
 	struct child *blue = find(p, ROLE_HSM, false);
+	struct act *a = &p->act;
 
-	if (blue == NULL || !blue->worn || blue->state != CHILD_READY || p->act.busy ||
-	    p->phase != PHASE_RUNNING || !at_rest(p, ROLE_HSM))
+	/* a refused PIN is not tried again and again */
+	if (blue == NULL || !blue->worn || blue->state != CHILD_READY || a->busy ||
+	    p->phase != PHASE_RUNNING || !at_rest(p, ROLE_HSM) || tokens_barred(p, ROLE_HSM))
 		return INT64_MAX;
-	if (now < p->act.renew_ms)
-		return p->act.renew_ms;
-	p->act.renew_ms = now + RENEW_MS;
+	if (now < a->renew_ms)
+		return a->renew_ms;
+	a->renew_wait_ms = now - a->renew_ms >= a->renew_wait_ms ? RENEW_MS
+			   : a->renew_wait_ms < RENEW_MAX_MS / 2 ? 2 * a->renew_wait_ms
+								 : RENEW_MAX_MS;
+	a->renew_ms = now + a->renew_wait_ms;
 	logs_say(p, LOGL_INFO, "hsm.%u is worn: a fresh one is started", blue->index);
 	start_green(p, ROLE_HSM);
 	return INT64_MAX;
@@ -239,8 +246,6 @@ void act_ready(struct parent *p, struct child *c)
 	for (size_t i = 0; i < p->n; i++)
 		if (p->children[i].role == c->role && &p->children[i] != c)
 			retire(p, &p->children[i]);
-	if (c->role == ROLE_HSM && p->act.renew_ms == INT64_MAX)
-		p->act.renew_ms = 0;
 	if (c->role == ROLE_TLSKEY && p->act.cert_pem[0] != '\0')
 		use_certificate(p);
 	finish(p);
@@ -269,8 +274,6 @@ void act_ended(struct parent *p, struct child *c)
 	/* the action is done; the old one serves on, and whoever comes after it knows more */
 	c->idle = true;
 	c->held = false;
-	if (!p->act.busy)
-		p->act.renew_ms = INT64_MAX; /* a refused PIN is not tried again and again */
 	p->act.result = KE_UNAVAIL;
 	snprintf(p->act.reason, sizeof p->act.reason,
 	    "it was carried out, but a fresh %s does not start: see the log; the old one serves",

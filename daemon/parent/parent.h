@@ -91,7 +91,8 @@ struct tokens {
 
 /* What officers have approved, while keyadm and fresh key holders are at it: daemon/parent/act.c */
 struct act {
-	int64_t renew_ms; /* no fresh hsm for a worn one before */
+	int64_t renew_ms;      /* no fresh hsm for a worn one before, */
+	int64_t renew_wait_ms; /* which is so long after the last */
 	bool busy;
 	bool tls;        /* it is about the TLS key */
 	bool completing; /* nobody's approval: the token is an older program's (act_complete) */

@@ -3,6 +3,7 @@
  * opens a token read-write, and links the code that makes keys.
  * Runs as the keyadm role, started by parent or by kleroctl setup; trusts both, and the token.
  */
+#include <errno.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
 #include "hsm/keyadm/keyadm.h"
+#include "hsm/once/journal.h"
 #include "hsm/p11/learn.h"
 #include "hsm/role/exit.h"
 #include "sandbox/sandbox.h"
@@ -144,6 +146,8 @@ static void configure(struct keyadm *a, uint8_t *buf)
 	if (rconf_get_keyadm(&r, a->conf) != KE_OK)
 		fatal("configuration");
 	a->conf->journal = m.fd;
+	if (journal_open(m.fd) != KE_OK)
+		fatal("hsm's journal cannot be made durable: %s", strerror(errno));
 	sodium_memzero(buf, MSG_MAX);
 }
 

@@ -4,6 +4,7 @@
  * uid and message table. Blocking, single-threaded, without libevent: the more trusted, the duller.
  * Trusts parent and its token.
  */
+#include <errno.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +37,8 @@ static struct rconf_hsm *configure(struct hsm *h, enum role self, uint8_t *buf)
 		fatal("out of memory");
 	start_receive(self, self == ROLE_HSM ? MSG_HSM_CONF : MSG_TLSKEY_CONF, buf, &m);
 	h->journal = m.fd;
+	if (journal_open(h->journal) != KE_OK)
+		fatal("the journal cannot be made durable: %s", strerror(errno));
 	wire_in_init(&r, m.body, m.len);
 	if (rconf_get_hsm(&r, c) != KE_OK)
 		fatal("configuration");
@@ -73,17 +76,26 @@ static void try_keys(struct hsm *h, enum role self)
 	_exit(HSM_EXIT_FAILED);
 }
 
+static bool wants_successor(const struct hsm *h)
+{
+	return h->self == ROLE_HSM && (h->worn || h->once.journal.broken);
+}
+
 /* serve_handler: and parent hears, once, that a fresh one should take over. */
 static int handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct wire_out *w)
 {
 	struct hsm *h = ctx;
-	bool before = h->worn;
+	bool before = wants_successor(h);
 	int r = hsm_handle(h, peer, m, w);
 
-	if (h->worn && !before && h->self == ROLE_HSM) {
+	if (before || !wants_successor(h))
+		return r;
+	if (h->once.journal.broken)
+		log_error("the journal could not be made durable: nothing is answered that it must "
+			  "remember; to be replaced");
+	else
 		log_info("worn after %u session objects: to be replaced", h->p.made);
-		start_worn();
-	}
+	start_worn();
 	return r;
 }
 

@@ -1,6 +1,7 @@
 """A disk that is full, read-only, failing, or damaged; a store that somebody else has open. Sales
 are refused with a code that says so, reads go on where they can, /health tells, nothing is lost or
-done by half, and when the trouble is over the same processes go on.
+done by half, and when the trouble is over the same processes go on; but for hsm, when its journal
+could not be made durable: then a fresh one takes its place.
 """
 
 import errno
@@ -127,6 +128,70 @@ def test_a_method_of_the_disk_fails_for_a_while(bench, kind, count):
         b.check_money()
     new, bad = b.news()
     assert not bad, bad
+
+
+# --- hsm's journal ---
+
+FRESH = "is worn: a fresh one is started"
+
+
+def drawn(b, raffle):
+    """It opens, sells and is drawn, whatever had to be asked for again."""
+    b.until(lambda: b.admin.step(raffle, "open"), (200,), b.admin)
+    b.buy(raffle, 3)
+    b.until(lambda: b.admin.step(raffle, "close"), (200,), b.admin)
+    b.until(lambda: b.admin.step(raffle, "entropy", {"entropy": "00ff"}), (200,), b.admin)
+    b.until(lambda: b.admin.step(raffle, "draw"), (200,), b.admin)
+    b.check_money()
+
+
+@pytest.mark.parametrize("kind", ["fsync", "write"])
+def test_journal_fails_once(bench, kind, count):
+    """A write that fails costs its request. After an fdatasync that failed nothing more is answered
+    that the journal must remember, until a fresh hsm has made it durable."""
+    b = bench
+    engine, first = b.appliance.roles()["engine"], b.appliance.roles()["hsm"]
+    raffle = b.admin.create(capacity=20, format="v1")["id"]
+    b.news()
+    b.seam.fail("hsm", kind, 1)
+    a = b.admin.step(raffle, "open")
+    assert a.status == 503 and a.code == "hsm-unavailable", a
+    assert b.seam.fired("hsm", kind) == 1
+    count()
+    drawn(b, raffle)
+    until(lambda: (b.appliance.roles()["hsm"] == first) == (kind == "write") and len(b.appliance.roles()["hsm"]) == 1)
+    new, bad = b.news()
+    assert not bad, bad
+    assert ("could not be made durable" in new) == (FRESH in new) == (kind == "fsync"), new
+    assert b.appliance.roles()["engine"] == engine, "it took a restart"
+
+
+def test_journal_on_a_disk_that_stays_bad(bench, count):
+    """The hsm that is there serves what needs no journal; a fresh one is tried, later each time; one
+    that starts meanwhile waits; and all goes on by itself."""
+    b = bench
+    raffle = b.admin.create(capacity=20, format="v1")["id"]
+    first = b.appliance.roles()["hsm"]
+    b.news()
+    with b.seam.failing("hsm", "fsync"):
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            a = b.admin.step(raffle, "open")
+            assert a.status == 503 and a.code == "hsm-unavailable" and int(a.headers["Retry-After"]) > 0, a
+            b.person.login()  # whose token hsm signs
+            count()
+            time.sleep(0.1)
+        assert first[0] in b.appliance.roles()["hsm"], "the one that serves was given up"
+        new, bad = b.news()
+        assert not bad and 2 <= new.count(FRESH) <= 4, new
+        b.appliance.kill("hsm")
+        time.sleep(2)
+        assert b.admin.step(raffle, "open").status == 503
+        new, _ = b.news()
+        assert "the journal cannot be made durable" in new and new.count("is tried again in") <= 6, new
+    b.settle()
+    drawn(b, raffle)
+    assert not b.news()[1]
 
 
 # --- somebody else ---

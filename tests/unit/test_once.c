@@ -1,13 +1,15 @@
 /*
  * hsm's memory (hsm/once): what is told once stays so, in the process, across processes and beside
  * another one; what a power cut or a full disk leaves of a record is no record; what was changed
- * behind our back is said; counts are those of the values that stand, whatever is asked how often.
+ * behind our back is said; counts are those of the values that stand, whatever is asked how often;
+ * what a failed fdatasync has left in memory only is not believed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
@@ -15,6 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hsm/once/once.h"
@@ -315,6 +319,217 @@ static void test_not_durable(void **state)
 	close(fd[1]);
 }
 
+/* --- a disk that fails as Linux does --- */
+
+/*
+ * The journal's file is the page cache, disk is what a power cut leaves of it. A page that could
+ * not be written is clean from then on; who has the file open hears of it once, who opens it later
+ * never.
+ */
+#define PAGE       4096
+#define PAGES      160
+#define DISK_FDS   64
+#define DISK_FACTS 4000
+
+static struct {
+	bool on, bad;
+	uint8_t bytes[PAGES * PAGE];
+	off_t size;
+	bool dirty[PAGES];
+	unsigned failures, heard[DISK_FDS];
+	unsigned lost; /* pages, ever */
+} disk;
+
+static void written(int fd, off_t at, ssize_t n)
+{
+	struct stat st;
+
+	if (!disk.on || n <= 0 || fstat(fd, &st) != 0)
+		return;
+	assert_true(st.st_size <= PAGES * PAGE);
+	if (at < 0)
+		at = st.st_size - n;
+	for (off_t page = at / PAGE; page <= (at + n - 1) / PAGE; page++)
+		disk.dirty[page] = true;
+}
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+	ssize_t r = syscall(SYS_write, fd, p, n);
+
+	written(fd, -1, r);
+	return r;
+}
+
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	ssize_t r = syscall(SYS_pwrite64, fd, p, n, at);
+
+	written(fd, at, r);
+	return r;
+}
+
+int fdatasync(int fd)
+{
+	struct stat st;
+
+	if (!disk.on)
+		return (int)syscall(SYS_fdatasync, fd);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t page = 0; page < PAGES; page++) {
+		if (!disk.dirty[page])
+			continue;
+		disk.dirty[page] = false;
+		disk.failures += disk.bad;
+		disk.lost += disk.bad;
+		if (disk.bad)
+			continue;
+		assert_true(pread(fd, disk.bytes + page * PAGE, PAGE, page * PAGE) > 0);
+		disk.size = st.st_size;
+	}
+	assert_in_range(fd, 0, DISK_FDS - 1);
+	if (disk.heard[fd] == disk.failures)
+		return 0;
+	disk.heard[fd] = disk.failures;
+	errno = EIO;
+	return -1;
+}
+
+int open(const char *path, int flags, ...)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0);
+
+	if (fd >= 0 && fd < DISK_FDS)
+		disk.heard[fd] = disk.failures;
+	return fd;
+}
+
+int dup3(int from, int to, int flags)
+{
+	disk.heard[to] = disk.heard[from];
+	return (int)syscall(SYS_dup3, from, to, flags);
+}
+
+/* A process starts, as often as it must. */
+static void begin(struct once *o, int fd)
+{
+	if (o->journal.fd >= 0)
+		close(o->journal.fd);
+	for (;; disk.bad = false) {
+		o->journal.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (journal_open(o->journal.fd) == KE_OK && once_load(o, o->journal.fd) == KE_OK)
+			return;
+		assert_true(disk.bad);
+		close(o->journal.fd);
+	}
+}
+
+static void cut_power(int fd)
+{
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(syscall(SYS_pwrite64, fd, disk.bytes, disk.size, 0), disk.size);
+	memset(disk.dirty, 0, sizeof disk.dirty);
+}
+
+static uint8_t known[DISK_FACTS]; /* 0: nobody was told, 1: it is a, 2: it is b */
+
+static int heard(uint32_t i, const uint8_t *value, int r)
+{
+	uint8_t is = (r == KE_OK) == (value == a) ? 1 : 2;
+
+	if (r == KE_NOTFOUND)
+		assert_int_equal(known[i], 0);
+	if (r != KE_OK && r != KE_DENIED)
+		return r;
+	assert_true(known[i] == 0 || known[i] == is);
+	known[i] = is;
+	return r;
+}
+
+static void turn(struct once *o, struct once *beside, int fd)
+{
+	uint32_t i = (uint32_t)(random() % DISK_FACTS);
+	const uint8_t *value = random() % 2 == 0 ? a : b;
+
+	disk.bad = random() % 10 == 0;
+	if (heard(i, value, tell(o, i, value)) != KE_IO)
+		return;
+	assert_true(o->journal.broken);
+	assert_int_equal(ask(o, i, value), KE_IO);
+	/* the other one can read what was written */
+	disk.bad = random() % 2 == 0;
+	if (heard(i, value, ask(beside, i, value)) == KE_IO)
+		begin(beside, fd);
+	if (random() % 2 == 0)
+		return; /* parent takes its time */
+	begin(o, fd);
+	disk.bad = random() % 2 == 0;
+	if (heard(i, value, tell(o, i, value)) == KE_IO)
+		begin(o, fd);
+}
+
+/* What was answered, by whichever of two, holds after every power cut. */
+static void test_failed_sync(void **state)
+{
+	struct once two[2];
+	int fd = fresh();
+
+	(void)state;
+	start(&two[0], -1);
+	start(&two[1], -1);
+	disk.on = true;
+	for (size_t i = 0; i < 2; i++)
+		begin(&two[i], fd);
+	srandom(1);
+	for (unsigned n = 0; n < 3000; n++) {
+		size_t k = (size_t)random() % 2;
+
+		turn(&two[k], &two[1 - k], fd);
+		if (random() % 20 != 0)
+			continue;
+		cut_power(fd);
+		for (k = 0; k < 2; k++)
+			begin(&two[k], fd);
+		for (uint32_t i = 0; i < DISK_FACTS; i++)
+			if (known[i] != 0)
+				assert_int_equal(ask(&two[0], i, known[i] == 1 ? a : b), KE_OK);
+		assert_int_equal(two[0].damaged, 0);
+	}
+	assert_true(disk.lost > 100);
+	disk.on = false;
+	for (size_t i = 0; i < 2; i++) {
+		close(two[i].journal.fd);
+		end(&two[i]);
+	}
+	close(fd);
+}
+
+/* Its own, under the same number: it adds only, and its bytes are what they were. */
+static void test_opened_anew(void **state)
+{
+	uint8_t before[1000 * JOURNAL_RECORD + 7], after[sizeof before + 1];
+	int fd = fresh(), pipes[2];
+
+	(void)state;
+	assert_int_equal(journal_open(-1), KE_OK);
+	for (size_t n = 0; n <= sizeof before; n += n < 300 ? 7 : 12345) {
+		randombytes_buf(before, sizeof before);
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(write(fd, before, n), n);
+		assert_int_equal(journal_open(fd), KE_OK);
+		assert_int_equal(pread(fd, after, sizeof after, 0), n);
+		assert_memory_equal(after, before, n);
+		assert_true((fcntl(fd, F_GETFL) & (O_APPEND | O_ACCMODE)) == (O_APPEND | O_RDWR));
+		assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+	}
+	close(fd);
+	/* what cannot be made durable is no journal */
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_int_equal(journal_open(pipes[0]), KE_IO);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +542,8 @@ int main(void)
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_full_disk),
 	    cmocka_unit_test(test_not_durable),
+	    cmocka_unit_test(test_failed_sync),
+	    cmocka_unit_test(test_opened_anew),
 	};
 
 	if (sodium_init() < 0)
