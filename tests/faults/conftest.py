@@ -17,11 +17,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "attack"), str(HERE.parent / "syste
 import beacon  # noqa: E402
 import bench  # noqa: E402
 import rows  # noqa: E402
+import seam  # noqa: E402
 from rows import count, pytest_runtest_makereport, pytest_sessionfinish  # noqa: E402, F401
 
 PROGRAMS = pathlib.Path(os.environ.get("KLERO_FAULTS", HERE.parents[1] / "build" / "out" / "faults")).resolve()
 LONG = os.environ.get("FAULTS") == "long"
 SHARE = int(os.environ.get("FAULTS_SHARE", "1"))  # of the long form: every so many-th N
+KINDS = os.environ.get("FAULTS_KINDS", "").split() or list(seam.KINDS)  # of the long form: these only
+LANES = int(os.environ.get("FAULTS_LANES", "8")) if LONG else 1  # appliances at once where a life is mostly waited for
 rows.declare({  # file: name in the table, what is tried, unit
     "faults": ("faults: every Nth call", "the Nth malloc, read, write, fsync, send and some twenty more fail, in every "
                "role, on the ways of start, replacement, login, sale and draw", "failures"),

@@ -61,6 +61,7 @@ struct orders {
 	int64_t clock_ms[ROLES]; /* added to the wall clock */
 	uint64_t trace_role;     /* plus one; 0: nobody's calls are traced */
 	uint64_t trace_kind;
+	uint64_t trace_depth;      /* so many callers tell one call from another */
 	uint64_t trace[TRACE_MAX]; /* call n: a hash of who called */
 	char who[WHO_MAX];         /* who met the last failure, innermost first */
 };
@@ -85,7 +86,7 @@ static void trace(enum kind kind, uint64_t n)
 	inside = true;
 	got = backtrace(frame, FRAMES);
 	inside = false;
-	for (int i = 2; i < got; i++)
+	for (int i = 2; i < got && (uint64_t)i < 2 + orders->trace_depth; i++)
 		h = (h ^ (uint64_t)(uintptr_t)frame[i]) * UINT64_C(1099511628211);
 	orders->trace[n] = h;
 }

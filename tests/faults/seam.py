@@ -21,7 +21,8 @@ KINDS_MAX, TRACE_MAX = 32, 65536
 ORDER = struct.Struct("5Q")  # calls, first, last, fired, error
 CLOCK_AT = len(ROLES) * KINDS_MAX * ORDER.size
 TRACE_AT = CLOCK_AT + 8 * len(ROLES)
-WHO_AT = TRACE_AT + 16 + 8 * TRACE_MAX
+TRACED_AT = TRACE_AT + 3 * 8  # behind whose, of which kind, how deep
+WHO_AT = TRACED_AT + 8 * TRACE_MAX
 SIZE = WHO_AT + 4096
 FOR_EVER = 2**64 - 1
 
@@ -82,14 +83,14 @@ class Seam:
             struct.pack_into("q", self.map, CLOCK_AT + 8 * ROLES.index(role), ms)
 
     @contextlib.contextmanager
-    def traced(self, role, kind):
-        """Yields a list that is filled at the end: of each call from then on, who called."""
+    def traced(self, role, kind, depth=16):
+        """Yields a list that is filled at the end: of each call from then on, who called (depth callers)."""
         who = []
         self.clear()
-        struct.pack_into("Q", self.map, TRACE_AT + 8, KINDS[kind][0])
+        struct.pack_into("2Q", self.map, TRACE_AT + 8, KINDS[kind][0], depth)
         struct.pack_into("Q", self.map, TRACE_AT, ROLES.index(role) + 1)
         yield who
         struct.pack_into("Q", self.map, TRACE_AT, 0)
         n = min(self.calls(role, kind), TRACE_MAX - 1)
-        who += struct.unpack_from(f"{n}Q", self.map, TRACE_AT + 16 + 8)
+        who += struct.unpack_from(f"{n}Q", self.map, TRACED_AT + 8)
         self.clear()

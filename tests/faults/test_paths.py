@@ -4,8 +4,11 @@ Long: every N; of allocations, of which a start makes tens of thousands, the fir
 chain of callers, and some more. Short: one of each kind. The product may go on, refuse with a
 problem, or die with its message and be replaced. It may not answer wrongly, do a thing by half or
 twice, hang, lose a descriptor, or be killed by anything but itself.
+
+What mostly waits is tried in lanes: so many appliances at once, each with its part of the N.
 """
 
+import concurrent.futures
 import secrets
 import signal
 import subprocess
@@ -15,20 +18,31 @@ import klero
 import pytest
 import seam
 from bench import PATIENCE_S
-from conftest import LONG, SHARE, some
+from conftest import KINDS, LANES, LONG, SHARE, some
 
 pytestmark = pytest.mark.row("faults")
-ALL_N = 3000  # so many calls are all tried
+ALL_N = 3000  # so many calls are all tried; of more, the first of every chain of so many callers
+DEPTH = 16
+START_N, START_DEPTH = 300, 6  # of a start, of which each N costs half a second
 DELAY_S = 5   # from the end of sales to the beacon's value: who closes later than that can only abort
+PROOF = 10    # failed starts in a row before one without a failure must be whole
 
 
-def plan(who):
-    """Which N to try of so many calls, of which it is known who made them."""
-    n = len(who)
+def counted(bench, role, run):
+    """What run() calls when nothing fails: {kind: how often}."""
+    bench.seam.clear()
+    run()
+    return {kind: n for kind in KINDS if (n := bench.seam.calls(role, kind))}
+
+
+def plan(bench, role, kind, n, run, most=ALL_N, depth=DEPTH):
+    """Which N to try of n calls; of more than most it is asked who makes them, by one more run()."""
     if not LONG:
-        return [(n + 1) // 2] if n else []
-    if n <= ALL_N:
+        return [(n + 1) // 2]
+    if n <= most:
         return range(1, n + 1, SHARE if n > 2 * SHARE else 1)
+    with bench.seam.traced(role, kind, depth) as who:
+        run()
     first = {}
     for i, caller in enumerate(who, 1):
         first.setdefault(caller, i)
@@ -96,16 +110,46 @@ class Draw(Way):
         b.check_money()
 
 
+def in_seconds(n):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + n))
+
+
+class Opening(Way):
+    """A v2 raffle is opened, with its record, and sells, with its log of tickets."""
+
+    def prepare(self):
+        b = self.bench
+        self.raffle = b.admin.create(sales_close=in_seconds(3600))["id"]
+        b.admin.close()
+        b.person.close()
+
+    def run(self):
+        b = self.bench
+
+        def opened():
+            a = b.admin.step(self.raffle, "open")
+            # the answer to the opening itself was lost, and it stands
+            return b.admin.get(f"/api/v1/raffles/{self.raffle}") if a.code == "raffle-not-draft" else a
+        b.until(opened, (200,), b.admin)
+        self.sold = b.buy(self.raffle, 2) + b.buy(self.raffle)
+
+    def check(self):
+        b, now = self.bench, self.bench.admin.raffle(self.raffle)
+        assert now["state"] == "open" and [r["kind"] for r in now["records"]] == ["open"], now
+        assert sorted(b.tickets(self.raffle)) == sorted(self.sold), "tickets and answers differ"
+        b.check_money()
+
+
 class Life(Way):
-    """A v2 raffle from its opening on: it closes, fetches its beacon's value and draws by itself."""
+    """A v2 raffle from the end of its sales on: it closes, fetches its beacon's value and draws by itself."""
 
     def __init__(self, bench, chain):
         super().__init__(bench)
         self.chain = chain
 
     def opened(self):
-        b, ends = self.bench, time.gmtime(time.time() + 2)
-        self.raffle = b.admin.create(sales_close=time.strftime("%Y-%m-%dT%H:%M:%S.000Z", ends))["id"]
+        b = self.bench
+        self.raffle = b.admin.create(sales_close=in_seconds(2))["id"]
         # no value of the beacon yet, no answer, or a beacon that is promised too early: with fresh terms
         a = b.admin.step(self.raffle, "open")
         return a if a.status == 200 or a.code == "raffle-not-draft" else None
@@ -186,26 +230,35 @@ def one(bench, way, role, kind, n):
     return fired
 
 
-def every(bench, way, role, kind, count):
+def undisturbed(bench, way):
     way.prepare()
-    with bench.seam.traced(role, kind) as who:
-        way.run()
+    bench.seam.clear()
+    way.run()
     bench.settle()
     way.check()
-    problems, missed = [], 0
+
+
+def descriptors(bench):
+    """The most that it has at a time: a kdf that is hashing has not taken its new channel yet."""
     before = bench.descriptors()
-    time.sleep(0.5)  # a kdf that is hashing has not taken its new channel yet
-    before = {k: max(n, before.get(k, 0)) for k, n in bench.descriptors().items()}
-    for n in plan(who):
+    time.sleep(0.5)
+    return {k: max(n, before.get(k, 0)) for k, n in bench.descriptors().items()}
+
+
+def every(bench, way, role, kind, which, tried):
+    """Each N of which; tried is told how many were reached. What was found."""
+    problems, missed = [], 0
+    before = descriptors(bench)
+    for n in which:
         try:
             fired = one(bench, way, role, kind, n)
             missed = 0 if fired else missed + 1
-            count(1 if fired else 0)
+            tried(1 if fired else 0)
             bad = bench.news()[1]
         except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
             bad = [repr(e)]
         if bad:
-            note(problems, f"{role}: {kind} {n} of {len(who)}: " + "; ".join(bad))
+            note(problems, f"{role}: {kind} {n}: " + "; ".join(bad) + f"\n{bench.seam.who()}")
             bench.restart()
         if len(problems) > 5 or missed > 30:
             break
@@ -213,96 +266,135 @@ def every(bench, way, role, kind, count):
     return problems + ([f"{role}: {kind}: descriptors leaked: {leaked}"] if leaked else [])
 
 
-def under_all(bench, way, role, count):
+def one_lane(bench, way, role, lane, lanes):
+    """Every kind's N, beginning with the lane's, by steps of lanes: what was found, how many were tried."""
+    problems, tried = [], []
     bench.start()
-    problems = []
-    for kind in seam.KINDS:
-        problems += every(bench, way, role, kind, count)
+    calls = counted(bench, role, lambda: undisturbed(bench, way))
+    for kind, n in calls.items():
+        which = plan(bench, role, kind, n, lambda: undisturbed(bench, way))
+        before = len(problems)
+        problems += every(bench, way, role, kind, which[lane::lanes], tried.append)
+        print(f"{role}: {kind}: {len(which[lane::lanes])} of {n} calls, {len(problems) - before} bad", flush=True)
     bench.hang_up()
     bench.check_ledger()
+    return problems, sum(tried)
+
+
+def under_all(benches, make_way, role, count):
+    """In as many lanes as there are benches."""
+    with concurrent.futures.ThreadPoolExecutor(len(benches)) as pool:
+        lanes = [pool.submit(one_lane, b, make_way(b), role, i, len(benches)) for i, b in enumerate(benches)]
+    problems = []
+    for lane in lanes:
+        found, tried = lane.result()
+        problems += found
+        count(tried)
     assert not problems, "\n" + "\n".join(problems)
 
 
 @pytest.mark.parametrize("role", ["net", "tlskey", "engine", "hsm"])
 def test_sale(make_bench, role, count):
-    b = make_bench()
-    under_all(b, Sale(b), role, count)
+    under_all([make_bench()], Sale, role, count)
 
 
 @pytest.mark.parametrize("role", some(["engine"], ["net", "hsm"]))
 def test_draw(make_bench, role, count):
-    b = make_bench()
-    under_all(b, Draw(b), role, count)
+    under_all([make_bench()], Draw, role, count)
 
 
 @pytest.mark.parametrize("role", some(["out"], ["engine", "hsm", "beacon"]))
 def test_life(make_bench, chain, role, count):
-    b = make_bench(*chain.lines(delay=DELAY_S))
-    under_all(b, Life(b, chain), role, count)
+    benches = [make_bench(*chain.lines(delay=DELAY_S)) for _ in range(LANES)]
+    under_all(benches, lambda b: Life(b, chain), role, count)
+
+
+@pytest.mark.parametrize("role", some(["engine"], ["hsm"]))
+def test_opening(make_bench, chain, role, count):
+    under_all([make_bench(*chain.lines(delay=DELAY_S))], Opening, role, count)
 
 
 @pytest.mark.parametrize("role", some(["kdf"], ["net", "engine", "hsm"]))
 def test_login(make_bench, role, count):
-    b = make_bench()
-    under_all(b, Login(b), role, count)
+    under_all([make_bench()], Login, role, count)
 
 
 @pytest.mark.parametrize("role", some(["engine"], ["net", "kdf"]))
 def test_replaced(make_bench, role, count):
-    b = make_bench()
-    under_all(b, Replace(b, role), role, count)
+    under_all([make_bench()], lambda b: Replace(b, role), role, count)
 
 
 @pytest.mark.parametrize("role", some([], ["engine", "net"]))
 def test_parent_replaces(make_bench, role, count):
     """Not the successor but who starts it."""
-    b = make_bench()
-    under_all(b, Replace(b, role), "parent", count)
+    under_all([make_bench()], lambda b: Replace(b, role), "parent", count)
 
 
 # --- the start as a whole ---
 
 def boot(bench, role, kind, n):
-    """klerod is ready and whole, or ends and says why. What is left serves the next start."""
+    """klerod is ready and whole, or ends and says why: was the Nth call reached, and is it ready?"""
     a = bench.appliance
     bench.hang_up()
     a.stop(signal.SIGKILL)
     bench.seam.fail(role, kind, n)
     p = a.spawn()
     line = p.stdout.readline()
-    fired = bench.seam.fired(role, kind)
+    fired = bool(bench.seam.fired(role, kind))
     bench.seam.clear()
     if line.startswith("klerod: ready "):
-        bench.settle()
-        bench.buy(bench.raffle)
-        bench.check_money()
-        return fired
+        sells(bench)
+        return fired, True
     status, words = p.wait(PATIENCE_S), p.stderr.read()
     assert status > 0, f"ended with {status}"
     assert "klerod: " in words or role == "parent" and words, f"ended without a word: {words!r}"
-    a.stop()
-    a.start()
-    return fired
+    return fired, False
+
+
+def sells(bench):
+    bench.settle()
+    bench.buy(bench.raffle)
+    bench.check_money()
+
+
+def again(bench):
+    """A start without a failure: of what the failed ones have left."""
+    bench.hang_up()
+    bench.appliance.stop(signal.SIGKILL)
+    bench.appliance.start()
+    sells(bench)
+
+
+def every_start(bench, role, kind, which, tried):
+    problems, failed = [], []
+    for n in which:
+        try:
+            fired, ready = boot(bench, role, kind, n)
+            tried(int(fired))
+            failed = [] if ready else failed + [n]
+            if len(failed) == PROOF or failed and n == which[-1]:
+                again(bench)
+                failed = []
+            bad = bench.news()[1]
+        except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
+            bad = [f"{e!r} after the failed starts {failed}"]
+        if bad:
+            note(problems, f"{role}: {kind} {n}: " + "; ".join(bad) + f"\n{bench.seam.who()}")
+            bench.restart()
+            failed = []
+        if len(problems) > 20:
+            break
+    print(f"start of {role}: {kind}: {len(which)} N, {len(problems)} bad", flush=True)
+    return problems
 
 
 @pytest.mark.parametrize("role", some([], ["parent", "tlskey", "hsm", "kdf", "engine", "net"]))
 def test_start(make_bench, role, count):
     b = make_bench().start()
-    problems = []
-    for kind in seam.KINDS:
-        b.hang_up()
-        b.appliance.stop(signal.SIGKILL)
-        with b.seam.traced(role, kind) as who:
-            b.appliance.start()
-        for n in plan(who):
-            try:
-                count(bool(boot(b, role, kind, n)))
-                bad = b.news()[1]
-            except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
-                bad = [repr(e)]
-            if bad:
-                note(problems, f"{role}: {kind} {n} of {len(who)}: " + "; ".join(bad))
-                b.restart()
-            if len(problems) > 20:
-                break
+    problems, tried = [], []
+    calls = counted(b, role, lambda: again(b))
+    for kind, n in calls.items():
+        which = plan(b, role, kind, n, lambda: again(b), START_N, START_DEPTH)
+        problems += every_start(b, role, kind, which, tried.append)
+    count(sum(tried))
     assert not problems, "\n" + "\n".join(problems)
