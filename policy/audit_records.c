@@ -34,6 +34,15 @@ const struct audit_raffle *audit_raffle_get(const struct audit_records *a, const
 	return n == 0 ? NULL : &a->raffles[n - 1];
 }
 
+bool audit_numbers_ok(const struct audit_raffle *raffle, const struct record2 *draw)
+{
+	const struct record2 open = {.winners = raffle->winners,
+	    .reserves = raffle->reserves,
+	    .dedupe = raffle->holder ? DEDUPE_HOLDER : DEDUPE_NONE};
+
+	return record2_numbers_ok(&open, raffle->tickets, draw);
+}
+
 int audit_records_init(struct audit_records *a, const char *origin, const struct checkpoint *head)
 {
 	memset(a, 0, sizeof(*a));
@@ -69,7 +78,7 @@ struct judged {
 
 static int no(const struct judged *j, const char *what)
 {
-	return audit_no(j->why, KE_CRYPTO, "entry %llu, a %s record: %s",
+	return audit_no(j->why, KE_CRYPTO, "entry %llu, the %s record: %s",
 	    (unsigned long long)j->index, record2_words[j->rec->kind], what);
 }
 
@@ -184,10 +193,8 @@ static int check_shuffle(const struct judged *j)
 	if (j->raffle->holder || !rec->listed)
 		return KE_OK;
 	r = draw_shuffle(index, (size_t)k, j->raffle->tickets, rec->draw_key);
-	if (r == KE_NOMEM)
-		return audit_no(j->why, r, "out of memory");
 	if (r != KE_OK)
-		return no(j, "it has more winners than there are tickets");
+		return audit_no(j->why, r, "%s", ke_words(r));
 	for (size_t i = 0; i < k; i++)
 		if (rec->picks[i].index != index[i])
 			return no(j, "its winners are not those of its draw key");
@@ -211,6 +218,9 @@ static int check_draw(const struct judged *j)
 	hash_kdf(have, rec->server_seed, DRAW_KEY_LABEL, rec->context, 32);
 	if (memcmp(have, rec->draw_key, 32) != 0)
 		return no(j, "its draw key does not follow from the seed and the context");
+	/* of a file the numbers are its lines' */
+	if (rec->listed && !audit_numbers_ok(j->raffle, rec))
+		return no(j, "it has other numbers of winners and reserves than were announced");
 	return check_shuffle(j);
 }
 

@@ -59,4 +59,7 @@ audit_leaf audit_record;
 /* NULL when the log has no such raffle; valid until the next record. */
 const struct audit_raffle *audit_raffle_get(const struct audit_records *a, const uint8_t id[16]);
 
+/* record2_numbers_ok() for the draw of a closed raffle. */
+bool audit_numbers_ok(const struct audit_raffle *raffle, const struct record2 *draw);
+
 #endif

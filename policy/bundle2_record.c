@@ -82,28 +82,20 @@ static int read_records(struct check2 *c)
 
 /* --- what they say of one another --- */
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 int check2_numbers(struct check2 *c)
 {
 	const struct record2 *open = &c->rec[OPEN].rec, *draw = &c->rec[DRAW].rec;
-	uint64_t n = c->rec[CLOSE].rec.tickets, winners = least(open->winners, n);
-	uint64_t reserves = least(open->reserves, n - winners);
+	uint64_t n = c->rec[CLOSE].rec.tickets;
 
 	c->res->winners = draw->winners;
 	c->res->reserves = draw->reserves;
-	/* dedupe may find fewer */
-	if (open->dedupe == DEDUPE_NONE
-		? draw->winners != winners || draw->reserves != reserves
-		: draw->winners > winners || draw->reserves > open->reserves ||
-		      (draw->reserves > 0 && draw->winners != open->winners))
+	if (!record2_numbers_ok(open, n, draw))
 		return bundle_no(&c->doc, KE_CRYPTO,
-		    "the draw has %llu winners and %llu reserves, it should have %llu and %llu",
-		    (unsigned long long)draw->winners, (unsigned long long)draw->reserves,
-		    (unsigned long long)winners, (unsigned long long)reserves);
+		    "the draw from %llu tickets has %llu winners and %llu reserves, %llu and %llu "
+		    "were announced",
+		    (unsigned long long)n, (unsigned long long)draw->winners,
+		    (unsigned long long)draw->reserves, (unsigned long long)open->winners,
+		    (unsigned long long)open->reserves);
 	return KE_OK;
 }
 

@@ -352,6 +352,22 @@ int record2_file_parse(struct record2 *draw, const char *text, size_t n)
 	return draw->winners + draw->reserves == picks ? KE_OK : KE_CRYPTO;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+bool record2_numbers_ok(const struct record2 *open, uint64_t tickets, const struct record2 *draw)
+{
+	uint64_t winners = least(open->winners, tickets);
+
+	if (open->dedupe == DEDUPE_NONE)
+		return draw->winners == winners &&
+		       draw->reserves == least(open->reserves, tickets - winners);
+	return draw->winners <= winners && draw->reserves <= open->reserves &&
+	       (draw->reserves == 0 || draw->winners == open->winners);
+}
+
 void record2_leaf(uint8_t out[32], const char *text, size_t n)
 {
 	merkle_leaf_hash(out, text, n);

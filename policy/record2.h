@@ -133,6 +133,12 @@ int record2_parse(struct record2 *r, const char *text, size_t n) KE_CHECK;
 int record2_file_text(const struct record2 *draw, char *out, size_t cap, size_t *len) KE_CHECK;
 int record2_file_parse(struct record2 *draw, const char *text, size_t n) KE_CHECK;
 
+/*
+ * Has a draw from that many tickets as many winners and reserves as its open record announces? Too
+ * few tickets leave places free; so do too few holders, where each may win once.
+ */
+bool record2_numbers_ok(const struct record2 *open, uint64_t tickets, const struct record2 *draw);
+
 /* The leaf hash of a record's text. */
 void record2_leaf(uint8_t out[32], const char *text, size_t n);
 

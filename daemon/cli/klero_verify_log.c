@@ -229,9 +229,12 @@ static int read_winners(
 	if (*picks == NULL)
 		return no(j, KE_NOMEM, path, ke_words(KE_NOMEM));
 	memcpy(draw.winners_file, raffle->winners_file, 32);
-	return record2_file_parse(&draw, (const char *)p, n) == KE_OK
+	if (record2_file_parse(&draw, (const char *)p, n) != KE_OK)
+		return no(j, KE_CRYPTO, path, "it is not the file that the draw record names");
+	return audit_numbers_ok(raffle, &draw)
 		   ? KE_OK
-		   : no(j, KE_CRYPTO, path, "it is not the file that the draw record names");
+		   : no(j, KE_CRYPTO, path,
+			 "it has other numbers of winners and reserves than were announced");
 }
 
 /* All leaves of a raffle that was drawn, and its winners among them. */

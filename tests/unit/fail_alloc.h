@@ -19,6 +19,8 @@
 
 /* Counts down; the call that finds 1 fails. 0: none. */
 static volatile unsigned fail_alloc_at;
+/* Of this program's own calls, and not of the libraries that it has loaded. */
+static volatile bool fail_alloc_own;
 
 #ifdef KLERO_SANITIZE
 
@@ -41,9 +43,13 @@ __attribute__((unused)) static bool fail_alloc_works(void)
 	return true;
 }
 
-static bool fail_alloc_now(void)
+extern const char __executable_start[], etext[];
+
+static bool fail_alloc_now(const void *caller)
 {
-	if (fail_alloc_at == 0 || --fail_alloc_at != 0)
+	bool own = (const char *)caller >= __executable_start && (const char *)caller < etext;
+
+	if (fail_alloc_at == 0 || (fail_alloc_own && !own) || --fail_alloc_at != 0)
 		return false;
 	errno = ENOMEM;
 	return true;
@@ -51,28 +57,29 @@ static bool fail_alloc_now(void)
 
 void *malloc(size_t n)
 {
-	return fail_alloc_now() ? NULL : __libc_malloc(n);
+	return fail_alloc_now(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
 }
 
 void *calloc(size_t n, size_t size)
 {
-	return fail_alloc_now() ? NULL : __libc_calloc(n, size);
+	return fail_alloc_now(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-	return fail_alloc_now() ? NULL : __libc_realloc(p, n);
+	return fail_alloc_now(__builtin_return_address(0)) ? NULL : __libc_realloc(p, n);
 }
 
 #endif
 
 /*
- * Fails the first allocation of an operation, the second … until it needs no more, and tells how
- * many it needs. Without one of them it answers want, or does without; with memory it works again.
+ * Fails the first allocation of an operation, one `step` calls later … until it needs no more, and
+ * tells how many it needs. Without one of them it answers want, or does without; with memory it
+ * works again.
  */
-__attribute__((unused)) static unsigned fail_alloc_each(int (*run)(void), int want)
+__attribute__((unused)) static unsigned fail_alloc_some(int (*run)(void), int want, unsigned step)
 {
-	for (unsigned n = 1; n < 10000; n++) {
+	for (unsigned n = 1; n < 1000000; n += step) {
 		int r;
 
 		fail_alloc_at = n;
@@ -88,6 +95,11 @@ __attribute__((unused)) static unsigned fail_alloc_each(int (*run)(void), int wa
 	}
 	fail_msg("it never ends");
 	return 0;
+}
+
+__attribute__((unused)) static unsigned fail_alloc_each(int (*run)(void), int want)
+{
+	return fail_alloc_some(run, want, 1);
 }
 
 #endif
