@@ -103,20 +103,21 @@ size_t escrow_layers_len(const struct escrow_officers *o, unsigned left)
 #define TEXT_FIXED 512
 #define TEXT_SHARE 40
 
+/* A text that fits has no more shares, and no more bytes in them, than struct escrow has room for.
+ */
+_Static_assert(ESCROW_SHARES_MAX *TEXT_B64_LEN(ESCROW_BITS_MIN / 8) > ESCROW_TEXT_MAX &&
+		   sizeof(((struct escrow *)0)->data) >= ESCROW_TEXT_MAX / 4 * 3,
+    "the text is the limit");
+
 static int check_size(const struct escrow_officers *o)
 {
-	size_t text = TEXT_FIXED, data = 0, shares = 0;
+	size_t text = TEXT_FIXED;
 
 	for (unsigned i = 0; i < o->n; i++)
 		text += TEXT_B64_LEN(o->key[i].len) + 8;
 	for (unsigned s = escrow_first(o); s != 0; s = escrow_next(o, s)) {
-		size_t n = escrow_layers_len(o, s);
-
-		if (++shares > ESCROW_SHARES_MAX)
-			return KE_LIMIT;
-		data += n;
-		text += TEXT_B64_LEN(n) + TEXT_SHARE + 3 * (size_t)o->m;
-		if (text > ESCROW_TEXT_MAX || data > sizeof(((struct escrow *)0)->data))
+		text += TEXT_B64_LEN(escrow_layers_len(o, s)) + TEXT_SHARE + 3 * (size_t)o->m;
+		if (text > ESCROW_TEXT_MAX)
 			return KE_LIMIT;
 	}
 	return KE_OK;

@@ -56,7 +56,8 @@ static void io_step(struct canon *io, struct escrow_step *s)
 	canon_lit(io, ",\n\"shares\":[\n");
 	for (i = 0; ecanon_item(io, i, s->nshares, "{", ESCROW_SHARES_MAX); i++)
 		io_opened(io, s, &s->share[i]);
-	s->nshares = i;
+	if (canon_reads(io))
+		s->nshares = i;
 	canon_lit(io, "]}\n");
 }
 
