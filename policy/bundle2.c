@@ -120,8 +120,8 @@ static int read_key(struct check2 *c, size_t at, const char *what, struct note_k
 
 	if (r == KE_OK && note_vkey_parse(k, s, n) != KE_OK)
 		r = bundle_no(&c->doc, KE_FORMAT, "the bundle's %s is not a verifier key", what);
-	if (r == KE_OK && k == &c->operator_key && n < sizeof(c->res->operator_vkey))
-		memcpy(c->res->operator_vkey, s, n + 1);
+	if (r == KE_OK && k == &c->operator_key)
+		snprintf(c->res->operator_vkey, sizeof(c->res->operator_vkey), "%s", s);
 	free(s);
 	return r;
 }

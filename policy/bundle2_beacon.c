@@ -78,10 +78,11 @@ static int read_pulse(struct check2 *c, size_t at, struct pulse *p)
 {
 	size_t n;
 	const char *json = object(c, at, &n);
+	int r = pulse_parse(p, json, n);
 
-	if (c->doc.toks[at].type != JSON_OBJECT || pulse_parse(p, json, n) != KE_OK)
-		return bundle_no(&c->doc, KE_FORMAT, "a pulse that cannot be read");
-	return KE_OK;
+	if (r == KE_NOMEM)
+		return bundle_no_memory(&c->doc);
+	return r == KE_OK ? r : bundle_no(&c->doc, KE_FORMAT, "a pulse that cannot be read");
 }
 
 static int read_nist(struct check2 *c, size_t at, const struct beacon *b, struct given *g)

@@ -44,7 +44,7 @@ enum {
 };
 /* Where they stand in the operator log; a second forfeit stands behind the first. */
 static const uint64_t made2_at[MADE2_RECORDS] = {1, 3, 4, 4, 2, 5};
-#define MADE2_FORFEITS 3
+#define MADE2_FORFEITS 40
 
 struct made2 {
 	uint8_t pub[32], secret[64], witness_pub[32], witness_secret[64];

@@ -60,31 +60,6 @@ static void test_dedupe(void **state)
 	assert_fails(&t, BUNDLE2_DRAW);
 }
 
-/* The rule says one prize a person, and a holder has two. */
-static void test_two_prizes(void **state)
-{
-	struct bundle2_trust t;
-
-	(void)state;
-	make(20, 2, 5, 0);
-	assert_int_equal(made2_finish(&m), 0);
-	m.rec[MADE2_OPEN].dedupe = DEDUPE_HOLDER;
-	trust_all(&t);
-	/* everything that follows from the open record, but the picks as without the rule */
-	{
-		struct record_pick picks[5];
-
-		memcpy(picks, m.picks, sizeof(picks));
-		assert_int_equal(made2_finish(&m), 0);
-		memcpy(m.picks, picks, sizeof(picks));
-	}
-	m.rec[MADE2_DRAW].winners = 5;
-	m.npassed = 0;
-	assert_int_equal(made2_text(&m, MADE2_DRAW), 0);
-	record2_leaf(m.log.leaf[4], m.text[MADE2_DRAW], m.text_len[MADE2_DRAW]);
-	assert_fails(&t, BUNDLE2_DRAW);
-}
-
 /* --- an operator who cheats, with all keys --- */
 
 static void again(int w, size_t at)
@@ -556,7 +531,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_dedupe),
-	    cmocka_unit_test(test_two_prizes),
 	    cmocka_unit_test(test_cheats),
 	    cmocka_unit_test(test_tickets),
 	    cmocka_unit_test(test_aborted),
