@@ -9,44 +9,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "daemon/conf/conf.h"
-
-/* Eight lines: what is required and no more. */
-#define MINIMAL                                                                                    \
-	"host raffle.example.org\n"                                                                \
-	"listen 127.0.0.1:8443\n"                                                                  \
-	"store /var/lib/kleroterion\n"                                                             \
-	"run-dir /run/kleroterion\n"                                                               \
-	"tls-certificate /etc/kleroterion/tls.pem\n"                                               \
-	"pkcs11-module /usr/lib/softhsm/libsofthsm2.so\n"                                          \
-	"keys-pin-file /etc/kleroterion/keys.pin\n"                                                \
-	"tls-pin-file /etc/kleroterion/tls.pin\n"
-
-static struct conf conf;
-static char why[512];
-
-static int parse(const char *text)
-{
-	why[0] = '\0';
-	return conf_parse(&conf, "k.conf", text, strlen(text), why, sizeof why);
-}
-
-/* MINIMAL and one more line, the ninth. */
-static int parse_line(const char *line)
-{
-	char text[4096];
-
-	snprintf(text, sizeof text, "%s%s\n", MINIMAL, line);
-	return parse(text);
-}
-
-static void refuses(const char *line, const char *words)
-{
-	int r = parse_line(line);
-
-	if (r == KE_OK || strstr(why, words) == NULL)
-		fail_msg("\"%s\": %d, \"%s\" instead of \"%s\"", line, r, why, words);
-}
+#include "tests/unit/conf_lines.h"
 
 static void defaults(void **state)
 {
@@ -361,6 +324,8 @@ static void users(void **state)
 
 /* What the system says of a file while it is read: errno of the next calls, 0: the real one. */
 static int read_error, fstat_error;
+/* Counts down; the fsync that finds 1 fails. 0: none. */
+static int fsync_at;
 
 ssize_t read(int fd, void *buf, size_t n)
 {
@@ -400,6 +365,74 @@ static void files_that_cannot_be_read(void **state)
 	read_error = EIO;
 	assert_int_equal(conf_file(path, false, buf, sizeof buf, &n, why, sizeof why), KE_IO);
 	assert_int_equal(conf_file(path, false, buf, 3, &n, why, sizeof why), KE_LONG);
+	unlink(path);
+}
+
+int fsync(int fd)
+{
+	if (fsync_at != 0 && --fsync_at == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* The journal of hsm: made once and found again; nothing else is taken for it. */
+static void journals(void **state)
+{
+	char folder[] = "/tmp/klero-store-XXXXXX", own[RCONF_PATH + 16], path[RCONF_PATH + 32];
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(parse(MINIMAL), KE_OK);
+	snprintf(conf.store, sizeof conf.store, "%s/none/db", folder);
+	assert_int_equal(conf_journal(&conf, why, sizeof why), KE_IO);
+	assert_non_null(strstr(why, "No such file"));
+	snprintf(conf.store, sizeof conf.store, "%s/db", folder);
+	conf_journal_folder(&conf, own);
+	snprintf(path, sizeof path, "%s/" CONF_JOURNAL, own);
+	/* of the file, of its folder, of the folder above */
+	for (int n = 1; n <= 3; n++) {
+		fsync_at = n;
+		assert_int_equal(conf_journal(&conf, why, sizeof why), KE_IO);
+		assert_non_null(strstr(why, path));
+		assert_int_equal(unlink(path), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		fd = conf_journal(&conf, why, sizeof why);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, "a", 1), 1);
+		close(fd);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 2);
+	close(fd);
+	fstat_error = EIO;
+	assert_int_equal(conf_journal(&conf, why, sizeof why), KE_IO);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(conf_journal(&conf, why, sizeof why), KE_DENIED);
+	assert_non_null(strstr(why, "is a secret that others can read"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	assert_int_equal(conf_journal(&conf, why, sizeof why), KE_IO);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(own), 0);
+	assert_int_equal(rmdir(folder), 0);
+}
+
+static void whole_file(void **state)
+{
+	char path[] = "/tmp/klero-conf-XXXXXX", none[64];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(write(fd, MINIMAL, strlen(MINIMAL)), (ssize_t)strlen(MINIMAL));
+	close(fd);
+	assert_int_equal(conf_read(&conf, path, why, sizeof why), KE_OK);
+	assert_string_equal(conf.file, path);
+	snprintf(none, sizeof none, "%s.none", path);
+	assert_int_equal(conf_read(&conf, none, why, sizeof why), KE_NOTFOUND);
 	unlink(path);
 }
 
@@ -485,6 +518,8 @@ int main(void)
 	    cmocka_unit_test(links_and_other_things_are_refused),
 	    cmocka_unit_test(users),
 	    cmocka_unit_test(files_that_cannot_be_read),
+	    cmocka_unit_test(journals),
+	    cmocka_unit_test(whole_file),
 	    cmocka_unit_test(identities),
 	    cmocka_unit_test(tokens),
 	};
