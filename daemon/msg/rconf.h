@@ -1,6 +1,6 @@
 /*
  * What parent tells each role at its start, and what keyadm answers: the fields of the *_CONF
- * messages as structures, with one put and one get each, so that the wire format stands once.
+ * messages as structures, with one put and one get each, both made of daemon/msg/rconf.def.
  * Part of the message layer. The getters run in the roles and trust parent, but bound
  * everything all the same; the setters run in parent (and in kleroctl setup for keyadm).
  */
@@ -197,8 +197,6 @@ struct rconf_keyadm_done {
 	char cert_pem[8192]; /* PROVISION_TLS: self-signed P-256 certificate; REQUEST: PKCS #10 */
 };
 
-void rconf_put_beacons(struct wire_out *w, const struct rconf_beacons *c);
-void rconf_get_beacons(struct wire_in *r, struct rconf_beacons *c);
 void rconf_put_out(struct wire_out *w, const struct rconf_out *c);
 int rconf_get_out(struct wire_in *r, struct rconf_out *c) KE_CHECK;
 void rconf_put_beacon(struct wire_out *w, const struct rconf_beacon *c);
