@@ -25,11 +25,6 @@ int bundle_no(struct bundle_doc *d, int err, const char *fmt, ...)
 	return err;
 }
 
-int bundle_no_memory(struct bundle_doc *d)
-{
-	return bundle_no(d, KE_NOMEM, "out of memory");
-}
-
 static int not_json(struct bundle_doc *d, int err, size_t at)
 {
 	if (err == KE_NOMEM)

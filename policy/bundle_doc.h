@@ -25,7 +25,11 @@ struct bundle_doc {
 /* Says why the current step failed; returns err. */
 int bundle_no(struct bundle_doc *d, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-int bundle_no_memory(struct bundle_doc *d);
+static inline int bundle_no_memory(struct bundle_doc *d)
+{
+	(void)bundle_no(d, KE_NOMEM, "out of memory");
+	return KE_NOMEM;
+}
 
 /* Checks and splits the text, which has at most max tokens; d->toks is the caller's to free. */
 int bundle_tokens(struct bundle_doc *d, size_t max) KE_CHECK;

@@ -259,7 +259,7 @@ int cert_make(struct p11 *p, const struct key *k, const struct rconf_keyadm *c, 
 	size_t n = 0;
 	int tbs_len, r = KE_NOMEM;
 
-	(void)p11_fail(p, KE_OK, "the certificate cannot be made");
+	p11_why(p, "the certificate cannot be made");
 	if (pub == NULL || x == NULL)
 		goto out;
 	r = fill(p, x, pub, c, now_s);
@@ -308,7 +308,7 @@ int cert_request(
 	size_t n = 0;
 	int tbs_len, r = KE_NOMEM;
 
-	(void)p11_fail(p, KE_OK, "the request cannot be made");
+	p11_why(p, "the request cannot be made");
 	if (pub == NULL || q == NULL)
 		goto out;
 	r = fill_request(p, q, pub, c);

@@ -35,18 +35,17 @@ int p11_check(struct p11 *p, const char *call, CK_RV rv)
 		return KE_OK;
 	p->call = call;
 	p->rv = rv;
-	(void)p11_fail(p, KE_OK, "%s: %s (0x%lx)", call, ckr_name(rv), rv);
+	p11_why(p, "%s: %s (0x%lx)", call, ckr_name(rv), rv);
 	return class_of(call, rv);
 }
 
-int p11_fail(struct p11 *p, int r, const char *fmt, ...)
+void p11_why(struct p11 *p, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(p->why, sizeof p->why, fmt, ap);
 	va_end(ap);
-	return r;
 }
 
 static int set_environment(struct p11 *p, char *const env[], size_t n)

@@ -52,8 +52,10 @@ struct p11 {
  */
 int p11_check(struct p11 *p, const char *call, CK_RV rv) KE_CHECK;
 
-/* Writes p->why and returns r: `return p11_fail(p, KE_X, "…")`. */
-int p11_fail(struct p11 *p, int r, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Writes p->why. */
+void p11_why(struct p11 *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* And gives r, so that analysers see which: `return p11_fail(p, KE_X, "…")`. */
+#define p11_fail(p, r, ...) (p11_why((p), __VA_ARGS__), (r))
 
 /* Cryptoki's prototypes lack const; a module does not write through these pointers. */
 static inline void *p11_in(const void *ptr)
