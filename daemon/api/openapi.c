@@ -246,7 +246,7 @@ static void problems_of(const struct route *row, bool set[PROBLEM_COUNT])
 		MAY(set, PB_IDEM_REQUIRED);
 	if (is_list(row))
 		MAY(set, PB_CURSOR);
-	for (size_t i = 0; row->own[i] != PROBLEM_NONE; i++)
+	for (size_t i = 0; i < ROUTE_PROBLEMS && row->own[i] != PROBLEM_NONE; i++)
 		set[row->own[i]] = true;
 }
 

@@ -22,7 +22,7 @@
 	}
 #define PROBLEMS(...)                                                                              \
 	{                                                                                          \
-		__VA_ARGS__ __VA_OPT__(, ) PROBLEM_NONE                                            \
+		__VA_ARGS__                                                                        \
 	}
 #define F_TEXT(in, name, req, min, max)                                                            \
 	{                                                                                          \

@@ -75,7 +75,7 @@ struct route {
 	uint16_t status;
 	enum shape_id shape; /* of the answer; of its items when row is a list */
 	struct field fields[ROUTE_FIELDS + 1];
-	enum problem own[ROUTE_PROBLEMS + 1]; /* PROBLEM_NONE ends them */
+	enum problem own[ROUTE_PROBLEMS]; /* a shorter list ends with PROBLEM_NONE */
 	const char *what;
 };
 

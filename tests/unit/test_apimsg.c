@@ -35,6 +35,7 @@ static void test_every_row_routes_to_itself(void **state)
 			}
 			path[n++] = *p;
 		}
+		assert_null(row->fields[ROUTE_FIELDS].name); /* the list ends */
 		assert_int_equal(route_match((int)row->method, path, n, params, &allow), i);
 		for (size_t k = 0; k < holes; k++)
 			assert_true(params[k].n == 1 && params[k].p[0] == 'X');
