@@ -110,7 +110,7 @@ static void poly(struct fp *r, const char *const *coefficients, size_t n, const 
 	}
 	*r = acc;
 }
-#define POLY(r, name, x) poly(r, name, sizeof(name) / sizeof(name[0]), x)
+#define POLY(r, name, x) poly(r, name, sizeof(name) / sizeof((name)[0]), x)
 
 static void map_to_curve(struct bls_point *r, const struct fp *u)
 {

@@ -92,11 +92,12 @@ static int read_tickets(
 static int check_picks(struct check2 *c)
 {
 	const struct record2 *draw = &c->rec[DRAW].rec;
+	uint64_t picks = draw->winners + draw->reserves;
 
-	if (c->nwinners != draw->winners + draw->reserves)
+	if (c->nwinners != picks)
 		return bundle_no(&c->doc, KE_CRYPTO,
 		    "the record has %llu winners and reserves, the bundle %zu",
-		    (unsigned long long)(draw->winners + draw->reserves), c->nwinners);
+		    (unsigned long long)picks, c->nwinners);
 	for (size_t i = 0; i < c->nwinners; i++) {
 		const struct ticket2 *t = &c->winners[i];
 		bool winner = i < draw->winners;

@@ -31,7 +31,7 @@ void evm_address_text(char text[EVM_ADDRESS_TEXT + 1], const uint8_t address[20]
 	for (unsigned i = 0; i < 40; i++) {
 		unsigned digit = i % 2 == 0 ? hash[i / 2] >> 4 : hash[i / 2] & 15;
 
-		text[2 + i] = digit >= 8 ? (char)toupper((unsigned char)hex[i]) : hex[i];
+		text[2 + i] = (char)(digit >= 8 ? toupper((unsigned char)hex[i]) : hex[i]);
 	}
 	text[EVM_ADDRESS_TEXT] = '\0';
 }

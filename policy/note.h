@@ -64,9 +64,9 @@ int note_sig_line(const char *name, enum note_type type, const uint8_t id[4], co
  */
 int note_open(const char *msg, size_t n, const struct note_key *k, size_t *text_len) KE_CHECK;
 
-/* A signature by k over n bytes of text, as its line carries it. KE_CRYPTO. */
-int note_verify(const struct note_key *k, const uint8_t *sig, size_t sig_len, const char *text,
-    size_t n) KE_CHECK;
+/* A signature by k over len bytes of text, as its line carries it. KE_CRYPTO. */
+int note_verify(
+    const struct note_key *k, const uint8_t *sig, size_t n, const char *text, size_t len) KE_CHECK;
 /* The bytes of the note's first signature by k, not verified; KE_NOTFOUND, KE_FORMAT. */
 int note_signature(const char *msg, size_t n, const struct note_key *k, uint8_t sig[NOTE_SIG_MAX],
     size_t *len) KE_CHECK;

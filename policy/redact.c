@@ -131,7 +131,7 @@ size_t redact_line(char *out, const char *in, size_t n)
 			i += word;
 			continue;
 		}
-		out[len++] = in[i] >= ' ' && in[i] <= '~' ? in[i] : '?';
+		out[len++] = (char)(in[i] >= ' ' && in[i] <= '~' ? in[i] : '?');
 		i++;
 	}
 	out[len] = '\0';

@@ -38,9 +38,9 @@
 #endif
 
 /* Conditions on argument n, counted from 0. */
-#define OFF(n, bits)      .when = PROFILE_BITS_OFF, .arg = n, .count = 1, .values = {bits}
-#define ONE_OF(n, k, ...) .when = PROFILE_ONE_OF, .arg = n, .count = k, .values = {__VA_ARGS__}
-#define TIE(v, n, to)     .tie = {.tied = true, .value = v, .arg = n, .only = to}
+#define OFF(n, bits)      .when = PROFILE_BITS_OFF, .arg = (n), .count = 1, .values = {(bits)}
+#define ONE_OF(n, k, ...) .when = PROFILE_ONE_OF, .arg = (n), .count = (k), .values = {__VA_ARGS__}
+#define TIE(v, n, to)     .tie = {.tied = true, .value = (v), .arg = (n), .only = (to)}
 #define WRITING           (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND)
 
 static const struct profile_cond always = {.when = PROFILE_ALWAYS};

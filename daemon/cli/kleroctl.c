@@ -110,7 +110,7 @@ int ctl_tell(struct ctl *c, const char *key, const char *words, size_t n)
 static void tell_failure(int status)
 {
 	static const char *const codes[] = {
-#define STATUS(name, number, code, what) [number] = code,
+#define STATUS(name, number, code, what) [number] = (code),
 #include "daemon/cli/status.def"
 #undef STATUS
 	};

@@ -64,7 +64,7 @@ static void look(struct tally *t, const struct rule *r, const char *path)
 
 	if (path[0] == '\0')
 		return;
-	if ((r->follow ? stat : lstat)(path, &st) == 0)
+	if ((r->follow ? stat(path, &st) : lstat(path, &st)) == 0)
 		judge(t, r, path, &st);
 	else if (errno == EACCES)
 		doctor_found(t->d, DOCTOR_ATTENTION, r->check,

@@ -125,25 +125,33 @@ void live_member(const char *json, const char *name, char *out, size_t cap)
 		out[0] = '\0';
 }
 
+/* Engine's own result, with its words. */
+static int words_of(const struct msg *m, char *text, size_t cap)
+{
+	struct wire_in in;
+	const uint8_t *words;
+	size_t n = 0;
+	int r;
+
+	wire_in_init(&in, m->body, m->len);
+	r = wire_get_i32(&in);
+	words = wire_get_str(&in, cap - 1, &n);
+	if (wire_end(&in) != KE_OK)
+		return KE_PEER;
+	snprintf(text, cap, "%.*s", (int)n, (const char *)words);
+	return r;
+}
+
 int live_status(const struct ctl *ctl, char *text, size_t cap)
 {
 	struct exchange *x = exchange_new();
-	const uint8_t *words;
-	struct wire_in in;
 	struct msg m;
-	size_t n = 0;
 	int fd = live_reach(ctl), r = KE_UNAVAIL;
 
-	if (x != NULL && fd >= 0)
+	if (x != NULL && fd >= 0) {
 		r = live_talk(fd, MSG_CTL_STATUS, x, &m);
-	if (r == KE_OK) {
-		wire_in_init(&in, m.body, m.len);
-		r = wire_get_i32(&in);
-		words = wire_get_str(&in, cap - 1, &n);
-		if (wire_end(&in) != KE_OK)
-			r = KE_PEER;
-		else
-			snprintf(text, cap, "%.*s", (int)n, (const char *)words);
+		if (r == KE_OK)
+			r = words_of(&m, text, cap);
 	}
 	if (fd >= 0)
 		close(fd);

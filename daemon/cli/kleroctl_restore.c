@@ -60,12 +60,13 @@ static char *slurp(const char *path, size_t *n)
 	FILE *f = fopen(path, "re");
 	char *p = NULL;
 
-	if (f != NULL && fstat(fileno(f), &st) == 0 && st.st_size > 0 &&
-	    (uint64_t)st.st_size <= BUNDLE_MAX)
+	if (f == NULL)
+		return NULL;
+	if (fstat(fileno(f), &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size <= BUNDLE_MAX)
 		p = malloc((size_t)st.st_size);
-	*n = p != NULL ? fread(p, 1, (size_t)st.st_size, f) : 0;
-	if (f != NULL)
-		fclose(f);
+	if (p != NULL)
+		*n = fread(p, 1, (size_t)st.st_size, f);
+	fclose(f);
 	return p;
 }
 

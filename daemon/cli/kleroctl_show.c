@@ -81,8 +81,7 @@ static void add(char cell[CELL], const char *words)
 	}
 	for (n = room; n > 0 && ((uint8_t)words[n] & 0xc0) == 0x80; n--)
 		;
-	memcpy(cell + at, words, n);
-	memcpy(cell + at + n, "...", sizeof "...");
+	snprintf(cell + at, CELL - at, "%.*s...", (int)n, words);
 }
 
 /* A plain value's words, of the heap; NULL without memory. */
@@ -90,17 +89,14 @@ static char *words_of(const struct view *v, size_t i)
 {
 	const struct json_tok *t = &v->t[i];
 	size_t n = (size_t)(t->end - t->start), len = 0;
-	char *s = malloc(n + 1);
+	char *s = calloc(1, n + 1);
 
 	if (s == NULL)
 		return NULL;
 	if (t->type == JSON_STRING && json_string(v->text, t, s, n, &len) != KE_OK)
-		len = 0;
-	if (t->type == JSON_NUMBER) {
+		s[0] = '\0';
+	if (t->type == JSON_NUMBER)
 		memcpy(s, v->text + t->start, n);
-		len = n;
-	}
-	s[len] = '\0'; /* json_check lets no other NUL into a string */
 	return s;
 }
 
@@ -178,8 +174,8 @@ static int put_name(const struct view *v, size_t i)
 	char cell[CELL] = "";
 
 	add_plain(v, i, cell);
-	for (char *s = cell; *s != '\0'; s++)
-		*s = *s == '_' ? ' ' : *s;
+	for (char *s = cell; (s = strchr(s, '_')) != NULL;)
+		*s = ' ';
 	fputs(cell, v->to);
 	return width(cell);
 }
@@ -294,7 +290,7 @@ static void put_array(const struct view *v, size_t i, int indent)
 /* A text of several lines, whole. */
 static void put_lines(const struct view *v, size_t i, int indent)
 {
-	char *s = words_of(v, i), *rest = s;
+	char *s = words_of(v, i), *rest;
 
 	for (char *line = s; line != NULL && *line != '\0'; line = rest) {
 		rest = strchr(line, '\n');

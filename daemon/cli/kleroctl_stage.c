@@ -337,8 +337,8 @@ static int put_aside(struct stage *s, char aside[MADE_PATH])
 	r = path_in(s, s->store, name, aside);
 	if (r == KE_OK && mkdir(aside, 0700) != 0)
 		r = say(s, KE_IO, aside, strerror(errno));
-	for (size_t i = PARTS; r == KE_OK && i-- > 0;)
-		r = move_part(s, s->store, aside, parts[i]);
+	for (size_t i = 1; r == KE_OK && i <= PARTS; i++)
+		r = move_part(s, s->store, aside, parts[PARTS - i]);
 	if (r == KE_OK)
 		r = sync_folder(s, aside);
 	return r == KE_OK ? sync_folder(s, s->store) : r;

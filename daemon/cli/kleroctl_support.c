@@ -24,7 +24,7 @@
 #include "policy/redact.h"
 
 #define LOG_BYTES  ((size_t)1 << 20) /* of the end of the log */
-#define LOG_LINES  "2000"            /* of the journal's */
+#define LOG_LINES  "--lines=2000"    /* of the journal's */
 #define JOURNALCTL "/usr/bin/journalctl"
 #define SECRETS    4
 
@@ -153,8 +153,8 @@ static size_t tail(const char *path, char *buf, size_t cap)
 
 static size_t journal(const struct support *s, char *buf, size_t cap)
 {
-	const char *const argv[] = {"journalctl", "--unit=klerod", "--lines=" LOG_LINES,
-	    "--no-pager", "--output=short-iso", NULL};
+	const char *const argv[] = {
+	    "journalctl", "--unit=klerod", LOG_LINES, "--no-pager", "--output=short-iso", NULL};
 	const char *const env[] = {"LC_ALL=C.UTF-8", NULL};
 	size_t n = 0;
 	ssize_t got;

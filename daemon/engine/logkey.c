@@ -73,14 +73,16 @@ int logkey_of_log(
 		r = note_signer(note, n, origin, id);
 	if (r == KE_OK)
 		r = turn_begin(e);
-	for (uint32_t v = e->hsm.log_version; r == KE_OK && v > 0; v--) {
+	if (r != KE_OK)
+		return r;
+	for (uint32_t v = e->hsm.log_version; v > 0; v--) {
 		version_name(name, v);
 		if (kept(e, name, &stored) == KE_OK &&
 		    origin_key(log, e->conf.host, stored.type, stored.pub, k) == KE_OK &&
 		    memcmp(k->id, id, sizeof id) == 0)
 			return KE_OK;
 	}
-	return r == KE_OK ? KE_NOTFOUND : r;
+	return KE_NOTFOUND;
 }
 
 int logkey_of(struct engine *e, const char *note, size_t n, struct note_key *k)

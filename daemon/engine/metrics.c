@@ -269,8 +269,9 @@ static int key_values(struct text *t, struct engine *e, uint64_t now_s)
 	for (unsigned i = 0; i < REWRAP_KIND_COUNT; i++)
 		put(t, "klero_rewrap_left{purpose=\"%s\"} %lld\n", rewrap_word(i),
 		    (long long)left[rewrap_purpose(i)]);
-	if (r == KE_OK)
-		r = reseal_progress(e, &p);
+	if (r != KE_OK)
+		return r;
+	r = reseal_progress(e, &p);
 	if (r != KE_OK || p.left < 0)
 		return r;
 	put(t, "klero_rewrap_left{purpose=\"data\"} %lld\n", (long long)p.left);

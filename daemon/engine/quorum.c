@@ -417,19 +417,28 @@ int quorum_reject(struct engine *e, const uint8_t id[16], const uint8_t *by, con
  * Does the store hold the audit line that the token knows of? Otherwise it is an older one that was
  * put back, or another; that shows until officers act again, and their action takes its place.
  */
-static void compare_history(struct engine *e)
+static enum quorum_history history_of(struct engine *e, const struct anchor *a)
 {
-	const struct anchor *a = &e->quorum.anchor;
 	uint8_t hash[32];
 	int r = turn_begin(e);
 
-	if (r == KE_OK && a->audit > 0)
+	if (r == KE_OK && a->audit == 0)
+		return QUORUM_HISTORY_OK;
+	if (r == KE_OK)
 		r = a->audit <= INT64_MAX ? db_audit_hash(e->db, (int64_t)a->audit, hash)
 					  : KE_NOTFOUND;
-	e->quorum.history = r == KE_OK && (a->audit == 0 || memcmp(hash, a->audit_hash, 32) == 0)
-				? QUORUM_HISTORY_OK
-			    : r == KE_OK || r == KE_NOTFOUND ? QUORUM_HISTORY_OLDER
-							     : QUORUM_HISTORY_UNKNOWN;
+	if (r == KE_NOTFOUND)
+		return QUORUM_HISTORY_OLDER;
+	if (r != KE_OK)
+		return QUORUM_HISTORY_UNKNOWN;
+	return memcmp(hash, a->audit_hash, 32) == 0 ? QUORUM_HISTORY_OK : QUORUM_HISTORY_OLDER;
+}
+
+static void compare_history(struct engine *e)
+{
+	const struct anchor *a = &e->quorum.anchor;
+
+	e->quorum.history = history_of(e, a);
 	if (e->quorum.history == QUORUM_HISTORY_OLDER)
 		log_security("the store is older than the token: its audit log lacks line %llu, "
 			     "which the token knows; a backup was restored, or the store replaced",

@@ -202,9 +202,11 @@ static void transfers(struct out *o)
 
 static short wanted(struct out *o)
 {
-	short events = free_place(o) != NULL && !o->leaving ? CURL_WAIT_POLLIN : 0;
+	int events = free_place(o) != NULL && !o->leaving ? CURL_WAIT_POLLIN : 0;
 
-	return any(o, PLACE_ANSWERED) ? (short)(events | CURL_WAIT_POLLOUT) : events;
+	if (any(o, PLACE_ANSWERED))
+		events |= CURL_WAIT_POLLOUT;
+	return (short)events;
 }
 
 /* One round; false when it is time to leave. */

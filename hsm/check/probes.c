@@ -51,7 +51,9 @@ static int probe_random(struct check *c, struct check_result *res)
 	TIMED(res, r, op_random(&c->p, a, sizeof a));
 	if (r == KE_OK)
 		r = op_random(&c->p, b, sizeof b);
-	return r == KE_OK && memcmp(a, b, sizeof a) == 0 ? wrong(c, "it repeats itself") : r;
+	if (r != KE_OK)
+		return r;
+	return memcmp(a, b, sizeof a) == 0 ? wrong(c, "it repeats itself") : KE_OK;
 }
 
 /* --- key pairs --- */
