@@ -15,9 +15,11 @@
 #define SUMMED 96  /* bytes before the checksum */
 #define BLOCK  256 /* records read at once */
 #define FILLER 0xff
-/* What is written again: more than the few who write at once can have added, each with one record
- * whose fdatasync failed, and none after that. */
-#define AGAIN (512 * JOURNAL_RECORD)
+/*
+ * What is written again. The few who write at once have added one record each whose fdatasync
+ * failed, and none after that; what is durable should not be put at risk for nothing.
+ */
+#define AGAIN (32 * JOURNAL_RECORD)
 
 static const uint8_t magic[8] = {'k', 'l', 'o', 'n', 'c', 'e', '0', '1'};
 
@@ -83,19 +85,13 @@ static ssize_t read_at(int fd, uint8_t *p, size_t n, uint64_t at)
 /* The same bytes in the same places: nobody who adds or reads meanwhile sees a difference. */
 static int write_again(int fd)
 {
-	uint8_t block[BLOCK * JOURNAL_RECORD];
 	off_t size = lseek(fd, 0, SEEK_END), at = size > AGAIN ? size - AGAIN : 0;
+	uint8_t block[AGAIN];
+	ssize_t n = size - at;
 
-	if (size < 0)
+	if (size < 0 || read_at(fd, block, (size_t)n, (uint64_t)at) != n ||
+	    pwrite(fd, block, (size_t)n, at) != n)
 		return KE_IO;
-	while (at < size) {
-		size_t left = (size_t)(size - at), n = left < sizeof block ? left : sizeof block;
-
-		if (read_at(fd, block, n, (uint64_t)at) != (ssize_t)n ||
-		    pwrite(fd, block, n, at) != (ssize_t)n)
-			return KE_IO;
-		at += (off_t)n;
-	}
 	return fdatasync(fd) == 0 ? KE_OK : KE_IO;
 }
 
