@@ -202,13 +202,70 @@ static void test_manifest(void **state)
 	other.section[3].len++;
 	assert_int_equal(backup_compare(&m, &other, &which), KE_CRYPTO);
 	assert_int_equal(which, BACKUP_KEYS);
+	other = m;
+	other.section[3].name++;
+	assert_int_equal(backup_compare(&m, &other, &which), KE_CRYPTO);
+	assert_int_equal(which, BACKUP_NAMES);
+	/* sections out of their order, and a text that goes on */
+	other = m;
+	other.section[3] = m.section[2];
+	assert_int_equal(backup_text(&other, text, sizeof text, &n), KE_FORMAT);
+	assert_false(
+	    backup_same_facts(&m, &(struct backup_manifest){.need = {{KEY_SEED, 1}}, .needs = 1}));
+	assert_int_equal(backup_text(&m, text, sizeof text - 1, &n), KE_OK);
+	text[n] = '\n';
+	assert_int_equal(backup_parse(&other, text, n + 1), KE_FORMAT);
+	/* what has no text has no facts that could be the same */
+	other = m;
+	other.program[0] = '+';
+	assert_false(backup_same_facts(&m, &other));
+	assert_false(backup_same_facts(&other, &m));
 	/* as many needs as there is room for, and one more */
+	other = m;
 	other.needs = 0;
 	while (other.needs < BACKUP_NEEDS_MAX)
 		other.need[other.needs++] = (struct backup_need){KEY_SEED, 999999};
 	assert_int_equal(backup_text(&other, text, sizeof text, &n), KE_OK);
 	assert_int_equal(backup_parse(&m, text, n), KE_OK);
 	assert_int_equal(m.needs, BACKUP_NEEDS_MAX);
+}
+
+/* What comes in pieces of other sizes than a line's, a note's or a file's. */
+static void test_pieces(void **state)
+{
+	static const char *const bad[] = {
+	    "kleroterion backup v1\nsection store 1 \nx",
+	    "kleroterion backup v1\nmanifest 0\n",
+	    "kleroterion backup v1\nsection "
+	    "a-name-that-is-longer-than-any-line-of-ours-is-allowed-to"
+	    "-be-and-longer-still-and-still-longer-than-that 1\nx",
+	    "kleroterion backup\n",
+	    "kleroterion backup v1 and then much more than a line of ours has room for, so that it "
+	    "is "
+	    "no line at all, whatever it says\n",
+	};
+	static struct backup_reader r;
+	struct backup_piece piece;
+	char file[8192], line[64];
+	size_t n = make_file(file), at, used;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		for (size_t step = 1; step < 100; step += 33)
+			if (judge(bad[i], strlen(bad[i]), step) == KE_OK)
+				fail_msg("%s", bad[i]);
+	/* a manifest of more than there is room for */
+	at = (size_t)((char *)memmem(file, n, "manifest ", 9) - file);
+	snprintf(line, sizeof line, "manifest %zu\n", sizeof r.note + 1);
+	memcpy(file + at, line, strlen(line));
+	assert_int_equal(judge(file, at + strlen(line), 4096), KE_FORMAT);
+	/* nothing more is read of what was broken, nor taken for cut off */
+	backup_reader_init(&r);
+	assert_int_equal(backup_read(&r, (const uint8_t *)"", 0, &used, &piece), KE_OK);
+	assert_int_equal(backup_read(&r, (const uint8_t *)"x\n", 2, &used, &piece), KE_FORMAT);
+	assert_int_equal(backup_read(&r, (const uint8_t *)"x", 1, &used, &piece), KE_FORMAT);
+	assert_int_equal(backup_read(&r, (const uint8_t *)"", 0, &used, &piece), KE_FORMAT);
+	assert_int_equal(backup_read_end(&r), KE_FORMAT);
 }
 
 int main(void)
@@ -219,6 +276,7 @@ int main(void)
 	    cmocka_unit_test(test_flipped),
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_manifest),
+	    cmocka_unit_test(test_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,12 @@ static void test_late(void **state)
 	terms.deadline_s = UINT64_MAX;
 	terms.beacons[0].round = UINT64_MAX; /* without a time */
 	assert_true(life_late_s(&site, &terms) == terms.deadline_s);
+	/* a value that comes behind the deadline, and terms without any */
+	terms.beacons[0].round = last_s;
+	terms.deadline_s = last_s - 1;
+	assert_true(life_late_s(&site, &terms) == terms.deadline_s);
+	terms.nbeacons = 0;
+	assert_true(life_late_s(&site, &terms) == terms.deadline_s);
 }
 
 static void test_terms(void **state)
@@ -132,6 +138,8 @@ static void test_terms(void **state)
 	terms.deadline_s = NOW + LIFE_SPAN_S;
 	assert_int_equal(agree(), RULES_YES);
 	terms.deadline_s++;
+	assert_int_equal(agree(), RULES_TOO_FAR);
+	terms.deadline_s = CLOSE;
 	assert_int_equal(agree(), RULES_TOO_FAR);
 	terms.deadline_s = UINT64_MAX;
 	terms.sales_close_s = UINT64_MAX - 1;
@@ -191,6 +199,34 @@ static void test_amend(void **state)
 	assert_int_equal(amend(&terms, &to, false, NOW), RULES_YES);
 	to.beacons[0].round = NOW + 5;
 	assert_int_equal(amend(&terms, &to, false, NOW), RULES_TOO_EARLY);
+	/* from terms whose chain is no longer pinned: what they would have led to is not known */
+	to = terms;
+	to.sales_close_s++;
+	to.beacons[0].round++;
+	terms.beacons[0].chain_hash[0] ^= 1;
+	assert_int_equal(amend(&terms, &to, true, NOW), RULES_BEACON);
+	assert_string_equal(why, "a beacon that is not pinned here");
+}
+
+/* Pulses have no chain to compare: a later one may take the place of an earlier one. */
+static void test_amend_pulses(void **state)
+{
+	struct record2_terms to;
+
+	(void)state;
+	site.nist = true;
+	terms.beacons[1] = (struct beacon){
+	    .kind = BEACON_NIST2, .chain = 2, .at_ms = (CLOSE + LIFE_DELAY_S) * 1000};
+	terms.nbeacons = 2;
+	to = terms;
+	to.sales_close_s++;
+	to.beacons[0].round++;
+	to.beacons[1].at_ms += 1000;
+	assert_int_equal(amend(&terms, &to, true, NOW), RULES_YES);
+	to.beacons[1].at_ms = terms.beacons[1].at_ms + 999;
+	to.sales_close_s = terms.sales_close_s + 1;
+	site.delay_s = 1;
+	assert_int_equal(amend(&terms, &to, true, NOW), RULES_NOT_LATER);
 }
 
 /* Another source with a later value does not excuse an earlier one of a source that stays. */
@@ -331,6 +367,7 @@ int main(void)
 	    cmocka_unit_test_setup(test_two_beacons, fresh),
 	    cmocka_unit_test_setup(test_amend, fresh),
 	    cmocka_unit_test_setup(test_amend_each, fresh),
+	    cmocka_unit_test_setup(test_amend_pulses, fresh),
 	    cmocka_unit_test_setup(test_not_before, fresh),
 	    cmocka_unit_test(test_states),
 	    cmocka_unit_test(test_questions),

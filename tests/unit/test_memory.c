@@ -15,6 +15,7 @@
 #include "policy/complete.h"
 #include "policy/json.h"
 #include "policy/p256.h"
+#include "policy/secp256k1.h"
 
 #include "tests/unit/bundle2_make.h"
 #include "tests/unit/bundle_make.h"
@@ -172,6 +173,37 @@ static void make_signature(void)
 	EVP_PKEY_free(key);
 }
 
+/* Private key 1 has signed the digest of zeros: (r, s) = (G.x, G.x), with the nonce 1. */
+static int secp(void)
+{
+	static const uint8_t secret[32] = {[31] = 1}, digest[32];
+	static const uint8_t gx[] = {0x79, 0xbe, 0x66, 0x7e, 0xf9, 0xdc, 0xbb, 0xac, 0x55, 0xa0,
+	    0x62, 0x95, 0xce, 0x87, 0x0b, 0x07, 0x02, 0x9b, 0xfc, 0xdb, 0x2d, 0xce, 0x28, 0xd9,
+	    0x59, 0xf2, 0x81, 0x5b, 0x16, 0xf8, 0x17, 0x98};
+	uint8_t point[SECP_POINT], both[64];
+	unsigned odd;
+	int r = secp256k1_public(point, secret);
+
+	memcpy(both, gx, 32);
+	memcpy(both + 32, gx, 32);
+	return r == KE_OK ? secp256k1_finish(point, digest, both, &odd) : r;
+}
+
+/* Its decoding and its inversion say no for whatever reason: a point that is none, then. */
+static int secp_or_none(void)
+{
+	int r = secp();
+
+	return r == KE_CRYPTO ? KE_NOMEM : r;
+}
+
+static void test_secp256k1(void **state)
+{
+	(void)state;
+	assert_int_equal(secp(), KE_OK);
+	assert_true(fail_alloc_each(secp_or_none, KE_NOMEM) >= 10);
+}
+
 static void test_bundle(void **state)
 {
 	(void)state;
@@ -240,6 +272,7 @@ int main(void)
 	    cmocka_unit_test(test_draw),
 	    cmocka_unit_test(test_audit),
 	    cmocka_unit_test(test_p256),
+	    cmocka_unit_test(test_secp256k1),
 	};
 
 	if (!fail_alloc_works()) {

@@ -306,6 +306,42 @@ static void test_own(void **state)
 	}
 }
 
+/* Out of several signatures that of one key, and who has signed under a name. */
+static void test_signature(void **state)
+{
+	static const char text[] = "text\n";
+	uint8_t seed[32] = {4}, pub[32], secret[64], sig[64], got[NOTE_SIG_MAX], id[4];
+	struct note_key k = {.name = "a/klero/log", .type = NOTE_ED25519}, other;
+	char note[1024];
+	size_t n, line, len;
+
+	(void)state;
+	crypto_sign_seed_keypair(pub, secret, seed);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)text, strlen(text), secret);
+	memcpy(k.pub, pub, 32);
+	note_key_id(k.id, k.name, k.type, k.pub);
+	n = (size_t)snprintf(note, sizeof(note), "%s\n" DASH "b/klero AAAAAAAA\n", text);
+	assert_int_equal(
+	    note_sig_line(k.name, k.type, k.id, sig, note + n, sizeof(note) - n, &line), KE_OK);
+	n += line;
+	assert_int_equal(note_signature(note, n, &k, got, &len), KE_OK);
+	assert_int_equal(len, 64);
+	assert_memory_equal(got, sig, 64);
+	assert_int_equal(note_signer(note, n, k.name, id), KE_OK);
+	assert_memory_equal(id, k.id, 4);
+	other = k;
+	other.id[0] ^= 1;
+	assert_int_equal(note_signature(note, n, &other, got, &len), KE_NOTFOUND);
+	assert_int_equal(note_signer(note, n, "c/klero", id), KE_NOTFOUND);
+	assert_int_equal(note_signature(note, n - 1, &k, got, &len), KE_FORMAT);
+	assert_int_equal(note_signature(text, strlen(text), &k, got, &len), KE_FORMAT);
+	assert_int_equal(note_signer(text, strlen(text), k.name, id), KE_FORMAT);
+	/* keys of one name and two types */
+	other = k;
+	other.type = NOTE_COSIGN;
+	assert_false(note_key_same(&k, &other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +353,7 @@ int main(void)
 	    cmocka_unit_test(test_no_note),
 	    cmocka_unit_test(test_bad_vkeys),
 	    cmocka_unit_test(test_own),
+	    cmocka_unit_test(test_signature),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,12 +98,34 @@ static void test_check(void **state)
 	p = evm();
 	p.kind = 3;
 	refuse(p);
+	assert_int_equal(payout_pub_len(3), 0);
+	assert_int_equal(payout_to_len(3), 0);
+	p = evm();
+	memset(p.to, 0, sizeof p.to);
+	refuse(p);
 	p = solana();
 	p.value = u256_mul(UINT64_MAX, 2);
 	refuse(p);
 	p = solana();
 	p.value = u256_of(0);
 	refuse(p);
+}
+
+/* Well-formed bytes of a payout that there cannot be: to nobody. */
+static void test_to_nobody(void **state)
+{
+	struct payout p = evm(), back;
+	uint8_t buf[PAYOUT_WIRE_MAX], *to;
+	size_t n;
+
+	(void)state;
+	memset(p.to, 0xee, 20);
+	assert_int_equal(payout_put(&p, buf, sizeof buf, &n), KE_OK);
+	assert_int_equal(payout_get(&back, buf, n), KE_OK);
+	to = memmem(buf, n, p.to, 20);
+	assert_non_null(to);
+	memset(to, 0, 20);
+	assert_int_equal(payout_get(&back, buf, n), KE_FORMAT);
 }
 
 static void test_cost(void **state)
@@ -201,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_wire),
 	    cmocka_unit_test(test_check),
+	    cmocka_unit_test(test_to_nobody),
 	    cmocka_unit_test(test_cost),
 	    cmocka_unit_test(test_limit_text),
 	    cmocka_unit_test(test_limit_spend),

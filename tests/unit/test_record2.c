@@ -271,6 +271,55 @@ static void test_file(void **state)
 	got.winners = 2;
 	got.reserves = RECORD2_LISTED_MAX;
 	assert_int_equal(record2_file_parse(&got, file, len), KE_CRYPTO);
+	/* of a record that lists them itself; more than there is room for; more behind it */
+	got.listed = true;
+	assert_int_equal(record2_file_parse(&got, file, len), KE_CRYPTO);
+	got.listed = false;
+	got.picks_cap = RECORD2_LISTED_MAX;
+	assert_int_equal(record2_file_parse(&got, file, len), KE_LIMIT);
+	got.picks_cap++;
+	file[len] = '\n';
+	hash_sha256(got.winners_file, file, len + 1);
+	assert_int_equal(record2_file_parse(&got, file, len + 1), KE_FORMAT);
+	r.winners = 0;
+	assert_int_equal(record2_file_text(&r, file, sizeof(file), &len), KE_RANGE);
+	/* one beacon more than a draw may have */
+	r.winners = 1;
+	r.terms.nbeacons++;
+	assert_int_equal(record2_text(&r, text, sizeof(text), &n), KE_RANGE);
+}
+
+static void test_numbers(void **state)
+{
+	static const struct {
+		unsigned dedupe;
+		uint64_t winners, reserves, tickets, drawn, reserve;
+		bool ok;
+	} rows[] = {
+	    {DEDUPE_NONE, 3, 2, 20, 3, 2, true},
+	    {DEDUPE_NONE, 3, 2, 20, 2, 3, false},
+	    {DEDUPE_NONE, 3, 2, 20, 3, 1, false},
+	    {DEDUPE_NONE, 3, 2, 4, 3, 1, true},
+	    {DEDUPE_NONE, 3, 2, 2, 2, 0, true},
+	    {DEDUPE_NONE, 3, 2, 2, 1, 1, false},
+	    {DEDUPE_HOLDER, 3, 2, 20, 3, 2, true},
+	    {DEDUPE_HOLDER, 3, 2, 20, 3, 1, true},
+	    {DEDUPE_HOLDER, 3, 2, 20, 1, 0, true},
+	    {DEDUPE_HOLDER, 3, 2, 20, 2, 1, false},
+	    {DEDUPE_HOLDER, 3, 2, 20, 3, 3, false},
+	    {DEDUPE_HOLDER, 3, 2, 20, 4, 1, false},
+	    {DEDUPE_HOLDER, 3, 2, 2, 3, 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct record2 open = {.dedupe = rows[i].dedupe,
+		    .winners = rows[i].winners,
+		    .reserves = rows[i].reserves};
+		const struct record2 draw = {.winners = rows[i].drawn, .reserves = rows[i].reserve};
+
+		assert_int_equal(record2_numbers_ok(&open, rows[i].tickets, &draw), rows[i].ok);
+	}
 }
 
 int main(void)
@@ -282,6 +331,7 @@ int main(void)
 	    cmocka_unit_test(test_altered),
 	    cmocka_unit_test(test_unwritable),
 	    cmocka_unit_test(test_file),
+	    cmocka_unit_test(test_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

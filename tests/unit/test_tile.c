@@ -7,6 +7,7 @@
 
 #include "policy/audit.h"
 #include "policy/hash.h"
+#include "policy/leaf.h"
 #include "policy/merkle.h"
 #include "policy/tile.h"
 #include "policy/tile_proof.h"
@@ -347,6 +348,97 @@ static void test_split_view(void **state)
 	assert_string_equal(a.why, "the root of the 300 entries is not the checkpoint's");
 }
 
+/* --- a log that serves something else --- */
+
+enum spoil { NOTHING, NO_PARTIAL, UNREADABLE, CUT, SHORT_TILE, OTHER_TILE };
+
+/* What is served of a tile or of a bundle, as t says, and of which width. */
+struct spoiled {
+	enum spoil how;
+	bool entries;
+	unsigned width;
+};
+
+static int read_spoiled(void *arg, const struct tile *t, const uint8_t **p, size_t *n)
+{
+	const struct spoiled *s = arg;
+
+	if (s->how == NO_PARTIAL && t->width < TILE_WIDTH)
+		return KE_NOTFOUND;
+	(void)read_served(NULL, t, p, n);
+	if (t->entries != s->entries || t->width != s->width)
+		return KE_OK;
+	if (s->how == UNREADABLE)
+		return KE_IO;
+	if (s->how == CUT || s->how == SHORT_TILE)
+		*n -= 1;
+	if (s->how == OTHER_TILE)
+		served[3] ^= 1;
+	return KE_OK;
+}
+
+static void test_spoiled(void **state)
+{
+	static const struct {
+		struct spoiled s;
+		int err;
+		const char *words;
+	} rows[] = {
+	    {{NOTHING, false, 0}, KE_OK, ""},
+	    {{NO_PARTIAL, false, 0}, KE_OK, ""},
+	    {{UNREADABLE, true, 256}, KE_IO, "tile/entries/000 cannot be read"},
+	    {{UNREADABLE, true, 44}, KE_IO, "tile/entries/001.p/44 cannot be read"},
+	    {{UNREADABLE, false, 256}, KE_IO, "tile/0/000 cannot be read"},
+	    {{UNREADABLE, false, 44}, KE_IO, "tile/0/001.p/44 cannot be read"},
+	    {{UNREADABLE, false, 1}, KE_IO, "tile/1/000.p/1 cannot be read"},
+	    {{CUT, true, 44}, KE_FORMAT, "the log is truncated: entry 299"},
+	    {{SHORT_TILE, false, 256}, KE_CRYPTO, "tile/0/000 is not the one of its entries"},
+	    {{OTHER_TILE, false, 256}, KE_CRYPTO, "tile/0/000 is not the one of its entries"},
+	    {{OTHER_TILE, false, 44}, KE_CRYPTO, "tile/0/001.p/44 is not the one of its entries"},
+	    {{OTHER_TILE, false, 1}, KE_CRYPTO, "tile/1/000.p/1 is not the one of its entries"},
+	};
+	struct checkpoint mine, older;
+	struct audit a = {.leaf = any_leaf, .read = read_spoiled};
+
+	(void)state;
+	read_cosigned("tiles/checkpoint", &mine);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct spoiled s = rows[i].s;
+
+		a.read_arg = &s;
+		assert_int_equal(audit_log(&a, &mine), rows[i].err);
+		if (strncmp(a.why, rows[i].words, strlen(rows[i].words)) != 0)
+			fail_msg("%s, not %s", a.why, rows[i].words);
+	}
+	older = mine;
+	older.size++;
+	a.old = &older;
+	assert_int_equal(audit_log(&a, &mine), KE_CRYPTO);
+	assert_string_equal(
+	    a.why, "the checkpoint of 300 entries is smaller than the older one of 301");
+}
+
+/* A leaf of a ticket log is this raffle's, at its index; words from it cannot reach a terminal. */
+static void test_tickets(void **state)
+{
+	uint8_t text[LEAF_LEN], raffle[16] = {0xab}, hash[32] = {0};
+	struct leaf l = {.index = 5, .raffle = {0xab}};
+	char why[AUDIT_WHY_MAX];
+
+	(void)state;
+	leaf_encode(text, &l);
+	assert_int_equal(audit_ticket(raffle, 5, text, LEAF_LEN, hash, why), KE_OK);
+	assert_int_equal(audit_ticket(raffle, 5, text, LEAF_LEN - 1, hash, why), KE_FORMAT);
+	assert_string_equal(why, "entry 5 is not the leaf of a ticket");
+	assert_int_equal(audit_ticket(raffle, 6, text, LEAF_LEN, hash, why), KE_CRYPTO);
+	assert_string_equal(why, "entry 6 is the leaf of ticket 5");
+	raffle[0] ^= 1;
+	assert_int_equal(audit_ticket(raffle, 5, text, LEAF_LEN, hash, why), KE_CRYPTO);
+	assert_string_equal(why, "entry 5 is a ticket of another raffle");
+	assert_int_equal(audit_no(why, KE_RANGE, "a%sb", "\x1b[2J\xc3\xa9"), KE_RANGE);
+	assert_string_equal(why, "a?[2J??b");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +449,8 @@ int main(void)
 	    cmocka_unit_test(test_consistency),
 	    cmocka_unit_test(test_published), /* from here on it is another tree */
 	    cmocka_unit_test(test_split_view),
+	    cmocka_unit_test(test_spoiled),
+	    cmocka_unit_test(test_tickets),
 	};
 
 	return cmocka_run_group_tests(tests, make_tree, NULL);

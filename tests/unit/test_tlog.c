@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "policy/be.h"
 #include "policy/record2.h"
 #include "policy/tlog.h"
 
@@ -235,6 +236,110 @@ static void test_proof_refusals(void **state)
 	assert_int_equal(tlog_proof_parse(&p, text, strlen(text)), KE_LIMIT);
 }
 
+/* What is longer than a reader takes is not written. */
+static void test_unwritable(void **state)
+{
+	static struct tlog_submission s = {.note = "", .path_len = TLOG_CONSISTENCY_MAX + 1};
+	static struct tlog_proof p = {.note = "", .extra_len = TLOG_EXTRA_MAX + 1};
+	char text[8192];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(tlog_submission_text(&s, text, sizeof(text), &n), KE_RANGE);
+	assert_int_equal(tlog_proof_text(&p, text, sizeof(text), &n), KE_RANGE);
+	p.extra_len = 0;
+	p.path_len = TLOG_PATH_MAX + 1;
+	assert_int_equal(tlog_proof_text(&p, text, sizeof(text), &n), KE_RANGE);
+}
+
+/* --- notes of two keys that everybody knows --- */
+
+static struct note_key own_key, own_witness;
+static uint8_t own_secret[64], witness_secret[64];
+
+static void make_keys(void)
+{
+	const uint8_t one[32] = {1}, two[32] = {2};
+
+	own_key = (struct note_key){.name = "a.example/klero", .type = NOTE_ED25519};
+	own_witness = (struct note_key){.name = "w.example", .type = NOTE_COSIGN};
+	crypto_sign_seed_keypair(own_key.pub, own_secret, one);
+	crypto_sign_seed_keypair(own_witness.pub, witness_secret, two);
+	note_key_id(own_key.id, own_key.name, own_key.type, own_key.pub);
+	note_key_id(own_witness.id, own_witness.name, own_witness.type, own_witness.pub);
+}
+
+/* A checkpoint of that origin, signed by own_key. */
+static size_t own_note(const char *origin, char *note, size_t cap)
+{
+	struct checkpoint c = {.size = 1};
+	uint8_t sig[64];
+	size_t n, line;
+
+	snprintf(c.origin, sizeof(c.origin), "%s", origin);
+	assert_int_equal(checkpoint_text(&c, note, cap, &n), KE_OK);
+	crypto_sign_detached(sig, NULL, (const uint8_t *)note, n, own_secret);
+	note[n++] = '\n';
+	assert_int_equal(
+	    note_sig_line(own_key.name, own_key.type, own_key.id, sig, note + n, cap - n, &line),
+	    KE_OK);
+	return n + line;
+}
+
+/* Its first signature is one line; the text is before the empty one. */
+static size_t cosign(char *note, size_t n, size_t cap, uint64_t time_s, size_t extra)
+{
+	size_t text_len = (size_t)(strstr(note, "\n\n") - note) + 1, len;
+	char msg[COSIGN_TEXT_MAX], b64[TEXT_B64_LEN(4 + COSIGN_LEN + 8) + 1];
+	uint8_t sig[4 + COSIGN_LEN + 8] = {0};
+
+	assert_int_equal(cosign_text(time_s, note, text_len, msg, sizeof(msg), &len), KE_OK);
+	memcpy(sig, own_witness.id, 4);
+	be_put64(sig + 4, time_s);
+	crypto_sign_detached(sig + 12, NULL, (const uint8_t *)msg, len, witness_secret);
+	text_b64(b64, sig, 4 + COSIGN_LEN + extra);
+	return n + (size_t)snprintf(note + n, cap - n, "\xe2\x80\x94 w.example %s\n", b64);
+}
+
+/* The log's own name is the first line of its checkpoints. */
+static void test_other_origin(void **state)
+{
+	char note[2048];
+	struct checkpoint c;
+	size_t n;
+
+	(void)state;
+	make_keys();
+	n = own_note(own_key.name, note, sizeof(note));
+	assert_int_equal(checkpoint_open(&c, note, n, &own_key), KE_OK);
+	n = own_note("b.example/klero", note, sizeof(note));
+	assert_int_equal(checkpoint_open(&c, note, n, &own_key), KE_FORMAT);
+}
+
+/* Several cosignatures of one witness: the earliest time counts, and one wrong one spoils all. */
+static void test_several_cosignatures(void **state)
+{
+	char note[4096];
+	uint64_t when;
+	size_t n, good;
+
+	(void)state;
+	make_keys();
+	n = own_note(own_key.name, note, sizeof(note));
+	n = cosign(note, n, sizeof(note), 1700000005, 0);
+	n = cosign(note, n, sizeof(note), 1700000003, 0);
+	n = cosign(note, n, sizeof(note), 1700000004, 0);
+	assert_int_equal(cosign_verify(note, n, &own_witness, &when), KE_OK);
+	assert_true(when == 1700000003);
+	good = n;
+	n = cosign(note, n, sizeof(note), 1700000006, 8);
+	assert_int_equal(cosign_verify(note, n, &own_witness, &when), KE_CRYPTO);
+	n = good;
+	note[n - 10] = note[n - 10] == 'A' ? 'B' : 'A';
+	n = cosign(note, n, sizeof(note), 1700000007, 0);
+	assert_int_equal(cosign_verify(note, n, &own_witness, &when), KE_CRYPTO);
+}
+
 /* --- policies --- */
 
 static int parse_policy(struct tlog_policy *p, size_t *line, const char *form)
@@ -440,6 +545,12 @@ static void test_policy_refusals(void **state)
 	    {"policy\nquorum none\n", KE_FORMAT},
 	    {"quorum none\r\n", KE_FORMAT},
 	    {"quorum none\x7f\n", KE_FORMAT},
+	    {"quorum\n", KE_FORMAT},
+	    {"quorum a b\n", KE_FORMAT},
+	    {"log\nquorum none\n", KE_FORMAT},
+	    {"log $O a b\nquorum none\n", KE_FORMAT},
+	    {"witness one\nquorum none\n", KE_FORMAT},
+	    {"witness one $1\ngroup g x one\nquorum g\n", KE_FORMAT},
 	};
 	static struct tlog_policy p;
 	size_t line;
@@ -451,6 +562,99 @@ static void test_policy_refusals(void **state)
 	assert_int_equal(line, 3);
 }
 
+/* So many lines that each define one thing, then the quorum. */
+static int parse_many(unsigned n, void (*put)(char *line, size_t cap, unsigned i))
+{
+	static struct tlog_policy p;
+	static char text[65536];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		put(text + len, sizeof(text) - len, i);
+		len += strlen(text + len);
+	}
+	len += (size_t)snprintf(text + len, sizeof(text) - len, "quorum none\n");
+	return tlog_policy_parse(&p, text, len, NULL);
+}
+
+static void vkey_of(unsigned i, enum note_type type, char vkey[NOTE_VKEY_MAX])
+{
+	uint8_t pub[32] = {1, (uint8_t)i};
+
+	assert_int_equal(note_vkey("a.example", type, pub, vkey, NOTE_VKEY_MAX), KE_OK);
+}
+
+static void put_log(char *line, size_t cap, unsigned i)
+{
+	char vkey[NOTE_VKEY_MAX];
+
+	vkey_of(i, NOTE_ED25519, vkey);
+	snprintf(line, cap, "log %s\n", vkey);
+}
+
+static void put_witness(char *line, size_t cap, unsigned i)
+{
+	char vkey[NOTE_VKEY_MAX];
+
+	vkey_of(i, NOTE_COSIGN, vkey);
+	snprintf(line, cap, "witness w%u %s\n", i, vkey);
+}
+
+/* A group of the one before it, and first a witness. */
+static void put_group(char *line, size_t cap, unsigned i)
+{
+	if (i == 0)
+		put_witness(line, cap, 0);
+	else
+		snprintf(line, cap, "group w%u any w%u\n", i, i - 1);
+}
+
+static void put_words(char *line, size_t cap, unsigned i)
+{
+	size_t n = (size_t)snprintf(line, cap, "group g any");
+
+	(void)i;
+	for (unsigned k = 0; k < 2 * TLOG_POLICY_MAX + 8; k++)
+		n += (size_t)snprintf(line + n, cap - n, " w%u", k);
+	snprintf(line + n, cap - n, "\n");
+}
+
+static void put_long_name(char *line, size_t cap, unsigned i)
+{
+	char vkey[NOTE_VKEY_MAX], name[NOTE_NAME_MAX + 2];
+
+	vkey_of(i, NOTE_COSIGN, vkey);
+	memset(name, 'w', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	snprintf(line, cap, "witness %s %s\n", name, vkey);
+}
+
+static void put_comment(char *line, size_t cap, unsigned i)
+{
+	(void)cap, (void)i;
+	memset(line, '#', 999);
+	memcpy(line + 999, "\n", 2);
+}
+
+static void test_policy_limits(void **state)
+{
+	static struct tlog_policy p;
+	static char text[TLOG_POLICY_TEXT_MAX + 1];
+
+	(void)state;
+	assert_int_equal(parse_many(TLOG_POLICY_MAX, put_log), KE_OK);
+	assert_int_equal(parse_many(TLOG_POLICY_MAX + 1, put_log), KE_LIMIT);
+	assert_int_equal(parse_many(TLOG_POLICY_MAX, put_witness), KE_OK);
+	assert_int_equal(parse_many(TLOG_POLICY_MAX + 1, put_witness), KE_LIMIT);
+	assert_int_equal(parse_many(1 + TLOG_POLICY_MAX, put_group), KE_OK);
+	assert_int_equal(parse_many(1 + TLOG_POLICY_MAX + 1, put_group), KE_LIMIT);
+	assert_int_equal(parse_many(1, put_words), KE_LIMIT);
+	assert_int_equal(parse_many(1, put_long_name), KE_LIMIT);
+	assert_int_equal(parse_many(60, put_comment), KE_OK);
+	memset(text, '\n', sizeof(text));
+	assert_int_equal(tlog_policy_parse(&p, text, sizeof(text), NULL), KE_LIMIT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,11 +663,15 @@ int main(void)
 	    cmocka_unit_test(test_cosignatures),
 	    cmocka_unit_test(test_proofs),
 	    cmocka_unit_test(test_proof_refusals),
+	    cmocka_unit_test(test_unwritable),
+	    cmocka_unit_test(test_other_origin),
+	    cmocka_unit_test(test_several_cosignatures),
 	    cmocka_unit_test(test_policy),
 	    cmocka_unit_test(test_groups),
 	    cmocka_unit_test(test_policy_text),
 	    cmocka_unit_test(test_met_at),
 	    cmocka_unit_test(test_policy_refusals),
+	    cmocka_unit_test(test_policy_limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
