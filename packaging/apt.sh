@@ -2,6 +2,7 @@
 # Installing Debian packages, for scripts that source this: packaging/deps.sh and the test suites'
 # own. They set program (the name in a message) and dir (a folder for apt's log) first. A failure
 # is one line.
+# shellcheck disable=SC2154
 
 need_debian() {
 	command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||

@@ -6,6 +6,7 @@
 #	tests/release.sh RELEASE [SUITE...]           suites of tests/check.sh (build unit system escape)
 #	tests/release.sh RELEASE attack [SUITE...]    suites of `make attack`, with their results
 #	tests/release.sh RELEASE deb                  the packages of the last commit, in build/deb-RELEASE
+# shellcheck disable=SC2089,SC2090 # $inside is for a shell to read
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -4,8 +4,7 @@
 
 # The mirror that this machine uses for Debian, from one-line or deb822 sources; "" for none.
 mirror() {
-	find /etc/apt -name '*.list' -o -name '*.sources' |
-		xargs -r grep -hE '^(deb|URIs:) ' |
+	find /etc/apt \( -name '*.list' -o -name '*.sources' \) -exec grep -hE '^(deb|URIs:) ' {} + |
 		sed -n -E 's/.* (https?:[^ ]*\/debian)\/?( .*)?$/\1/p' | sed -n 1p
 }
 

@@ -87,7 +87,7 @@ class Stage:
         answers, end = 0, time.monotonic() + WAIT
         while ends or answers < due or not c.taken():
             m = c.receive(WAIT if ends or answers < due else 0.0005)
-            if c.closed or (stopped := self.role.ended()) is not None:
+            if c.closed or self.role.ended() is not None:
                 break
             if m is not None:
                 answers += self.is_answer(m, sent)

@@ -11,7 +11,6 @@ import http.client
 import json
 import random
 import ssl
-import subprocess
 import threading
 import time
 

@@ -10,7 +10,6 @@ import time
 import klero
 import lives
 import load
-import pytest
 
 ROLES = ("net", "tlskey", "engine", "hsm", "kdf", "beacon", "out")
 CHECK_EVERY = 50  # rounds; nothing that was lost comes back, so a later look finds it too

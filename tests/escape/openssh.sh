@@ -31,7 +31,8 @@ chmod 755 "$work"
 		:
 	} >conf
 )
-export LD_LIBRARY_PATH="$work/root/usr/lib/$(uname -m)-linux-gnu:$work/root/lib/$(uname -m)-linux-gnu"
+triplet=$(uname -m)-linux-gnu
+export LD_LIBRARY_PATH="$work/root/usr/lib/$triplet:$work/root/lib/$triplet"
 port=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 # inside a chroot, as tests/release.sh makes it, the root is no mount; its namespace is private already
 apart=private

@@ -20,7 +20,6 @@ import time
 
 for folder in ("system", "captured", "beacon"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
-import beacon  # noqa: E402
 import klero  # noqa: E402
 import roles  # noqa: E402
 

@@ -16,7 +16,6 @@ import time
 
 import klero
 import pytest
-import seam
 from bench import PATIENCE_S, PRICE
 from conftest import KINDS, LANES, LONG, SHARE, some
 

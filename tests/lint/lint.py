@@ -18,7 +18,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCT = ("daemon", "hsm", "sandbox", "policy", "db")
-CLANG_FORMAT = "14"  # the formatter's output differs between versions; this one decides
+# what they say differs between versions: Debian 12's decide
+CLANG_FORMAT, SHELLCHECK, PYFLAKES = "14", "0.9", "2.5"
 
 sys.path.insert(0, str(ROOT / "tests" / "lint"))
 import manual  # noqa: E402
@@ -184,9 +185,24 @@ def rule_manuals():
     return [l for l in run.stdout.splitlines() if "referenced manual not found" not in l]
 
 
+# --- what other tools say, each of the version whose words count ---
+
+def is_here(tool, version):
+    """Says so when it is not."""
+    said = subprocess.run([*tool, "--version"], capture_output=True, text=True).stdout if shutil.which(tool[0]) else ""
+    if not re.search(rf"\b{version}\.", said):
+        print(f"# not asked: {' '.join(tool)} {version} is not here")
+        return False
+    return True
+
+
+def scripts():
+    return [p for p in tracked() if re.match(r"#!.*\b(ba)?sh\b", text(p)) or p.suffix == ".sh"]
+
+
 def rule_scripts():
     bad = []
-    for path in tracked(".sh") + [pathlib.Path(".ci/run")]:
+    for path in scripts():
         shell = "bash" if "bash" in text(path).split("\n")[0] else "sh"
         run = subprocess.run([shell, "-n", str(path)], cwd=ROOT, capture_output=True, text=True)
         program = text(path).startswith("#!")  # what is only sourced has no such line
@@ -195,11 +211,34 @@ def rule_scripts():
     return bad
 
 
+def rule_shellcheck():
+    tool = ["shellcheck"]
+    if not is_here(tool, SHELLCHECK):
+        return []
+    run = subprocess.run([*tool, "-x", "-P", "SCRIPTDIR", "-S", "warning", "-f", "gcc", *map(str, scripts())],
+                         cwd=ROOT, capture_output=True, text=True)
+    return run.stdout.splitlines() or ([run.stderr.strip()] if run.returncode else [])
+
+
+def rule_pyflakes():
+    """A line marked noqa, and what it names, is meant: pytest looks for fixtures by their names."""
+    tool = [sys.executable, "-m", "pyflakes"]
+    if not is_here(tool, PYFLAKES):
+        return []
+    run = subprocess.run([*tool, *map(str, tracked(".py"))], cwd=ROOT, capture_output=True, text=True)
+    bad = [run.stderr.strip()] if run.stderr else []
+    for line in run.stdout.splitlines():
+        path, number, words = line.split(":", 2)
+        first = re.search(r"redefinition of unused .* from line (\d+)$", words)
+        marked = text(path).split("\n")[int(first.group(1) if first else number) - 1]
+        if "# noqa" not in marked:
+            bad.append(line)
+    return bad
+
+
 def rule_format():
-    tool = shutil.which("clang-format-" + CLANG_FORMAT) or shutil.which("clang-format") or ""
-    version = subprocess.run([tool, "--version"], capture_output=True, text=True).stdout if tool else ""
-    if f"version {CLANG_FORMAT}." not in version:
-        print(f"# formatting not checked: clang-format {CLANG_FORMAT} is not here")
+    tool = shutil.which("clang-format-" + CLANG_FORMAT) or "clang-format"
+    if not is_here([tool], CLANG_FORMAT):
         return []
     bad = []
     for path in tracked(".c", ".h"):
@@ -243,7 +282,7 @@ def rule_commands(bindir):
 
 
 RULES = [rule_layers, rule_functions, rule_files, rule_openings, rule_words, rule_calls,
-         rule_messages, rule_security_table, rule_manuals, rule_scripts, rule_format]
+         rule_messages, rule_security_table, rule_manuals, rule_scripts, rule_shellcheck, rule_pyflakes, rule_format]
 
 
 def main():

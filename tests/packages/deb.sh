@@ -474,6 +474,7 @@ copy_packages() {
 	cp "$1"/klero-verify_*.deb "$root/root/klero-verify.deb"
 }
 
+# shellcheck disable=SC2120 # some of its callers go through check
 install_packages() {
 	apt_inside install "$@" /root/klerod.deb /root/klero-verify.deb
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What the tests of both kinds of packages share; they source this after setting $work, a folder of
 # their own. A line per check, "ok" or "not ok".
+# shellcheck disable=SC2154
 passed=0 failed=0
 
 # check NAME COMMAND...: its output is shown when it fails; the status is the command's

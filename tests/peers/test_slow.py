@@ -3,7 +3,6 @@ their requests may fail. How long they took is told, not judged."""
 
 import http.client
 import resource
-import socket
 import subprocess
 import threading
 import time

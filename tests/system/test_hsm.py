@@ -3,7 +3,6 @@ and still knows every older seed."""
 
 import shutil
 import signal
-import subprocess
 import time
 
 import pytest

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 
-import klero
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODULE = os.environ.get("KLERO_MODULE", "softhsm")
