@@ -107,19 +107,24 @@ one_unit() {
 	case $? in
 	0) ;;
 	99) valgrind_log "$(basename "$test")" "$log" ;;
-	*) printf '%s\tfailed\t0\t%s\n' "$(basename "$test")" "$(grep -m1 -E 'FAILED|Error' "$log")" ;;
+	*) printf '%s\tfailed\t0\t%s\n' "$(basename "$test")" "$(grep -m1 -E 'SUMMARY|runtime error|FAILED|Error' "$log")" ;;
 	esac
 	rm -f "$log"
+}
+
+# each_unit BUILD COMMAND-PREFIX...: every unit test of this build
+each_unit() {
+	export -f one_unit valgrind_log
+	for t in "$1"/tests/test_*; do
+		case $t in *.o | *.d) continue ;; esac
+		printf '%s\0' "$t"
+	done | xargs -0 -P "$(nproc)" -I{} bash -c 'one_unit "$@"' - {} "${@:2}"
 }
 
 # Roles that a test starts run outside valgrind here: run_system has them inside.
 run_unit() {
 	build_memcheck
-	export -f one_unit valgrind_log
-	for t in build/memcheck/tests/test_*; do
-		case $t in *.o | *.d) continue ;; esac
-		printf '%s\0' "$t"
-	done | xargs -0 -P "$(nproc)" -I{} bash -c 'one_unit "$@"' - {} "${memcheck[@]}"
+	each_unit build/memcheck "${memcheck[@]}"
 }
 
 # Programs that put valgrind before the real ones; klerod is told to start its roles there.
@@ -154,13 +159,9 @@ run_sanitizers() {
 	make -j"$(nproc)" B=build/san CC=clang SAN=1 all unit >"$work/log" 2>&1 ||
 		echo "build/san	failed	0	it does not build"
 	export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-	for t in build/san/tests/test_*; do
-		case $t in *.o | *.d) continue ;; esac
-		timeout 300 "$t" >"$work/log" 2>&1 ||
-			printf '%s\tfailed\t0\t%s\n' "$(basename "$t")" "$(grep -m1 -E 'SUMMARY|runtime error|FAILED' "$work/log")"
-	done
+	each_unit build/san env
 	KLERO_BIN=$PWD/build/san/bin ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
-		$python -m pytest -q -p no:cacheprovider tests/system -m "not needs_seccomp" >"$work/log" 2>&1 ||
+		$python -m pytest -q -p no:cacheprovider -n "$(nproc)" --dist loadgroup tests/system >"$work/log" 2>&1 ||
 		grep -E '^(FAILED|ERROR)' "$work/log" | sed -E 's/^[A-Z]+ ([^ ]+).*/\1\tfailed\t0\tunder the sanitizers/'
 }
 
