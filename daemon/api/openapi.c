@@ -46,7 +46,7 @@ static void parameters(struct jsonw *w, const struct route *row)
 {
 	oas_array(w, "parameters");
 	for (const struct field *f = row->fields; f->name != NULL; f++) {
-		if (f->in == IN_BODY)
+		if (f->in == IN_BODY || f->in == IN_TEXT)
 			continue;
 		jsonw_object(w);
 		parameter(w, f->name, f->in == IN_PATH ? "path" : "query", f->required, NULL);
@@ -95,11 +95,12 @@ static void text_content(struct jsonw *w, const char *kind)
 		jsonw_object_end(w);
 }
 
+/* No type is asked of it: c2sp.org/tlog-witness names none. */
 static void request_text(struct jsonw *w)
 {
 	oas_object(w, "requestBody");
 	jsonw_kbool(w, "required", true);
-	text_content(w, "text/plain");
+	text_content(w, "*/*");
 	jsonw_object_end(w);
 }
 
@@ -159,15 +160,23 @@ static void one_header(struct jsonw *w, const char *name)
 	header_refs(w, &name, 1);
 }
 
-/* Every answer's, and what its row's answers carry besides. */
-static void success_headers(struct jsonw *w, const struct route *row)
+/* Every answer's; the object is the caller's to end. */
+static void headers_begin(struct jsonw *w)
 {
 	static const char *const all[] = {"X-Request-Id", "RateLimit", "RateLimit-Policy"};
-	const struct member *version = shape_member(row->shape, "version");
 
 	oas_object(w, "headers");
 	header_refs(w, all, sizeof all / sizeof all[0]);
-	if (!is_list(row) && version != NULL && version->type == MEMBER_INT)
+}
+
+/* What its row's answers carry besides. */
+static void success_headers(struct jsonw *w, const struct route *row)
+{
+	const struct member *version = shape_member(row->shape, "version");
+
+	headers_begin(w);
+	if (row->shape == SHAPE_PAGE ||
+	    (!is_list(row) && version != NULL && version->type == MEMBER_INT))
 		one_header(w, "ETag");
 	if (row->status == 201 && shape_member(row->shape, "id") != NULL)
 		one_header(w, "Location");
@@ -216,6 +225,9 @@ static void not_modified(struct jsonw *w)
 {
 	oas_object(w, "304");
 	jsonw_kcstr(w, "description", "The same as If-None-Match names");
+	headers_begin(w);
+	one_header(w, "ETag");
+	jsonw_object_end(w);
 	jsonw_object_end(w);
 }
 
@@ -268,6 +280,8 @@ static void size_response(struct jsonw *w)
 {
 	oas_object(w, "409");
 	jsonw_kcstr(w, "description", "The size of the checkpoint that was cosigned last");
+	headers_begin(w);
+	jsonw_object_end(w);
 	text_content(w, "text/x.tlog.size");
 	jsonw_object_end(w);
 }
@@ -413,6 +427,8 @@ static void problem_response(struct jsonw *w, const char *name, const bool *refu
 		codes(w, refusals, 0);
 	oas_object(w, "headers");
 	header_refs(w, headers, sizeof headers / sizeof headers[0]);
+	if (refusals == NULL)
+		one_header(w, "Location"); /* of the proposal that is to be approved first */
 	jsonw_object_end(w);
 	oas_object(w, "content");
 	oas_object(w, "application/problem+json");

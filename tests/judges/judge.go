@@ -7,6 +7,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -156,6 +157,12 @@ func main() {
 		fail("checkpoint: %v", err)
 	}
 	tree := parse(signed.Text, verifier.Name())
+	if tree.N == 0 { // which the library cannot read hashes of
+		if tree.Hash != sha256.Sum256(nil) {
+			fail("root of nothing: %v", tree.Hash)
+		}
+		return
+	}
 	r := tlog.TileHashReader(tree, files{dir})
 	indexes := make([]int64, tree.N)
 	for i := range indexes {

@@ -27,7 +27,8 @@ def records(tmp_path_factory):
     if os.environ.get("KLERO_RECORD"):
         return pathlib.Path(os.environ["KLERO_RECORD"])
     folder = tmp_path_factory.mktemp("records")
-    r = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", SYSTEM], timeout=3600,
+    many = ["-n", str(2 * os.cpu_count()), "--dist", "loadgroup"]  # as tests/check.sh does
+    r = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *many, SYSTEM], timeout=3600,
                        env={**os.environ, "KLERO_RECORD": str(folder)}, capture_output=True, text=True)
     assert r.returncode == 0, r.stdout[-3000:]
     return folder

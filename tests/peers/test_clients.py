@@ -238,7 +238,7 @@ def test_ab_is_refused_in_order(appliance, table):
 
 
 # what fits the parameters of any path
-EXAMPLE = {"id": "01890000-0000-7000-8000-000000000000"}
+EXAMPLE = {**dict.fromkeys(("id", "raffle", "payout"), "01890000-0000-7000-8000-000000000000"), "tile": "0/000"}
 
 
 @pytest.mark.parametrize("name", ["curl", "httpx"])

@@ -137,7 +137,7 @@ def test_live(go, lab, tmp_path):
         for _ in range(3):
             for _ in range(2):
                 bought += klero.want(buyer.buy(raffle, quantity=100), 201).json["tickets"]
-            until(lambda: boss.get(f"/r/{name}/checkpoint").status == 200)
+            until(lambda: int(klero.want(boss.get(f"/r/{name}/checkpoint"), 200).body.split(b"\n")[1]) == len(bought))
             assert [judges.go_says(go, *log, a.ca) for log in logs] == [None, None]
         in_state(boss, raffle, "drawn")
         bundle = json.loads(proof_of(boss, raffle, tmp_path).read_text())
