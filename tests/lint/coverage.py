@@ -85,10 +85,21 @@ def exported(build):
     return json.loads(text)["data"][0]["files"]
 
 
+def conditions(file):
+    """(place, how often true, how often false): of a header's function each includer has a copy."""
+    if not file["filename"].endswith(".h"):
+        return [(row[:4], *row[4:6]) for row in file["branches"]]
+    added = collections.defaultdict(lambda: [0, 0])
+    for row in file["branches"]:
+        added[tuple(row[:4])][0] += row[4]
+        added[tuple(row[:4])][1] += row[5]
+    return [(place, true, false) for place, (true, false) in added.items()]
+
+
 def branches(file):
     """(line, outcome, taken, expression) of each branch that counts."""
     lines = pathlib.Path(file["filename"]).read_text(encoding="utf-8", errors="replace").split("\n")
-    for first, column, last, end, true, false, *_ in file["branches"]:
+    for (first, column, last, end), true, false in conditions(file):
         line = lines[first - 1]
         if re.search(r"\bswitch \($", line[:column - 1]):
             continue

@@ -183,8 +183,13 @@ static void test_values(void **state)
 	const struct field money = {"m", IN_BODY, FIELD_MONEY, true, 1, MONEY_MAX, {0}};
 	const struct field cursor = {"c", IN_QUERY, FIELD_CURSOR, false, 1, 128, {0}};
 	const struct field tile = {"t", IN_PATH, FIELD_TILE, true, 5, 47, {0}};
+	const struct field decimal = {"d", IN_BODY, FIELD_DECIMAL, true, 1, 20, {0}};
 
 	(void)state;
+	assert_true(
+	    ok(&decimal, "0") && ok(&decimal, "10") && ok(&decimal, "18446744073709551615"));
+	assert_false(ok(&decimal, "") || ok(&decimal, "01") || ok(&decimal, "-1") ||
+		     ok(&decimal, "1:") || ok(&decimal, "123456789012345678901"));
 	assert_true(ok(&tile, "0/000") && ok(&tile, "entries/x001/000.p/255"));
 	assert_false(ok(&tile, "0/0") || ok(&tile, "../000") || ok(&tile, "9/000"));
 	assert_true(ok(&email, "a@b") && ok(&email, "j\xc3\xb6rg@example.org"));
@@ -200,6 +205,38 @@ static void test_values(void **state)
 	assert_true(ok(&cursor, "AZaz09-_"));
 	assert_false(ok(&cursor, "a~b") || ok(&cursor, "a{b") || ok(&cursor, "a+b") ||
 		     ok(&cursor, "a=") || ok(&cursor, ""));
+}
+
+/* What an answer is made of: its media type, and the members that its shape knows. */
+static void test_shapes(void **state)
+{
+	const struct member *m;
+
+	(void)state;
+	assert_string_equal(shape_media(SHAPE_METRICS), "text/plain");
+	assert_string_equal(shape_media(SHAPE_TEXT), "text/plain");
+	assert_string_equal(shape_media(SHAPE_PAGE), "text/html");
+	assert_string_equal(shape_media(SHAPE_OCTETS), "application/octet-stream");
+	assert_string_equal(shape_media(SHAPE_RAFFLE), "application/json");
+	m = shape_member(SHAPE_RAFFLE, "id");
+	assert_non_null(m);
+	assert_string_equal(m->name, "id");
+	assert_null(shape_member(SHAPE_RAFFLE, "Id"));
+}
+
+/* As many words as a field has room for, and none beyond. */
+static void test_many_words(void **state)
+{
+	struct field f = {"w", IN_BODY, FIELD_ENUM, true, 0, 0, {0}};
+	struct api_value v = {.present = true};
+
+	(void)state;
+	for (size_t i = 0; i < FIELD_WORDS; i++)
+		f.words[i] = "word";
+	v.i = FIELD_WORDS - 1;
+	assert_true(api_value_ok(&f, &v));
+	v.i++;
+	assert_false(api_value_ok(&f, &v));
 }
 
 /* Numbers that only net could have let through. */
@@ -347,6 +384,8 @@ int main(void)
 	    cmocka_unit_test(test_rows_are_whole),
 	    cmocka_unit_test(test_request_bounds),
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_shapes),
+	    cmocka_unit_test(test_many_words),
 	    cmocka_unit_test(test_numbers_are_checked_again),
 	    cmocka_unit_test(test_heads_are_checked_again),
 	    cmocka_unit_test(test_answers_are_in_range),

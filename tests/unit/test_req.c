@@ -352,6 +352,53 @@ static void test_money(void **state)
 	wrong(DEPOSIT("null"), "/money type");
 }
 
+static void test_hex(void **state)
+{
+#define ENTROPY(hex)                                                                               \
+	"POST /api/v1/admin/raffles/" ID "/entropy" HEAD TOKEN KEY JSON, "{\"entropy\":\"" hex "\"}"
+	(void)state;
+	good(ENTROPY("00ff"));
+	assert_int_equal(value("entropy")->n, 2);
+	assert_memory_equal(value("entropy")->p, "\x00\xff", 2);
+	wrong(ENTROPY("0"), "/entropy format");
+	wrong(ENTROPY("0x"), "/entropy format");
+	wrong(ENTROPY("FF"), "/entropy format");
+	wrong(ENTROPY(""), "/entropy length");
+}
+
+/* A log's name is a raffle's id as its origin has it, or as everything else does. */
+static void test_log_names(void **state)
+{
+	static const uint8_t id[16] = {0x01, 0xa1, 0xfd, 0x91, 0xad, 0xfe, 0x7b, 0xa8, 0xbb, 0x4c,
+	    0x19, 0x89, 0xf8, 0x2f, 0x27, 0x15};
+
+	(void)state;
+	good("GET /r/01a1fd91adfe7ba8bb4c1989f82f2715/checkpoint" HEAD, NULL);
+	assert_memory_equal(value("raffle")->p, id, 16);
+	good("GET /r/" ID "/checkpoint" HEAD, NULL);
+	assert_memory_equal(value("raffle")->p, id, 16);
+	wrong("GET /r/01A1fd91adfe7ba8bb4c1989f82f2715/checkpoint" HEAD, NULL,
+	    "path/raffle format");
+	wrong("GET /r/01a1/checkpoint" HEAD, NULL, "path/raffle format");
+	wrong("GET /api/v1/raffles/01a1fd91adfe7ba8bb4c1989f82f2715" HEAD, NULL, "path/id format");
+}
+
+/* A body of a length that nobody says is a body, too. */
+static void test_chunked(void **state)
+{
+	static const char request[] = "POST /api/v1/auth/logout" HEAD TOKEN
+				      "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+	size_t n = sizeof request - 1;
+
+	(void)state;
+	memcpy(buf, request, n);
+	http_init(&h);
+	assert_int_equal(http_parse(&h, buf, &n), HTTP_HEAD);
+	assert_int_equal(req_route(&q, &h, buf), KE_OK);
+	assert_int_equal(req_head(&q, &h, buf), KE_DENIED);
+	assert_int_equal(q.problem, PB_MEDIA_TYPE);
+}
+
 static void test_json_refusals(void **state)
 {
 	char deep[200];
@@ -431,6 +478,9 @@ int main(void)
 	    cmocka_unit_test(test_idempotency_key),
 	    cmocka_unit_test(test_body_values),
 	    cmocka_unit_test(test_money),
+	    cmocka_unit_test(test_hex),
+	    cmocka_unit_test(test_log_names),
+	    cmocka_unit_test(test_chunked),
 	    cmocka_unit_test(test_json_refusals),
 	    cmocka_unit_test(test_bodies_without_fields),
 	    cmocka_unit_test(test_many_errors),
