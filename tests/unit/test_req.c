@@ -377,8 +377,8 @@ static void test_log_names(void **state)
 	assert_memory_equal(value("raffle")->p, id, 16);
 	good("GET /r/" ID "/checkpoint" HEAD, NULL);
 	assert_memory_equal(value("raffle")->p, id, 16);
-	wrong("GET /r/01A1fd91adfe7ba8bb4c1989f82f2715/checkpoint" HEAD, NULL,
-	    "path/raffle format");
+	wrong(
+	    "GET /r/01A1fd91adfe7ba8bb4c1989f82f2715/checkpoint" HEAD, NULL, "path/raffle format");
 	wrong("GET /r/01a1/checkpoint" HEAD, NULL, "path/raffle format");
 	wrong("GET /api/v1/raffles/01a1fd91adfe7ba8bb4c1989f82f2715" HEAD, NULL, "path/id format");
 }
