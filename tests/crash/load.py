@@ -4,7 +4,10 @@ crash tests hold against the appliance after each fall.
 An op is one request with its answer, or without one: then nobody knows whether it happened. After
 the fall every op is asked for again under its key: an acknowledged one must give the first answer
 to the byte, an unknown one is done now or was done then. After that the whole state follows from
-the book, and the appliance must show exactly that."""
+the book, and the appliance must show exactly that.
+
+Who asks keeps one session alive through all of it: access tokens grow old, refresh tokens are used
+once, and one whose answer was lost is good for the same successor within its grace."""
 
 import collections
 import http.client
@@ -19,6 +22,7 @@ import lives
 
 PRICE = 100
 PATIENCE = 60
+GRACE = 30  # seconds: API.md "Conventions"
 ROLES = ("organiser", "auditor")
 
 
@@ -116,6 +120,11 @@ class Book:
                 return op.json["access_token"], op.json["refresh_token"]
         return None, None
 
+    def ended(self, email):
+        """The newest session was taken away: its refresh token came again after the grace."""
+        asked = [op for op in self.of("login", "refresh") if op.who == email and op.ack is not None]
+        return bool(asked) and not asked[-1].ok
+
     def raffles(self):
         """{id: its newest answer}, in order of creation."""
         out = {}
@@ -171,6 +180,66 @@ def until_answered(call, stopping=None):
         time.sleep(0.01)
 
 
+class Member(klero.Person):
+    """Somebody whose requests are in the book. What the access token is too old for is asked again
+    under the next one, as a real client does."""
+
+    def __init__(self, appliance, book, email, stopping=None):
+        super().__init__(appliance.port, appliance.ca, email)
+        self.book, self.stopping = book, stopping
+        self.token, self.refresh_token = book.tokens(email)
+
+    def call(self, method, path, body=None, *, token="own", **more):
+        a = super().call(method, path, body, token=token, **more)
+        if token != "own" or a.code != "token-expired":
+            return a
+        if not self.refresh():
+            raise InterruptedError("stopped without a token")
+        return super().call(method, path, body, token=token, **more)
+
+    def ask(self, op, expected):
+        """Does an op until it is answered; ack 0: in this life, place_acks() will say where."""
+        self.book.add(op)
+        return self.again(op, expected)
+
+    def again(self, op, expected):
+        token = None if op.kind in ("register", "login", "refresh") else "own"
+        a = until_answered(lambda: self.call(op.method, op.path, op.body, idem=op.key, token=token), self.stopping)
+        if a is None:
+            return None
+        if a.status not in expected:
+            raise klero.Failure(f"{op}: {a}")
+        op.answered(a.status, a.body, 0)
+        return a
+
+    def names(self):
+        return {"email": self.email, "password": self.password}
+
+    def register(self):
+        return self.ask(Op(self.email, "register", "POST", "/api/v1/auth/register", self.names()), (201,))
+
+    def login(self):
+        op = Op(self.email, "login", "POST", "/api/v1/auth/login", self.names())
+        return self.ask(op, (200,)) and self.renewed(op)
+
+    def refresh(self):
+        """The next pair of tokens; None: stopped before it came."""
+        began = time.monotonic()
+        op = Op(self.email, "refresh", "POST", "/api/v1/auth/refresh", {"refresh_token": self.refresh_token})
+        if not self.ask(op, (200, 401)):
+            return None
+        if not op.ok and time.monotonic() - began < GRACE:
+            raise klero.Failure(f"a session ended within the grace of its token: {op}")
+        return self.renewed(op)
+
+    def renewed(self, op):
+        """What a login or a refresh has brought; a session that has ended is followed by another."""
+        if not op.ok:
+            return self.login()
+        self.take(op.json)
+        return op
+
+
 class Load:
     """Threads that work on the appliance until they are stopped: an admin and some players."""
 
@@ -189,9 +258,7 @@ class Load:
         return self
 
     def _person(self, email):
-        p = klero.Person(self.appliance.port, self.appliance.ca, email)
-        p.token, p.refresh_token = self.book.tokens(email)
-        return p
+        return Member(self.appliance, self.book, email, self.stopping)
 
     def _run(self, work, person, rng):
         try:
@@ -211,17 +278,6 @@ class Load:
         if self.errors:
             raise self.errors[0]
 
-    def ask(self, person, op, expected):
-        """Does an op until it is answered; ack 0: in this life, place_acks() will say where."""
-        self.book.add(op)
-        a = until_answered(lambda: person.call(op.method, op.path, op.body, idem=op.key), self.stopping)
-        if a is None:
-            return None
-        if a.status not in expected:
-            raise klero.Failure(f"{op}: {a}")
-        op.answered(a.status, a.body, 0)
-        return a
-
     def _key(self, rng):
         return f"{rng.getrandbits(96):024x}"
 
@@ -233,13 +289,13 @@ class Load:
             self._buy(person, rng)
         elif dice < 0.90:
             body = {"money": {"amount": rng.randint(1000, 100000), "currency": "EUR"}, "provider": "manual"}
-            self.ask(person, Op(person.email, "deposit", "POST", "/api/v1/wallet/deposit", body, self._key(rng)), (202,))
+            person.ask(Op(person.email, "deposit", "POST", "/api/v1/wallet/deposit", body, self._key(rng)), (202,))
         elif dice < 0.95:
             self._rename(person, rng)
         elif dice < 0.98:
-            self._refresh(person)
+            person.refresh()
         elif dice < 0.99:
-            self._register(person, rng)
+            self._register(rng)
         else:
             self._in_and_out(person)
 
@@ -250,7 +306,7 @@ class Load:
             return
         raffle = rng.choice(open_now)
         body = {"quantity": rng.choice((1, 1, 2, 3, 10)), "client_seed": f"{rng.getrandbits(32):x}"}
-        self.ask(person, Op(person.email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy", body, self._key(rng), raffle),
+        person.ask(Op(person.email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy", body, self._key(rng), raffle),
                  (201, 402, 409))
 
     def _rename(self, person, rng):
@@ -258,27 +314,21 @@ class Load:
         if a is not None:
             body = {"display_name": f"n{rng.getrandbits(32):x}", "version": klero.want(a, 200).json["version"]}
             # a change of roles may come between
-            self.ask(person, Op(person.email, "rename", "PATCH", "/api/v1/me", body, self._key(rng)), (200, 409))
+            person.ask(Op(person.email, "rename", "PATCH", "/api/v1/me", body, self._key(rng)), (200, 409))
 
-    def _refresh(self, person):
-        op = Op(person.email, "refresh", "POST", "/api/v1/auth/refresh", {"refresh_token": person.refresh_token})
-        if self.ask(person, op, (200,)):
-            person.take(op.json)
-
-    def _register(self, person, rng):
-        email = f"r{rng.getrandbits(64):x}@example.org"
-        self.ask(person, Op(email, "register", "POST", "/api/v1/auth/register",
-                            {"email": email, "password": klero.PASSWORD}), (201,))
+    def _register(self, rng):
+        somebody = self._person(f"r{rng.getrandbits(64):x}@example.org")
+        somebody.register()
+        somebody.close()
 
     def _in_and_out(self, person):
         """A second session of the same person, which ends again."""
-        other = klero.Person(person.port, person.ca, person.email)
-        a = until_answered(lambda: other.post("/api/v1/auth/login", {"email": other.email, "password": other.password}),
-                           self.stopping)
+        other = self._person(person.email)
+        a = until_answered(lambda: other.post("/api/v1/auth/login", other.names(), token=None), self.stopping)
         if a is not None:
             other.take(klero.want(a, 200).json)
             # a repeated one finds its session gone
-            self.ask(other, Op(person.email, "logout", "POST", "/api/v1/auth/logout", extra=other.token), (204, 401))
+            other.ask(Op(person.email, "logout", "POST", "/api/v1/auth/logout", extra=other.token), (204, 401))
         other.close()
 
     # --- the admin ---
@@ -295,6 +345,8 @@ class Load:
             self._advance(person, rng, rng.choice(waiting))
         elif dice < 0.40:
             self._roles(rng)
+        elif dice < 0.42:
+            person.refresh()
         else:
             self._decide(person, rng)
 
@@ -302,7 +354,7 @@ class Load:
         body = {"title": f"t{rng.getrandbits(32):x}", "price": {"amount": PRICE, "currency": "EUR"},
                 "capacity": rng.choice((50, 400, 100000)), "winners": rng.randint(1, 3), "reserves": rng.randint(0, 2),
                 "format": "v1"}
-        self.ask(person, Op(person.email, "create", "POST", "/api/v1/admin/raffles", body, self._key(rng)), (201,))
+        person.ask(Op(person.email, "create", "POST", "/api/v1/admin/raffles", body, self._key(rng)), (201,))
 
     def _advance(self, person, rng, raffle):
         """One step on in its life; an open one stays open for a while."""
@@ -318,7 +370,7 @@ class Load:
         else:
             verb = "draw"
         # nobody may have bought, and then there is nothing to draw
-        self.ask(person, Op(person.email, verb, "POST", f"/api/v1/admin/raffles/{raffle['id']}/{verb}", body,
+        person.ask(Op(person.email, verb, "POST", f"/api/v1/admin/raffles/{raffle['id']}/{verb}", body,
                             self._key(rng), raffle["id"]), (200, 409))
 
     def _decide(self, person, rng):
@@ -328,7 +380,7 @@ class Load:
             time.sleep(0.01)
             return
         kind, deposit = "reject" if rng.random() < 0.1 else "confirm", rng.choice(pending)
-        self.ask(person, Op(person.email, kind, "POST", f"/api/v1/admin/deposits/{deposit}/{kind}", None,
+        person.ask(Op(person.email, kind, "POST", f"/api/v1/admin/deposits/{deposit}/{kind}", None,
                             self._key(rng), deposit), (200,))
 
     def _roles(self, rng):
@@ -353,19 +405,16 @@ def settle_in(appliance, book):
     op.answered(200, b"", 0)
     load = Load(appliance, book, "settle")
     for email in book.players:
-        person = klero.Person(appliance.port, appliance.ca, email)
-        body = {"email": email, "password": klero.PASSWORD}
-        load.ask(person, Op(email, "register", "POST", "/api/v1/auth/register", body), (201,))
-        load.ask(person, Op(email, "login", "POST", "/api/v1/auth/login", body), (200,))
+        person = load._person(email)
+        person.register()
+        person.login()
         person.close()
-    admin = klero.Person(appliance.port, appliance.ca, book.admin)
-    load.ask(admin, Op(book.admin, "login", "POST", "/api/v1/auth/login",
-                       {"email": book.admin, "password": klero.PASSWORD}), (200,))
-    admin.take(book.of("login")[-1].json)
+    admin = load._person(book.admin)
+    admin.login()
     rng = random.Random("settle")
     for email in book.players:
         body = {"money": {"amount": 10_000_000, "currency": "EUR"}, "provider": "manual"}
-        load.ask(load._person(email), Op(email, "deposit", "POST", "/api/v1/wallet/deposit", body, load._key(rng)), (202,))
+        load._person(email).ask(Op(email, "deposit", "POST", "/api/v1/wallet/deposit", body, load._key(rng)), (202,))
     while len(book.decided()) < len(book.players):
         load._decide(admin, rng)
     load._create(admin, rng)
@@ -387,8 +436,7 @@ class Check:
 
     def person(self, email):
         if email not in self.people:
-            p = self.people[email] = klero.Person(self.appliance.port, self.appliance.ca, email)
-            p.token, p.refresh_token = self.book.tokens(email)
+            self.people[email] = Member(self.appliance, self.book, email)
         return self.people[email]
 
     def run(self, tmp):
@@ -410,30 +458,24 @@ class Check:
     def sessions(self):
         """The newest acknowledged tokens work; a session that has ended stays so."""
         for email in self.book.people():
-            unknown = [o for o in self.book.of("refresh") if o.who == email and o.ack is None]
-            if unknown:
-                self.settle_refresh(email, unknown)
-            else:
-                klero.want(until_answered(lambda: self.person(email).get("/api/v1/auth/me")), 200)
-        for op in self.book.of("logout"):
-            if op.ok:
-                c = self.appliance.client()
-                c.token = op.extra
-                assert until_answered(lambda: c.get("/api/v1/auth/me")).status == 401, f"a session that had ended: {op}"
-                c.close()
+            self.settle_session(email, self.person(email))
+            klero.want(until_answered(lambda: self.person(email).get("/api/v1/auth/me")), 200)
+        c = self.appliance.client()
+        for op in [o for o in self.book.of("logout") if o.ok][-self.sample:]:
+            c.token = op.extra
+            assert until_answered(lambda: c.get("/api/v1/auth/me")).status == 401, f"a session that had ended: {op}"
+        c.close()
 
-    def settle_refresh(self, email, unknown):
-        """Asked again soon it gives the same successor, later it ends the session."""
-        p = self.person(email)
-        a = until_answered(lambda: p.call("POST", unknown[0].path, unknown[0].body, token=None))
-        op = unknown.pop(0)
-        if a.status != 200:
-            self.book.drop([op])
-            op = self.book.add(Op(email, "login", "POST", "/api/v1/auth/login", {"email": email, "password": klero.PASSWORD}))
-            a = klero.want(until_answered(lambda: p.post(op.path, op.body, token=None)), 200)
-        op.answered(a.status, a.body, 0)
-        p.take(a.json)
-        self.book.drop(unknown)
+    def settle_session(self, email, person):
+        """What became of a refresh that nobody knows of: asked again soon it gives the same successor,
+        later it ends the session."""
+        unknown = [o for o in self.book.of("refresh") if o.who == email and o.ack is None]
+        if unknown:
+            person.again(unknown[0], (200, 401))
+            self.book.drop(unknown[1:])
+            person.renewed(unknown[0])
+        elif self.book.ended(email):
+            person.login()
 
     def replay(self):
         keyed = [o for o in self.book.of() if o.key]

@@ -120,12 +120,12 @@ def scripted_life(app, book):
     player, admin = work._person(email), work._person(book.admin)
     raffle = next(iter(book.raffles()))
     for quantity in (1, 3):
-        work.ask(player, load.Op(email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy",
+        player.ask(load.Op(email, "buy", "POST", f"/api/v1/raffles/{raffle}/buy",
                                  {"quantity": quantity, "client_seed": "x"}, work._key(rng), raffle), (201,))
-    work._refresh(player)
+    player.refresh()
     work._rename(player, rng)
     for verb, body in (("close", None), ("entropy", {"entropy": "00c0ffee"}), ("draw", None)):
-        work.ask(admin, load.Op(book.admin, verb, "POST", f"/api/v1/admin/raffles/{raffle}/{verb}", body, work._key(rng)), (200,))
+        admin.ask(load.Op(book.admin, verb, "POST", f"/api/v1/admin/raffles/{raffle}/{verb}", body, work._key(rng)), (200,))
     klero.want(admin.get(f"/api/v1/raffles/{raffle}/proof"), 200)
     lives.script(work, admin, player, rng)
     work._roles(rng)

@@ -175,6 +175,9 @@ class Client:
                 self.close()
                 if fresh or attempt:
                     raise
+            except (OSError, http.client.HTTPException):
+                self.close()  # half a request stands on it
+                raise
         if r.will_close:
             self.close()
         Client.seen[method, path.split("?")[0], a.status] += 1
