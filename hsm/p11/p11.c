@@ -48,15 +48,23 @@ void p11_why(struct p11 *p, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* "NAME=value" is copied: the environment outlives what the caller has read it into. */
+static bool set_variable(const char *line)
+{
+	const char *equals = strchr(line, '=');
+	char *name = equals != NULL ? strndup(line, (size_t)(equals - line)) : NULL;
+	bool ok = name != NULL && setenv(name, equals + 1, 1) == 0;
+
+	free(name);
+	return ok;
+}
+
 static int set_environment(struct p11 *p, char *const env[], size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (env[i] == NULL || env[i][0] == '\0')
-			continue;
-		if (strchr(env[i], '=') == NULL || putenv(env[i]) != 0)
+	for (size_t i = 0; i < n; i++)
+		if (env[i] != NULL && env[i][0] != '\0' && !set_variable(env[i]))
 			return p11_fail(
 			    p, KE_FORMAT, "pkcs11-env: %.80s is not NAME=value", env[i]);
-	}
 	return KE_OK;
 }
 

@@ -64,7 +64,7 @@ static inline void *p11_in(const void *ptr)
 }
 
 /*
- * Sets the module's environment ("NAME=value", kept by reference), loads it and initialises it.
+ * Sets the module's environment ("NAME=value"), loads it and initialises it.
  * KE_NOTFOUND when it cannot be loaded, KE_FORMAT when it is no PKCS#11 module, KE_UNAVAIL.
  */
 int p11_load(struct p11 *p, const char *module, char *const env[], size_t nenv) KE_CHECK;
