@@ -154,34 +154,6 @@ static void test_setup_half_done(void **state)
 
 /* --- failed starts, each with its own line --- */
 
-static void test_missing_module(void **state)
-{
-	struct p11 p = {.dl = NULL};
-
-	(void)state;
-	assert_int_equal(p11_load(&p, "/nowhere/module.so", NULL, 0), KE_NOTFOUND);
-	assert_non_null(strstr(p.why, "/nowhere/module.so"));
-	assert_non_null(strstr(p.why, "check pkcs11-module"));
-	assert_int_equal(p11_load(&p, "libm.so.6", NULL, 0), KE_FORMAT);
-	assert_non_null(strstr(p.why, "libm.so.6 is not a PKCS#11"));
-}
-
-/* What it was read into may be wiped. */
-static void test_environment_is_copied(void **state)
-{
-	char line[] = "KLERO_TEST_P11=here", *env[] = {line};
-	struct p11 p = {.dl = NULL};
-
-	(void)state;
-	assert_int_equal(p11_load(&p, "/nowhere/module.so", env, 1), KE_NOTFOUND);
-	memset(line, 'x', sizeof line - 1);
-	assert_non_null(getenv("KLERO_TEST_P11"));
-	assert_string_equal(getenv("KLERO_TEST_P11"), "here");
-	assert_int_equal(p11_load(&p, "/nowhere/module.so", env, 1), KE_FORMAT);
-	line[0] = '=';
-	assert_int_equal(p11_load(&p, "/nowhere/module.so", env, 1), KE_FORMAT);
-}
-
 static void test_missing_token(void **state)
 {
 	struct p11 p;
@@ -593,8 +565,6 @@ int main(void)
 	    cmocka_unit_test(test_setup),
 	    cmocka_unit_test(test_setup_beside_ed25519),
 	    cmocka_unit_test(test_setup_half_done),
-	    cmocka_unit_test(test_missing_module),
-	    cmocka_unit_test(test_environment_is_copied),
 	    cmocka_unit_test(test_missing_token),
 	    cmocka_unit_test(test_two_tokens),
 	    cmocka_unit_test(test_wrong_pin),
