@@ -193,6 +193,7 @@ endif
 # --- all programs with a seam to the machine that can fail, and nothing else different ---
 ifeq ($(BIN_DIR),$(B)/faults)
 $(PROGRAMS): $(B)/tests/faults/seam.o
+$(PROGRAMS): LDFLAGS += -rdynamic # the seam tells who called by name
 endif
 # it runs before a sanitizer's runtime does
 $(B)/tests/faults/seam.o: OPT := -O1 -g $(filter -DKLERO_SANITIZE,$(OPT))

@@ -63,6 +63,11 @@ static void later(struct ckpt *c)
 	c->retry_ms = now_ms + CKPT_RETRY_MS;
 }
 
+void ckpt_lost(struct engine *e)
+{
+	later(&e->ckpt);
+}
+
 /* One log could not be signed now; the others go on. */
 static void failed(struct engine *e, const struct ckpt_one *one, int r)
 {

@@ -64,7 +64,9 @@ void ckpt_start(struct engine *e);
 void ckpt_stop(struct engine *e);
 /* A log has new leaves. */
 void ckpt_kick(struct engine *e);
-/* Tries again what hsm could not sign. */
+/* The commit of a turn failed: a checkpoint that it wrote is not there. */
+void ckpt_lost(struct engine *e);
+/* Tries again what hsm could not sign, or what was lost. */
 void ckpt_tick(struct engine *e);
 /* Have logs been without a checkpoint of their newest leaves for too long? */
 bool ckpt_late(const struct engine *e);

@@ -144,6 +144,7 @@ static void undo(struct engine *e, int r)
 		out_free(o);
 	}
 	maint_lost(e);
+	ckpt_lost(e);
 }
 
 /*

@@ -5,6 +5,8 @@
 #	tests/faults/attack.sh BUILD
 #
 #	FAULTS_SHARE=N   every Nth of them only, for a machine with less time
+#	FAULTS_LANES=N   appliances at once (8)
+#	FAULTS_KINDS=... of seam.def only these
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:?usage: attack.sh BUILD}

@@ -19,7 +19,12 @@ LINES = klero.NO_LIMITS + ["nets 1", "kdfs 1", "death-budget 1000000/1"]
 LOST = (OSError, http.client.HTTPException, ssl.SSLError)
 PATIENCE_S = 30   # nothing may take longer, whatever fails: the watchdog's 20 s and a start
 SLOW_S = 8        # what only a deadline has ended: no hang, but worth a word
+STAY_S = 600      # two thirds of a token's life
 PRICE = 100
+
+
+def in_seconds(n):
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + n))
 
 
 class Bench:
@@ -48,9 +53,17 @@ class Bench:
     def begin(self):
         """Who and what every test needs."""
         self.admin, self.person = self.appliance.admin(), self.appliance.person()
+        self.since = time.monotonic()
         self.fund(100_000_000)
         self.raffle = self.open()
         return self
+
+    def stay(self):
+        """A long form outlives its tokens."""
+        if time.monotonic() - self.since > STAY_S:
+            self.admin.login()
+            self.person.login()
+            self.since = time.monotonic()
 
     def check_store(self):
         """Every page, every transfer's sum, every link of the audit chain."""
@@ -85,6 +98,7 @@ class Bench:
         self.hang_up()
         self.appliance.stop(signal.SIGKILL)
         self.start()
+        self.stay()
         self.money = self.person.available()
         self.news()
 

@@ -24,7 +24,7 @@ PROGRAMS = pathlib.Path(os.environ.get("KLERO_FAULTS", HERE.parents[1] / "build"
 LONG = os.environ.get("FAULTS") == "long"
 SHARE = int(os.environ.get("FAULTS_SHARE", "1"))  # of the long form: every so many-th N
 KINDS = os.environ.get("FAULTS_KINDS", "").split() or list(seam.KINDS)  # of the long form: these only
-LANES = int(os.environ.get("FAULTS_LANES", "8")) if LONG else 1  # appliances at once where a life is mostly waited for
+LANES = int(os.environ.get("FAULTS_LANES", "8")) if LONG else 1  # appliances at once
 rows.declare({  # file: name in the table, what is tried, unit
     "faults": ("faults: every Nth call", "the Nth malloc, read, write, fsync, send and some twenty more fail, in every "
                "role, on the ways of start, replacement, login, sale and draw", "failures"),

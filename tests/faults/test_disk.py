@@ -15,7 +15,7 @@ import time
 
 import klero
 import pytest
-from bench import Bench, LOST
+from bench import Bench, LOST, in_seconds
 from conftest import LONG, PROGRAMS, some
 
 pytestmark = pytest.mark.row("disk")
@@ -128,6 +128,37 @@ def test_a_method_of_the_disk_fails_for_a_while(bench, kind, count):
         b.check_money()
     new, bad = b.news()
     assert not bad, bad
+
+
+def covered(b, raffle):
+    """So many tickets the raffle's newest checkpoint covers."""
+    return int(b.until(lambda: b.admin.get(f"/r/{raffle}/checkpoint"), (200,), b.admin).body.split(b"\n")[1])
+
+
+def test_commit_of_a_checkpoint_fails(make_bench, chain, count):
+    """hsm has signed it, and nothing of it is in the store: hsm is asked again, though nobody buys."""
+    b = make_bench(*chain.lines()).start()
+    raffle = b.admin.create(sales_close=in_seconds(3600))["id"]
+    b.until(lambda: b.admin.step(raffle, "open"), (200,), b.admin)
+    sold = fired = 0
+
+    def sell():
+        nonlocal sold
+        time.sleep(1.2)  # so that hsm is asked at once
+        b.buy(raffle)
+        sold += 1
+        until(lambda: covered(b, raffle) == sold)
+    sell()
+    b.seam.clear()
+    sell()
+    n = b.seam.calls("engine", "pwrite")
+    for last in range(3):  # pieces of the last commit
+        b.seam.fail("engine", "pwrite", n - last)
+        sell()
+        fired += b.seam.fired("engine", "pwrite")
+        count()
+    assert fired > 0 and "store: commit" in b.news()[0]
+    b.check_money()
 
 
 # --- hsm's journal ---

@@ -16,7 +16,7 @@ import time
 
 import klero
 import pytest
-from bench import PATIENCE_S, PRICE
+from bench import PATIENCE_S, PRICE, in_seconds
 from conftest import KINDS, LANES, LONG, SHARE, some
 
 pytestmark = pytest.mark.row("faults")
@@ -107,10 +107,6 @@ class Draw(Way):
         run = b.appliance.verify(path, "-k", b.appliance.vkey, "-c", self.commit)
         assert run.returncode == 0 and "VERIFIED" in run.stdout, run
         b.check_money()
-
-
-def in_seconds(n):
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + n))
 
 
 class Opening(Way):
@@ -226,6 +222,7 @@ def note(problems, text):
 
 def one(bench, way, role, kind, n):
     """The Nth call fails. False: it was not reached."""
+    bench.stay()
     way.prepare()
     bench.seam.fail(role, kind, n)
     way.run()
@@ -287,6 +284,10 @@ def one_lane(bench, way, role, lane, lanes):
     return problems, sum(tried)
 
 
+def in_lanes(make_bench, *lines):
+    return [make_bench(*lines) for _ in range(LANES)]
+
+
 def under_all(benches, make_way, role, count):
     """In as many lanes as there are benches."""
     with concurrent.futures.ThreadPoolExecutor(len(benches)) as pool:
@@ -301,39 +302,38 @@ def under_all(benches, make_way, role, count):
 
 @pytest.mark.parametrize("role", ["net", "tlskey", "engine", "hsm"])
 def test_sale(make_bench, role, count):
-    under_all([make_bench()], Sale, role, count)
+    under_all(in_lanes(make_bench), Sale, role, count)
 
 
 @pytest.mark.parametrize("role", some(["engine"], ["net", "hsm"]))
 def test_draw(make_bench, role, count):
-    under_all([make_bench()], Draw, role, count)
+    under_all(in_lanes(make_bench), Draw, role, count)
 
 
 @pytest.mark.parametrize("role", some(["out"], ["engine", "hsm", "beacon"]))
 def test_life(make_bench, chain, role, count):
-    benches = [make_bench(*chain.lines(delay=DELAY_S)) for _ in range(LANES)]
-    under_all(benches, lambda b: Life(b, chain), role, count)
+    under_all(in_lanes(make_bench, *chain.lines(delay=DELAY_S)), lambda b: Life(b, chain), role, count)
 
 
 @pytest.mark.parametrize("role", some(["engine"], ["hsm"]))
 def test_opening(make_bench, chain, role, count):
-    under_all([make_bench(*chain.lines(delay=DELAY_S))], Opening, role, count)
+    under_all(in_lanes(make_bench, *chain.lines()), Opening, role, count)
 
 
 @pytest.mark.parametrize("role", some(["kdf"], ["net", "engine", "hsm"]))
 def test_login(make_bench, role, count):
-    under_all([make_bench()], Login, role, count)
+    under_all(in_lanes(make_bench), Login, role, count)
 
 
 @pytest.mark.parametrize("role", some(["engine"], ["net", "kdf"]))
 def test_replaced(make_bench, role, count):
-    under_all([make_bench()], lambda b: Replace(b, role), role, count)
+    under_all(in_lanes(make_bench), lambda b: Replace(b, role), role, count)
 
 
 @pytest.mark.parametrize("role", some([], ["engine", "net"]))
 def test_parent_replaces(make_bench, role, count):
     """Not the successor but who starts it."""
-    under_all([make_bench()], lambda b: Replace(b, role), "parent", count)
+    under_all(in_lanes(make_bench), lambda b: Replace(b, role), "parent", count)
 
 
 # --- the start as a whole ---
@@ -359,6 +359,7 @@ def boot(bench, role, kind, n):
 
 def sells(bench):
     bench.settle()
+    bench.stay()
     bench.buy(bench.raffle)
     bench.check_money()
 

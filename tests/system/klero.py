@@ -384,7 +384,7 @@ class Appliance:
 
     @staticmethod
     def _outlived(kids):
-        for _ in range(100):
+        for _ in range(400):  # kdf, which gives way to everybody, sees only after its hash that parent is gone
             left = {k: a for k, a in kids.items() if _alive(k, a)}
             if not left:
                 break
