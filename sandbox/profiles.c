@@ -102,6 +102,7 @@ static const struct profile_call calls[] = {
     {"futex", LOOP | WRITER | OUT | BEACON, &always, "locks inside libraries"},
     {"clock_gettime", ALL, &always, "time, where the kernel offers no vDSO, or no quick clock"},
     {"gettimeofday", LOOP, &always, "time, where the kernel offers no vDSO"},
+    {"gettimeofday", OUT, &always, "time, where there is no vDSO, as Debian 13 asks"},
     {"time", LOOP | SERVE | TOKEN | OUT, &always, "time, where the kernel offers no vDSO"},
     {"getpid", LOOP | SERVE | WRITER | OUT, &always, "SQLite and libcrypto: have we forked?"},
     {CALL("epoll_wait", "epoll_pwait"), LOOP, &always, "the loop of libevent"},

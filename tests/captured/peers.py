@@ -8,7 +8,7 @@ descriptors, headers and bodies (DESIGN.md section 2, "Blame is asymmetric").
 Must hold: no death by a signal or with a sanitizer's word; nothing said that the table forbids; an
 answer to each question that is due one; garbage of a less trusted peer costs that peer its channel
 and its name is told to parent, garbage of a more trusted one ends the role with status 1; whoever
-lives answers PING; memory stays bounded. peers_meaning.py asks for the meaning too,
+lives answers PING; memory stays bounded. peers_hsm.py and peers_meaning.py ask for the meaning too,
 peers_client.py has a client wait meanwhile, peers_parent.py is what children do to parent.
 """
 
@@ -23,18 +23,20 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import peers_client  # noqa: E402
+import peers_hsm  # noqa: E402
 import peers_meaning  # noqa: E402
 import peers_parent  # noqa: E402
-from peers_lab import (BODY_MAX, HEADER, NUMBER, RANK, TABLE, WAIT, Breach, Lab, Role, answer_of,  # noqa: E402
-                       packet)
+from peers_lab import (BEACON_ANSWERS, BODY_MAX, HEADER, NUMBER, RANK, TABLE, WAIT, Breach, Lab, Role,  # noqa: E402
+                       answer_of, packet)
 from peers_lab import klero  # noqa: E402
 from peers_office import Office  # noqa: E402
 
-# role → the peers that it has, by the edges of DESIGN.md section 2
-PEERS = {"hsm": ("parent", "engine"), "tlskey": ("parent", "net"), "kdf": ("parent", "engine"),
-         "engine": ("parent", "net", "ctl", "kdf", "hsm"), "net": ("parent", "engine", "tlskey"),
-         "out": ("parent", "engine")}
-SERVES = ("hsm", "tlskey", "kdf")  # a request is answered at once, or its peer blamed
+SERVES = ("hsm", "tlskey", "kdf", "beacon")  # a request is answered at once, or its peer blamed
+# roles that end by themselves, with status 0, after so many answers
+LIVES = {"beacon": BEACON_ANSWERS}
+# Whose bodies are not carried between the roles of an office: net's numbers, and a cache's tags, which
+# have no meaning to get wrong.
+PLAIN = {"MSG_CACHE_DROP", "MSG_NET_STATS"}
 MEMORY = 64 << 20                  # that one role may grow by under all of this
 
 
@@ -44,7 +46,7 @@ class Stage:
     def __init__(self, suite, word, peer):
         self.suite, self.lab, self.word, self.peer = suite, suite.lab, word, peer
         self.role = self.channel = None
-        self.first = 0
+        self.first = self.given = 0  # memory at its start; answers since
 
     def ready(self):
         if self.role is None or self.role.status is not None:
@@ -52,7 +54,7 @@ class Stage:
                 self.role.forget()
             self.role = self.suite.engine() if self.word == "engine" else self.lab.start(self.word)
             self.channel = None
-            self.first = self.role.memory()
+            self.first, self.given = self.role.memory(), 0
         if self.channel is None or self.channel.closed:
             if self.channel is not None and self.channel in self.role.channels:
                 self.channel.drop()
@@ -105,7 +107,17 @@ class Stage:
             return 1
         if sent.pop(m.ident, None) != m.number:
             raise Breach(f"{self.word} gave {self.peer} an answer it has not asked for: {m}")
+        self.given += 1
         return 1
+
+    def judge_end(self, stop, many):
+        """It has ended: by our garbage, at our word, or because it was time."""
+        trusted, spent = RANK[self.peer] > RANK[self.word], self.given >= LIVES.get(self.word, self.given + 1)
+        allowed = {0} if stop or spent else {1}
+        if stop and many > 1 or spent:
+            allowed.add(1)
+        if not trusted or self.role.status not in allowed:
+            raise Breach(f"{self.word} ended with {self.role.status}: {self.role.said()[-600:]}")
 
     def judge(self, c, sent, counted, bad, stop, blames):
         answers, due = counted
@@ -114,14 +126,10 @@ class Stage:
         if c.closed and (trusted or self.peer == "parent") and self.role.ended() is None:
             self.role.wait()
         if self.role.ended() is not None:
-            allowed = (0, 1) if stop and many > 1 else (0,) if stop else (1,)
-            if not trusted or self.role.status not in allowed:
-                raise Breach(f"{self.word} ended with {self.role.status}: {self.role.said()[-600:]}")
+            self.judge_end(stop, many)
             return
-        alive = self.role.ping()
-        if not alive:
-            if not trusted or self.role.status != 1:
-                raise Breach(f"{self.word} ended with {self.role.status}: {self.role.said()[-600:]}")
+        if not self.role.ping():
+            self.judge_end(False, many)
             return
         while (m := c.receive()) is not None:  # what came before PONG, or that it was closed
             answers += self.is_answer(m, sent)
@@ -176,6 +184,15 @@ class Suite:
             self.failed += 1
             print("# " + f"{type(e).__name__}: {e}".replace("\n", "\n# "))
         print(f"{word} {self.count} - {name} # {self.messages - before} messages, {time.monotonic() - began:.1f} s", flush=True)
+
+    def whole(self):
+        """So that a new message cannot be tried with zeros alone."""
+        for m in TABLE.of("net", "tlskey"):
+            self.samples[m.name + "ED"] = [self.keep("tlskey").peer("net").ask(m.name, self.samples[m.name][0])]
+        between = [m for m in TABLE.rows if m.most > 0 and "parent" not in (m.sender, m.receiver)]
+        lacking = {m.name for m in between} - set(self.samples) - PLAIN
+        if lacking:
+            raise Breach(f"without a body of its own: {sorted(lacking)}")
 
     def some(self, items, short, stage=None):
         """All of them, or a random choice in the short form: a small one where each ends the role."""
@@ -353,7 +370,7 @@ class Suite:
     def run(self):
         only = os.environ.get("KLERO_PEERS_ONLY")
         office = Office(self.lab)
-        self.test("hsm holds what its messages mean", peers_meaning.hsm, self, office)
+        self.test("hsm holds what its messages mean", peers_hsm.hsm, self, office)
         self.test("out asks nobody else", peers_meaning.out, self, office)
         self.test("net's lies are nobody's action", peers_meaning.net, self, office)
         self.test("kdf's lies are told to who waits", peers_meaning.kdf, self, office)
@@ -361,7 +378,8 @@ class Suite:
         for name, bodies in office.samples.items():
             self.samples[name] = bodies[:6 if self.long else 2]
         office.stop()
-        for word, peers in PEERS.items():
+        self.test("every message has a body that means something", self.whole)
+        for word, peers in TABLE.peers().items():
             if only and word not in only:
                 continue
             self.test(f"{word}: too early", self.too_early, word)
@@ -371,7 +389,7 @@ class Suite:
                     self.test(f"{word} from {peer}: {attack.__name__.replace('_', ' ')}", attack, s)
                 if peer == "parent":
                     self.test(f"{word}: too late", self.too_late, s)
-                elif word in SERVES:
+                elif word in SERVES and word not in LIVES:
                     self.test(f"{word} from {peer}: nobody reads", self.nobody_reads, s)
                 s.end()
         self.test("net from engine: a client waits", peers_client.run, self)

@@ -23,19 +23,21 @@ import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "lint"))
-sys.path.insert(0, str(ROOT / "tests" / "system"))
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("lint", "system", "beacon")]
+import beacon  # noqa: E402
 import escrow  # noqa: E402
 import klero  # noqa: E402
 import msgdef  # noqa: E402
 import witness  # noqa: E402
 
 WAIT = 30        # seconds after which somebody hangs
+DELAY = 4        # between the end of sales and the first value, seconds
 HEADER = struct.Struct("<HHIQ")
 VERSION, BODY_MAX = 1, 65536
 WORDS = ("AddressSanitizer", "runtime error:", "forbidden system call", "LeakSanitizer")
 ROLES = [(m[1].lower(), m[2], int(m[3])) for m in re.finditer(
     r'X\(ROLE_(\w+), "\w+", "([\w-]*)", (\d+)\)', (ROOT / "daemon/msg/role.h").read_text())]
+BEACON_ANSWERS = int(re.search(r"BEACON_ANSWERS (\d+)", (ROOT / "daemon/beacon/answer.h").read_text())[1])
 NUMBER = {word: i for i, (word, _, _) in enumerate(ROLES)}
 PROGRAM = {word: program for word, program, _ in ROLES}
 RANK = {word: rank for word, _, rank in ROLES}
@@ -53,6 +55,14 @@ class Table:
 
     def of(self, sender, receiver):
         return [m for m in self.rows if (m.sender, m.receiver) == (sender, receiver)]
+
+    def peers(self):
+        """{role: who speaks to it}, but keyadm, which hears one order and no more."""
+        out = {}
+        for m in self.rows:
+            if m.receiver not in ("parent", "ctl", "keyadm") and m.sender not in out.setdefault(m.receiver, []):
+                out[m.receiver].append(m.sender)
+        return out
 
     def allows(self, sender, receiver, data, nfds, when="RUN"):
         """Does the receive function of daemon/msg/msg.c let this packet pass?"""
@@ -308,14 +318,16 @@ class Lab:
         self.build = pathlib.Path(build).resolve()
         self.bin = self.build / "bin"
         self.witnessed = witness.Log("peer.example/klero")  # that hsm is a witness of
-        self.asked = socket.create_server(("127.0.0.1", 0))  # where out finds its one witness
+        self.witness = witness.Log("w.example")  # whom a draw waits for
+        self.asked = socket.create_server(("127.0.0.1", 0))  # where out finds it
+        self.relays = beacon.Beacon(pathlib.Path(directory).parent / "relays", nist=1)
         # the tool only writes messages: the ordinary build's will do for the sanitizers' roles
         self.tool = os.environ.get("KLERO_ROLE_CONF") or str(self.build / "tools" / "role_conf")
         self.appliance = klero.Appliance(self.bin, directory, klero.NO_LIMITS + [
             "payout-limit evm:1 1000000000000000000 1000000000000000000000/86400",
             "payout-limit evm:6 1000000000000000000 1000000000000000000000/86400 50000000000000000",
             "payout-limit solana 1000000000 1000000000000/86400",
-            f"witness-log {self.witnessed.vkey()}"]).provision()
+            f"witness-log {self.witnessed.vkey()}", *self.relays.lines(delay=DELAY)]).provision()
         self.name_others()
         self.conf, self.alive = {}, []
         empty = self.appliance.dir / "run" / "empty"
@@ -323,11 +335,11 @@ class Lab:
             empty.mkdir(0o555)
 
     def name_others(self):
-        """A witness that is asked, whose quorum nothing waits for here, and one who opens escrows."""
+        """A witness that must have seen what is drawn, and an officer who opens escrows."""
         a, folder = self.appliance, self.appliance.dir
         policy = folder / "policy"
-        policy.write_text(f"witness w {witness.vkey('w.example', 4, witness.Log('w').public)} "
-                          f"https://127.0.0.1:{self.asked.getsockname()[1]}\nquorum none\n")
+        policy.write_text(f"witness w {witness.vkey(self.witness.origin, 4, self.witness.public)} "
+                          f"https://127.0.0.1:{self.asked.getsockname()[1]}\nquorum w\n")
         policy.chmod(0o644)
         officer = escrow.Officer(folder, "officer")
         a.conf.write_text(f"{a.conf.read_text()}witness-policy {policy}\nescrow 1 {officer.public}\n")
@@ -382,3 +394,4 @@ class Lab:
         self.asked.close()
         for r in list(self.alive):
             r.kill()
+        self.relays.stop()

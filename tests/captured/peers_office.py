@@ -1,14 +1,19 @@
-"""An engine between an hsm and a kdf of its own, where we are its net and its control client, and
-every message between engine and the others passes through our hands: to be recorded, held back or
-changed. Values of requests are written as daemon/api/apimsg.c writes them, from the route table
-that the product prints."""
+"""An engine between an hsm, a kdf, an out and a beacon of its own, where we are its net and its control
+client, and every message between engine and the others passes through our hands: to be recorded,
+held back or changed. Its one witness we are ourselves. Values of requests are written as
+daemon/api/apimsg.c writes them, from the route table that the product prints."""
 
+import hashlib
 import json
 import os
 import select
 import struct
+import time
 
-from peers_lab import TABLE, WAIT, Breach, Role, packet
+from peers_lab import TABLE, WAIT, Breach, Role, packet, witness
+
+OTHERS = ("kdf", "out", "beacon")  # whom engine has, besides hsm, which it waits for
+SALES = 6  # seconds that a raffle sells
 
 TEXT, SECRET, EMAIL, INT, UUID, ENUM, MONEY, HEX, DECIMAL, LOG, TILE, CURSOR = range(12)
 PASSWORD = b"correct horse battery"
@@ -60,18 +65,22 @@ class Office:
         self.lab = lab
         self.routes = {r[0]: Route(i, r) for i, r in enumerate(lab.routes())}
         self.samples = {}  # message name → [body]: what really passed
-        self.hsm, self.kdf = lab.start("hsm"), lab.start("kdf")
+        self.hsm = lab.start("hsm")
+        self.others = {word: lab.start(word) for word in OTHERS}
         self.engine = None
-        self.pairs = []  # (engine's peer as we play it, the real one's channel)
+        self.pairs = {}  # role → (engine's peer as we play it, the real one's channel)
+        # message name → what is done with it instead of passing it on: (channel, other, message)
+        self.between = {"MSG_OUT_WITNESS": self.cosign}
         self.ident = 100
         self.start()
 
     def start(self):
         self.engine = Role(self.lab, "engine").configure()
-        self.pairs = [(self.engine.peer("hsm"), self.hsm.peer("engine"))]
+        self.pairs = {"hsm": (self.engine.peer("hsm"), self.hsm.peer("engine"))}
         while not self.is_ready():
             self.relay(0.1)
-        self.pairs.append((self.engine.peer("kdf"), self.kdf.peer("engine")))
+        for word, role in self.others.items():
+            self.pairs[word] = self.engine.peer(word), role.peer("engine")
         self.net = self.engine.peer("net")
         self.ctl = self.engine.client()
 
@@ -89,20 +98,46 @@ class Office:
         return m is not None and TABLE.by_number[m.number].name == "MSG_ENGINE_READY"
 
     def keep(self, m):
-        kept = self.samples.setdefault(TABLE.by_number[m.number].name, [])
-        if len(kept) < 4 and m.body not in kept:
-            kept.append(m.body)
+        self.note(TABLE.by_number[m.number].name, m.body)
+
+    def note(self, name, body):
+        kept = self.samples.setdefault(name, [])
+        if len(kept) < 4 and body not in kept:
+            kept.append(body)
 
     def relay(self, seconds, wanted=None):
         """Passes on what waits between engine and the others; no longer than until wanted has something."""
-        all_of = {c.sock: (c, other) for pair in self.pairs for c, other in (pair, pair[::-1])}
+        all_of = {c.sock: (c, other) for pair in self.pairs.values() for c, other in (pair, pair[::-1]) if not c.closed}
         for sock in select.select(list(all_of) + ([wanted.sock] if wanted else []), [], [], seconds)[0]:
             if sock in all_of:
                 c, other = all_of[sock]
                 m = c.receive()
-                if m is not None:
-                    self.keep(m)
-                    other.send(packet(m.number, m.body, m.ident))
+                if m is None:
+                    continue
+                self.keep(m)
+                act = self.between.get(TABLE.by_number[m.number].name, self.pass_on)
+                act(c, other, m)
+
+    @staticmethod
+    def pass_on(_, other, m):
+        other.send(packet(m.number, m.body, m.ident))
+
+    def cosign(self, channel, _, m):
+        """Out's answer, with the cosignature of a witness that is quick."""
+        note = m.body[3:].partition(b"\n\n")[2].decode()
+        line = witness.cosign(self.lab.witness, note.partition("\n\n")[0] + "\n", int(time.time())).encode()
+        answer = bytes(4) + text(line)
+        self.note("MSG_OUT_WITNESS_ANS", answer)
+        channel.send(packet(m.number + 1, answer, m.ident))
+
+    def until(self, what):
+        """Passes on what waits until what() is true; its value."""
+        end = time.monotonic() + WAIT
+        while not (value := what()):
+            if time.monotonic() > end:
+                raise Breach(f"it does not come to that: {self.engine.said()[-800:]}{self.hsm.said()[-800:]}")
+            self.relay(0.1)
+        return value
 
     def wait_answer(self, channel, ident):
         while True:
@@ -174,17 +209,51 @@ class Office:
         if self.control("MSG_CTL_ADMIN", text(email) + text(PASSWORD)) != 0:
             raise Breach("no admin")
         self.control("MSG_CTL_ROLES", text(email) + b"\x09")
-        self.control("MSG_CTL_STATUS", b"")
         return self.login(email)
+
+    def control_all(self):
+        """Whatever else kleroctl asks of engine, each once, be it answered well or not."""
+        name, none = bytes(16), struct.pack("<H", 0)
+        rotate = bytes([0, 3]) + struct.pack("<IQ", 0, 3600) + none + none
+        old = bytes([1, 1]) + struct.pack("<Q", 1) + text(b"old") + bytes([0]) + bytes(80) + text(b"v1:AAAA")
+        for verb, body in (("STATUS", b""), ("KEYS", b""), ("PROPOSE", rotate), ("PROPOSALS", b""), ("PROPOSALS", name),
+                           ("PROPOSAL", name), ("APPROVE", name + text(b"x")), ("REJECT", name), ("IMPORT_KEY", b""),
+                           ("IMPORT", old)):
+            self.control("MSG_CTL_" + verb, body)
+        self.backup()
+
+    def backup(self):
+        """A backup's manifest, which hsm signs."""
+        self.control("MSG_CTL_BACKUP", b"")
+        self.control("MSG_CTL_BACKUP_CUT", b"")
+        cut = self.samples["MSG_CTL_BACKUP_CUT_ANS"][-1]
+        nothing = hashlib.sha256(b"").hexdigest().encode()
+        sections = b"".join(b"section %s 0 %s\n" % (word, nothing) for word in (b"store", b"log", b"keys", b"configuration"))
+        manifest = cut[6:6 + struct.unpack_from("<H", cut, 4)[0]].removesuffix(b"end\n") + sections + b"end\n"
+        if self.control("MSG_CTL_BACKUP_SIGN", text(manifest)) != 0:
+            raise Breach(f"no signature of {manifest}: {self.engine.said()[-300:]}")
 
     def fund(self, admin, token, amount=100000):
         d = self.want(202, "deposit", token, os.urandom(8).hex().encode(), money=(amount, b"EUR"), provider=0)
         self.want(200, "deposit_confirm", admin, id=uuid(d["id"]))
 
     def raffle(self, admin):
-        r = self.want(201, "raffle_create", admin, title=b"A car", price=(100, b"EUR"), capacity=100, winners=2, reserves=1)
+        r = self.want(201, "raffle_create", admin, title=b"A car", price=(100, b"EUR"), capacity=100, winners=2, reserves=1,
+                      format=0)
         self.want(200, "raffle_open", admin, id=uuid(r["id"]))
         return uuid(r["id"])
+
+    def life(self, admin, buyer):
+        """A raffle that closes and draws by itself, by drand and NIST: sold, and told when it is drawn."""
+        self.until(lambda: self.want(200, "health")["clock"] == "ok")  # out and beacon have told it
+        ends = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(int(time.time()) + SALES)).encode()
+        r = self.want(201, "raffle_create", admin, title=b"A house", price=(100, b"EUR"), capacity=100, winners=2, reserves=1,
+                      sales_close=ends, nist_chain=self.lab.relays.nist_chain)
+        raffle = uuid(r["id"])
+        self.want(200, "raffle_open", admin, id=raffle)
+        self.want(201, "raffle_buy", buyer, b"live", id=raffle, quantity=5)
+        self.until(lambda: self.want(200, "raffle_get", id=raffle)["state"] == "drawn")
+        return raffle
 
     def draw(self, admin, raffle, entropy=b"\x07\x08"):
         self.want(200, "raffle_close", admin, id=raffle)
@@ -203,10 +272,11 @@ class Office:
         for i, who in enumerate((ada, bob, ada)):
             self.want(201, "raffle_buy", who, b"buy%d" % i, id=drawn, quantity=3, client_seed=b"s%d" % i)
         self.draw(admin, drawn)
+        self.control_all()
         return admin, ada, bob, drawn, self.raffle(admin)
 
     def stop(self):
-        for r in (self.engine, self.hsm, self.kdf):
+        for r in (self.engine, self.hsm, *self.others.values()):
             r.kill()
 
 

@@ -113,17 +113,18 @@ class Stage:
         self.kill(pid)
 
     def children(self):
-        """Those whose death is cheap, in turn."""
+        """Those whose death is cheap, in turn; in the long form all."""
+        dear = [("out", 0), ("beacon", 0), ("tlskey", 0), ("engine", 0), ("hsm", 0)] if self.suite.long else []
         while True:
-            yield from (("kdf", 0), ("net", 0), ("kdf", 1), ("net", 1))
+            yield from [("kdf", 0), ("net", 0), ("kdf", 1), ("net", 1), *dear]
 
     def illegal(self, word, early):
-        ready = TABLE.by_name[f"MSG_{word.upper()}_READY"].number
+        ready, least = TABLE.by_name[f"MSG_{word.upper()}_READY"].number, TABLE.by_name[f"MSG_{word.upper()}_READY"].least
         for m in TABLE.rows:
             # READY itself is illegal the second time
             if (m.sender, m.receiver) != (word, "parent") or (m.number == ready and not early):
                 yield packet(m.number, bytes(m.least))
-        yield from (packet(ready, version=2), packet(ready, b"x"), packet(ready, length=1), packet(0xffff), packet(ready)[:7],
+        yield from (packet(ready, bytes(least), version=2), packet(ready, bytes(2000)), packet(ready, length=1), packet(0xffff), packet(ready)[:7],
                     packet(ready, bytes(65537)))
 
     def attack(self):
@@ -135,7 +136,8 @@ class Stage:
                 all_of = list(self.illegal(word, early))
                 if i >= len(all_of):
                     break
-                ready = packet(TABLE.by_name[f"MSG_{word.upper()}_READY"].number)
+                told = TABLE.by_name[f"MSG_{word.upper()}_READY"]
+                ready = packet(told.number, bytes(told.least))
                 bad = all_of[i] if suite.long else suite.rng.choice(all_of)
                 self.play(word, index, [bad] if early else [ready, bad])
                 self.is_ended(word, index)

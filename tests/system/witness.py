@@ -84,6 +84,13 @@ def cosigned(line, name, public, text):
     return when
 
 
+def cosign(one, text, when):
+    """The line by which a witness (a Log's name and key) cosigns a checkpoint's text."""
+    signature = one.key.sign(f"cosignature/v1\ntime {when}\n{text}".encode())
+    blob = key_id(one.origin, 4, one.public) + struct.pack(">Q", when) + signature
+    return f"{DASH} {one.origin} {base64.b64encode(blob).decode()}\n"
+
+
 def host(a):
     return re.search(r"^host\s+(\S+)", a.conf.read_text(), re.M).group(1)
 
