@@ -47,7 +47,7 @@ enum kind {
 #define ROLES     10
 #define KINDS_MAX 32
 #define TRACE_MAX 65536
-#define FRAMES    16
+#define FRAMES    32
 #define WHO_MAX   4096
 
 struct order {
