@@ -32,23 +32,18 @@ int ctl_fail(int status, const char *fmt, ...)
 	return status;
 }
 
-static bool is_stdin(const char *path)
-{
-	return strcmp(path, "-") == 0;
-}
-
 FILE *ctl_open(const char *path)
 {
-	FILE *f = is_stdin(path) ? stdin : fopen(path, "re");
+	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 
 	if (f == NULL)
 		(void)ctl_fail(CTL_USAGE, "%s: %s", path, strerror(errno));
 	return f;
 }
 
-void ctl_close(const char *path, FILE *f)
+void ctl_close(FILE *f)
 {
-	if (!is_stdin(path))
+	if (f != stdin)
 		fclose(f);
 }
 
@@ -61,7 +56,7 @@ int ctl_read_text(const char *path, char *buf, size_t cap)
 		return CTL_USAGE;
 	n = fread(buf, 1, cap - 1, f);
 	buf[n] = '\0';
-	ctl_close(path, f);
+	ctl_close(f);
 	return n > 0 && n < cap - 1 ? CTL_OK : ctl_fail(CTL_USAGE, "%s: empty, or too long", path);
 }
 

@@ -134,7 +134,7 @@ int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 
 
 /* What an operator names to be read, "-" for standard input; NULL, having said why. */
 FILE *ctl_open(const char *path);
-void ctl_close(const char *path, FILE *f);
+void ctl_close(FILE *f);
 /* A text of at most cap - 1 bytes and its NUL from a file, "-" for standard input. CTL_USAGE for
  * one that cannot be read, is empty or too long. */
 int ctl_read_text(const char *path, char *buf, size_t cap);

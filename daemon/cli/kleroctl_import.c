@@ -394,6 +394,6 @@ int ctl_import_deposit_keys(struct ctl *ctl, int argc, char **argv)
 	if (status == CTL_OK)
 		status = do_file(&im, f);
 	sodium_free(im.key); /* wipes */
-	ctl_close(im.path, f);
+	ctl_close(f);
 	return status;
 }

@@ -434,7 +434,7 @@ int wizard_read(struct wizard *w, const char *path)
 		n++;
 		r = take_line(w, line, why, sizeof why);
 	}
-	ctl_close(path, f);
+	ctl_close(f);
 	if (r != KE_OK)
 		return ctl_fail(CTL_USAGE, "%s:%u: %s", path, n, why);
 	if ((w->officers[0] == '\0') != (w->threshold[0] == '\0'))
