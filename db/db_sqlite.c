@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/db_pcache.h"
 #include "db/db_sqlite.h"
 
 #if SQLITE_VERSION_NUMBER < 3046000
@@ -172,8 +173,9 @@ static int assert_cipher(struct db *d)
  * sale takes some eight times as long, while the page cache holds clear pages by design. What
  * SQLCipher allocates for keys is locked and wiped in either case; the process has no core.
  * Temporary tables and journals in memory: nothing clear ever reaches a disk.
- * A cache of at most 64 MiB, which fills as pages are used: with a million users each sale looks at
- * some ten pages of their own that no other sale of the moment needs.
+ * A cache of at most 128 MiB, which fills as pages are used: with a million users each sale looks
+ * at some ten pages of their own that no other sale of the moment needs. When ten thousand of them
+ * buy, 64 MiB miss 2.7 pages a sale, which are read, authenticated and decrypted, 128 MiB 0.7.
  */
 static int settings(struct db *d, const uint8_t key[32])
 {
@@ -189,7 +191,7 @@ static int settings(struct db *d, const uint8_t key[32])
 	    "PRAGMA locking_mode = EXCLUSIVE",
 	    "PRAGMA mmap_size = 0",
 	    "PRAGMA temp_store = MEMORY",
-	    "PRAGMA cache_size = -65536",
+	    "PRAGMA cache_size = -131072",
 	    "PRAGMA trusted_schema = OFF",
 	    "PRAGMA foreign_keys = ON",
 	    "PRAGMA recursive_triggers = OFF",
@@ -293,6 +295,7 @@ int db_sqlite_open(struct db *d, const char *path, const uint8_t key[32])
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
 
 	d->shut = false;
+	db_pcache_install();
 	int rc = sqlite3_open_v2(path, &d->sq, flags, NULL);
 	if (rc != SQLITE_OK)
 		return db_sqlite_error(d, rc, "opening");

@@ -7,6 +7,7 @@
 
 #include "db/db_audit.h"
 #include "db/db_meta.h"
+#include "db/db_pcache.h"
 
 /* Counts down to the failure; 0: none planned. */
 static struct {
@@ -85,6 +86,7 @@ static void install(void)
 	m.xMalloc = fail_malloc;
 	m.xRealloc = fail_realloc;
 	assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &m), SQLITE_OK);
+	db_pcache_install();
 	assert_int_equal(sqlite3_initialize(), SQLITE_OK);
 	sqlite3_vfs *real = sqlite3_vfs_find(NULL);
 	fault.base = *real;
