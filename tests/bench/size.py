@@ -5,18 +5,19 @@ many users and as many ledger entries, against itself with 10^3.
 
 A STEP is fillN or measureN (N: the power of ten), or table, which does nothing but show what has
 been measured; without one all are run, in order. With --folder the appliances stay there for the
-next call (a size is measured once: it ends with the draw). --readme writes the table into README.md.
+next call: as they were filled, so that any size can be measured again, and the one that was
+measured last. --readme writes the table into README.md.
 
 One appliance grows from size to size. Raffles are created and opened by the API, so that their
 seeds are real; tests/tools/store_fill then sells their tickets while klerod stands still, and the
 store is checked whole (every page, the ledger, the audit chain). Four tenths of what is added are
 one raffle's, 15 in a hundred another's, the rest is spread over a raffle per thousand tickets; every tenth user
 holds a second currency, and twenty buy often. Before each measurement of a size the store of 10^3
-tickets is measured, from the same copy, so that each ratio is of one minute. What the measurements
-themselves sell, some tens of thousands, comes on top of each size.
+tickets is measured, from the same copy, so that each ratio is of one minute. A measurement sells some
+tens of thousands of tickets and ends with a draw; the next size grows from the store as it was before.
 
 What is warm: the store's file is in the page cache (but for "cold", where it has been dropped), and
-engine has seen each buyer's token; its own cache is 16 MiB at every size.
+engine has seen each buyer's token; its own cache is 64 MiB at every size.
 """
 
 import argparse
@@ -42,7 +43,7 @@ sys.path.insert(0, str(HERE.parent / "system"))
 import klero  # noqa: E402
 
 LINES = klero.NO_LIMITS + ["currencies EUR CHF"]
-ON_SALE, BUYERS, DRAWN, PAGES, REPEATS = 20, 10_000, 20, 200, 40
+ON_SALE, BUYERS, DRAWN, PAGES, REPEATS, SALES = 20, 10_000, 20, 200, 40, 20_000
 BEGIN, END = "<!-- size: made by tests/bench/size.py -->", "<!-- /size -->"
 TEXT = "One of the prizes is a car that has seen better days, but none that went faster downhill. " * 8
 
@@ -87,7 +88,8 @@ class Store:
             self.a.stop()
         for part in parts:
             self.tool("fill", stdin="".join(line + "\n" for line in part))
-        check = self.a.store_tool("check")
+        self.keep()
+        check = self.a.store_tool("check", timeout=3600)
         if check.returncode:
             raise klero.Failure(f"the store does not hold: {check.stderr}")
         print(f"{size}: {check.stdout.strip()}", file=sys.stderr)
@@ -146,6 +148,14 @@ class Store:
             random.Random(1).shuffle(pairs)
             (self.folder / name).write_text("".join(f"{tokens[k]} {i}\n" for k, i in pairs))
         return tokens
+
+    def pages(self):
+        """{load: [read, written]}: pages for each sale, where nobody else's work shows."""
+        out = {}
+        for name, pairs in (("many", self.pairs()), ("one", self.pairs_of_one())):
+            lines = "".join(f"{k * self.s['step']} {i}\n" for k, i in pairs)
+            out[name] = [float(v) for v in self.tool("pages", str(SALES), stdin=lines).split()]
+        return out
 
     def processor(self):
         """Seconds of processor time: of engine, of all that is ours, of the whole machine."""
@@ -310,8 +320,7 @@ def buys(large, small, saved, seconds, rounds):
     """{load: {"small": [buys/s], "large": [buys/s]}}"""
     out = {name: {"small": [], "large": []} for name in ("many", "one")}
     for _ in range(rounds):
-        shutil.rmtree(small.a.dir / "store")
-        subprocess.run(["cp", "-a", saved, small.a.dir / "store"], check=True)
+        copy(saved, small.a.dir / "store")
         small.a.start()
         small.warm()
         for name in out:
@@ -367,14 +376,16 @@ def row(r):
     for load in ("many", "one"):
         runs = r["buys"][load]
         cells += [f"{statistics.median(run['rate'] for run in runs['large']):,.0f}", f"{ratio(runs, 'rate'):.2f}",
-                  f"{statistics.median(run['engine'] for run in runs['large']):.0f} ({ratio(runs, 'engine'):.1f})"]
+                  f"{statistics.median(run['engine'] for run in runs['large']):.0f} ({ratio(runs, 'engine'):.1f})",
+                  " / ".join(f"{n:.1f}" for n in r["pages"][load])]
     return cells + [f"{r['lists'][slowest(r)]:.1f} / {max(r['lists_cold'].values()):.1f}", f"{r['draw']['draw']:.0f}",
                     f"{r['status']:.0f}", f"{r['engine_mib']:.0f}"]
 
 
 def table(results):
     head = ["tickets", "users", "ledger entries", "store, MiB", "start, ms, warm / cold", "sales/s, 18 raffles", "of 10³'s",
-            "engine, µs each (of 10³'s)", "sales/s, one raffle", "of 10³'s", "engine, µs each (of 10³'s)", "slowest list, ms, warm / cold",
+            "engine, µs each (of 10³'s)", "pages each, read / written", "sales/s, one raffle", "of 10³'s",
+            "engine, µs each (of 10³'s)", "pages each, read / written", "slowest list, ms, warm / cold",
             "draw, ms", "status, ms", "engine, MiB"]
     rows = [head, ["---:"] * len(head)] + [row(r) for r in results]
     lines = ["| " + " | ".join(cells) + " |" for cells in rows]
@@ -394,6 +405,20 @@ def write_readme(lines):
     path.write_text(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.partition(END)[2])
 
 
+def copy(source, target):
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", source, target], check=True)
+
+
+def at_size(build, folder, n):
+    """The appliance, which stands in one place only, as it was when it was filled to 10^n; a new one."""
+    if (folder / f"large-{n}").exists():
+        copy(folder / f"large-{n}", folder / "large")
+    else:
+        shutil.rmtree(folder / "large", ignore_errors=True)
+    return Store(build, folder / "large")
+
+
 def run(build, folder, options):
     sizes = [int(s) for s in options.sizes.split(",")]
     steps = options.step or [f"{what}{n}" for n in sizes for what in ("fill", "measure")]
@@ -403,16 +428,19 @@ def run(build, folder, options):
         if step == "table":
             continue
         what, n = re.fullmatch(r"(fill|measure)(\d)", step).groups()
-        large, small = Store(build, folder / "large"), Store(build, folder / "small")
+        large, small = at_size(build, folder, int(n) - (what == "fill")), Store(build, folder / "small")
         t = time.monotonic()
         try:
             if what == "fill":
                 if not small.s["users"]:
                     small.grow(10 ** min(sizes))
-                    subprocess.run(["cp", "-a", small.a.dir / "store", saved], check=True)
+                    copy(small.a.dir / "store", saved)
                 large.grow(10 ** int(n))
+                copy(large.folder, folder / f"large-{n}")
             else:
-                results[n] = measure(large, small, saved, options)
+                pages = large.pages()
+                large = at_size(build, folder, int(n))
+                results[n] = {**measure(large, small, saved, options), "pages": pages}
                 file.write_text(json.dumps(results, indent=1))
         finally:
             large.a.stop()

@@ -446,7 +446,7 @@ class Appliance:
         email = email or f"u{secrets.token_hex(6)}@example.org"
         return Person(self.port, self.ca, email).register().login()
 
-    def store_tool(self, *args):
+    def store_tool(self, *args, timeout=300):
         """tests/tools/store_tool on the store of this appliance, which is stopped."""
         if os.environ.get("KLERO_MODULE", "softhsm") != "softhsm":
             import pytest
@@ -454,7 +454,7 @@ class Appliance:
         conf = dict(line.split(" ", 1) for line in self.conf.read_text().splitlines())
         return subprocess.run([self.bin.parent / "tools" / "store_tool", conf["pkcs11-module"], conf.get("keys-token", "klero-keys"),
                                conf["keys-pin-file"], conf["store"], *args], capture_output=True, text=True,
-                              env={**os.environ, "SOFTHSM2_CONF": conf["softhsm-conf"]}, timeout=300)
+                              env={**os.environ, "SOFTHSM2_CONF": conf["softhsm-conf"]}, timeout=timeout)
 
     def verify(self, proof, *args, env=None):
         """klero-verify in a process that knows nothing of the daemon."""

@@ -7,6 +7,7 @@
  *
  *	store_fill MODULE TOKEN PIN-FILE STORE fill <PLAN
  *	store_fill MODULE TOKEN PIN-FILE STORE tokens HOST STEP COUNT
+ *	store_fill MODULE TOKEN PIN-FILE STORE pages SALES <PAIRS
  *
  * A line of PLAN:
  *	users FROM TO SHOW     accounts FROM to TO - 1, each with a session, a wallet and a deposit;
@@ -18,6 +19,10 @@
  *ticket of that open raffle jobs COUNT             so many finished jobs
  *
  * tokens prints an access token for each of the users 0, STEP, 2 STEP…
+ *
+ * pages sells one ticket SALES times, for any of PAIRS (lines "USER ID") in turns of 32, and as
+ *often again, of which it prints how many pages each has read from the file, and how many it has
+ *written to the log: counts, which other work of the machine does not change.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -44,6 +49,8 @@
 #define AT_ONCE    16
 #define QUANTITY   4        /* at most, in one sale */
 #define TURN       20000    /* requests */
+#define TURN_LIFE  32       /* the same, with 32 clients at once */
+#define ANSWERS    10       /* one sale of so many keeps its answer */
 #define BEFORE_MS  14400000 /* the first of it happened that long ago */
 #define OFTEN      20
 #define TENTH(u)   ((u) % 10 == 0)
@@ -63,6 +70,7 @@ struct fill {
 	struct hsm hsm;
 	struct db *d;
 	int64_t now_ms, requests, sales;
+	int64_t turn, answers; /* TURN and ANSWERS, or as in life */
 	uint64_t rnd;
 	struct raffle *raffle;
 	size_t n;
@@ -122,7 +130,7 @@ static void commit(struct fill *f)
 static void request(struct fill *f)
 {
 	f->now_ms++;
-	if (++f->requests % TURN == 0)
+	if (++f->requests % f->turn == 0)
 		commit(f);
 }
 
@@ -303,7 +311,7 @@ static void sale(struct fill *f, struct raffle *r, int64_t user, int64_t quantit
 	    (long long)r->sale.sold, (long long)quantity, (long long)(quantity * r->sale.price));
 	issue(f, r, &h, quantity);
 	audit(f, id, "buy", r->id, more);
-	if (f->sales++ % 10 == 0)
+	if (f->sales++ % f->answers == 0)
 		keep_answer(f, id);
 	r->wanted -= quantity;
 	request(f);
@@ -447,11 +455,11 @@ static void line(struct fill *f, const char *text)
 	}
 }
 
-static void fill(struct fill *f, char **argv)
+static void open_store(struct fill *f, char **argv)
 {
 	uint8_t key[32];
 	int64_t seq;
-	char text[256], why[DB_WHY_MAX] = "";
+	char why[DB_WHY_MAX] = "";
 	struct timespec ts;
 	int r = store_unseal(argv, &f->hsm.p, &f->hsm.ring, key);
 	bool copied;
@@ -469,6 +477,15 @@ static void fill(struct fill *f, char **argv)
 	f->now_ms = (int64_t)ts.tv_sec * 1000 - BEFORE_MS;
 	must(f, db_audit_head(f->d, &seq, key), "audit");
 	f->rnd = (uint64_t)seq;
+	f->turn = TURN;
+	f->answers = ANSWERS;
+}
+
+static void fill(struct fill *f, char **argv)
+{
+	char text[256];
+
+	open_store(f, argv);
 	while (fgets(text, sizeof text, stdin) != NULL)
 		line(f, text);
 	commit(f);
@@ -476,6 +493,8 @@ static void fill(struct fill *f, char **argv)
 	db_turn_rollback(f->d);
 	db_close(f->d);
 }
+
+#include "tests/tools/store_pages.h"
 
 /* --- access tokens --- */
 
@@ -528,6 +547,8 @@ int main(int argc, char **argv)
 		fill(&f, argv);
 	else if (argc == 9 && strcmp(argv[5], "tokens") == 0)
 		tokens(&f, argv);
+	else if (argc == 7 && strcmp(argv[5], "pages") == 0)
+		pages(&f, argv);
 	else
 		return 2;
 	fflush(NULL);
