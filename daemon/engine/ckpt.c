@@ -9,6 +9,7 @@
 
 #include "daemon/engine/engine.h"
 #include "daemon/engine/logread.h"
+#include "daemon/loop/backoff.h"
 #include "daemon/msg/log.h"
 
 bool ckpt_covers(const struct db_log *log, uint64_t index)
@@ -53,14 +54,24 @@ void ckpt_kick(struct engine *e)
 	arm(e);
 }
 
-/* There is something that could not be signed now. */
+/* There is something that could not be signed now; a round fails once. */
 static void later(struct ckpt *c)
 {
 	int64_t now_ms = engine_clock_ms();
 
 	if (c->failing_ms == 0)
 		c->failing_ms = now_ms;
-	c->retry_ms = now_ms + CKPT_RETRY_MS;
+	if (c->retry_ms == 0)
+		c->retry_ms = now_ms + backoff_ms(CKPT_RETRY_MS, c->fails++, CKPT_RETRY_MAX);
+}
+
+/* Between two rounds: if nothing of the last one failed, it is durable by now. */
+static void settle(struct ckpt *c)
+{
+	if (c->retry_ms != 0)
+		return;
+	c->failing_ms = 0;
+	c->fails = 0;
 }
 
 void ckpt_lost(struct engine *e)
@@ -238,8 +249,6 @@ static void end_round(struct engine *e)
 	struct ckpt *c = &e->ckpt;
 
 	c->running = false;
-	if (c->retry_ms == 0)
-		c->failing_ms = 0;
 	if (c->dirty || c->after >= 0)
 		arm(e);
 }
@@ -289,6 +298,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->running)
 		return;
+	settle(c);
 	c->next_ms = engine_clock_ms() + CKPT_ROUND_MS;
 	if (e->peers.hsm.chan == NULL) {
 		later(c);
@@ -307,7 +317,10 @@ void ckpt_tick(struct engine *e)
 {
 	struct ckpt *c = &e->ckpt;
 
-	if (c->running || e->peers.hsm.chan == NULL)
+	if (c->running)
+		return;
+	settle(c);
+	if (e->peers.hsm.chan == NULL)
 		return;
 	if ((c->retry_ms != 0 && engine_clock_ms() >= c->retry_ms) ||
 	    c->chan != e->peers.hsm.serial)

@@ -18,11 +18,12 @@
 #include "policy/origin.h"
 #include "policy/tlog.h"
 
-#define CKPT_ROUND_MS 1000
-#define CKPT_RETRY_MS 2000  /* after hsm could not */
-#define CKPT_LATE_MS  15000 /* then /health says so */
-#define CKPT_AT_ONCE  4     /* questions */
-#define CKPT_ROUND    256   /* logs in one round; the next goes on behind them */
+#define CKPT_ROUND_MS  1000
+#define CKPT_RETRY_MS  2000 /* after hsm or the store could not; twice as late each time */
+#define CKPT_RETRY_MAX 8000
+#define CKPT_LATE_MS   15000 /* then /health says so */
+#define CKPT_AT_ONCE   4     /* questions */
+#define CKPT_ROUND     256   /* logs in one round; the next goes on behind them */
 
 struct engine;
 struct event;
@@ -42,7 +43,8 @@ struct ckpt {
 	int64_t after;       /* number of the log that the round has come to; -1: before all */
 	unsigned asked;      /* in this round */
 	int64_t next_ms;     /* engine_clock_ms(): no round begins before */
-	int64_t retry_ms;    /* 0: nothing has failed */
+	int64_t retry_ms;    /* 0: nothing has failed in the last round */
+	unsigned fails;      /* rounds in a row */
 	int64_t failing_ms;  /* since when; 0: not */
 	uint64_t chan;       /* serial number of the hsm that was asked last */
 	uint64_t signatures; /* since start */

@@ -7,6 +7,7 @@ could not be made durable: then a fresh one takes its place.
 import errno
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -84,6 +85,36 @@ def test_store_cannot_be_written(bench, error, count):
         assert b.appliance.client().get("/health/ready").status == 503
     over(b, key)
     assert b.appliance.roles()["engine"] == engine, "it took a restart"
+
+
+def test_a_checkpoint_that_could_not_be_kept(make_bench, chain, count):
+    """hsm has signed it, and the turn that wrote it down is lost: engine asks again by itself."""
+    b = make_bench(*chain.lines(delay=5)).start()
+    close = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() + 3600))
+    raffle = b.admin.create(sales_close=close)["id"]
+    klero.want(b.admin.step(raffle, "open"), 200)
+
+    def signed():
+        a = b.admin.get(f"/r/{raffle}/checkpoint")
+        return int(a.body.split(b"\n")[1]) if a.status == 200 else 0
+
+    def lost():
+        return int(re.search(rb"^klero_turns_failed_total (\d+)$", b.admin.get("/metrics").body, re.M).group(1))
+    b.buy(raffle)  # hsm makes the holder's salt
+    until(lambda: signed() == 1)
+    hsm = b.appliance.roles()["hsm"][0]
+    os.kill(hsm, signal.SIGSTOP)
+    try:
+        b.buy(raffle)
+        time.sleep(1.5)  # the next round has asked
+        with b.seam.failing("engine", "pwrite"):
+            os.kill(hsm, signal.SIGCONT)
+            until(lambda: lost() == 1)
+    finally:
+        os.kill(hsm, signal.SIGCONT)
+    assert signed() == 1
+    until(lambda: signed() == 2, 10)
+    count()
 
 
 def test_log_on_a_full_disk(make_bench, count):
