@@ -23,8 +23,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import walk  # noqa: E402
-from walk import beacon, klero  # noqa: E402
+import walk  # noqa: E402, it knows where the next two are
+import beacon  # noqa: E402
+import klero  # noqa: E402
 
 LINES = klero.NO_LIMITS + ["death-budget 50/60"]
 # How a walk is made: which programs, words for sift, lines of the configuration.
