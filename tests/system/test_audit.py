@@ -108,7 +108,7 @@ DRAWS = {
     ("renamed", 2000, 900, 0): "is not the one that the draw names",
     ("skipped", 2000, 900, 0): "the draw has another",
     ("winner", 2000, 900, 0): "",
-    ("short", 2000, 900, 0): "other winners than the log has tickets",
+    ("short", 2000, 900, 0): "other numbers of winners and reserves than were announced",
     ("file", 2000, 900, 0): "it is not the file that the draw record names",
     ("skipped", SIZE, 5, 6): "is passed over, and its holder had not won",
     ("again", SIZE, 5, 6): "is of a holder who had won before",
