@@ -28,8 +28,9 @@ struct log_name ckpt_name(const struct db_log *log)
 bool ckpt_late(const struct engine *e)
 {
 	const struct ckpt *c = &e->ckpt;
+	bool failing = c->running ? c->failing_ms != 0 : c->retry_ms != 0;
 
-	return c->failing_ms != 0 && engine_clock_ms() - c->failing_ms >= CKPT_LATE_MS;
+	return failing && engine_clock_ms() - c->failing_ms >= CKPT_LATE_MS;
 }
 
 /* --- when --- */

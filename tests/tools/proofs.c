@@ -138,7 +138,7 @@ static void amended(void)
 /* The first prize moves up twice, the third once, and then there is no reserve left. */
 static void forfeited(void)
 {
-	m.nforfeits = MADE2_FORFEITS;
+	m.nforfeits = 3;
 	m.forfeits[0] = 1;
 	m.forfeits[1] = 1;
 	m.forfeits[2] = 3;

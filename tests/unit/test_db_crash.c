@@ -184,7 +184,7 @@ static void lose_a_turn(struct env *e, int64_t limit)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &rl), 0);
 	env_ok(e, db_turn_begin(e->d));
 	env_ok(e, db_savepoint(e->d));
-	for (int i = 0; i < 20000 && !r; i++) {
+	for (int i = 0; i < 50000 && !r; i++) {
 		snprintf(key, sizeof key, "k%d", i);
 		r = db_meta_set(e->d, key, big, sizeof big);
 	}

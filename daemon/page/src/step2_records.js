@@ -41,7 +41,8 @@ export function checkNumbers({ open, close, draw }) {
 	const won = BigInt(draw.winners.length), more = BigInt(draw.reserves.length);
 	const right = open.dedupe === "none" ? won === winners && more === reserves
 		: won <= winners && more <= open.reserves && (more === 0n || won === open.winners);
-	demand(right, `the draw has ${won} winners and ${more} reserves, it should have ${winners} and ${reserves}`);
+	demand(right, `the draw from ${close.tickets} tickets has ${won} winners and ${more} reserves, `
+		+ `${open.winners} and ${open.reserves} were announced`);
 }
 
 /** It names the open record by its hash, but for the draw, and by its place. */
