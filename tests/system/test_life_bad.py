@@ -127,14 +127,14 @@ def test_a_clock_that_is_off(site, chain, boss, buyer, tmp_path):
 
 def test_lies_about_the_round_of_a_draw(site, chain, boss, buyer, tmp_path):
     """Seven relays, each with a lie of its own, and one that has the round last of all."""
+    at = len(site.log())
     chain.mode("relay", 0, "missing", only="rounds")
     for i, mode in enumerate(LIES, 1):
         chain.mode("relay", i, mode, only="rounds")
     raffle = opened(boss)
     klero.want(buyer.buy(raffle, 5), 201)
-    at = len(site.log())
     for i, (mode, words) in enumerate(LIES.items(), 1):
-        until(lambda: f"security {chain.relays[i]} {words}: left alone" in site.log()[at:], 300)
+        until(lambda: f"security {chain.relays[i]} {words}: left alone" in site.log()[at:], 600)
     assert metric(boss, "klero_beacon_lies_total") == len(LIES)
     assert kinds(boss, raffle) == ["open", "close"]
     chain.mode("relay", 0, "honest")
