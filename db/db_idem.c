@@ -7,14 +7,13 @@
 #include "db/db_sql.h"
 #include "policy/hash.h"
 
-enum { GET, PUT, FINISH, DROP, PURGE };
+enum { GET, PUT, FINISH, PURGE };
 static const char *const texts[] = {
     [GET] = "SELECT body_hash, status, created_ms, answer FROM idempotency WHERE scope = $1",
     [PUT] = "INSERT INTO idempotency (no, scope, body_hash, status, answer, created_ms)"
 	    " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope) DO NOTHING",
     [FINISH] = "UPDATE idempotency SET status = $3, answer = $4"
 	       " WHERE scope = $1 AND body_hash = $2 AND status = 0",
-    [DROP] = "DELETE FROM idempotency WHERE scope = $1 AND status = 0",
     /* Rows are in order of time, so the oldest stand first. */
     [PURGE] = "DELETE FROM idempotency WHERE (created_ms < $1 OR created_ms > $2)"
 	      " AND no IN (SELECT no FROM idempotency ORDER BY no LIMIT $3)",
@@ -101,8 +100,6 @@ int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem 
 		db_head(d)->idem++;
 		return KE_OK;
 	}
-	if (!v->status)
-		return KE_EXISTS;
 	struct db_st *st = sql_of(d, FINISH, scope);
 	db_in_blob(st, v->body_hash, 32);
 	db_in_int(st, v->status);
@@ -111,12 +108,16 @@ int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem 
 	return r == KE_NOTFOUND ? KE_EXISTS : r;
 }
 
-int db_idem_drop(struct db *d, const struct db_idem_key *k)
+int db_idem_promise(struct db *d, const struct db_idem_name *name, int64_t now_ms)
 {
-	uint8_t scope[16];
+	struct db_idem v = {.created_ms = now_ms, .answer = ""};
+	int64_t n;
 
-	int r = db_idem_scope(k, scope);
-	return r ? r : db_exec_one(sql_of(d, DROP, scope));
+	memcpy(v.body_hash, name->body_hash, sizeof v.body_hash);
+	int r = insert(d, name->scope, &v, &n);
+	if (!r && n)
+		db_head(d)->idem++;
+	return r;
 }
 
 int db_idem_purge(struct db *d, int64_t before_ms, int64_t after_ms, int64_t most, int64_t *n)

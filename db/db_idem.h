@@ -19,7 +19,7 @@ struct db_idem_key {
 
 struct db_idem {
 	uint8_t body_hash[32];
-	uint16_t status; /* 0: the first request is still under way */
+	uint16_t status; /* 0: promised, see below */
 	int64_t created_ms;
 	const void *answer; /* put: the caller's; get: within the caller's buf */
 	size_t answer_len;
@@ -32,11 +32,22 @@ int db_idem_get(
     struct db *d, const struct db_idem_key *k, struct db_idem *v, void *buf, size_t cap) KE_CHECK;
 /*
  * The common case in one call: KE_OK when the key was new and is stored now, KE_EXISTS when not
- * (then db_idem_get). Finishes a row whose status was 0.
+ * (then db_idem_get). Writes the answer of a row that was promised, for the same body.
  */
 int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem *v) KE_CHECK;
-/* Takes back a row of status 0, so that the request can be tried again; KE_NOTFOUND. */
-int db_idem_drop(struct db *d, const struct db_idem_key *k) KE_CHECK;
+
+/* A request as the store knows it, for an effect that may come when nobody waits for it any more.
+ */
+struct db_idem_name {
+	bool keyed; /* else the rest is empty */
+	uint8_t scope[16], body_hash[32];
+};
+
+/*
+ * The effect of that request is in this turn, without an answer: a row of status 0, to be finished
+ * when it is asked for. One that is there stays as it is.
+ */
+int db_idem_promise(struct db *d, const struct db_idem_name *name, int64_t now_ms) KE_CHECK;
 /* Deletes, of the `most` oldest rows, those said to be made before `before_ms` or after `after_ms`.
  */
 int db_idem_purge(

@@ -48,11 +48,13 @@ static const char *const texts[] = {
     [LATE] = "SELECT count(*) FROM lives l JOIN raffles r ON r.no = l.raffle"
 	     " WHERE l.over = 0 AND l.late_s <= $1 AND r.state >= 1",
     [PROPOSE] = "UPDATE lives SET pending_kind = $2, pending = $3, commit1 = $4, commit2 = $5,"
-		" blob = $6, pending_by = $7 WHERE raffle = $1 AND pending IS NULL",
-    [PENDING] = "SELECT pending_kind, pending, commit1, commit2, blob, pending_by FROM lives"
-		" WHERE raffle = $1 AND pending IS NOT NULL",
+		" blob = $6, pending_by = $7, pending_scope = $8, pending_body = $9"
+		" WHERE raffle = $1 AND pending IS NULL",
+    [PENDING] = "SELECT pending_kind, pending, commit1, commit2, blob, pending_by, pending_scope,"
+		" pending_body FROM lives WHERE raffle = $1 AND pending IS NOT NULL",
     [DECIDED] = "UPDATE lives SET pending_kind = NULL, pending = NULL, commit1 = NULL,"
-		" commit2 = NULL, blob = NULL, pending_by = NULL WHERE raffle = $1",
+		" commit2 = NULL, blob = NULL, pending_by = NULL, pending_scope = NULL,"
+		" pending_body = NULL WHERE raffle = $1",
     [EXISTS] = "SELECT 1 FROM lives WHERE raffle = $1",
     [REFUND_DUE] =
 	"SELECT h.no, h.user_id, g.tickets FROM holders h JOIN holdings g ON g.holder = h.no"
@@ -259,6 +261,13 @@ int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p)
 		db_in_null(st);
 	}
 	db_in_id(st, p->by);
+	if (p->request.keyed) {
+		db_in_id(st, p->request.scope);
+		db_in_blob(st, p->request.body_hash, 32);
+	} else {
+		db_in_null(st);
+		db_in_null(st);
+	}
 	return db_exec_cas(st, sql(d, EXISTS, raffle), KE_STATE);
 }
 
@@ -276,6 +285,9 @@ int db_life_pending(struct db *d, int64_t raffle, struct db_pending *p)
 	db_out_blob(st, p->commit2, 32);
 	db_out_text(st, p->blob, sizeof p->blob);
 	db_out_blob(st, p->by, 16);
+	p->request.keyed = !db_out_isnull(st);
+	db_out_blob(st, p->request.scope, 16);
+	db_out_blob(st, p->request.body_hash, 32);
 	return db_end(st);
 }
 

@@ -7,6 +7,7 @@
 #define DB_DB_LIFE_H
 
 #include "db/db.h"
+#include "db/db_idem.h"
 #include "db/db_raffle.h"
 #include "policy/record2.h"
 
@@ -59,6 +60,7 @@ struct db_pending {
 	uint8_t commit1[32], commit2[32];
 	char blob[DB_SEED_BLOB_MAX + 1];
 	uint8_t by[16]; /* whose request it was; zeroes: nobody's, the time's */
+	struct db_idem_name request;
 };
 /* KE_STATE when another one waits. */
 int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p) KE_CHECK;

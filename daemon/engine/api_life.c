@@ -13,6 +13,7 @@
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
 #include "daemon/engine/escrow.h"
+#include "daemon/engine/idem.h"
 #include "daemon/engine/life.h"
 #include "daemon/engine/money.h"
 #include "daemon/engine/oplog.h"
@@ -171,7 +172,10 @@ static int not_before(struct rq *q, struct beacon *b)
 	return rq_refuse_retry(q, PB_NO_BEACON, 5);
 }
 
-/* hsm's answer to what this raffle has proposed; the job may have been faster. */
+/*
+ * hsm's answer to what this raffle has proposed. The job may have been faster: hsm has told it the
+ * same.
+ */
 static int answered(struct rq *q, int r, struct wire_in *in)
 {
 	struct db_pending p;
@@ -183,8 +187,10 @@ static int answered(struct rq *q, int r, struct wire_in *in)
 	s = life_get(q->e, rq_field(q, 0)->p, &f);
 	if (s == KE_OK)
 		s = db_life_pending(q->e->db, f.r.no, &p);
+	if (s == KE_NOTFOUND && life_refused(r))
+		return rq_problem(q, PB_HSM_REFUSED);
 	if (s == KE_NOTFOUND)
-		return raffle_answer(q);
+		return r == KE_OK ? raffle_answer(q) : KE_UNAVAIL;
 	if (s == KE_OK)
 		s = life_decide(q->e, &f, &p, r);
 	if (s == KE_OK)
@@ -209,16 +215,28 @@ static int ask_hsm(struct rq *q, const struct life_file *f, const struct db_pend
 	return r;
 }
 
+/* Another record waits: this very request's, which was told to try again, or a stranger's. */
+static int ask_again(struct rq *q, const struct life_file *f)
+{
+	struct db_pending p;
+	int r = db_life_pending(q->e->db, f->r.no, &p);
+
+	if (r != KE_OK)
+		return r;
+	return idem_is(q, &p.request) ? ask_hsm(q, f, &p) : rq_refuse_retry(q, PB_BUSY, 2);
+}
+
 /* by: the request's user. */
 static int propose(
     struct rq *q, const struct life_file *f, const struct record2 *rec, struct db_pending *p)
 {
-	int r;
+	int r = idem_name(q, &p->request);
 
 	memcpy(p->by, q->user, 16);
-	r = life_propose(q->e, f, rec, p);
+	if (r == KE_OK)
+		r = life_propose(q->e, f, rec, p);
 	if (r == KE_STATE)
-		return rq_refuse_retry(q, PB_BUSY, 2);
+		return ask_again(q, f);
 	return r == KE_OK ? ask_hsm(q, f, p) : r;
 }
 

@@ -98,6 +98,36 @@ static int answer_get(struct rq *q, uint16_t status, const uint8_t *buf, size_t 
 	return format == IDEM_RAFFLE ? raffle_answer(q) : KE_OK;
 }
 
+int idem_name(const struct rq *q, struct db_idem_name *name)
+{
+	struct db_idem_key k = key_of(q);
+
+	*name = (struct db_idem_name){.keyed = q->keep};
+	if (!name->keyed)
+		return KE_OK;
+	body_hash(q, name->body_hash);
+	return db_idem_scope(&k, name->scope);
+}
+
+bool idem_is(const struct rq *q, const struct db_idem_name *name)
+{
+	struct db_idem_name own;
+
+	return idem_name(q, &own) == KE_OK && own.keyed && name->keyed &&
+	       memcmp(own.scope, name->scope, sizeof own.scope) == 0 &&
+	       memcmp(own.body_hash, name->body_hash, sizeof own.body_hash) == 0;
+}
+
+/* The effect came when nobody waited: told as things stand now, and from here on always so. */
+static int tell_promised(struct rq *q)
+{
+	int r = raffle_answer(q);
+
+	q->keep = true; /* idem_keep() writes it into the row */
+	q->ans.flags |= API_ANS_REPLAY;
+	return r;
+}
+
 int idem_look(struct rq *q)
 {
 	struct db_idem_key k = key_of(q);
@@ -119,7 +149,7 @@ int idem_look(struct rq *q)
 	body_hash(q, hash);
 	if (memcmp(hash, v.body_hash, sizeof hash) != 0)
 		return rq_refuse(q, PB_IDEM_MISMATCH);
-	r = answer_get(q, v.status, v.answer, v.answer_len);
+	r = v.status == 0 ? tell_promised(q) : answer_get(q, v.status, v.answer, v.answer_len);
 	return r == KE_OK ? KE_EXISTS : r;
 }
 

@@ -1,10 +1,13 @@
 """The life of v2 raffles in real time, on a drand chain of our own with rounds each second: they
 close, wait for the beacon and draw by themselves, and klero-verify believes none of it but checks."""
 
+import contextlib
 import hashlib
 import http.client
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -167,6 +170,48 @@ def test_forfeit(site, chain, boss, buyers, tmp_path):
     done = until(lambda: [d for d in [verify(site, chain, proof_of(boss, raffle, tmp_path))]
                           if d.stdout.count("forfeited: ") == 2 or d.returncode != 0])[0]
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_record_that_hsm_agrees_to_late(site, boss):
+    """The request is told to try again, and its effect comes without it: under its key, it is told of
+    that one effect, once the raffle's job has had it as well as before."""
+    amended, aborted = opened(boss, 600), opened(boss, 600)
+    close = {"sales_close": stamp(int(time.time()) + 900)}
+    asks = {amended: ("amend", close), aborted: ("abort", {"reason": "a", "statement": "b"})}
+    answers = {}
+
+    def ask(raffle):
+        verb, body = asks[raffle]
+        with contextlib.closing(klero.Person(site.port, site.ca, boss.email)) as one:
+            one.token = boss.token
+            return one.post(f"/api/v1/admin/raffles/{raffle}/{verb}", body, idem=f"late-{raffle}")
+
+    def is_recorded(raffle):
+        return [x["kind"] for x in boss.raffle(raffle)["records"]] == ["open", asks[raffle][0]]
+
+    hsm = site.roles()["hsm"][0]
+    os.kill(hsm, signal.SIGSTOP)
+    try:
+        threads = [threading.Thread(target=lambda r=r: answers.update({r: ask(r)})) for r in asks]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hsm, signal.SIGCONT)
+    assert [answers[r].code for r in asks] == ["hsm-unavailable"] * 2, answers
+    klero.want(until(lambda: (a := ask(aborted)).status != 503 and a), 200)
+    until(lambda: is_recorded(amended))
+    told = klero.want(ask(amended), 200)
+    assert "Idempotent-Replayed" in told.headers and told.json["sales_close"] == close["sales_close"]
+    later = {"sales_close": stamp(int(time.time()) + 1200)}
+    klero.want(boss.step(amended, "amend", later), 200)
+    assert ask(amended).body == told.body
+    asks[amended] = ("amend", later)
+    assert ask(amended).code == "idempotency-key-reused"
+    assert len(boss.raffle(amended)["records"]) == 3 and is_recorded(aborted)
+    assert ask(aborted).status == 200
 
 
 def test_amend(boss, buyers):

@@ -294,25 +294,26 @@ static void test_idempotency(void **state)
 	assert_int_equal(w.answer_len, 7);
 	assert_memory_equal(w.answer, "{\"a\":1}", 7);
 
-	/* under way, then finished */
-	v.status = 0;
-	v.answer_len = 0;
-	env_ok(e, db_idem_put(e->d, &k2, &v));
-	assert_int_equal(db_idem_put(e->d, &k2, &v), KE_EXISTS);
+	/* promised, then told */
+	struct db_idem_name name = {.keyed = true};
+	env_ok(e, db_idem_scope(&k2, name.scope));
+	name.body_hash[0] = 5;
+	env_ok(e, db_idem_promise(e->d, &name, 10));
+	env_ok(e, db_idem_promise(e->d, &name, 20));
 	env_ok(e, db_idem_get(e->d, &k2, &w, buf, sizeof buf));
 	assert_int_equal(w.status, 0);
+	assert_int_equal(w.answer_len, 0);
+	assert_int_equal(w.created_ms, 10);
 	v.status = 200;
+	v.answer_len = 0;
 	v.body_hash[0] = 6; /* another body may not finish it */
 	assert_int_equal(db_idem_put(e->d, &k2, &v), KE_EXISTS);
 	v.body_hash[0] = 5;
 	env_ok(e, db_idem_put(e->d, &k2, &v));
 	assert_int_equal(db_idem_put(e->d, &k2, &v), KE_EXISTS);
-	assert_int_equal(db_idem_drop(e->d, &k2), KE_NOTFOUND);
-
-	v.status = 0;
-	env_ok(e, db_idem_put(e->d, &k3, &v));
-	env_ok(e, db_idem_drop(e->d, &k3));
-	assert_int_equal(db_idem_drop(e->d, &k3), KE_NOTFOUND);
+	env_ok(e, db_idem_promise(e->d, &name, 20)); /* and stays told */
+	env_ok(e, db_idem_get(e->d, &k2, &w, buf, sizeof buf));
+	assert_int_equal(w.status, 200);
 
 	k.key = buf;
 	k.key_len = 257;
