@@ -98,22 +98,23 @@ def test_a_checkpoint_that_could_not_be_kept(make_bench, chain, count):
         a = b.admin.get(f"/r/{raffle}/checkpoint")
         return int(a.body.split(b"\n")[1]) if a.status == 200 else 0
 
-    def lost():
-        return int(re.search(rb"^klero_turns_failed_total (\d+)$", b.admin.get("/metrics").body, re.M).group(1))
+    def metric(name):
+        return int(re.search(rf"^{name} (\d+)$".encode(), b.admin.get("/metrics").body, re.M).group(1))
     b.buy(raffle)  # hsm makes the holder's salt
     until(lambda: signed() == 1)
     hsm = b.appliance.roles()["hsm"][0]
     os.kill(hsm, signal.SIGSTOP)
     try:
+        asked = metric("klero_hsm_calls_total")
         b.buy(raffle)
-        time.sleep(1.5)  # the next round has asked
+        until(lambda: metric("klero_hsm_calls_total") > asked)
         with b.seam.failing("engine", "pwrite"):
             os.kill(hsm, signal.SIGCONT)
-            until(lambda: lost() == 1)
+            until(lambda: metric("klero_turns_failed_total") >= 1)
+            assert signed() == 1
     finally:
         os.kill(hsm, signal.SIGCONT)
-    assert signed() == 1
-    until(lambda: signed() == 2, 10)
+    until(lambda: signed() == 2, 60)
     count()
 
 
