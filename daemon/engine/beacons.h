@@ -31,6 +31,16 @@ enum beacons_clock {
 
 #define BEACONS_ERRANDS 4
 
+/*
+ * When each source was last asked on somebody's behalf, by the number of the question; 0: not yet.
+ * Everybody who waits goes round all sources himself: did they share one turn, two who ask in step
+ * could each get the same source for ever, and one of them in vain.
+ */
+struct beacons_turns {
+	uint64_t asked[RCONF_RELAYS];
+};
+_Static_assert(RCONF_NISTS <= RCONF_RELAYS, "beacons_turns holds either kind of source");
+
 /* A value that somebody waits for. Times, here and below, are engine_clock_ms()'s. */
 struct beacons_want {
 	bool used, running; /* an errand is out for it */
@@ -38,6 +48,7 @@ struct beacons_want {
 	int64_t asked_ms; /* last: who does not ask again is forgotten */
 	int64_t next_ms;  /* not tried again before */
 	unsigned tries;
+	struct beacons_turns sources;
 };
 
 /* A relay, or a host of NIST's beacon. */
@@ -47,6 +58,7 @@ struct beacons_source {
 	unsigned lies;    /* since the start */
 	int64_t bad_ms;   /* when it last failed or lied */
 	bool stale;       /* in this cycle it had nothing newer than others */
+	uint64_t asked;   /* the number of its last question, whoever's; 0: none yet */
 };
 
 /* What is known of a chain's present. */
@@ -59,6 +71,7 @@ struct beacons_chain {
 	int64_t time_ms;  /* its time by the chain, Unix */
 	int64_t seen_ms;  /* when it came */
 	int64_t least_ms; /* of the newest in the store: no clock may stand before it */
+	struct beacons_turns sources;
 };
 
 /* One question to a source, from the fetch to the verdict. */
@@ -76,7 +89,7 @@ struct beacons {
 	struct beacons_chain chain[RCONF_CHAINS]; /* of conf.beacons.chains */
 	struct beacons_want want[BEACONS_WANTS];
 	struct beacons_source relay[RCONF_RELAYS], nist[RCONF_NISTS];
-	unsigned turn; /* which source was asked last */
+	uint64_t questions; /* so many sources were asked */
 	struct beacons_errand errand[BEACONS_ERRANDS];
 };
 

@@ -73,58 +73,82 @@ static void lied(struct engine *e, const struct beacons_errand *r, const char *w
 	    "%s %s: left alone for %lld s", name_of(e, r), what, (long long)(wait_ms / 1000));
 }
 
-/*
- * Of those that may be asked, and in a cycle have not been stale, the next one of those that have
- * failed least; false when there is none.
- */
-static bool choose_best(struct engine *e, struct beacons_errand *r, unsigned first)
+static unsigned *tries_of(const struct beacons_errand *r)
 {
-	unsigned most = is_nist(r) ? RCONF_NISTS : RCONF_RELAYS;
-	const struct beacons_source *best = NULL;
-	int64_t now_ms = engine_clock_ms();
+	return r->want != NULL ? &r->want->tries : &r->chain->tries;
+}
 
-	for (unsigned i = 0; i < most; i++) {
-		unsigned k = (first + i) % most;
-		const struct beacons_source *s = &all_of(e, r)[k];
-
-		if (url_of(e, r, k)[0] == '\0' || s->until_ms > now_ms ||
-		    (r->chain != NULL && s->stale) || (best != NULL && s->fails >= best->fails))
-			continue;
-		best = s;
-		r->source = (uint8_t)k;
-	}
-	return best != NULL;
+static struct beacons_turns *turns_of(const struct beacons_errand *r)
+{
+	return r->want != NULL ? &r->want->sources : &r->chain->sources;
 }
 
 /*
- * Where all are left alone, one whose fault is a while ago: it may be over, and a draw waits. Its
- * answer is believed as little as any.
+ * Is source a rather to be asked than b? Each second try goes to one that has failed least, for it
+ * is the likeliest to have the value; those between to the one that this asker has left out
+ * longest, so that none is passed over for ever, whatever the others answer.
  */
-static bool choose_last(struct engine *e, struct beacons_errand *r, unsigned first)
+static bool is_before(struct engine *e, const struct beacons_errand *r, unsigned a, unsigned b)
 {
-	unsigned most = is_nist(r) ? RCONF_NISTS : RCONF_RELAYS;
-	int64_t now_ms = engine_clock_ms();
+	const uint64_t *asked = turns_of(r)->asked;
+	const struct beacons_source *all = all_of(e, r);
 
-	for (unsigned i = 0; i < most; i++) {
-		unsigned k = (first + i) % most;
-		struct beacons_source *s = &all_of(e, r)[k];
-
-		if (url_of(e, r, k)[0] == '\0' || s->until_ms <= now_ms ||
-		    now_ms - s->bad_ms < LAST_MS)
-			continue;
-		s->bad_ms = now_ms; /* for whoever asks before its answer is here */
-		r->source = (uint8_t)k;
-		return true;
-	}
-	return false;
+	if (*tries_of(r) % 2 == 0 && all[a].fails != all[b].fails)
+		return all[a].fails < all[b].fails;
+	if (asked[a] != asked[b])
+		return asked[a] < asked[b];
+	return all[a].asked < all[b].asked;
 }
 
-/* Whom it is to ask, each in turn; false when there is nobody. */
+/* May be asked, and has not been stale in this cycle. */
+static bool is_good(struct engine *e, const struct beacons_errand *r, unsigned k)
+{
+	const struct beacons_source *s = &all_of(e, r)[k];
+
+	return s->until_ms <= engine_clock_ms() && !(r->chain != NULL && s->stale);
+}
+
+/* Left alone, but its fault is a while ago and may be over. It is believed as little as any. */
+static bool is_rested(struct engine *e, const struct beacons_errand *r, unsigned k)
+{
+	const struct beacons_source *s = &all_of(e, r)[k];
+	int64_t now_ms = engine_clock_ms();
+
+	return s->until_ms > now_ms && now_ms - s->bad_ms >= LAST_MS;
+}
+
+#define NOBODY RCONF_RELAYS
+
+/* The first, in the order of is_before(), of those that `may` holds for; or NOBODY. */
+static unsigned first_who(struct engine *e, const struct beacons_errand *r,
+    bool (*may)(struct engine *e, const struct beacons_errand *r, unsigned k))
+{
+	unsigned first = NOBODY;
+
+	for (unsigned k = 0; k < (is_nist(r) ? RCONF_NISTS : RCONF_RELAYS); k++)
+		if (url_of(e, r, k)[0] != '\0' && may(e, r, k) &&
+		    (first == NOBODY || is_before(e, r, k, first)))
+			first = k;
+	return first;
+}
+
+/*
+ * Whom it is to ask; false when there is nobody. Where all are left alone, a rested one: a draw
+ * waits.
+ */
 static bool choose(struct engine *e, struct beacons_errand *r)
 {
-	unsigned first = ++e->beacons.turn;
+	unsigned k = first_who(e, r, is_good);
 
-	return choose_best(e, r, first) || choose_last(e, r, first);
+	if (k == NOBODY) {
+		k = first_who(e, r, is_rested);
+		if (k == NOBODY)
+			return false;
+		all_of(e, r)[k].bad_ms = engine_clock_ms(); /* it rests again */
+	}
+	r->source = (uint8_t)k;
+	source_of(e, r)->asked = turns_of(r)->asked[k] = ++e->beacons.questions;
+	return true;
 }
 
 /* --- errands --- */
@@ -146,10 +170,9 @@ static void put_away(struct beacons_errand *r)
 /* Not this time: another source soon, and less and less often. */
 static int again(struct beacons_errand *r)
 {
-	unsigned *tries = r->want != NULL ? &r->want->tries : &r->chain->tries;
 	int64_t *next_ms = r->want != NULL ? &r->want->next_ms : &r->chain->next_ms;
 
-	*next_ms = engine_clock_ms() + backoff_ms(AGAIN_MS, (*tries)++ / 2, AGAIN_MAX);
+	*next_ms = engine_clock_ms() + backoff_ms(AGAIN_MS, (*tries_of(r))++ / 2, AGAIN_MAX);
 	put_away(r);
 	return KE_OK;
 }
@@ -278,7 +301,6 @@ static int newest_verified(struct engine *e, struct beacons_errand *r)
 {
 	int64_t time_ms = time_of(e, r->index, r->v.b.round);
 	struct beacons_chain *c = r->chain;
-	struct beacons_errand other = *r;
 
 	if (is_fresh(e, r, time_ms)) {
 		take_newest(e, r, time_ms);
@@ -288,7 +310,7 @@ static int newest_verified(struct engine *e, struct beacons_errand *r)
 	log_warn(
 	    "%s has no newer round than %llu", name_of(e, r), (unsigned long long)r->v.b.round);
 	source_of(e, r)->stale = true;
-	if (choose_best(e, &other, r->source)) {
+	if (first_who(e, r, is_good) != NOBODY) {
 		c->next_ms = engine_clock_ms();
 		put_away(r);
 		return KE_OK;

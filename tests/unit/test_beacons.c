@@ -295,11 +295,11 @@ static void test_stale(void **state)
 {
 	(void)state;
 	pass(0);
-	came(asked(1, 0), ROUND - 100, 1);
+	came(asked(0, 0), ROUND - 100, 1);
 	verdict(ROUND - 100, 1, KE_OK);
 	assert_int_equal(beacons_clock(&e), BEACONS_CLOCK_UNKNOWN);
 	pass(0);
-	came(asked(0, 0), ROUND, 2);
+	came(asked(1, 0), ROUND, 2);
 	verdict(ROUND, 2, KE_OK);
 	assert_int_equal(beacons_clock(&e), BEACONS_CLOCK_OK);
 	wall_ms += 300000; /* somebody sets the clock; what is known goes on without it */
@@ -337,11 +337,11 @@ static void test_liars(void **state)
 	settle();
 	assert_int_equal(beacons_value(&e, &b, &got), KE_NOTFOUND);
 	pass(0);
-	came(asked(0, ROUND - 5), ROUND - 5, 3);
+	came(asked(1, ROUND - 5), ROUND - 5, 3); /* the newest round came from the other one */
 	verdict(ROUND - 5, 3, KE_CRYPTO);
 	assert_int_equal(lies(), 1);
 	pass(1000);
-	came(asked(1, ROUND - 5), ROUND - 4, 4);
+	came(asked(0, ROUND - 5), ROUND - 4, 4);
 	quiet(ROLE_BEACON);
 	assert_int_equal(lies(), 2);
 	assert_int_equal(beacons_value(&e, &b, &got), KE_NOTFOUND);
@@ -380,6 +380,66 @@ static void test_failures(void **state)
 	came(asked(-1, ROUND - 5), ROUND - 5, 6);
 	verdict(ROUND - 5, 6, KE_OK);
 	assert_int_equal(beacons_value(&e, &b, &got), KE_OK);
+}
+
+/* The next question to out is answered: the newest round by an honest one, others by nobody. */
+static uint64_t answer_one(uint8_t *relay)
+{
+	struct wire_in in;
+	uint64_t id = hear(ROLE_OUT, MSG_OUT_ROUND, &in), round, now = ROUND;
+
+	*relay = wire_get_u8(&in);
+	(void)wire_get_u8(&in);
+	round = wire_get_u64(&in);
+	if (round != 0) {
+		say_result(ROLE_OUT, MSG_OUT_ROUND_ANS, id, KE_NOTFOUND);
+		return round;
+	}
+	while (at(now + 1) <= wall_ms)
+		now++;
+	came(id, now, 1);
+	verdict(now, 1, KE_OK);
+	return 0;
+}
+
+/*
+ * Whoever waits for a value asks every relay in turn, also one that has failed before, whatever
+ * else is asked meanwhile: two wants and the polls for the newest round in step with them.
+ */
+static void test_in_turn(void **state)
+{
+	struct beacon want[2] = {wanted(ROUND - 5), wanted(ROUND - 6)}, got;
+	unsigned heard[2][2] = {{0}}, polls = 0;
+	uint8_t relay;
+
+	(void)state;
+	settle();
+	e.beacons.relay[1].fails = 3; /* long over */
+	for (int i = 0; i < 40; i++) {
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(beacons_value(&e, &want[k], &got), KE_NOTFOUND);
+		pass(30000); /* all are due */
+		for (;;) {
+			bool runs = e.beacons.chain[0].running;
+			uint64_t round;
+
+			for (int k = 0; k < 2; k++)
+				runs |= e.beacons.want[k].running;
+			if (!runs)
+				break;
+			round = answer_one(&relay);
+			assert_in_range(relay, 0, 1);
+			if (round == 0)
+				polls++;
+			else
+				heard[ROUND - 5 - round][relay]++;
+		}
+	}
+	assert_true(polls > 20);
+	for (int k = 0; k < 2; k++) {
+		assert_true(heard[k][0] + heard[k][1] > 20);
+		assert_true(heard[k][0] <= heard[k][1] + 1 && heard[k][1] <= heard[k][0] + 1);
+	}
 }
 
 /* Whoever dies in the middle, the value is asked for again. */
@@ -551,8 +611,8 @@ static void test_false_pulses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {T(test_newest), T(test_clock), T(test_stale),
-	    T(test_want), T(test_liars), T(test_failures), T(test_deaths), T(test_captured),
-	    T(test_pulses), T(test_false_pulses)};
+	    T(test_want), T(test_liars), T(test_failures), T(test_in_turn), T(test_deaths),
+	    T(test_captured), T(test_pulses), T(test_false_pulses)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
