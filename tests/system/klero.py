@@ -37,16 +37,24 @@ class Failure(Exception):
     """What was asked for did not happen; the text says what did."""
 
 
+HELD = collections.deque(maxlen=256)  # what keeps the newest ports of this process from others
+
+
 def free_port():
-    """Of those that no connection gets by itself: other tests make many, and the port is used later."""
+    """Of those that no connection gets by itself: other tests make many, and the port is used later. Meanwhile
+    no other process of the tests gets it, whoever runs it: an abstract name stands for it."""
     while True:
         port = 10240 + secrets.randbelow(32768 - 10240)
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 continue
+        held = socket.socket(socket.AF_UNIX)
         with socket.socket() as s, contextlib.suppress(OSError):
+            held.bind(f"\0klero-test-port-{port}")
             s.bind(("127.0.0.1", port))
+            HELD.append(held)
             return port
+        held.close()
 
 
 def tls_context(ca):
@@ -137,7 +145,7 @@ class Client:
 
     seen = collections.Counter()
 
-    def __init__(self, port, ca, timeout=30):
+    def __init__(self, port, ca, timeout=60):
         self.port, self.ca, self.timeout = port, ca, timeout
         self.token = None
         self.conn = None
@@ -149,7 +157,16 @@ class Client:
         return self.conn
 
     def call(self, method, path, body=None, *, idem=None, headers=None, token="own", raw=None):
-        """One request, one Answer. A connection that the server closed meanwhile is opened anew."""
+        """One request, one Answer. A connection that the server closed meanwhile is opened anew. Passwords are
+        hashed behind everything else: where the machine had no time for one, it is asked again."""
+        for _ in range(20):
+            a = self._call(method, path, body, idem, headers, token, raw)
+            if a.code != "busy" or not path.startswith("/api/v1/auth/"):
+                break
+            time.sleep(int(a.headers["Retry-After"]))
+        return a
+
+    def _call(self, method, path, body, idem, headers, token, raw):
         h = dict(headers or {})
         data = raw
         if body is not None:
@@ -212,13 +229,7 @@ class Person(Client):
         self.refresh_token = None
 
     def _hashed(self, verb, status):
-        """Passwords are hashed behind everything else: on a machine with much to do they come again."""
-        for _ in range(20):
-            a = self.post(f"/api/v1/auth/{verb}", {"email": self.email, "password": self.password}, token=None)
-            if a.code != "busy":
-                break
-            time.sleep(int(a.headers["Retry-After"]))
-        return want(a, status)
+        return want(self.post(f"/api/v1/auth/{verb}", {"email": self.email, "password": self.password}, token=None), status)
 
     def register(self):
         self._hashed("register", 201)
@@ -357,7 +368,7 @@ class Appliance:
         p = self.spawn(before, **how)
         line = p.stdout.readline()
         if not line.startswith("klerod: ready "):
-            p.wait(30)
+            p.wait(120)
             raise Failure(f"klerod did not start: {line}{p.stderr.read()}{self.log()[-2000:]}")
         return self
 
@@ -370,10 +381,10 @@ class Appliance:
         if p.poll() is None:
             p.send_signal(how)
         try:
-            status = p.wait(30)
+            status = p.wait(120)
         except subprocess.TimeoutExpired:
             p.kill()
-            raise Failure("klerod did not stop within 30 s")
+            raise Failure("klerod did not stop within 120 s")
         finally:
             p.stdout.close()
             p.stderr.close()
@@ -384,7 +395,7 @@ class Appliance:
 
     @staticmethod
     def _outlived(kids):
-        for _ in range(400):  # kdf, which gives way to everybody, sees only after its hash that parent is gone
+        for _ in range(2400):  # kdf, which gives way to everybody, sees only after its hash that parent is gone
             left = {k: a for k, a in kids.items() if _alive(k, a)}
             if not left:
                 break
@@ -399,20 +410,23 @@ class Appliance:
         return out
 
     def kill(self, role, which=0):
-        """Once it is there: one that was killed before may still be on its way back."""
+        """Once it is there: one that was killed before may still be on its way back. It is dead afterwards, and
+        its peers can see it."""
         end = time.monotonic() + 30
         while len(self.roles()[role]) <= which and time.monotonic() < end:
             time.sleep(0.05)
         pid = sorted(self.roles()[role])[which]
         os.kill(pid, signal.SIGKILL)
+        while pid in children(self.process.pid):
+            time.sleep(0.001)
         return pid
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=120):
         """Until /health/ready answers 200: after a role was killed."""
         end = time.monotonic() + seconds
         while True:
             try:
-                c = self.client(timeout=5)
+                c = self.client(timeout=15)
                 a = c.get("/health/ready")
                 c.close()
                 if a.status == 200:
@@ -425,7 +439,7 @@ class Appliance:
 
     def ctl(self, *args, stdin="", check=True):
         run = subprocess.run([self.bin / "kleroctl", "-c", self.conf, *args], input=stdin,
-                             capture_output=True, text=True, timeout=60)
+                             capture_output=True, text=True, timeout=300)
         if check and run.returncode:
             raise Failure(f"kleroctl {' '.join(args)}: {run.stderr.strip()}")
         return run
@@ -459,7 +473,7 @@ class Appliance:
     def verify(self, proof, *args, env=None):
         """klero-verify in a process that knows nothing of the daemon."""
         return subprocess.run([self.bin / "klero-verify", *map(str, args), str(proof)], cwd="/",
-                              env=env or {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=120)
+                              env=env or {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=300)
 
 
 def _alive(pid, argv):

@@ -28,7 +28,7 @@ def shim(folder):
     return folder
 
 
-def wait_for(what, seconds=20):
+def wait_for(what, seconds=120):
     end = time.monotonic() + seconds
     while True:
         got = what()

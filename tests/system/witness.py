@@ -137,7 +137,7 @@ class Pair:
 
 def wait_cosigned(a, b, size, prefix=""):
     """Waits until b's cosignature is on a checkpoint of a log of a with so many leaves."""
-    client, end = a.client(), time.monotonic() + 60
+    client, end = a.client(), time.monotonic() + 240
     while time.monotonic() < end:
         answer = client.get(f"{prefix}/checkpoint")
         if answer.status == 200:
