@@ -66,7 +66,7 @@ class Site:
 
     def settled(self, size):
         """The checkpoint, once it covers so many tickets."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             a = self.client.get(self.prefix() + "checkpoint")
             if a.status == 200:
@@ -186,7 +186,7 @@ def test_no_log(site, admin):
 
 
 def receipt(person, ticket):
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while True:
         a = person.get(f"/api/v1/tickets/{ticket}/receipt")
         if a.status != 503:
@@ -206,7 +206,7 @@ def check_offline(site, text, leaf, ticket):
 
     def run(text, *args, leaf=leaf):
         return subprocess.run([BIN / "klero-verify", "--receipt", "-", "--leaf", leaf.hex(), "--vkey", vkey, *args], input=text,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=300)
 
     good = run(text, "--holder", site.buyer.id())
     assert good.returncode == 0 and good.stdout.endswith(b"VERIFIED\n") and ticket["id"].encode() in good.stdout, good
@@ -239,6 +239,7 @@ def test_receipt(site):
 
 
 def test_receipt_of_another(site, admin):
+    sell_some(site)
     other = site.a.person()
     mine = site.bought[0]["id"]
     assert other.get(f"/api/v1/tickets/{mine}/receipt").status == 404
@@ -263,7 +264,7 @@ def test_audit(site):
     # earlier versions published it under the notes' name
     for key in (vkey, witness.vkey(f"{site.host}/klero/log", 1, site.key.public)):
         run = subprocess.run([BIN / "klero-verify", "--log", f"https://localhost:{site.a.port}", "--vkey", key, "--ca", site.a.ca],
-                             capture_output=True, text=True, timeout=60)
+                             capture_output=True, text=True, timeout=300)
         assert run.returncode == 0 and run.stdout.endswith("AUDITED\n"), run
 
 
@@ -320,7 +321,7 @@ def test_many_logs(site):
     site.buyer.close()
     buy(site, 1)
     site.settled(len(site.bought))
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     for rid in many:
         while site.client.get(f"/r/{rid}/checkpoint").status != 200:
             assert time.monotonic() < end
@@ -333,6 +334,7 @@ def test_many_logs(site):
 
 def test_hsm_killed(site):
     """A fresh hsm goes on from the note that the one before it signed."""
+    buy(site, 1)  # from here on the buyer has the salt that hsm makes
     for _ in range(2):
         site.a.kill("hsm")
         site.a.wait_ready()
