@@ -23,7 +23,7 @@ def test_connections_survive_what_is_not_theirs(fresh):
 
 
 def test_what_waits_on_a_dead_role_gets_503(fresh):
-    """The engine is stopped, so that requests wait for it, and then killed."""
+    """The engine is stopped, so that requests wait for it, and then killed; none follows before the answer."""
     engine = fresh.roles()["engine"][0]
     os.kill(engine, signal.SIGSTOP)
     got = []
@@ -31,14 +31,18 @@ def test_what_waits_on_a_dead_role_gets_503(fresh):
     t = threading.Thread(target=lambda: got.append(c.get("/api/v1/raffles/01890000-0000-7000-8000-000000000000")))
     t.start()
     time.sleep(0.3)
-    os.kill(engine, signal.SIGKILL)
-    t.join()
+    os.kill(fresh.process.pid, signal.SIGSTOP)
+    try:
+        os.kill(engine, signal.SIGKILL)
+        t.join()
+    finally:
+        os.kill(fresh.process.pid, signal.SIGCONT)
     assert got[0].status == 503 and got[0].code == "restarting" and int(got[0].headers["Retry-After"]) > 0
     fresh.wait_ready()
 
 
 def test_more_deaths_than_the_budget_stop_it(lab):
-    a = lab.make("death-budget 3/60").start()
+    a = lab.make("death-budget 3/600").start()
     p = a.process
     for _ in range(8):
         if p.poll() is not None:
@@ -48,7 +52,7 @@ def test_more_deaths_than_the_budget_stop_it(lab):
         except IndexError:
             pass
         time.sleep(0.3)
-    assert p.wait(30) not in (0, None)
+    assert p.wait(120) not in (0, None)
     assert "kdf" in a.log() or "kdf" in p.stderr.read()
     a.stop()
 
@@ -57,7 +61,7 @@ def test_a_hung_role_is_replaced(lab):
     a = lab.make().start()
     hung = a.roles()["hsm"][0]
     os.kill(hung, signal.SIGSTOP)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while hung in a.roles()["hsm"]:
         assert time.monotonic() < end, "the watchdog sleeps"
         time.sleep(0.2)

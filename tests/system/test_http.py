@@ -15,7 +15,7 @@ class Wire:
     """A raw TLS connection."""
 
     def __init__(self, appliance, context=None):
-        plain = socket.create_connection(("127.0.0.1", appliance.port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", appliance.port), timeout=60)
         self.sock = (context or klero.tls_context(appliance.ca)).wrap_socket(plain, server_hostname="localhost")
 
     def send(self, data):
@@ -314,14 +314,15 @@ def test_silent_connections_are_closed(hasty):
         assert mute.recv(1) == b""  # not even a handshake
 
 
-def test_slow_readers_hold_nobody_up(hasty):
-    slow = [Wire(hasty) for _ in range(50)]
+def test_slow_readers_hold_nobody_up(lab):
+    """They may take ten minutes: who had to wait for one of them would give up."""
+    a = lab.make("header-timeout 600").start()
+    slow = [Wire(a) for _ in range(50)]
     for w in slow:
         w.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n")  # and never the end
-    c = hasty.client()
-    t = time.monotonic()
+    c = a.client()
     for _ in range(100):
         assert c.get("/health").status == 200
-    assert time.monotonic() - t < 10
     for w in slow:
         w.close()
+    a.stop()
