@@ -146,8 +146,10 @@ int https_begin(struct https_all *all, struct https *f, const struct https_ask *
 	    six ? "]" : "", port);
 	f->to = curl_slist_append(NULL, to);
 	if (set_common(f->easy, all) && set_own(f, ask) &&
-	    curl_multi_add_handle(all->multi, f->easy) == CURLM_OK)
+	    curl_multi_add_handle(all->multi, f->easy) == CURLM_OK) {
+		all->used = true;
 		return KE_OK;
+	}
 	https_end(all, f);
 	return KE_INTERNAL;
 }

@@ -23,6 +23,7 @@
 struct https_all {
 	CURLM *multi;
 	struct curl_blob authorities; /* PEM */
+	bool used;                    /* an exchange has begun at least once */
 };
 
 struct https_ask {

@@ -193,6 +193,10 @@ static void transfers(struct out *o)
 	CURLMsg *m;
 	int n;
 
+	/* libcurl 8.14 learns from its first exchange to leave signals alone (CURLOPT_NOSIGNAL):
+	 * before, it would set SIGPIPE, which is forbidden */
+	if (!o->https.used)
+		return;
 	if (curl_multi_perform(o->https.multi, &n) != CURLM_OK)
 		fatal("libcurl does not go on");
 	while ((m = curl_multi_info_read(o->https.multi, &n)) != NULL)

@@ -262,6 +262,18 @@ class Walk:
             self.gone({self.a.kill(role)})
         klero.want(self.person.get("/api/v1/wallet"), 200)
 
+    def not_asked(self):
+        """A fresh out loses engine before it was asked for anything: no reason to die of its sandbox."""
+        engine = self.a.roles()["engine"][0]
+        self.stop(engine)
+        old = self.a.kill("out")
+        fresh = until(lambda: [pid for pid in self.a.roles()["out"] if pid != old])[0]
+        until(lambda: len(list(channels(fresh))) > 1)
+        os.kill(engine, signal.SIGKILL)
+        self.gone({engine})
+        if self.a.roles()["out"] != [fresh]:
+            raise klero.Failure(f"out has died\n{self.a.log()[-1000:]}")
+
     def beacons(self):
         """A fresh out looks the relays' names up, by datagram and, when that is cut, by TCP."""
         for truncate in (False, True):
@@ -368,7 +380,7 @@ class Walk:
             path.write_text(good)
             self.a.stop()
 
-    STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, garbage, beacons, proof_that_fails, largest_draw,
+    STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, garbage, not_asked, beacons, proof_that_fails, largest_draw,
              large_answers, crowd, slow_peer, second_start, tampered)
 
     def go(self, line=None, say=lambda text: None):
