@@ -28,8 +28,11 @@ class Beacon:
     """The relays, until stop(). What relay.mjs says of itself are attributes: chain, hash, ca, relays,
     nist, nist_certificate, nist_chain, nist_first, nist_period, dns, period, genesis."""
 
-    def __init__(self, folder, relays=1, nist=0, period=1, options=()):
+    def __init__(self, folder, relays=1, nist=0, period=1, six=None, options=()):
+        """six: the relays are at [::1], too, and a DNS server at this port of it after tell(six=True)."""
         install()
+        self.six = six
+        options = [*options, *(["--six", str(six)] if six else [])]
         self.node = subprocess.Popen(
             ["node", FOLDER / "relay.mjs", folder, "--relays", str(relays), "--nist", str(nist), "--period", str(period), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,7 +1,7 @@
 // A drand chain and a NIST beacon of our own, served over HTTPS by relays that can lie; and a DNS server
 // for their names. For tests and the demo.
 //
-//	node relay.mjs FOLDER [--period S] [--relays N] [--nist N] [--seed TEXT] [--genesis UNIX]
+//	node relay.mjs FOLDER [--period S] [--relays N] [--nist N] [--seed TEXT] [--genesis UNIX] [--six PORT]
 //
 // Says one line of JSON when it serves: {"chain": file of the chain's information, "hash", "ca": file of
 // the authority, "relays": [URLs], "nist": [URLs], "nist_certificate": file, "dns": "127.0.0.1:port"}.
@@ -10,8 +10,10 @@
 //	{"nist": 0, "mode": "skip"}
 //	{"offset": 300}                      all of them live so many seconds in the future
 //	{"truncate": true}                   DNS answers by TCP only
+//	{"six": true}                        names have an address of IPv6 alone, and a DNS server is there, see --six
 //	{"asked": true}                      answers with the paths that were asked for since the last time
-// Ends with its standard input. Names end with .test and are all 127.0.0.1.
+// Ends with its standard input. Names end with .test and are all 127.0.0.1. With --six the relays are at
+// [::1], too, and on demand another DNS server at that port of it.
 import { execFileSync } from "node:child_process";
 import { createHash, createPrivateKey, sign as rsaSign, X509Certificate } from "node:crypto";
 import { createSocket } from "node:dgram";
@@ -36,7 +38,7 @@ const chain = makeChain({
 	genesis: Number(option("genesis", String(started - 1000 * period))),
 });
 const stranger = makeChain({ seed: "somebody else", period, genesis: chain.info.genesis_time, id: "klero-test" });
-let offset = 0, truncate = false, asked = [];
+let offset = 0, truncate = false, six = false, asked = [];
 const now = () => Date.now() / 1000 + offset;
 
 // --- certificates ---
@@ -234,6 +236,7 @@ const nistModes = {
 };
 // --- servers ---
 
+const sixPort = option("six", null);
 const state = { relay: [], nist: [] }, urls = { relay: [], nist: [] }, servers = { relay: [], nist: [] };
 
 function serve(kind, all, prefix) {
@@ -246,13 +249,17 @@ function serve(kind, all, prefix) {
 		all[now](res, req.url.slice(prefix.length), since);
 	});
 	servers[kind].push(server);
-	return new Promise((done) => server.listen(0, "127.0.0.1", () => {
-		urls[kind].push(`https://127.0.0.1:${server.address().port}${prefix}`);
-		done();
+	return new Promise((done, failed) => server.listen(0, "127.0.0.1", () => {
+		const { port } = server.address();
+		urls[kind].push(`https://127.0.0.1:${port}${prefix}`);
+		if (sixPort === null)
+			done();
+		else
+			createTcp((c) => server.emit("connection", c)).once("error", failed).listen(port, "::1", done);
 	}));
 }
 
-// Questions for A of a name below .test: 127.0.0.1. Everything else has no answer.
+// Questions for A of a name below .test: 127.0.0.1; or for AAAA: ::1. Everything else has no answer.
 function answer(query, byTcp) {
 	let at = 12;
 	const labels = [];
@@ -261,17 +268,18 @@ function answer(query, byTcp) {
 		at += 1 + query[at];
 	}
 	const question = query.subarray(12, at + 5), type = query.readUInt16BE(at + 1);
-	const known = labels.at(-1) === "test" && type === 1, cut = truncate && !byTcp;
+	const known = labels.at(-1) === "test" && type === (six ? 28 : 1), cut = truncate && !byTcp;
 	const head = Buffer.alloc(12);
 	query.copy(head, 0, 0, 2);
 	head.writeUInt16BE(0x8180 | (cut ? 0x0200 : 0) | (labels.at(-1) === "test" ? 0 : 3), 2);
 	head.writeUInt16BE(1, 4);
 	head.writeUInt16BE(known && !cut ? 1 : 0, 6);
-	const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
+	const address = six ? [...new Array(15).fill(0), 1] : [127, 0, 0, 1];
+	const record = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 1, 0, address.length, ...address]);
 	return Buffer.concat(known && !cut ? [head, question, record] : [head, question]);
 }
-function dns() {
-	const udp = createSocket("udp4"), tcp = createTcp((c) => {
+function dns(host, at, servers = []) {
+	const udp = createSocket(host === "::1" ? "udp6" : "udp4"), tcp = createTcp((c) => {
 		c.on("error", () => {});
 		c.once("data", (d) => {
 			const a = answer(d.subarray(2), true), head = Buffer.alloc(2);
@@ -279,11 +287,12 @@ function dns() {
 			c.end(Buffer.concat([head, a]));
 		});
 	});
+	servers.push(udp, tcp);
 	udp.on("message", (m, from) => udp.send(answer(m, false), from.port, from.address));
 	return new Promise((done, failed) => {
 		udp.once("error", failed);
 		tcp.once("error", failed);
-		tcp.listen(0, "127.0.0.1", () => udp.bind(tcp.address().port, "127.0.0.1", () => done(tcp.address().port)));
+		tcp.listen(at, host, () => udp.bind(tcp.address().port, host, () => done(tcp.address().port)));
 	});
 }
 
@@ -297,7 +306,7 @@ for (let i = 0; i < relays; i++)
 	await serve("relay", modes, "");
 for (let i = 0; i < nists; i++)
 	await serve("nist", nistModes, "/beacon/2.0");
-const port = await dns();
+const port = await dns("127.0.0.1", 0);
 console.log(JSON.stringify({
 	chain: join(folder, "chain.json"), hash: chain.hash, period, genesis: chain.info.genesis_time, ca: join(folder, "ca.pem"),
 	relays: urls.relay, nist: urls.nist, nist_certificate: nists > 0 ? join(folder, "nist.pem") : null, nist_chain: CHAIN,
@@ -305,7 +314,8 @@ console.log(JSON.stringify({
 	dns: `127.0.0.1:${port}`,
 }));
 
-function command(c) {
+const dnsSix = [];
+async function command(c) {
 	const kind = "relay" in c ? "relay" : "nist" in c ? "nist" : null;
 	if (kind !== null) {
 		if (!(c.mode in (kind === "relay" ? modes : nistModes)))
@@ -317,6 +327,11 @@ function command(c) {
 	}
 	offset = c.offset ?? offset;
 	truncate = c.truncate ?? truncate;
+	if (c.six)
+		await dns("::1", Number(sixPort), dnsSix);
+	else if (c.six === false)
+		await Promise.all(dnsSix.splice(0).map((server) => new Promise((done) => server.close(done))));
+	six = c.six ?? six;
 	if (!c.asked)
 		return {};
 	const before = asked;
@@ -324,5 +339,5 @@ function command(c) {
 	return { asked: before };
 }
 createInterface({ input: process.stdin })
-	.on("line", (line) => console.log(JSON.stringify(command(JSON.parse(line)))))
+	.on("line", async (line) => console.log(JSON.stringify(await command(JSON.parse(line)))))
 	.on("close", () => process.exit(0));

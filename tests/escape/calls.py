@@ -39,6 +39,8 @@ WALKS = {
 # Where each reading of the time is a system call, as it is on many virtual machines.
 SLOW_CLOCK = "old kernel, hours later"
 SETUPS = {"keys made": [], "keys made, old kernel, hours later": ["--no-vdso", "--later"]}
+# Set where this has a network of its own: with IPv6, and a DNS server at [::1] that is the system's.
+APART = "KLERO_CALLS_APART"
 FORBIDDEN = "security forbidden system call "
 # What keyadm is for: kleroctl setup, and what officers approve.
 KEYADM_TESTS = ("test_keyadm", "test_approved")
@@ -52,6 +54,8 @@ def not_here(row, why):
     other = re.search(r"Debian (\d+)", why)
     if other and other[1] != version:
         return f"for Debian {other[1]}"
+    if "IPv6" in why and APART not in os.environ:
+        return "no network of its own with IPv6 here"
     return "kept without a test, see profiles.c" if "; kept" in why else None
 
 
@@ -67,7 +71,7 @@ class Lab:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="klero-calls."))
         self.dir.chmod(0o711)
         self.count = self.bad = self.skipped = 0
-        self.relays = beacon.Beacon(self.dir / "relays", relays=2, nist=1)
+        self.relays = beacon.Beacon(self.dir / "relays", relays=2, nist=1, six=53 if APART in os.environ else None)
 
     def end(self):
         self.relays.stop()
@@ -212,7 +216,27 @@ def report(lab, what):
     path.write_text(json.dumps(row) + "\n")
 
 
+def go_apart():
+    """Starts this again in a network and with a resolv.conf of its own, where the system lets it."""
+    beacon.install()  # from the network that is not to be had in there
+    # inside a chroot, as tests/release.sh makes it, the root is no mount; its namespace is private already
+    private = subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+    enter = ["unshare", "--net", "--mount", "--propagation", "private" if private else "unchanged", "sh", "-euc", """
+        ip link set lo up
+        grep -q ' lo$' /proc/net/if_inet6
+        file=$(mktemp)
+        echo nameserver ::1 >"$file"
+        mount --bind "$file" /etc/resolv.conf
+        rm "$file"
+        exec "$@" """, "apart"]
+    if subprocess.run([*enter, "true"], capture_output=True).returncode == 0:
+        os.environ[APART] = "1"
+        os.execvp(enter[0], [*enter, sys.executable, *sys.argv])
+
+
 def main():
+    if APART not in os.environ:
+        go_apart()
     what, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
     lab, first = Lab(build), 0
     try:
