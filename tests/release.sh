@@ -4,7 +4,7 @@
 # mounted in a mount namespace of its own, so nothing stays mounted whatever happens.
 #
 #	tests/release.sh RELEASE [SUITE...]           suites of tests/check.sh (build unit system escape)
-#	tests/release.sh RELEASE attack [SUITE...]    suites of `make attack`, with their results
+#	tests/release.sh RELEASE attack [SUITE...]    suites of `make attack`, with their results; SANDBOX goes along
 #	tests/release.sh RELEASE deb                  the packages of the last commit, in build/deb-RELEASE
 # shellcheck disable=SC2089,SC2090 # $inside is for a shell to read
 set -euo pipefail
@@ -17,6 +17,10 @@ root=$PWD/build/release-$release
 
 . tests/root.sh
 make_root "$release" "$root" git,make,ca-certificates
+# whom this machine trusts besides, such as a proxy that npm and curl go through
+if cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null; then
+	chroot "$root" update-ca-certificates >/dev/null
+fi
 
 # The tracked files as they are now. Of an earlier run only the dependencies stay: their objects
 # may be newer than a file that has changed since.
@@ -48,7 +52,7 @@ unshare --mount --pid --fork --kill-child bash -eu -c '
 	mount -t tmpfs tmp "$root/tmp"
 	mount --rbind /dev "$root/dev"
 	exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root CI=true TERM=dumb \
-		KLERO_SHARED="" bash -c "$inside" klero "$@"
+		KLERO_SHARED="" SANDBOX="${SANDBOX:-}" bash -c "$inside" klero "$@"
 ' release "$root" "$@" || status=$?
 if [ "${1:-}" = deb ] && [ $status = 0 ]; then
 	mv "$root/klero/build/deb" "build/deb-$release"

@@ -2,8 +2,8 @@
 """Which system calls the roles need: the profiles of sandbox/profiles.c against the truth.
 
     calls.py trace BUILD              every row is seen in a walk through all that the roles do
-    calls.py minimal BUILD [ROLE...]  without any one of them something breaks
-    calls.py sample BUILD [N]         as trace; then as minimal with N rows of each role, by chance
+    calls.py minimal BUILD [ROLE...]  as trace; then, without any one of them something breaks
+    calls.py sample BUILD [N]         as minimal, with N rows of each role, by chance
     calls.py short BUILD              one walk, and each row of kdf
 
 TAP lines; root only. The programs are the product's, or the same with the hole of
@@ -12,15 +12,18 @@ captured`, BUILD/tests by `make unit`. A row is taken away by a second filter th
 loads before the role's own, so the product knows nothing of this.
 """
 
+import collections
 import json
 import os
 import pathlib
+import queue
 import random
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import walk  # noqa: E402, it knows where the next two are
@@ -36,6 +39,7 @@ WALKS = {
     "keys in files, old kernel, hours later": ("captured", ["--wide", "--no-vdso", "--later"],
                                                ["pkcs11-module {build}/tools/nocopy.so"]),
 }
+WORKERS = 1 + os.cpu_count()
 # Where each reading of the time is a system call, as it is on many virtual machines.
 SLOW_CLOCK = "old kernel, hours later"
 SETUPS = {"keys made": [], "keys made, old kernel, hours later": ["--no-vdso", "--later"]}
@@ -71,6 +75,7 @@ class Lab:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="klero-calls."))
         self.dir.chmod(0o711)
         self.count = self.bad = self.skipped = 0
+        self.reported, self.lock = (0, 0, 0), threading.Lock()
         self.relays = beacon.Beacon(self.dir / "relays", relays=2, nist=1, six=53 if APART in os.environ else None)
 
     def end(self):
@@ -78,10 +83,11 @@ class Lab:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def say(self, good, text):
-        self.count += 1
-        self.bad += not good
-        self.skipped += text.endswith("# SKIP")
-        print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
+        with self.lock:
+            self.count += 1
+            self.bad += not good
+            self.skipped += text.endswith("# SKIP")
+            print(f"{'ok' if good else 'not ok'} {self.count} - {text}", flush=True)
 
     def appliance(self, name, options):
         """A fresh appliance for a walk of that name; made once, then copied."""
@@ -119,13 +125,13 @@ class Lab:
 
 
 def trace(lab, setups, walks):
-    """The walks, traced; {row: name of the first that needed it}."""
-    seen = {}
+    """The walks, traced; {row: names of those that needed it}."""
+    seen = collections.defaultdict(list)
 
     def collect(name, base):
         for path in lab.dir.glob(base + ".*"):
             for row in path.read_text().split("\n"):
-                seen.setdefault(row, name)
+                seen[row] += [name] if name not in seen[row] else []
             path.unlink()
 
     for name, options in setups.items():
@@ -139,7 +145,7 @@ def trace(lab, setups, walks):
         walk.until(lambda: all((lab.dir / f"walk.{pid}").exists() for pid in a.pids))
         collect(name, "walk")
     seen.pop("", None)
-    return seen
+    return dict(seen)
 
 
 def check_trace(lab):
@@ -148,7 +154,7 @@ def check_trace(lab):
         if row not in seen and not_here(row, why):
             lab.say(True, f"{row}: {not_here(row, why)} # SKIP")
         else:
-            lab.say(row in seen, f"needed: {row}" + (f" ({seen[row]})" if row in seen else ": allowed and never made"))
+            lab.say(row in seen, f"needed: {row}" + (f" ({seen[row][0]})" if row in seen else ": allowed and never made"))
     for row in sorted(set(seen) - set(listed)):
         lab.say(False, f"made and not allowed: {row}")
     return seen
@@ -177,20 +183,46 @@ def sampled(lab, seen, n):
     return {row for some in by_role.values() for row in random.sample(some, min(n, len(some)))}
 
 
-def check_minimal(lab, roles, seen, only=None):
-    for row, why in rows(lab.build).items():
-        if roles and row.split()[0] not in roles or only is not None and row not in only:
-            continue
+def missed(lab, row, names):
+    """Without this row one of these walks breaks, each of which has needed it once: (whether, how). What
+    needs luck, such as the generator's next seed, may come about in the second only."""
+    how = []
+    for name in names:
+        try:
+            if breaks(lab, row, name):
+                return True, name
+            how.append(f"{name}: no")
+        except Exception as e:  # it broke, but not of what was taken away
+            how.append(f"{name}: {e!r}"[:200])
+    return False, ", ".join(how)
+
+
+def check_minimal(lab, roles, seen, only=None, workers=1):
+    """workers: walks at a time; they mostly wait."""
+    labs = [lab] + [Lab(lab.build) for _ in range(workers - 1)]
+    free = queue.SimpleQueue()
+    for one in labs:
+        free.put(one)
+
+    def check(item):
+        row, why = item
         if row in seen:
-            try:
-                good, how = breaks(lab, row, seen[row]), seen[row]
-            except Exception as e:  # it broke, but not of what was taken away
-                good, how = False, repr(e)[:200]
+            mine = free.get()
+            good, how = missed(mine, row, seen[row])
+            free.put(mine)
             lab.say(good, f"without {row} something breaks ({how})")
         elif not_here(row, why):
             lab.say(True, f"{row}: {not_here(row, why)} # SKIP")
         else:
             lab.say(False, f"{row} is never needed")
+
+    asked = [(row, why) for row, why in rows(lab.build).items()
+             if (not roles or row.split()[0] in roles) and (only is None or row in only)]
+    try:
+        klero.in_parallel(check, asked, workers)
+    finally:
+        for one in labs[1:]:
+            one.end()
 
 
 def check_short(lab):
@@ -201,7 +233,7 @@ def check_short(lab):
 
 
 def report(lab, what):
-    """The row of the attack table, when `make attack` asks for one."""
+    """The row of the attack table, when `make attack` asks for one: what was said since the last."""
     if "KLERO_ATTACK" not in os.environ:
         return
     release = re.search(r'PRETTY_NAME="(\w+ \S+ \d+)', pathlib.Path("/etc/os-release").read_text())[1].replace("GNU/Linux ", "")
@@ -209,9 +241,12 @@ def report(lab, what):
     tried = {"calls": "every allowed call seen in a walk through all that the roles do",
              "minimality": "the product's own roles without one of their calls at a time",
              "a sample of minimality": "of each role some rows by chance taken away, one at a time"}[what]
-    row = {"name": name, "tried": tried, "count": lab.count - lab.skipped, "unit": "rows", "failed": lab.bad}
-    if lab.skipped:
-        row["detail"] = f"{lab.skipped} more for another release, or kept for a reason"
+    now = (lab.count, lab.bad, lab.skipped)
+    count, bad, skipped = (n - before for n, before in zip(now, lab.reported))
+    lab.reported = now
+    row = {"name": name, "tried": tried, "count": count - skipped, "unit": "rows", "failed": bad}
+    if skipped:
+        row["detail"] = f"{skipped} more for another release, or kept for a reason"
     path = pathlib.Path(os.environ["KLERO_ATTACK"], re.sub(r"\W+", "-", name) + ".json")
     path.write_text(json.dumps(row) + "\n")
 
@@ -237,26 +272,24 @@ def go_apart():
 def main():
     if APART not in os.environ:
         go_apart()
-    what, build = sys.argv[1], pathlib.Path(sys.argv[2]).resolve()
-    lab, first = Lab(build), 0
+    what, build, more = sys.argv[1], pathlib.Path(sys.argv[2]).resolve(), sys.argv[3:]
+    lab = Lab(build)
     try:
-        if what == "trace":
-            check_trace(lab)
-        elif what == "sample":
+        if what == "short":
+            check_short(lab)
+        else:
             seen = check_trace(lab)
             report(lab, "calls")
-            lab.skipped, first = 0, lab.count
-            check_minimal(lab, [], seen, sampled(lab, seen, int((sys.argv[3:] or ["2"])[0])))
-        elif what == "minimal":
-            check_minimal(lab, sys.argv[3:], trace(lab, SETUPS, WALKS))
-        else:
-            check_short(lab)
+        if what == "minimal":
+            check_minimal(lab, more, seen, workers=WORKERS)
+            if not more:
+                report(lab, "minimality")
+        elif what == "sample":
+            check_minimal(lab, [], seen, sampled(lab, seen, int((more or ["2"])[0])), WORKERS)
+            report(lab, "a sample of minimality")
     finally:
         lab.end()
     print(f"1..{lab.count}")
-    if what != "short":
-        lab.count -= first
-        report(lab, {"trace": "calls", "minimal": "minimality", "sample": "a sample of minimality"}[what])
     sys.exit(lab.bad != 0)
 
 
