@@ -23,7 +23,7 @@
 
 /* A child that has come to the end of its function without being ended by it. */
 #define FORKED_RETURNED 77
-#define FORKED_WAIT_S   20
+#define FORKED_WAIT_S   120
 
 struct forked {
 	pid_t pid;

@@ -29,7 +29,7 @@
 #define FX_KEYS      "klero-keys"
 #define FX_TLS       "klero-tls"
 #define FX_HOST      "klero.example"
-#define FX_WAIT_S    20
+#define FX_WAIT_S    120
 #define FX_APPLIANCE "appliance-id-16b"
 
 struct fx {

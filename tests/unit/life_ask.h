@@ -14,7 +14,7 @@
 #include "tests/unit/officers.h"
 
 #define TEXTS     4
-#define DELAY_S   2
+#define DELAY_S   4 /* in which hsm has to hear of a close */
 #define ORIGIN    FX_HOST "/klero/r/"
 #define PULSE_LEN (2 * (PULSE_PACKED_MAX + 2))
 

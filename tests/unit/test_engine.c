@@ -299,7 +299,7 @@ static void garbage_from_net(void **state)
 
 	(void)state;
 	assert_int_equal(msg_send(env.net, MSG_API_REQ, 1, garbage, sizeof garbage, -1), KE_OK);
-	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(poll(&p, 1, FX_WAIT_S * 1000), 1);
 	assert_int_equal(msg_recv(env.net, ROLE_NET, ROLE_ENGINE, RUN, env.buf, &m), KE_CLOSED);
 	assert_int_equal(
 	    msg_recv(env.engine.ctl, ROLE_PARENT, ROLE_ENGINE, RUN, env.buf, &m), KE_OK);

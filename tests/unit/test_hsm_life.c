@@ -176,7 +176,7 @@ static void test_abort(void **state)
 
 	(void)state;
 	begin();
-	make(&r, now() + 1);
+	make(&r, now() + 4);
 	abort_it(&r);
 	assert_int_equal(agree(&r), KE_DENIED); /* never opened */
 	r.n = 1;
@@ -204,9 +204,9 @@ static void test_reveal(void **state)
 
 	(void)state;
 	begin();
-	make(&r, now() + 2);
-	make(&late, now() + 2);
-	make(&empty, now() + 2);
+	make(&r, now() + 5);
+	make(&late, now() + 5);
+	make(&empty, now() + 5);
 	assert_int_equal(agree(&r), KE_OK);
 	assert_int_equal(agree(&late), KE_OK);
 	assert_int_equal(agree(&empty), KE_OK);
@@ -337,7 +337,7 @@ static void test_restart(void **state)
 
 	(void)state;
 	begin();
-	make(&r, now() + 2);
+	make(&r, now() + 5);
 	assert_int_equal(agree(&r), KE_OK);
 	amend_it(&r, r.open.terms.sales_close_s + 1);
 	assert_int_equal(agree(&r), KE_OK);
@@ -389,7 +389,7 @@ static void test_nist(void **state)
 	(void)state;
 	memcpy(pin_nist, nist.pem, sizeof pin_nist);
 	begin();
-	make(&r, now() + 1);
+	make(&r, now() + 4);
 	r.n = 0;
 	at_ms = (r.open.terms.sales_close_s + DELAY_S) * 1000 + 500;
 	r.open.terms.beacons[0] = (struct beacon){.kind = BEACON_NIST2, .chain = 7, .at_ms = at_ms};
@@ -436,7 +436,7 @@ static void test_approval(void **state)
 	draw_approval = true;
 	assert_int_equal(enrol(2, &done), KE_OK);
 	begin();
-	make(&r, now() + 1);
+	make(&r, now() + 4);
 	assert_int_equal(agree(&r), KE_OK);
 	close_it(&r, 5);
 	assert_int_equal(agree(&r), KE_OK);

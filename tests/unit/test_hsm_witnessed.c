@@ -98,7 +98,7 @@ static void test_witnesses(void **state)
 	(void)state;
 	make_witness();
 	begin();
-	make(&r, now() + 1);
+	make(&r, now() + 4);
 	assert_int_equal(agree(&r), KE_OK);
 	sleep_until(r.open.terms.sales_close_s);
 	close_it(&r, 5);
@@ -106,7 +106,7 @@ static void test_witnesses(void **state)
 	record2_leaf(leaf[0], r.text[0], r.len[0]);
 	record2_leaf(leaf[1], r.text[1], r.len[1]);
 	n = two_leaves(leaf, note);
-	until_s = last_s(&r.open.terms) - 1; /* of a delay of two seconds */
+	until_s = last_s(&r.open.terms) - 1; /* of a delay of four seconds */
 	sleep_until(until_s + 1);
 	expect_unseen(&r, unshown);
 	show_seen(leaf, note, n, 0);
