@@ -10,7 +10,7 @@ import escrow
 import klero
 import tlog
 from conftest import BIN
-from test_life import DELAY, chain, draft, in_state, opened, proof_of  # noqa: F401
+from test_life import DELAY, chain, draft, in_state, proof_of, sold  # noqa: F401
 
 
 def test_whole_way(lab, chain, tmp_path):  # noqa: F811
@@ -21,8 +21,7 @@ def test_whole_way(lab, chain, tmp_path):  # noqa: F811
     boss.confirm(buyer.deposit(10000)["id"])
     waiting = draft(boss)
     assert buyer.get(f"/api/v1/raffles/{waiting['id']}/escrow").status == 404
-    raffle = opened(boss, lasts=8, capacity=10, winners=2, reserves=1)
-    buyer.buy(raffle, 5)
+    raffle = sold(boss, [(buyer, 5)], 8, capacity=10, winners=2, reserves=1)
     bundle = klero.want(buyer.get(f"/api/v1/raffles/{raffle}/escrow"), 200).body
     (tmp_path / "bundle").write_bytes(bundle)
     seed = escrow.open_share(bundle, (0, 2), guards)
@@ -46,8 +45,8 @@ def test_whole_way(lab, chain, tmp_path):  # noqa: F811
         step = ["--step", tmp_path / "step"]
     assert run.stdout.strip() == seed.hex()
 
-    sold = buyer.raffle(raffle)["sold"]
-    (tmp_path / "entries").write_bytes(klero.want(buyer.get(f"/r/{raffle}/{tlog.tile('entries', 0, sold)}"), 200).body)
+    tickets = buyer.raffle(raffle)["sold"]
+    (tmp_path / "entries").write_bytes(klero.want(buyer.get(f"/r/{raffle}/{tlog.tile('entries', 0, tickets)}"), 200).body)
     value = next(b for b in proof["beacons"] if b["type"] == "drand")
     (tmp_path / "round").write_text(json.dumps({"round": value["round"], "signature": value["signature"]}))
     run = subprocess.run([BIN / "klero-verify", "--complete", "--drand-chain", chain.chain, tmp_path / "open",

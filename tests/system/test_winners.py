@@ -9,7 +9,7 @@ import sys
 
 import klero
 import pytest
-from test_life import DELAY, in_state, opened, proof_of, until
+from test_life import DELAY, in_state, proof_of, sold, until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
 import beacon  # noqa: E402
@@ -44,9 +44,9 @@ def others(site, boss):
     return made
 
 
-def sell(person, raffle, n):
-    for at in range(0, n, 100):
-        klero.want(person.buy(raffle, quantity=min(100, n - at)), 201)
+def many(person, n):
+    """Purchases of n tickets."""
+    return [(person, min(100, n - at)) for at in range(0, n, 100)]
 
 
 def verify(site, chain, proof, *more):
@@ -65,9 +65,8 @@ def winners(boss, raffle):
 
 @pytest.mark.parametrize("n,k,reserves,lasts", [(802, 800, 1, 10), (10100, 10000, 50, 25)])
 def test_file(site, chain, boss, rich, tmp_path, n, k, reserves, lasts):
-    raffle = opened(boss, lasts=lasts, capacity=n, winners=k, reserves=reserves, price={"amount": 1, "currency": "EUR"})
+    raffle = sold(boss, many(rich, n), lasts, capacity=n, winners=k, reserves=reserves, price={"amount": 1, "currency": "EUR"})
     assert boss.get(f"/r/{raffle}/winners").status == 404
-    sell(rich, raffle, n)
     r = in_state(boss, raffle, "drawn")
     assert "winners" not in r and "reserves" not in r
     file = winners(boss, raffle)
@@ -94,8 +93,7 @@ def test_file(site, chain, boss, rich, tmp_path, n, k, reserves, lasts):
 
 def test_files_that_were_lost(site, boss, rich):
     """The store has the file: what it gives out is written again."""
-    raffle = opened(boss, lasts=10, capacity=900, winners=850, price={"amount": 1, "currency": "EUR"})
-    sell(rich, raffle, 900)
+    raffle = sold(boss, many(rich, 900), 10, capacity=900, winners=850, price={"amount": 1, "currency": "EUR"})
     in_state(boss, raffle, "drawn")
     first = winners(boss, raffle).body
     for kept in site.dir.rglob("*.winners"):
@@ -104,8 +102,7 @@ def test_files_that_were_lost(site, boss, rich):
 
 
 def test_as_many_as_are_listed(boss, rich):
-    raffle = opened(boss, lasts=10, capacity=900, winners=500, reserves=300, price={"amount": 1, "currency": "EUR"})
-    sell(rich, raffle, 900)
+    raffle = sold(boss, many(rich, 900), 10, capacity=900, winners=500, reserves=300, price={"amount": 1, "currency": "EUR"})
     r = in_state(boss, raffle, "drawn")
     assert len(r["winners"]) == 500 and len(r["reserves"]) == 300 and "winners_file" not in r
     assert boss.get(f"/r/{raffle}/winners").status == 404
@@ -114,8 +111,8 @@ def test_as_many_as_are_listed(boss, rich):
 def test_more_than_a_draw(boss):
     body = {"title": "A car", "price": {"amount": 1, "currency": "EUR"}, "capacity": 1_000_000}
     close = {"sales_close": "2027-01-01T00:00:00.000Z"}
-    many = boss.post("/api/v1/admin/raffles", {**body, **close, "winners": 100_000, "reserves": 1})
-    assert many.status == 400 and many.json["errors"][0]["pointer"] == "/winners", many
+    too_many = boss.post("/api/v1/admin/raffles", {**body, **close, "winners": 100_000, "reserves": 1})
+    assert too_many.status == 400 and too_many.json["errors"][0]["pointer"] == "/winners", too_many
     v1 = boss.post("/api/v1/admin/raffles", {**body, "format": "v1", "winners": 1001})
     assert v1.status == 400 and v1.json["errors"][0]["pointer"] == "/winners", v1
 
@@ -123,12 +120,8 @@ def test_more_than_a_draw(boss):
 def test_one_holder_of_many(site, chain, boss, rich, others, tmp_path):
     """One has 22,000 tickets, five have one each: all tickets are looked at for a seventh holder, some in
     a turn, and the ticket log shows that it was right."""
-    raffle = opened(boss, lasts=45, capacity=22_005, winners=6, reserves=1, dedupe="holder",
-                    price={"amount": 1, "currency": "EUR"})
-    sell(rich, raffle, 11_000)
-    for p in others:
-        sell(p, raffle, 1)
-    sell(rich, raffle, 11_000)
+    raffle = sold(boss, many(rich, 11_000) + [(p, 1) for p in others] + many(rich, 11_000), 45, capacity=22_005, winners=6,
+                  reserves=1, dedupe="holder", price={"amount": 1, "currency": "EUR"})
     r = in_state(boss, raffle, "drawn")
     assert len(r["winners"]) == 6 and r["reserves"] == []
     assert sum(11_000 <= w["index"] < 11_005 for w in r["winners"]) == 5
