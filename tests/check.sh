@@ -170,7 +170,8 @@ suite_gcc() {
 	compiled gcc "$base/out" gcc 0 all unit tools
 }
 
-# What only some do. The tools are not built with sanitizers: nothing uses them so.
+# What only some do. Clang's own build is for its warnings. The tools are not built with sanitizers:
+# nothing uses them so.
 suite_others() {
 	compiled clang "$base/clang" clang 0 all unit tools
 	compiled sanitizers "$base/san" clang 1 all unit fuzz-build
@@ -181,10 +182,11 @@ suite_lint() {
 	grep '^#' "$log"
 }
 
+# Both compilers' programs: clang's are those with sanitizers.
 suite_unit() {
 	# the sanitizers' other settings are each program's own
 	env=(CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
-	for kind in out clang san; do
+	for kind in out san; do
 		for t in "$base/$kind"/tests/test_*; do
 			case $t in *.o | *.d) continue ;; esac
 			[ -x "$t" ] || continue
