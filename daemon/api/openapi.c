@@ -468,7 +468,9 @@ static void components(struct jsonw *w)
 	header(w, "Retry-After", "Seconds to wait, with 429 and 503");
 	header(w, "ETag", "The resource's version, for If-Match");
 	header(w, "Location", "Where the new resource is");
-	header(w, "Idempotent-Replayed", "true: the answer to the first request with this key");
+	header(w, "Idempotent-Replayed",
+	    "true: the answer to the first request with this key, or what became of one that was "
+	    "not answered");
 	header(w, "WWW-Authenticate", "How to authenticate (RFC 6750), with 401");
 	jsonw_object_end(w);
 	oas_object(w, "responses");
