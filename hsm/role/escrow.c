@@ -174,14 +174,15 @@ int hsm_answer_escrow(
 int escrow_vouch(struct hsm *h, const struct record2 *open)
 {
 	uint8_t value[32] = {0};
+	int r;
 
 	if (h->escrow == NULL)
 		return open->escrow_n == 0 ? KE_OK : KE_DENIED;
 	if (open->escrow_m != h->escrow->officers.m || open->escrow_n != h->escrow->officers.n)
 		return KE_DENIED;
 	memcpy(value, open->raffle, 16);
-	return once_ask(&h->once, ONCE_ESCROW, open->escrow, 32, value) == KE_OK ? KE_OK
-										 : KE_DENIED;
+	r = once_ask(&h->once, ONCE_ESCROW, open->escrow, 32, value);
+	return r == KE_NOTFOUND ? KE_DENIED : r;
 }
 
 /* --- start --- */

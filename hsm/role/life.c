@@ -200,15 +200,17 @@ static int check_open(struct hsm *h, const struct life_papers *p, uint64_t now_s
 	struct log_name name = {.oplog = false};
 	char origin[NOTE_NAME_MAX + 1];
 	const char *why;
+	int r;
 
 	memcpy(name.raffle, p->raffle, 16);
 	if (origin_of(&name, h->host, origin) != KE_OK || strcmp(origin, p->open.origin) != 0)
 		return life_refuse(p->raffle, "its tickets' origin is not this appliance's");
 	if (life_terms(&h->site, &p->terms, now_s, &why) != RULES_YES)
 		return life_refuse(p->raffle, why);
-	if (escrow_vouch(h, &p->open) != KE_OK)
+	r = escrow_vouch(h, &p->open);
+	if (r == KE_DENIED)
 		return life_refuse(p->raffle, "its escrow is not the one of this appliance");
-	return check_fresh(h, p, &p->terms, now_s);
+	return r == KE_OK ? check_fresh(h, p, &p->terms, now_s) : r;
 }
 
 /* What comes with the papers: the seed's v1 commitment, by which it is remembered, and the seed. */

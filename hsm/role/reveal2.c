@@ -163,11 +163,15 @@ static int check_close(struct hsm *h, const struct asked *a)
 {
 	uint64_t first_s, last_s, now_s = (uint64_t)time(NULL);
 	const struct record2 *close = &a->papers.last;
+	int r;
 
 	if (!a->papers.has_last || close->kind != RECORD2_CLOSE)
 		return KE_FORMAT;
-	if (once_ask(&h->once, ONCE_CLOSE, a->papers.raffle, 16, a->papers.last_leaf) != KE_OK)
+	r = once_ask(&h->once, ONCE_CLOSE, a->papers.raffle, 16, a->papers.last_leaf);
+	if (r == KE_NOTFOUND || r == KE_DENIED)
 		return no(a, "its close record is not the one that was agreed to");
+	if (r != KE_OK)
+		return r;
 	if (close->tickets == 0)
 		return KE_RANGE;
 	if (life_moments(&h->site, &a->papers.terms, &first_s, &last_s) != KE_OK)
@@ -219,14 +223,11 @@ static int reveal(struct hsm *h, const struct asked *a, const struct consent *c,
 	draw_hash(draw, a);
 	r = may_reveal(h, a, draw, c);
 	if (r == KE_OK)
-		r = seed_value(h, a->text, a->n, seed);
+		r = seed_value(h, a->commit, a->text, a->n, seed);
 	if (r != KE_OK)
 		return r;
 	hash_kdf(commit, seed, DRAW_COMMIT_LABEL, a->papers.raffle, 16);
 	if (sodium_memcmp(commit, a->papers.open.seed_commit, 32) != 0)
-		return KE_CRYPTO;
-	hash_sha256(commit, seed, 32);
-	if (sodium_memcmp(commit, a->commit, 32) != 0)
 		return KE_CRYPTO;
 	return seed_told(h, a->papers.raffle, a->commit, draw);
 }

@@ -97,8 +97,11 @@ static int make_seed(
 	int r, d;
 
 	/* bound to a draw, and not to this impossible one: it has been revealed */
-	if (once_ask(&h->once, ONCE_DRAW, raffle, 16, value) == KE_DENIED)
+	r = once_ask(&h->once, ONCE_DRAW, raffle, 16, value);
+	if (r == KE_DENIED)
 		return refuse(raffle, "a new one was asked for after the reveal");
+	if (r != KE_OK && r != KE_NOTFOUND)
+		return r;
 	r = op_seed_make(&h->p, &seed);
 	if (r != KE_OK)
 		return r;
@@ -203,6 +206,16 @@ static int may_reveal(
 	return r == KE_OK || !h->draw_approval ? KE_OK : seed_consent(h, d->raffle, c);
 }
 
+/*
+ * What does not open, or opens to something that is none of ours, is opened once more before that
+ * counts: a device that stumbles must not refuse a raffle its seed.
+ */
+static bool once_more(struct hsm *h, int *r, unsigned *tries)
+{
+	*r = canary_judge(&h->p, &h->ring, &h->canary, *r, tries);
+	return *r == KE_AGAIN;
+}
+
 /* Unwraps the seed into an object; nothing is known about its value yet. */
 static int unwrap(
     struct hsm *h, const uint8_t *text, size_t n, bool reveal, CK_OBJECT_HANDLE *object)
@@ -221,33 +234,55 @@ static int unwrap(
 	k = key_ring_get(&h->ring, KEY_SEED, version);
 	if (version == 0 || k == NULL)
 		return KE_VERSION;
-	do {
+	do
 		r = op_seed_unwrap(&h->p, k->handle, blob, reveal, object);
-		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
-	} while (r == KE_AGAIN);
+	while (once_more(h, &r, &tries));
 	return r;
+}
+
+/* *foreign: it opens, to what was not made for this raffle; KE_CRYPTO then. */
+static int open_inside(struct hsm *h, const uint8_t raffle[16], const uint8_t *text, size_t n,
+    CK_OBJECT_HANDLE *seed, bool *foreign)
+{
+	uint8_t commit[32], value[32];
+	int r = unwrap(h, text, n, false, seed), d;
+
+	*foreign = false;
+	if (r != KE_OK)
+		return r;
+	as_value(value, raffle);
+	r = op_seed_digest(&h->p, *seed, commit);
+	if (r == KE_OK) {
+		r = once_ask(&h->once, ONCE_SEED, commit, 32, value);
+		*foreign = r == KE_NOTFOUND || r == KE_DENIED;
+	}
+	if (r == KE_OK)
+		return r;
+	d = op_destroy(&h->p, *seed);
+	if (d != KE_OK)
+		return d;
+	return *foreign ? KE_CRYPTO : r;
 }
 
 int seeds_inside(
     struct hsm *h, const uint8_t raffle[16], const uint8_t *text, size_t n, CK_OBJECT_HANDLE *seed)
 {
-	uint8_t commit[32], value[32];
-	int r = unwrap(h, text, n, false, seed), d;
+	unsigned tries = 0;
+	bool foreign;
+	int r;
 
-	if (r != KE_OK)
-		return r;
-	as_value(value, raffle);
-	r = op_seed_digest(&h->p, *seed, commit);
-	if (r == KE_OK && once_ask(&h->once, ONCE_SEED, commit, 32, value) != KE_OK)
-		r = refuse(raffle, "it was not made for this raffle");
-	if (r == KE_OK)
-		return r;
-	d = op_destroy(&h->p, *seed);
-	return d == KE_OK ? r : d;
+	do
+		r = open_inside(h, raffle, text, n, seed, &foreign);
+	while (once_more(h, &r, &tries));
+	if (r == KE_CRYPTO && foreign)
+		return refuse(raffle, "it was not made for this raffle");
+	return r;
 }
 
-int seed_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
+static int read_value(
+    struct hsm *h, const uint8_t commit[32], const uint8_t *text, size_t n, uint8_t seed[32])
 {
+	uint8_t digest[32];
 	CK_OBJECT_HANDLE object;
 	int r = unwrap(h, text, n, true, &object), d;
 
@@ -255,7 +290,22 @@ int seed_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32])
 		return r;
 	r = op_seed_read(&h->p, object, seed);
 	d = op_destroy(&h->p, object);
-	return r != KE_OK ? r : d;
+	if (r != KE_OK || d != KE_OK)
+		return r != KE_OK ? r : d;
+	hash_sha256(digest, seed, 32);
+	return sodium_memcmp(digest, commit, 32) == 0 ? KE_OK : KE_CRYPTO;
+}
+
+int seed_value(
+    struct hsm *h, const uint8_t commit[32], const uint8_t *text, size_t n, uint8_t seed[32])
+{
+	unsigned tries = 0;
+	int r;
+
+	do
+		r = read_value(h, commit, text, n, seed);
+	while (once_more(h, &r, &tries));
+	return r;
 }
 
 /* Both commitments of what the handle holds. */
@@ -278,32 +328,33 @@ int seed_is(struct hsm *h, const uint8_t raffle[16], const uint8_t commit1[32],
     const uint8_t commit2[32], const uint8_t *text, size_t n)
 {
 	CK_OBJECT_HANDLE object;
-	int r = seeds_inside(h, raffle, text, n, &object), d;
+	unsigned tries = 0;
+	int r, d;
 
-	if (r != KE_OK)
-		return r;
-	r = compare(h, object, raffle, commit1, commit2);
-	d = op_destroy(&h->p, object);
-	return r != KE_OK ? r : d;
+	do {
+		r = seeds_inside(h, raffle, text, n, &object);
+		if (r != KE_OK)
+			return r;
+		r = compare(h, object, raffle, commit1, commit2);
+		d = op_destroy(&h->p, object);
+		if (d != KE_OK)
+			return d;
+	} while (once_more(h, &r, &tries));
+	return r;
 }
 
 static int reveal(struct hsm *h, const struct hsm_draw *d, const struct consent *c,
     const uint8_t *text, size_t n, uint8_t seed[32])
 {
-	uint8_t draw[32], digest[32];
+	uint8_t draw[32];
 	int r;
 
 	hsm_draw_hash(draw, d);
 	r = may_reveal(h, d, draw, c);
 	if (r == KE_OK)
-		r = seed_value(h, text, n, seed);
-	if (r != KE_OK)
-		return r;
-	hash_sha256(digest, seed, 32);
-	if (sodium_memcmp(digest, d->commit, 32) != 0)
-		return KE_CRYPTO;
+		r = seed_value(h, d->commit, text, n, seed);
 	/* remembered before it is told */
-	return seed_told(h, d->raffle, d->commit, draw);
+	return r == KE_OK ? seed_told(h, d->raffle, d->commit, draw) : r;
 }
 
 static int answer_reveal(

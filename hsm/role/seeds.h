@@ -19,8 +19,9 @@ int seed_owner(struct hsm *h, const uint8_t commit[32], const uint8_t raffle[16]
 /* KE_OK when the wrapped seed is the one of both commitments; it stays inside. */
 int seed_is(struct hsm *h, const uint8_t raffle[16], const uint8_t commit1[32],
     const uint8_t commit2[32], const uint8_t *text, size_t n) KE_CHECK;
-/* Unwraps it into memory that the caller wipes. */
-int seed_value(struct hsm *h, const uint8_t *text, size_t n, uint8_t seed[32]) KE_CHECK;
+/* Unwraps it into memory that the caller wipes; KE_CRYPTO when it is not that of the commitment. */
+int seed_value(struct hsm *h, const uint8_t commit1[32], const uint8_t *text, size_t n,
+    uint8_t seed[32]) KE_CHECK;
 /* Remembers, durably, that the seed is told for this draw; KE_DENIED when it was for another. */
 int seed_told(struct hsm *h, const uint8_t raffle[16], const uint8_t commit[32],
     const uint8_t draw[32]) KE_CHECK;

@@ -9,12 +9,16 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <sodium.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "hsm/p11/blob.h"
 #include "hsm/p11/ckr.h"
 #include "hsm/role/hsm.h"
+#include "hsm/role/seeds.h"
+#include "policy/hash.h"
 #include "tests/unit/hsm_fill.h"
 
 static struct fx fx;
@@ -373,6 +377,15 @@ static void renew(struct hsm *h)
 	    real.C_OpenSession(h->p.slot, CKF_SERIAL_SESSION, NULL, NULL, &h->p.session), CKR_OK);
 }
 
+/* Whatever the device has said meanwhile: the seed that is told is the one that was asked for. */
+static void assert_reveals(const struct request *q)
+{
+	uint8_t digest[32];
+
+	hash_sha256(digest, answer + 4, 32);
+	assert_memory_equal(digest, q->body + 16, 32);
+}
+
 /* True when the Nth call came about and failed; *r, *e: what became of the request. */
 static bool spoil(struct hsm *h, unsigned which, unsigned n, int *r, int *e)
 {
@@ -387,6 +400,8 @@ static bool spoil(struct hsm *h, unsigned which, unsigned n, int *r, int *e)
 	happened = countdown == 0;
 	if (*r != KE_OK)
 		assert_int_equal(len, 4);
+	else if (which == REVEAL)
+		assert_reveals(&q);
 	return happened;
 }
 
@@ -493,7 +508,9 @@ static void test_lies(void **state)
 	assert_int_equal(passed[SESSION], 3);
 	assert_int_equal(passed[HOLDER], 1);
 	assert_int_equal(passed[RESEAL], 1);
-	assert_int_equal(passed[OPEN_DBKEY] + passed[NEW_SEED] + passed[REVEAL], 0);
+	assert_int_equal(passed[OPEN_DBKEY] + passed[NEW_SEED], 0);
+	/* read once more, when it is not the seed that was committed to */
+	assert_int_equal(passed[REVEAL], 1);
 	assert_int_equal(passed[REWRAP] + passed[REFRESH], 0);
 	/*
 	 * A deposit key: the digest that it is tried with, a signature that is made once more, and
@@ -503,6 +520,50 @@ static void test_lies(void **state)
 	assert_in_range(passed[NEW_DEPOSIT], 2, 3);
 	assert_in_range(passed[REWRAP_DEPOSIT], 4, 5);
 	assert_true(found >= 10);
+	end(&h);
+}
+
+/*
+ * Whether a seed is the one of an open record is told for good, so neither one wrong answer of the
+ * device nor a memory that cannot be read is a "no".
+ */
+static void test_a_seed_that_is_doubted(void **state)
+{
+	static struct hsm h;
+	uint8_t commit1[32], commit2[32], other[16] = {1};
+	char text[400] = {0};
+	const uint8_t *blob;
+	unsigned n = 0, lies = 0;
+	size_t len;
+	int r;
+
+	(void)state;
+	start(&h);
+	renew(&h);
+	how = LIE;
+	fresh_seed(&h, commit1, &blob, &len);
+	memcpy(commit2, answer + 4 + 32, 32);
+	memcpy(text, blob, len);
+	do {
+		lied = false;
+		countdown = ++n;
+		r = seed_is(&h, raffle, commit1, commit2, (const uint8_t *)text, len);
+		assert_true(r == KE_OK || r == KE_UNAVAIL);
+		lies += lied;
+	} while (countdown == 0);
+	assert_int_equal(r, KE_OK);
+	assert_in_range(lies, 2, n);
+	countdown = 0;
+	h.once.journal.fd = open("/", O_RDONLY | O_DIRECTORY);
+	assert_true(h.once.journal.fd >= 0);
+	assert_int_equal(seed_is(&h, raffle, commit1, commit2, (const uint8_t *)text, len), KE_IO);
+	close(h.once.journal.fd);
+	h.once.journal.fd = -1;
+	assert_int_equal(
+	    seed_is(&h, other, commit1, commit2, (const uint8_t *)text, len), KE_DENIED);
+	commit2[0] ^= 1;
+	assert_int_equal(
+	    seed_is(&h, raffle, commit1, commit2, (const uint8_t *)text, len), KE_CRYPTO);
 	end(&h);
 }
 
@@ -571,6 +632,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_call_fails),
 	    cmocka_unit_test(test_lies),
+	    cmocka_unit_test(test_a_seed_that_is_doubted),
 	    cmocka_unit_test(test_objects_wear_out),
 	};
 	int failed = cmocka_run_group_tests(tests, setup, teardown);
