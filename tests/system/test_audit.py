@@ -29,7 +29,7 @@ def make(path, tickets=SIZE, cheat=None, *more):
 
 def audit(where, vkey, *args):
     return subprocess.run([BIN / "klero-verify", "--log", where, "-k", vkey, *args], capture_output=True, text=True,
-                          timeout=60)
+                          timeout=300)
 
 
 @pytest.fixture(scope="module")

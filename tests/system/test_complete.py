@@ -73,7 +73,7 @@ class Raffle:
         for name, data in {**self.files, **changed}.items():
             (self.folder / name).write_bytes(data)
         return subprocess.run([BIN / "klero-verify", "--complete", *more, self.folder / "open", self.folder / "close", seed,
-                               self.folder / "entries", self.folder / "round"], capture_output=True, text=True, timeout=60)
+                               self.folder / "entries", self.folder / "round"], capture_output=True, text=True, timeout=300)
 
     def picks(self):
         chain = bytes.fromhex("52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971")

@@ -169,7 +169,7 @@ def test_a_full_and_a_read_only_disk(patient, tmp_path):
     for option, words in (("size=1m", "full"), ("size=200m,ro", "read-only")):
         script = f'mount -t tmpfs -o {option} tmpfs "$1" && exec "$2" -c "$3" doctor --json'
         run = subprocess.run(["unshare", "--mount", "sh", "-c", script, "-", folder, patient.bin / "kleroctl", patient.conf],
-                             capture_output=True, text=True, timeout=60)
+                             capture_output=True, text=True, timeout=300)
         found = [f["words"] for f in json.loads(run.stdout)["findings"] if f["check"] == "disk" and f["level"] == "broken"]
         assert run.returncode == 6 and len(found) == 1 and words in found[0]
 
@@ -220,7 +220,7 @@ def test_the_bundle_holds_nothing_that_was_planted(patient, tmp_path, running):
 def test_the_bundle_of_a_wrong_configuration(patient, tmp_path):
     old = patient.conf.read_text()
     patient.conf.write_text("colour red\n" + old)
-    run = subprocess.run([patient.bin / "kleroctl", "-c", patient.conf, "support", "-"], capture_output=True, timeout=60)
+    run = subprocess.run([patient.bin / "kleroctl", "-c", patient.conf, "support", "-"], capture_output=True, timeout=300)
     patient.conf.write_text(old)
     assert run.returncode == 0
     with tarfile.open(fileobj=io.BytesIO(run.stdout)) as tar:

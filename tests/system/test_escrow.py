@@ -34,7 +34,7 @@ class Room:
 
     def ctl(self, *words, stdin=b""):
         return subprocess.run([BIN / "kleroctl", "-c", "/nonexistent", "escrow", *map(str, words)], input=stdin,
-                              capture_output=True, timeout=60)
+                              capture_output=True, timeout=300)
 
     def open(self, officers, stdin=False):
         """The last one's run; each gets what the one before has written."""

@@ -25,7 +25,7 @@ def generate(tmp_path, text):
     conf.write_text(text)
     out.mkdir()
     run = subprocess.run([UNITS / "klerod-generator", out], env={"KLEROD_CONF": str(conf), "PATH": "/usr/bin:/bin"},
-                         capture_output=True, text=True, timeout=30)
+                         capture_output=True, text=True, timeout=300)
     assert run.returncode == 0 and not run.stderr and not run.stdout, run
     told = {}
     for path in sorted(out.rglob("*.conf")):
@@ -86,14 +86,14 @@ def test_what_systemd_would_read_otherwise_is_passed_over(tmp_path, value):
 
 
 def test_without_a_configuration_nothing_is_said(tmp_path):
-    run = subprocess.run([UNITS / "klerod-generator", tmp_path / "out"], env={"KLEROD_CONF": "/nonexistent", "PATH": "/usr/bin:/bin"}, timeout=30)
+    run = subprocess.run([UNITS / "klerod-generator", tmp_path / "out"], env={"KLEROD_CONF": "/nonexistent", "PATH": "/usr/bin:/bin"}, timeout=300)
     assert run.returncode == 0 and not (tmp_path / "out").exists()
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
 def test_the_exposure_is_what_the_documents_say():
     run = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", UNITS / "klerod.service"],
-                         capture_output=True, text=True, timeout=60)
+                         capture_output=True, text=True, timeout=300)
     level = float(run.stdout.split("klerod.service: ")[1].split()[0])
     assert level <= 1.5, run.stdout
     for page in ("README.md", "SECURITY.md"):

@@ -118,7 +118,7 @@ def ours(b, tmp_path):
     path = tmp_path / "proof.json"
     path.write_text(json.dumps(b))
     return subprocess.run([BIN / "klero-verify", "-q", "--nist-certificate", ROOT / "tests/vectors/nist/cert-528943a5.pem", path],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=300)
 
 
 def test_refusals(tmp_path):

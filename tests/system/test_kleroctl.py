@@ -115,7 +115,7 @@ def test_people_read_tables_and_programs_json(appliance):
                 break
             told += piece
         os.close(master)
-        assert run.wait(60) == 0
+        assert run.wait(300) == 0
         return told.decode().replace("\r\n", "\n")
 
     keys = at_a_terminal("key", "list")
@@ -127,7 +127,7 @@ def test_people_read_tables_and_programs_json(appliance):
 
 
 def test_backup_in_json_goes_where_no_bytes_are(appliance):
-    run = subprocess.run([appliance.bin / "kleroctl", "-c", appliance.conf, "backup", "--json", "-"], capture_output=True, timeout=60)
+    run = subprocess.run([appliance.bin / "kleroctl", "-c", appliance.conf, "backup", "--json", "-"], capture_output=True, timeout=300)
     assert run.returncode == 0 and run.stdout.startswith(b"kleroterion backup v1\n")
     assert json.loads(run.stderr)["bytes"] == len(run.stdout)
 
@@ -163,7 +163,7 @@ def completion(appliance, tmp_path_factory):
     made = {}
     for shell in ("bash", "zsh"):
         run = subprocess.run([ROOT / "packaging" / "completion.sh", shell], input=appliance.ctl("--commands").stdout,
-                             capture_output=True, text=True, timeout=30)
+                             capture_output=True, text=True, timeout=300)
         assert run.returncode == 0 and not run.stderr
         made[shell] = tmp_path_factory.mktemp("completion") / shell
         made[shell].write_text(run.stdout)
@@ -175,7 +175,7 @@ def test_completion(completion, tmp_path, line, wanted):
     (tmp_path / "key.txt").write_text("")
     words = line.format(dir=tmp_path).split(" ")
     run = subprocess.run(["bash", "-c", '. "$1"; shift; COMP_WORDS=(kleroctl "$@"); COMP_CWORD=$#; _kleroctl; printf "%s\\n" "${COMPREPLY[@]}"',
-                          "-", completion["bash"], *words], capture_output=True, text=True, timeout=30)
+                          "-", completion["bash"], *words], capture_output=True, text=True, timeout=300)
     assert set(run.stdout.split()) == {w.format(dir=tmp_path) for w in wanted}, run.stderr
 
 
@@ -184,7 +184,7 @@ def test_completion(completion, tmp_path, line, wanted):
 def test_completion_of_zsh(completion, line, wanted):
     script = ('compadd() { shift; print -l -- "$@"; }; words=(kleroctl "${@:2}"); CURRENT=$#words; _files() {}; . "$1"')
     run = subprocess.run(["zsh", "-f", "-c", script, "-", completion["zsh"], *line.split(" ")],
-                         capture_output=True, text=True, timeout=30)
+                         capture_output=True, text=True, timeout=300)
     cursor = line.split(" ")[-1]
     assert {w for w in run.stdout.split() if w.startswith(cursor)} >= wanted, run.stderr
     assert not run.stderr

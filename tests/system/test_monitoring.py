@@ -33,7 +33,7 @@ def told(metrics):
 
 
 def promtool(*args, text=None):
-    return subprocess.run(["promtool", *map(str, args)], input=text, capture_output=True, text=True, timeout=60, cwd=HERE)
+    return subprocess.run(["promtool", *map(str, args)], input=text, capture_output=True, text=True, timeout=300, cwd=HERE)
 
 
 @needs_promtool

@@ -41,7 +41,7 @@ def officers(tmp_path_factory):
     agent = made[2].into_agent()
     yield made
     agent.terminate()
-    agent.wait(10)
+    agent.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -385,6 +385,7 @@ def test_a_payout_that_officers_approve(appliance, admin, stranger, officers):
     approve(stranger, made["id"], officers[0])
     appliance.kill("hsm")
     appliance.wait_ready()
+    wait_for(lambda: admin.get(KEYS).status == 200)
     assert state_of(admin, pool, made)["state"] == "requested"
     refused(send(stranger, made["id"], officers[3].sign(asked["text"])), 403, "not-an-officer")
     appliance.kill("engine")
@@ -478,6 +479,7 @@ def test_a_draw_that_officers_approve(lab, officers):
             approve(stranger, again, officer)
         a.kill("hsm")
         a.wait_ready()
+        wait_for(lambda: admin.get(KEYS).status == 200)
         assert asked_for(admin, other) != again
         assert klero.want(admin.step(raffle, "draw"), 200).json["state"] == "drawn"
         asked_for(admin, other)

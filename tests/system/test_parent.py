@@ -12,12 +12,13 @@ import time
 
 import klero
 import pytest
+from officers import wait_for
 
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", "build/out/bin")).resolve()
 INJECT = BIN.parent / "tools" / "inject"
 
 
-def until(appliance, pattern, seconds=30):
+def until(appliance, pattern, seconds=120):
     """Waits for a line of the log; the match."""
     end = time.monotonic() + seconds
     while True:
@@ -80,6 +81,7 @@ def test_garbage_of_net_ends_net_and_nobody_else(robust):
     towards = set()
     for n in range(2):
         pid = robust.roles()["net"][0]
+        wait_for(lambda: len(channels(pid)) == 2)  # parent gives them to a fresh one while the other one serves
         others = pids(robust) - {pid}
         garbage(pid, channels(pid)[n])
         towards.add(until(robust, rf"security net\.\d\[{pid}\] broke the protocol towards (\w+): killed")[1])
@@ -224,7 +226,7 @@ def test_a_busy_klerod_is_respected(lab):
                 s.connect(str(path))
             except BlockingIOError:
                 pass
-        run = subprocess.run([BIN / "klerod", "-c", a.conf], capture_output=True, text=True, timeout=30)
+        run = subprocess.run([BIN / "klerod", "-c", a.conf], capture_output=True, text=True, timeout=300)
         for s in waiting:
             s.close()
     assert run.returncode == 1 and "another klerod serves" in run.stderr

@@ -19,8 +19,10 @@ def script(name, port):
 
 
 def run(commands, folder):
-    env = {**os.environ, "PATH": f"{folder / 'shim'}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+    # a password for which a busy machine has no time is answered 503, and asked again
+    (folder / ".curlrc").write_text("retry = 9\nretry-max-time = 120\n")
+    env = {**os.environ, "PATH": f"{folder / 'shim'}:{os.environ['PATH']}", "CURL_HOME": str(folder)}
+    done = subprocess.run(["sh", "-eu", "-c", commands], cwd=folder, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done
     return done.stdout
 

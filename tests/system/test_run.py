@@ -22,7 +22,7 @@ def run_once(folder, port, how):
         kids = klero.children(p.pid)
         assert klero.Client(port, folder / "tls.pem").get("/health/ready").status == 200
         p.send_signal(how)
-        assert p.wait(30) == 0
+        assert p.wait(120) == 0
     finally:
         p.kill()
         p.communicate()

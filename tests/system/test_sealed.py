@@ -3,7 +3,6 @@ version of the key `data` under logins and sales, and refused wherever they do n
 
 import json
 import os
-import re
 import subprocess
 
 import pytest
@@ -79,7 +78,7 @@ def test_a_token_of_before_is_completed(guarded):
     def age(*how):
         conf = dict(line.split(" ", 1) for line in guarded.conf.read_text().splitlines())
         run = subprocess.run([guarded.bin.parent / "tools" / "token_age", conf["pkcs11-module"], "klero-keys",
-                              conf["keys-pin-file"], *how], capture_output=True, text=True, timeout=60,
+                              conf["keys-pin-file"], *how], capture_output=True, text=True, timeout=300,
                              env={**os.environ, "SOFTHSM2_CONF": conf["softhsm-conf"]})
         assert run.returncode == 0, run
 
@@ -117,7 +116,7 @@ def test_plain_ones_of_before_are_sealed(guarded):
     rows(guarded, FILL)
     restart(guarded)
     # an end in the middle waits for nothing but what is in flight
-    wait_for(lambda: (left(guarded) or 0) > 0, 60)
+    wait_for(lambda: (left(guarded) or 0) > 0)
     guarded.stop()
     assert "did not finish in time" not in guarded.log()
     assert set(heads(guarded)) == {HEAD % 1, "$argon2id$v=19$m=6553"}
@@ -127,7 +126,7 @@ def test_plain_ones_of_before_are_sealed(guarded):
     person.login()
     guarded.kill("hsm")
     guarded.wait_ready()
-    wait_for(lambda: left(guarded) == 0, 60)
+    wait_for(lambda: left(guarded) == 0, 600)
     person.login()
     guarded.stop()
     assert list(heads(guarded)) == [HEAD % 1] and heads(guarded)[HEAD % 1] > MANY
@@ -177,10 +176,10 @@ def test_rotations_under_logins_and_sales(guarded, admin, officer):
             decide(guarded, [officer], "rotate", purpose)
             for other in others:
                 other.login()
-            wait_for(lambda: left(guarded) == 0, 60)
+            wait_for(lambda: left(guarded) == 0, 600)
         # a pass that began when the former hsm was gone has found nothing: older versions open no more
         wait_for(lambda: json.loads(guarded.ctl("key", "list").stdout)["resealing"].get("opens_from") == 3)
-        assert "versions of data before 3 open nothing any more" in guarded.log()
+        wait_for(lambda: "versions of data before 3 open nothing any more" in guarded.log())
         versions = keys(guarded)
         assert versions["data", 3]["values"] > 5 and versions["data", 1]["values"] == 0
         assert ("deposit25519", 1) in versions
@@ -228,19 +227,17 @@ def test_a_credential_where_it_does_not_belong(guarded, admin, officer):
         assert answer.status == 500, answer
         assert b"argon2" not in answer.body and b"klero:1:" not in answer.body
     assert metric(admin, "klero_sealed_bad_total") >= seen + 4
-    wait_for(lambda: people[3].id() in guarded.log())  # its line comes by way of parent
-    log = guarded.log()
-    for person, user in zip(people[:4], ids):
-        assert f"the credential of user {person.id()} does not open" in log
-        assert re.search(f"users.phc of row {user} does not open", log)
+    for person, user in zip(people[:4], ids):  # their lines come by way of parent
+        wait_for(lambda p=person: f"the credential of user {p.id()} does not open" in guarded.log())
+        wait_for(lambda u=user: f"users.phc of row {u} does not open" in guarded.log())
     klero.want(login(well), 200)
     klero.want(login(people[4]), 200)
     # a rotation takes over what opens, and says what does not
     decide(guarded, [officer], "rotate", "data")
     wait_for(lambda: left(guarded) == 4)
     klero.want(login(well), 200)
-    log = guarded.log()
-    assert all(f"credential of user {p.id()} cannot be sealed anew" in log for p in people[:4])
+    for p in people[:4]:
+        wait_for(lambda p=p: f"credential of user {p.id()} cannot be sealed anew" in guarded.log())
     assert keys(guarded)["data", 3]["values"] > 0
     refused = guarded.ctl("key", "destroy", "data", "3", check=False)
     assert refused.returncode == 1 and "values" in refused.stderr, refused

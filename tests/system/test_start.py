@@ -21,7 +21,7 @@ def refuses(appliance, *words):
     before = hashes(appliance.dir / "store")
     p = appliance.spawn()
     try:
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         appliance.stop()
         raise AssertionError("it went on starting\n" + appliance.log()[-2000:])
@@ -176,7 +176,7 @@ def test_configuration_error_names_its_line(broken):
 
 
 def test_missing_configuration(broken):
-    run = subprocess.run([broken.bin / "klerod", "-c", "/nonexistent/klerod.conf"], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([broken.bin / "klerod", "-c", "/nonexistent/klerod.conf"], capture_output=True, text=True, timeout=300)
     assert run.returncode and "/nonexistent/klerod.conf" in run.stderr and len(run.stderr.strip().split("\n")) == 1
 
 
@@ -187,7 +187,7 @@ def test_unreadable_configuration(broken):
         folder = broken.dir / "secret.conf"
         folder.write_text("host x\n")
         folder.chmod(0)
-    run = subprocess.run([broken.bin / "klerod", "-c", folder], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([broken.bin / "klerod", "-c", folder], capture_output=True, text=True, timeout=300)
     assert run.returncode and str(folder) in run.stderr and len(run.stderr.strip().split("\n")) == 1
 
 
@@ -197,7 +197,7 @@ def test_address_in_use(broken, appliance):
 
 
 def test_second_start_leaves_the_first_alone(appliance):
-    run = subprocess.run([appliance.bin / "klerod", "-c", appliance.conf], capture_output=True, text=True, timeout=30)
+    run = subprocess.run([appliance.bin / "klerod", "-c", appliance.conf], capture_output=True, text=True, timeout=300)
     assert run.returncode and len([l for l in run.stderr.strip().split("\n") if "without root" not in l]) == 1
     assert appliance.client().get("/health").status == 200
     assert appliance.status()
@@ -223,5 +223,5 @@ def test_after_all_that_it_starts(used):
 
 def test_versions(used):
     for program in ("klerod", "kleroctl", "klero-verify"):
-        run = subprocess.run([used.bin / program, "--version"], capture_output=True, text=True, timeout=10)
+        run = subprocess.run([used.bin / program, "--version"], capture_output=True, text=True, timeout=300)
         assert run.returncode == 0 and "." in run.stdout

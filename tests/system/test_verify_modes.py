@@ -14,7 +14,7 @@ KEY = "ab" * 32
 
 
 def run(*args):
-    return subprocess.run([BIN / "klero-verify", *map(str, args)], capture_output=True, timeout=60)
+    return subprocess.run([BIN / "klero-verify", *map(str, args)], capture_output=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ class Terminal:
         return bool(got)
 
     def expect(self, words):
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while words not in self.shown:
             assert self._more(1) or time.monotonic() < end and self._alive(), self.shown
             assert time.monotonic() < end, self.shown
@@ -50,7 +50,7 @@ class Terminal:
         os.write(self.fd, words.encode() + b"\n")
 
     def end(self):
-        while self._more(30):
+        while self._more(120):
             pass
         os.close(self.fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
