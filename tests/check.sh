@@ -191,7 +191,7 @@ suite_unit() {
 			case $t in *.o | *.d) continue ;; esac
 			[ -x "$t" ] || continue
 			at_once "$workers"
-			tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 900 "$t" &
+			tap "unit-$kind-$(basename "$t")" env "${env[@]}" timeout 1800 "$t" &
 		done
 	done
 	wait
@@ -206,7 +206,7 @@ suite_fuzz() {
 suite_escape() {
 	build B="$base/out" captured || tally build-captured 0 1
 	for part in escapes calls filters reach; do
-		tap "escape-$part" timeout 600 tests/escape/run.sh "$part" "$base/out" &
+		tap "escape-$part" timeout 1800 tests/escape/run.sh "$part" "$base/out" &
 	done
 	# each role spoken to as each of its peers
 	tap captured tests/captured/peers.sh "$base/out" &
@@ -280,16 +280,16 @@ suite_hsm() {
 
 # The page GET /verify, in node and in a browser, with some altered proofs; more by make attack SUITES=page.
 suite_page() {
-	tap page timeout 600 tests/page/run.sh "$base/out"
+	tap page timeout 1800 tests/page/run.sh "$base/out"
 }
 
 suite_demo() {
 	(for n in 1 2; do
-		one "demo-$n" timeout 300 tests/system/demo.sh "$base/out/bin" "$base/demo"
+		one "demo-$n" timeout 900 tests/system/demo.sh "$base/out/bin" "$base/demo"
 	done) &
 	if [ "$(id -u)" = 0 ]; then
 		lend
-		one demo-user as_user timeout 300 tests/system/demo.sh bin demo
+		one demo-user as_user timeout 900 tests/system/demo.sh bin demo
 		rm -rf "$work/user"
 	fi
 	wait
