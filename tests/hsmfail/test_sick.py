@@ -32,7 +32,7 @@ def test_away(make, tmp_path, count):
             assert a.process.poll() is None, a.log()[-2000:]
         a.module.well()
         began = time.monotonic()
-        ward.wait_well(a, 45)  # the back-off, and a start
+        ward.wait_well(a)  # the back-off, and a start
         print(f"back {time.monotonic() - began:.1f} s after {AWAY_S} s", flush=True)
         count()
         assert watch.later > 0
@@ -78,14 +78,14 @@ class Public:
         """Each of them over a connection of its own."""
         got = {}
         for path in self.paths + self.nets:
-            c = self.a.client(timeout=20)
+            c = self.a.client()
             got[path] = c.get(path)
             c.close()
         return {**got, **{path: self.person.get(path) for path in self.own}}
 
     def until_all_are_there(self):
         """Checkpoint, receipt and proof come a moment later."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 180
         while True:
             got = self.answers()
             missing = [(k, x) for k, x in got.items() if x.status != 200]
@@ -99,7 +99,7 @@ class Public:
         who = {"email": self.other.email, "password": self.other.password}
         fresh = klero.want(self.admin.post("/api/v1/admin/raffles", {
             "title": "x", "price": {"amount": 1, "currency": "EUR"}, "capacity": 9, "winners": 1}), 201).json["id"]
-        c = self.a.client(timeout=20)
+        c = self.a.client()
         yield c.post("/api/v1/auth/login", who)
         yield c.post("/api/v1/auth/refresh", {"refresh_token": self.other.refresh_token})
         c.close()
@@ -123,13 +123,16 @@ def test_reads_while_away(make, count):
     count()
     assert {path: x.body for path, x in p.answers().items() if x.status == 200} == p.before
     klero.want(p.person.buy(p.logged), 201)  # who holds tickets of it already
-    health = klero.want(a.client().get("/health"), 200).json
-    assert (health["status"], health["database"], health["hsm"], health["tls"]) == ("degraded", "ok", "unavailable", "ok")
-    later(a.client().get("/health/ready"), "hsm-unavailable")
+    # engine takes an hsm that is just tried again for one that serves, as long as it starts
+    words = ("degraded", "ok", "unavailable", "ok")
+    ward.wait_for(lambda: tuple(klero.want(a.client().get("/health"), 200).json[k] for k in ("status", "database", "hsm", "tls")) == words)
+    told = []
+    ward.wait_for(lambda: told.append(a.client().get("/health/ready")) or told[-1].status != 200)
+    later(told[-1], "hsm-unavailable")
 
     ward.kill(a, "engine")
     count()
-    c = a.client(timeout=20)
+    c = a.client()
     ward.wait_for(lambda: c.get("/health").status == 200)
     health = c.get("/health").json
     assert (health["status"], health["database"], health["hsm"], health["tls"]) == (
@@ -216,10 +219,10 @@ def test_hangs(make, tmp_path, count, role, call):
             if call in ("C_Login", "C_FindObjects"):
                 ward.kill(a, role)
             before = a.log().count(": killed")
-            ward.wait_for(lambda: a.module.fired() >= 1 and a.log().count(": killed") > before, 60)
+            ward.wait_for(lambda: a.module.fired() >= 1 and a.log().count(": killed") > before)
             a.module.well()
             count()
-            ward.wait_well(a, 70)
+            ward.wait_well(a)
 
 
 @pytest.mark.long

@@ -167,6 +167,7 @@ def test_a_token_that_was_away_comes_back_by_itself(fresh):
     fresh.kill("hsm")
     until(fresh, r"hsm\.0 is tried again in 400 ms")
     away.rename(tokens)
+    wait_for(lambda: len(re.findall(r"hsm\.0\[\d+\] is ready", fresh.log())) == 2)  # one that starts passes for ready, too
     fresh.wait_ready()
     fresh.person()
 
