@@ -82,5 +82,5 @@ class Beacon:
     def stop(self):
         if self.node.poll() is None:
             self.node.stdin.close()
-            self.node.wait(10)
+            self.node.wait(60)
         self.node.stdout.close()

@@ -30,7 +30,7 @@ import klero  # noqa: E402
 import msgdef  # noqa: E402
 import witness  # noqa: E402
 
-WAIT = 30        # seconds after which somebody hangs
+WAIT = 120       # seconds after which somebody hangs
 DELAY = 4        # between the end of sales and the first value, seconds
 HEADER = struct.Struct("<HHIQ")
 VERSION, BODY_MAX = 1, 65536

@@ -22,7 +22,7 @@ import walk  # noqa: E402
 
 MAGIC = b"a deliberate hole"
 WHO, CALL, READ, WRITE, HEAP, ASK, FLOOD = range(7)
-WAIT = 20
+WAIT = 120
 
 # x86_64; what a test calls by name
 NUMBERS = {

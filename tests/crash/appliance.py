@@ -77,7 +77,7 @@ class Crashable(klero.Appliance):
         return self.recorded()
 
     def recorded(self):
-        status = self.recorder.wait(30)
+        status = self.recorder.wait(120)
         # klerod's own first error of a start comes here, too: of an old raffle, say
         error = [line for line in self.recorder.stderr if not line.startswith("klerod: ")]
         self.recorder.stdout.close()

@@ -20,7 +20,7 @@ import klero
 import load
 import tlog
 
-DELAY = 4      # seconds to the round that a raffle waits for; hsm must hear of its close in between
+DELAY = 6      # seconds to the round that a raffle waits for; hsm must hear of its close in between
 DEADLINE = 15  # seconds from there on: a fall may have taken longer than that
 AT_ONCE = 5
 VERBS = ("open", "amend", "close", "abort", "draw", "forfeit")
@@ -101,7 +101,7 @@ def script(work, admin, player, rng):
         op = load.Op(admin.email, kind(verb), "POST", f"/api/v1/admin/raffles/{raffle}/{verb}", body, work._key(rng), raffle)
         admin.ask(op, (200,))
 
-    for lasts, end in ((600, "abort"), (5, "forfeit")):
+    for lasts, end in ((600, "abort"), (15, "forfeit")):
         create(work, admin, rng, lasts)
         raffle = list(raffles(work.book))[-1]
         step(raffle, "open")
@@ -222,7 +222,7 @@ class Lives:
         if seen:
             state.write_bytes(seen[-1].extra)
         run = subprocess.run([self.app.bin / "klero-verify", "--log", f"https://127.0.0.1:{self.app.port}", "--ca", self.app.ca,
-                              "-k", self.app.vkey, "--state", state], capture_output=True, text=True, timeout=120)
+                              "-k", self.app.vkey, "--state", state], capture_output=True, text=True, timeout=300)
         assert run.returncode == 0 and run.stdout.endswith("AUDITED\n"), run
         # where the next answer is in the record of the disk, this audit is too
         who = self.book.players[0]
@@ -300,7 +300,7 @@ class Lives:
         leaf = self.leaves(f"r/{raffle}/")[ticket["index"]]
         (tmp / "receipt").write_bytes(a.body)
         run = subprocess.run([self.app.bin / "klero-verify", "--receipt", tmp / "receipt", "--leaf", leaf.hex(), "-k", self.app.vkey],
-                             capture_output=True, text=True, timeout=60)
+                             capture_output=True, text=True, timeout=300)
         assert run.returncode == 0 and f"number {ticket['index']} of raffle" in run.stdout, run
 
 

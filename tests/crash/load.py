@@ -21,7 +21,7 @@ import klero
 import lives
 
 PRICE = 100
-PATIENCE = 60
+PATIENCE = 180
 GRACE = 30  # seconds: API.md "Conventions"
 ROLES = ("organiser", "auditor")
 

@@ -126,7 +126,7 @@ def of(times):
 def until_free(port):
     """A child that the parent was just starting ends a moment after it, and holds the listening
     socket until then; a supervisor waits for it too."""
-    for _ in range(500):
+    for _ in range(12000):
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

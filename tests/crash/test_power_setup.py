@@ -27,7 +27,7 @@ def record_setup(app):
     before = disk.Disk(app.dir)
     log = app.dir.parent / "setup.record"
     run = subprocess.run([app.bin.parent / "tools" / "disklog", log, app.dir, "--", app.bin / "kleroctl", "-c", app.conf,
-                          "setup"], capture_output=True, text=True, timeout=120)
+                          "setup"], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run
     events = disk.read(log)
     log.unlink()
@@ -70,7 +70,7 @@ def starts(app):
     p = app.spawn()
     if p.stdout.readline().startswith("klerod: ready "):
         return True
-    assert p.wait(60) != 0
+    assert p.wait(120) != 0
     words = p.stderr.read() + app.log()
     app.stop()
     assert words.strip(), "it refuses without a word"

@@ -22,7 +22,7 @@ def tool(folder, *args, record=None):
     command = [TOOLS / "crash_db", folder, *map(str, args)]
     if record:
         command = [TOOLS / "disklog", record, folder, "--"] + command
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def recorded(folder, *args):

@@ -25,7 +25,7 @@ import klero  # noqa: E402
 ROLES = ("engine", "net", "tlskey", "kdf", "out", "beacon", "hsm")
 # Many deaths are the point here; the short window keeps the waiting before a new start short.
 LINES = klero.NO_LIMITS + ["death-budget 100000/1"]
-WAIT = 20
+WAIT = 120
 
 # What may be refused without killing: a library asks, and can live with the answer
 # (sandbox/profiles.c); or Landlock decides by the path.
@@ -90,7 +90,7 @@ class Lab:
         if role == "hsm":
             self.pid("engine")
         pid = self.pid(role)
-        run = subprocess.run([self.inject, str(pid), name], capture_output=True, text=True, timeout=60)
+        run = subprocess.run([self.inject, str(pid), name], capture_output=True, text=True, timeout=300)
         said = (run.stdout + run.stderr).strip()
         if said == "killed":
             good = self.in_log(f" security {role}.0[{pid}] was killed by its sandbox") and \

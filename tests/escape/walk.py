@@ -24,7 +24,7 @@ import klero  # noqa: E402
 import roles  # noqa: E402
 
 ROLES = ("hsm", "tlskey", "engine", "kdf", "out", "beacon", "net")
-WAIT = 20
+WAIT = 120
 SIX = threading.Lock()  # there is one DNS server of IPv6
 SYS_PIDFD_GETFD = 438
 
@@ -202,12 +202,12 @@ class Walk:
             s.sendall(f"GET {large} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 16)
             time.sleep(0.3)
             total = 0
-            s.settimeout(5)
+            s.settimeout(60)
             while total < 16 * size:
                 total += len(s.recv(65536))
 
     def tls(self):
-        raw = socket.create_connection(("127.0.0.1", self.a.port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", self.a.port), timeout=60)
         return klero.tls_context(self.a.ca).wrap_socket(raw, server_hostname="localhost")
 
     def rude_clients(self):
@@ -217,11 +217,11 @@ class Walk:
                 s.sendall(data)
                 while s.recv(65536):
                     pass
-        with socket.create_connection(("127.0.0.1", self.a.port), timeout=10) as s:
+        with socket.create_connection(("127.0.0.1", self.a.port), timeout=60) as s:
             s.sendall(b"not TLS at all\r\n\r\n")
             with contextlib.suppress(ConnectionResetError):
                 s.recv(100)
-        with socket.create_connection(("127.0.0.1", self.a.port), timeout=10) as s:
+        with socket.create_connection(("127.0.0.1", self.a.port), timeout=60) as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         with self.tls() as s:  # closed by us, in order and not
             s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -238,7 +238,7 @@ class Walk:
         # net waits for a signature, and is stopped there
         tlskey, nets = self.a.roles()["tlskey"][0], self.a.roles()["net"]
         self.stop(tlskey)
-        waiting = [socket.create_connection(("127.0.0.1", self.a.port), timeout=10) for _ in range(8)]
+        waiting = [socket.create_connection(("127.0.0.1", self.a.port), timeout=60) for _ in range(8)]
         t = [threading.Thread(target=self.handshake, args=(s,)) for s in waiting]
         for x in t:
             x.start()

@@ -17,7 +17,7 @@ import seam
 
 LINES = klero.NO_LIMITS + ["nets 1", "kdfs 1", "death-budget 1000000/1"]
 LOST = (OSError, http.client.HTTPException, ssl.SSLError)
-PATIENCE_S = 30   # nothing may take longer, whatever fails: the watchdog's 20 s and a start
+PATIENCE_S = 180  # nothing may take longer, whatever fails: the watchdog's 20 s and a start, on a slow machine
 SLOW_S = 8        # what only a deadline has ended: no hang, but worth a word
 STAY_S = 600      # two thirds of a token's life
 PRICE = 100

@@ -38,8 +38,18 @@ def me(person):
     return person.get("/api/v1/auth/me")
 
 
-def jobs(admin):
-    return {j["kind"]: j for j in klero.want(admin.get("/api/v1/admin/jobs?limit=100"), 200).json["items"]}
+def put_off(admin):
+    """{kind of work: seconds} that waits for hours."""
+    items = klero.want(admin.get("/api/v1/admin/jobs?limit=100"), 200).json["items"]
+    ahead = {j["kind"]: datetime.datetime.fromisoformat(j["run_at"]).timestamp() - time.time() for j in items if j["state"] != "done"}
+    return {kind: s for kind, s in ahead.items() if s > 2 * 3600 + 60}
+
+
+def nothing_is_put_off(admin):
+    end = time.monotonic() + 60
+    while (found := put_off(admin)) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not found, found
 
 
 @pytest.mark.parametrize("name", list(STEPS) if LONG else ["an hour back", "ten years forward", "before 1970"])
@@ -79,9 +89,7 @@ def test_a_step_harms_nothing(bench, name, count):
         proof.write_bytes(b.until(lambda: b.admin.get(f"/api/v1/raffles/{raffle}/proof"), (200,), b.admin).body)
         assert b.appliance.verify(proof).returncode == 0
     b.check_money()
-    for kind, job in jobs(b.admin).items():
-        ahead = datetime.datetime.fromisoformat(job["run_at"]).timestamp() - time.time()
-        assert job["state"] == "done" or ahead < 2 * 3600 + 60, f"{kind} waits for {ahead} s"
+    nothing_is_put_off(b.admin)
     klero.want(b.admin.get("/api/v1/admin/audit"), 200)
     b.check_store()
 
@@ -187,8 +195,5 @@ def test_background_work_goes_on_after_a_step_back(bench, count):
     count()
     time.sleep(2.5)
     b.seam.clock(0)
-    time.sleep(2.5)
     b.admin.login()
-    for kind, job in jobs(b.admin).items():
-        at = datetime.datetime.fromisoformat(job["run_at"]).timestamp()
-        assert job["state"] == "done" or at < time.time() + 2 * 3600 + 60, kind
+    nothing_is_put_off(b.admin)

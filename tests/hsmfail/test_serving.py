@@ -70,7 +70,7 @@ def test_a_fresh_one(make, tmp_path, count, role):
         for n in some_of(calls_of_a_start(a, role)):
             a.module.order("before" if n % 2 else "after", None, [role], first=n, value=next(codes))
             ward.kill(a, role)
-            ward.wait_for(lambda: a.module.fired() == 1, 20)
+            ward.wait_for(lambda: a.module.fired() == 1)
             a.module.well()
             count()
             ward.wait_for(lambda: ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")

@@ -42,7 +42,7 @@ class Handshakes(threading.Thread):
 
     def run(self):
         while not self.end.is_set():
-            c = self.appliance.client(timeout=20)
+            c = self.appliance.client()
             try:
                 self.done += c.get("/api/v1/raffles").status == 200
             except LOST:
@@ -123,7 +123,7 @@ def under_load(appliance, tmp, players=2):
     assert not bad, bad[:3]
 
 
-def wait_for(what, seconds=40):
+def wait_for(what, seconds=180):
     end = time.monotonic() + seconds
     while not what():
         if time.monotonic() > end:
@@ -158,7 +158,7 @@ def breathe():
     time.sleep(1.2)
 
 
-def wait_well(appliance, seconds=60):
+def wait_well(appliance, seconds=180):
     def well():
         h = health(appliance)
         return h["hsm"] == h["tls"] == "ok"

@@ -35,4 +35,4 @@ def ask():
 
     yield one
     node.stdin.close()
-    assert node.wait(30) == 0
+    assert node.wait(120) == 0
