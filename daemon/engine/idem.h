@@ -2,8 +2,8 @@
  * Idempotency-Key (API.md): the scope is user and route; the same key and body get the first
  * answer again, another body is refused, a first request still under way too. The answer is
  * stored in the commit of its effect; what a retry may cure (5xx, 429) is not stored. Where an
- * effect comes behind such an answer (life.h), it is promised to the key, and a retry is told of it.
- * Runs in engine.
+ * effect comes behind such an answer (life.h), it is promised to the key, and a retry is told of
+ * it. Runs in engine.
  */
 #ifndef DAEMON_ENGINE_IDEM_H
 #define DAEMON_ENGINE_IDEM_H
