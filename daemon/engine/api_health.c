@@ -27,9 +27,10 @@ static bool store_works(struct engine *e)
 	return r == KE_OK && !e->turn.sick;
 }
 
+/* The present one has answered: its channel is there from its start on, before it has logged in. */
 static bool hsm_works(const struct engine *e)
 {
-	return e->peers.hsm.chan != NULL && e->hsm.tokens.n > 0;
+	return e->peers.hsm.chan != NULL && e->hsm.known == e->peers.hsm.serial;
 }
 
 void health_tokens(struct engine *e, const struct msg *m)
