@@ -161,7 +161,7 @@ class Client:
         hashed behind everything else: where the machine had no time for one, it is asked again."""
         for _ in range(20):
             a = self._call(method, path, body, idem, headers, token, raw)
-            if a.code != "busy" or not path.startswith("/api/v1/auth/"):
+            if not path.startswith("/api/v1/auth/") or a.code != "busy":
                 break
             time.sleep(int(a.headers["Retry-After"]))
         return a
