@@ -3,7 +3,7 @@
 with every message of daemon/msg.def, legal or not, in every order, at every time, with wrong
 descriptors, headers and bodies (DESIGN.md section 2, "Blame is asymmetric").
 
-	peers.py BUILD [short|long]     TAP; long is minutes, short under one
+	peers.py BUILD [short|long]     TAP; long is an hour, short a minute
 
 Must hold: no death by a signal or with a sanitizer's word; nothing said that the table forbids; an
 answer to each question that is due one; garbage of a less trusted peer costs that peer its channel
@@ -38,6 +38,7 @@ LIVES = {"beacon": BEACON_ANSWERS}
 # have no meaning to get wrong.
 PLAIN = {"MSG_CACHE_DROP", "MSG_NET_STATS"}
 MEMORY = 64 << 20                  # that one role may grow by under all of this
+MOST_STARTS = 6000                 # of a role that ends each time, for one kind of nonsense
 
 
 class Stage:
@@ -195,11 +196,14 @@ class Suite:
             raise Breach(f"without a body of its own: {sorted(lacking)}")
 
     def some(self, items, short, stage=None):
-        """All of them, or a random choice in the short form: a small one where each ends the role."""
+        """All of them, or a random choice in the short form: a small one where each ends the role, of
+        which there are only so many in the long form."""
         items = list(items)
-        if stage is not None and RANK[stage.peer] > RANK[stage.word]:
-            short //= 5
-        return items if self.long or len(items) <= short else self.rng.sample(items, short)
+        ends = stage is not None and RANK[stage.peer] > RANK[stage.word]
+        most = short // 5 if ends else short
+        if self.long:
+            most = MOST_STARTS if ends else len(items)
+        return items if len(items) <= most else self.rng.sample(items, most)
 
     # --- what is sent ---
 
@@ -285,7 +289,7 @@ class Suite:
         stream.close()
 
     def orders(self, s):
-        """All pairs of legal and any, all triples of legal, long random ones; then ids used twice."""
+        """Pairs of legal and any, triples of legal, long random ones; then ids used twice."""
         legal = TABLE.of(s.peer, s.word)
         for a, b in self.some([(a, b) for a in legal for b in TABLE.rows], 60, s):
             s.strike([self.message(a, 1), self.message(b, 2)])
