@@ -38,7 +38,7 @@ LIVES = {"beacon": BEACON_ANSWERS}
 # have no meaning to get wrong.
 PLAIN = {"MSG_CACHE_DROP", "MSG_NET_STATS"}
 MEMORY = 64 << 20                  # that one role may grow by under all of this
-MOST_STARTS = 6000                 # of a role that ends each time, for one kind of nonsense
+MOST_STARTS = 3000                 # of a role that ends each time, for one kind of nonsense
 
 
 class Stage:
