@@ -22,6 +22,7 @@ workers=${WORKERS:-$((2 * jobs))}
 work=$(mktemp -d "${TMPDIR:-/tmp}/klero-check.XXXXXX")
 tally=$work/tally
 : >"$tally"
+asides=()
 # everybody's temporary files go where they are removed with the rest
 chmod 711 "$work"
 mkdir -m 1777 "$work/tmp"
@@ -33,7 +34,9 @@ user_uid=59990
 # The uncommon end: whatever happens, the last line is the count.
 finish() {
 	status=$?
-	[ -z "${behind:-}" ] || kill -- -"$behind" 2>/dev/null
+	for pid in "${asides[@]}"; do
+		kill -- -"$pid" 2>/dev/null
+	done
 	passed=$(awk '{ p += $2 } END { print p + 0 }' "$tally")
 	failed=$(awk '{ f += $3 } END { print f + 0 }' "$tally")
 	[ "$status" != 0 ] && [ "$failed" = 0 ] && failed=1
@@ -304,21 +307,29 @@ if [ $# != 0 ]; then
 	exit
 fi
 
+# aside SUITE...: one after another, beside everything else, to which they give way
+aside() {
+	(
+		renice -n 10 -p $BASHPID >/dev/null
+		for s; do
+			suite "$s" >"$work/aside.$s" 2>&1
+			cat "$work/aside.$s"
+		done
+	) &
+	asides+=($!)
+}
+
 # what is told of below is a run from end to end
 whole=yes
 suite gcc
 set -m
-(
-	renice -n 10 -p $BASHPID >/dev/null
-	for s in others lint unit fuzz sanitized faults modules; do
-		suite "$s" >"$work/behind" 2>&1
-		cat "$work/behind"
-	done
-) &
-behind=$!
+aside others lint unit fuzz sanitized faults modules
+aside escape
 set +m
-for s in escape system crash hsm page demo; do
+for s in system crash hsm page demo; do
 	suite "$s"
 done
-wait "$behind" || tally behind 0 1
-behind=
+for pid in "${asides[@]}"; do
+	wait "$pid" || tally aside 0 1
+done
+asides=()

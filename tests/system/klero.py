@@ -413,10 +413,15 @@ class Appliance:
         """Once it is there: one that was killed before may still be on its way back. It is dead afterwards, and
         its peers can see it."""
         end = time.monotonic() + 30
-        while len(self.roles()[role]) <= which and time.monotonic() < end:
-            time.sleep(0.05)
-        pid = sorted(self.roles()[role])[which]
-        os.kill(pid, signal.SIGKILL)
+        while True:
+            while len(self.roles()[role]) <= which and time.monotonic() < end:
+                time.sleep(0.05)
+            pid = sorted(self.roles()[role])[which]
+            try:
+                os.kill(pid, signal.SIGKILL)
+                break
+            except ProcessLookupError:  # it was just being replaced
+                pass
         while pid in children(self.process.pid):
             time.sleep(0.001)
         return pid
