@@ -14,10 +14,10 @@
 #include "daemon/engine/api.h"
 #include "daemon/engine/audit.h"
 #include "daemon/engine/engine.h"
+#include "daemon/engine/idem.h"
 #include "daemon/engine/list.h"
 #include "daemon/engine/payout.h"
 #include "daemon/engine/pool.h"
-#include "db/db_idem.h"
 #include "policy/text.h"
 
 enum { POOL, TO, VALUE, NONCE, MAX_FEE, PRIORITY_FEE, GAS_LIMIT, LAMPORTS, BLOCKHASH };
@@ -159,8 +159,7 @@ static int reserve(struct rq *q, struct db_payout *p)
 
 int api_payout_create(struct rq *q)
 {
-	struct db_idem_key key = {
-	    .route = q->row->name, .key = q->req.idem, .key_len = q->req.idem_len};
+	struct db_idem_name name;
 	struct db_payout *p;
 	struct db_pool pool;
 	bool proposed = false;
@@ -176,10 +175,11 @@ int api_payout_create(struct rq *q)
 	memcpy(p->pool, pool.id, sizeof p->pool);
 	memcpy(p->created_by, q->user, sizeof p->created_by);
 	p->created_ms = q->now_ms;
-	memcpy(key.user, q->user, sizeof key.user);
-	r = db_idem_scope(&key, p->idem);
-	if (r == KE_OK)
-		r = reserve(q, p);
+	r = idem_name(q, &name);
+	if (r != KE_OK)
+		return r;
+	memcpy(p->idem, name.scope, sizeof p->idem);
+	r = reserve(q, p);
 	if (r != KE_OK)
 		return r;
 	r = payout_is_proposed(q->e, p, &proposed);

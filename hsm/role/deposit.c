@@ -87,10 +87,9 @@ static int open_and_sign(struct hsm *h, const struct deposit *d, enum chainkey_u
 
 	if (r != KE_OK)
 		return r;
-	do {
+	do
 		r = try_sign(h, d, &b, use, sig, secret);
-		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
-	} while (r == KE_AGAIN);
+	while (hsm_once_more(h, &r, &tries));
 	return r;
 }
 

@@ -44,6 +44,12 @@ static const struct row rows[] = {
     {MSG_TLS_SIGN, hsm_answer_tls_sign},
 };
 
+bool hsm_once_more(struct hsm *h, int *r, unsigned *tries)
+{
+	*r = canary_judge(&h->p, &h->ring, &h->canary, *r, tries);
+	return *r == KE_AGAIN;
+}
+
 int hsm_lied(struct hsm *h, int r, const char *what)
 {
 	if (r == KE_CRYPTO || r == KE_AGAIN) {

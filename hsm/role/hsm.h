@@ -112,6 +112,12 @@ int hsm_handle(void *ctx, struct serve_peer *peer, const struct msg *m, struct w
 bool hsm_result(struct hsm *h, struct wire_out *w, int r);
 
 /*
+ * The condition of a loop that opens what engine has brought, with *tries 0 at first: what does not
+ * open, or opens to something that is none of ours, is opened once more before that counts, for a
+ * device that stumbles must not refuse what is good. *r becomes the canary's verdict.
+ */
+bool hsm_once_more(struct hsm *h, int *r, unsigned *tries) KE_CHECK;
+/*
  * After a check of the token's own answer came to r: one that speaks of the data becomes
  * KE_UNAVAIL, with a log line, for the data is the token's own work.
  */

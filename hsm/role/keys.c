@@ -98,12 +98,11 @@ static int open_dbkey(struct hsm *h, const struct dbkey *d, uint8_t key[32])
 			     "from one backup");
 		return KE_DENIED;
 	}
-	do {
+	do
 		r = blob_open_class_key(&h->p, &h->ring,
 		    &(struct blob_class){BLOB_DB, 0, d->appliance}, (const char *)d->text, d->n,
 		    key);
-		r = canary_judge(&h->p, &h->ring, &h->canary, r, &tries);
-	} while (r == KE_AGAIN);
+	while (hsm_once_more(h, &r, &tries));
 	return r;
 }
 

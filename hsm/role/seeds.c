@@ -206,16 +206,6 @@ static int may_reveal(
 	return r == KE_OK || !h->draw_approval ? KE_OK : seed_consent(h, d->raffle, c);
 }
 
-/*
- * What does not open, or opens to something that is none of ours, is opened once more before that
- * counts: a device that stumbles must not refuse a raffle its seed.
- */
-static bool once_more(struct hsm *h, int *r, unsigned *tries)
-{
-	*r = canary_judge(&h->p, &h->ring, &h->canary, *r, tries);
-	return *r == KE_AGAIN;
-}
-
 /* Unwraps the seed into an object; nothing is known about its value yet. */
 static int unwrap(
     struct hsm *h, const uint8_t *text, size_t n, bool reveal, CK_OBJECT_HANDLE *object)
@@ -236,7 +226,7 @@ static int unwrap(
 		return KE_VERSION;
 	do
 		r = op_seed_unwrap(&h->p, k->handle, blob, reveal, object);
-	while (once_more(h, &r, &tries));
+	while (hsm_once_more(h, &r, &tries));
 	return r;
 }
 
@@ -273,7 +263,7 @@ int seeds_inside(
 
 	do
 		r = open_inside(h, raffle, text, n, seed, &foreign);
-	while (once_more(h, &r, &tries));
+	while (hsm_once_more(h, &r, &tries));
 	if (r == KE_CRYPTO && foreign)
 		return refuse(raffle, "it was not made for this raffle");
 	return r;
@@ -304,7 +294,7 @@ int seed_value(
 
 	do
 		r = read_value(h, commit, text, n, seed);
-	while (once_more(h, &r, &tries));
+	while (hsm_once_more(h, &r, &tries));
 	return r;
 }
 
@@ -339,7 +329,7 @@ int seed_is(struct hsm *h, const uint8_t raffle[16], const uint8_t commit1[32],
 		d = op_destroy(&h->p, object);
 		if (d != KE_OK)
 			return d;
-	} while (once_more(h, &r, &tries));
+	} while (hsm_once_more(h, &r, &tries));
 	return r;
 }
 
