@@ -4,6 +4,7 @@ FAULTS=long tries every N (tests/faults/attack.sh); otherwise a few of each, for
 KLERO_FAULTS names the folder of the programs with the seam (build/out/faults).
 """
 
+import collections
 import os
 import pathlib
 import shutil
@@ -25,12 +26,40 @@ LONG = os.environ.get("FAULTS") == "long"
 SHARE = int(os.environ.get("FAULTS_SHARE", "1"))  # of the long form: every so many-th N
 KINDS = os.environ.get("FAULTS_KINDS", "").split() or list(seam.KINDS)  # of the long form: these only
 LANES = int(os.environ.get("FAULTS_LANES", "8")) if LONG else 1  # appliances at once
+WAYS = {  # of test_paths.py
+    "start": "klerod starts",
+    "replacement": "a role is replaced, in the role or in parent",
+    "login": "somebody registers and logs in",
+    "sale": "tickets are sold",
+    "draw": "a v1 raffle is drawn",
+    "opening": "a v2 raffle is opened, and sells",
+    "life": "a v2 raffle closes, fetches its beacon's value and draws",
+}
+tallies, roles = collections.defaultdict(collections.Counter), collections.defaultdict(list)
+
+
+def told(file):
+    """What the failures of a row came to, and where."""
+    share = [f"every {SHARE} of them"] if SHARE > 1 else []
+    return ", ".join(["in " + " ".join(roles[file])] + share + [f"{n} {what}" for what, n in tallies[file].items() if n])
+
+
 rows.declare({  # file: name in the table, what is tried, unit
-    "faults": ("faults: every Nth call", "the Nth malloc, read, write, fsync, send and some twenty more fail, in every "
-               "role, on the ways of start, replacement, login, sale and draw", "failures"),
+    **{"faults-" + way: ("faults: " + way, f"the Nth malloc, read, write, fsync, send and some twenty more fail while {what}",
+                         "failures") for way, what in WAYS.items()},
     "disk": ("faults: disk", "store and log on a full, a read-only and a failing disk; SQLite busy, pages damaged", "failures"),
     "clock": ("faults: clock", "the wall clock stepped by hours and years, before 1970 and past 2038, under every role", "steps"),
-}, faults=lambda: ", ".join(f"{n} {what}" for what, n in bench.Bench.tally.items() if n))
+}, **{"faults-" + way: lambda file="faults-" + way: told(file) for way in WAYS})
+
+
+@pytest.fixture(autouse=True)
+def tallied(request):
+    """Keeps what a test's failures came to for its row."""
+    bench.Bench.tally.clear()
+    yield
+    file, case = rows.row_of(request.node), getattr(request.node, "callspec", None)
+    tallies[file].update(bench.Bench.tally)
+    roles[file] += [case.params["role"]] if case and "role" in case.params else []
 
 
 def some(short, rest):

@@ -20,7 +20,6 @@ import pytest
 from bench import PATIENCE_S, PRICE, in_seconds
 from conftest import KINDS, LANES, LONG, SHARE, some
 
-pytestmark = pytest.mark.row("faults")
 ALL_N = 3000  # so many calls are all tried; of more, the first of every chain of so many callers
 DEPTH = 16
 START_N, START_DEPTH = 300, 6  # of a start, of which each N costs half a second
@@ -49,9 +48,16 @@ def plan(bench, role, kind, n, run, most=ALL_N, depth=DEPTH):
     return sorted(set(first.values()) | set(range(1, n, 97)))[::SHARE]
 
 
+def note(problems, text):
+    print(text, flush=True)
+    problems.append(text)
+
+
 class Way:
     """An operation under faults. prepare() makes what run() uses, run() meets the failure, and
     check() looks, without one, whether it happened once."""
+
+    most, depth = ALL_N, DEPTH
 
     def __init__(self, bench):
         self.bench = bench
@@ -61,6 +67,55 @@ class Way:
 
     def check(self):
         pass
+
+    def undisturbed(self):
+        self.prepare()
+        self.bench.seam.clear()
+        self.run()
+        self.bench.settle()
+        self.check()
+
+    def one(self, role, kind, n):
+        """The Nth call fails. False: it was not reached."""
+        bench = self.bench
+        bench.stay()
+        self.prepare()
+        bench.seam.fail(role, kind, n)
+        self.run()
+        fired = bench.seam.fired(role, kind)
+        bench.seam.clear()
+        bench.settle()
+        self.check()
+        return fired
+
+    def every(self, role, kind, which, tried):
+        """Each N of which; tried is told how many were reached. What was found."""
+        bench, problems, missed = self.bench, [], 0
+        before = descriptors(bench)
+        for n in which:
+            try:
+                fired = self.one(role, kind, n)
+                missed = 0 if fired else missed + 1
+                tried(1 if fired else 0)
+                new, bad = bench.news()
+                if re.search(r"is tried again in \d{4,} ms", new):
+                    bench.restart()  # parent leaves a device that fails again and again alone, longer each time
+            except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
+                bad = [repr(e)]
+            if bad:
+                note(problems, f"{role}: {kind} {n}: " + "; ".join(bad) + f"\n{bench.seam.who()}")
+                bench.restart()
+            if len(problems) > 5 or missed > 30:
+                break
+        leaked = bench.leaks(before)
+        return problems + ([f"{role}: {kind}: descriptors leaked: {leaked}"] if leaked else [])
+
+
+def descriptors(bench):
+    """The most that it has at a time: a kdf that is hashing has not taken its new channel yet."""
+    before = bench.descriptors()
+    time.sleep(0.5)
+    return {k: max(n, before.get(k, 0)) for k, n in bench.descriptors().items()}
 
 
 class Sale(Way):
@@ -216,71 +271,73 @@ class Replace(Way):
         self.bench.check_money()
 
 
-def note(problems, text):
-    print(text, flush=True)
-    problems.append(text)
+class Start(Way):
+    """klerod as a whole: it is ready and whole, or ends and says why."""
 
+    most, depth = START_N, START_DEPTH
 
-def one(bench, way, role, kind, n):
-    """The Nth call fails. False: it was not reached."""
-    bench.stay()
-    way.prepare()
-    bench.seam.fail(role, kind, n)
-    way.run()
-    fired = bench.seam.fired(role, kind)
-    bench.seam.clear()
-    bench.settle()
-    way.check()
-    return fired
+    def undisturbed(self):
+        """A start without a failure: of what the failed ones have left."""
+        self.bench.hang_up()
+        self.bench.appliance.stop(signal.SIGKILL)
+        self.bench.appliance.start()
+        self.check()
 
+    def check(self):
+        self.bench.settle()
+        self.bench.stay()
+        self.bench.buy(self.bench.raffle)
+        self.bench.check_money()
 
-def undisturbed(bench, way):
-    way.prepare()
-    bench.seam.clear()
-    way.run()
-    bench.settle()
-    way.check()
+    def boot(self, role, kind, n):
+        """Was the Nth call reached, and is it ready?"""
+        a, seam = self.bench.appliance, self.bench.seam
+        self.bench.hang_up()
+        a.stop(signal.SIGKILL)
+        seam.fail(role, kind, n)
+        p = a.spawn()
+        line = p.stdout.readline()
+        fired = bool(seam.fired(role, kind))
+        seam.clear()
+        if line.startswith("klerod: ready "):
+            self.check()
+            return fired, True
+        status, words = p.wait(PATIENCE_S), p.stderr.read()
+        assert status > 0, f"ended with {status}"
+        assert "klerod: " in words or role == "parent" and words, f"ended without a word: {words!r}"
+        return fired, False
 
-
-def descriptors(bench):
-    """The most that it has at a time: a kdf that is hashing has not taken its new channel yet."""
-    before = bench.descriptors()
-    time.sleep(0.5)
-    return {k: max(n, before.get(k, 0)) for k, n in bench.descriptors().items()}
-
-
-def every(bench, way, role, kind, which, tried):
-    """Each N of which; tried is told how many were reached. What was found."""
-    problems, missed = [], 0
-    before = descriptors(bench)
-    for n in which:
-        try:
-            fired = one(bench, way, role, kind, n)
-            missed = 0 if fired else missed + 1
-            tried(1 if fired else 0)
-            new, bad = bench.news()
-            if re.search(r"is tried again in \d{4,} ms", new):
-                bench.restart()  # parent leaves a device that fails again and again alone, longer each time
-        except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
-            bad = [repr(e)]
-        if bad:
-            note(problems, f"{role}: {kind} {n}: " + "; ".join(bad) + f"\n{bench.seam.who()}")
-            bench.restart()
-        if len(problems) > 5 or missed > 30:
-            break
-    leaked = bench.leaks(before)
-    return problems + ([f"{role}: {kind}: descriptors leaked: {leaked}"] if leaked else [])
+    def every(self, role, kind, which, tried):
+        problems, failed = [], []
+        for n in which:
+            try:
+                fired, ready = self.boot(role, kind, n)
+                tried(int(fired))
+                failed = [] if ready else failed + [n]
+                if len(failed) == PROOF or failed and n == which[-1]:
+                    self.undisturbed()
+                    failed = []
+                bad = self.bench.news()[1]
+            except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
+                bad = [f"{e!r} after the failed starts {failed}"]
+            if bad:
+                note(problems, f"{role}: {kind} {n}: " + "; ".join(bad) + f"\n{self.bench.seam.who()}")
+                self.bench.restart()
+                failed = []
+            if len(problems) > 20:
+                break
+        return problems
 
 
 def one_lane(bench, way, role, lane, lanes):
     """Every kind's N, beginning with the lane's, by steps of lanes: what was found, how many were tried."""
     problems, tried = [], []
     bench.start()
-    calls = counted(bench, role, lambda: undisturbed(bench, way))
+    calls = counted(bench, role, way.undisturbed)
     for kind, n in calls.items():
-        which = plan(bench, role, kind, n, lambda: undisturbed(bench, way))
+        which = plan(bench, role, kind, n, way.undisturbed, way.most, way.depth)
         before = len(problems)
-        problems += every(bench, way, role, kind, which[lane::lanes], tried.append)
+        problems += way.every(role, kind, which[lane::lanes], tried.append)
         print(f"{role}: {kind}: {len(which[lane::lanes])} of {n} calls, {len(problems) - before} bad", flush=True)
     bench.hang_up()
     bench.check_ledger()
@@ -303,108 +360,50 @@ def under_all(benches, make_way, role, count):
     assert not problems, "\n" + "\n".join(problems)
 
 
+@pytest.mark.row("faults-sale")
 @pytest.mark.parametrize("role", ["net", "tlskey", "engine", "hsm"])
 def test_sale(make_bench, role, count):
     under_all(in_lanes(make_bench), Sale, role, count)
 
 
+@pytest.mark.row("faults-draw")
 @pytest.mark.parametrize("role", some(["engine"], ["net", "hsm"]))
 def test_draw(make_bench, role, count):
     under_all(in_lanes(make_bench), Draw, role, count)
 
 
+@pytest.mark.row("faults-life")
 @pytest.mark.parametrize("role", some(["out"], ["engine", "hsm", "beacon"]))
 def test_life(make_bench, chain, role, count):
     under_all(in_lanes(make_bench, *chain.lines(delay=DELAY_S)), lambda b: Life(b, chain), role, count)
 
 
+@pytest.mark.row("faults-opening")
 @pytest.mark.parametrize("role", some(["engine"], ["hsm"]))
 def test_opening(make_bench, chain, role, count):
     under_all(in_lanes(make_bench, *chain.lines()), Opening, role, count)
 
 
+@pytest.mark.row("faults-login")
 @pytest.mark.parametrize("role", some(["kdf"], ["net", "engine", "hsm"]))
 def test_login(make_bench, role, count):
     under_all(in_lanes(make_bench), Login, role, count)
 
 
+@pytest.mark.row("faults-replacement")
 @pytest.mark.parametrize("role", some(["engine"], ["net", "kdf"]))
 def test_replaced(make_bench, role, count):
     under_all(in_lanes(make_bench), lambda b: Replace(b, role), role, count)
 
 
-@pytest.mark.parametrize("role", some([], ["engine", "net"]))
-def test_parent_replaces(make_bench, role, count):
+@pytest.mark.row("faults-replacement")
+@pytest.mark.parametrize("killed", some([], ["engine", "net"]))
+def test_parent_replaces(make_bench, killed, count):
     """Not the successor but who starts it."""
-    under_all(in_lanes(make_bench), lambda b: Replace(b, role), "parent", count)
+    under_all(in_lanes(make_bench), lambda b: Replace(b, killed), "parent", count)
 
 
-# --- the start as a whole ---
-
-def boot(bench, role, kind, n):
-    """klerod is ready and whole, or ends and says why: was the Nth call reached, and is it ready?"""
-    a = bench.appliance
-    bench.hang_up()
-    a.stop(signal.SIGKILL)
-    bench.seam.fail(role, kind, n)
-    p = a.spawn()
-    line = p.stdout.readline()
-    fired = bool(bench.seam.fired(role, kind))
-    bench.seam.clear()
-    if line.startswith("klerod: ready "):
-        sells(bench)
-        return fired, True
-    status, words = p.wait(PATIENCE_S), p.stderr.read()
-    assert status > 0, f"ended with {status}"
-    assert "klerod: " in words or role == "parent" and words, f"ended without a word: {words!r}"
-    return fired, False
-
-
-def sells(bench):
-    bench.settle()
-    bench.stay()
-    bench.buy(bench.raffle)
-    bench.check_money()
-
-
-def again(bench):
-    """A start without a failure: of what the failed ones have left."""
-    bench.hang_up()
-    bench.appliance.stop(signal.SIGKILL)
-    bench.appliance.start()
-    sells(bench)
-
-
-def every_start(bench, role, kind, which, tried):
-    problems, failed = [], []
-    for n in which:
-        try:
-            fired, ready = boot(bench, role, kind, n)
-            tried(int(fired))
-            failed = [] if ready else failed + [n]
-            if len(failed) == PROOF or failed and n == which[-1]:
-                again(bench)
-                failed = []
-            bad = bench.news()[1]
-        except (AssertionError, klero.Failure, subprocess.TimeoutExpired) as e:
-            bad = [f"{e!r} after the failed starts {failed}"]
-        if bad:
-            note(problems, f"{role}: {kind} {n}: " + "; ".join(bad) + f"\n{bench.seam.who()}")
-            bench.restart()
-            failed = []
-        if len(problems) > 20:
-            break
-    print(f"start of {role}: {kind}: {len(which)} N, {len(problems)} bad", flush=True)
-    return problems
-
-
+@pytest.mark.row("faults-start")
 @pytest.mark.parametrize("role", some([], ["parent", "tlskey", "hsm", "kdf", "engine", "net"]))
 def test_start(make_bench, role, count):
-    b = make_bench().start()
-    problems, tried = [], []
-    calls = counted(b, role, lambda: again(b))
-    for kind, n in calls.items():
-        which = plan(b, role, kind, n, lambda: again(b), START_N, START_DEPTH)
-        problems += every_start(b, role, kind, which, tried.append)
-    count(sum(tried))
-    assert not problems, "\n" + "\n".join(problems)
+    under_all(in_lanes(make_bench), Start, role, count)
