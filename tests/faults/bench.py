@@ -188,6 +188,15 @@ class Bench:
         """Until every role is there and ready again."""
         self.appliance.wait_ready(PATIENCE_S)
 
+    def in_library(self):
+        """Did the last failure meet a library that does not survive it: libseccomp 2.5 before its
+        process has met any input, libcrypto 3.0 while it initialises itself, glibc 2.36 while it looks
+        up its first user; SoftHSM calls syslog, which its sandbox does not know, about every failure;
+        libcurl takes the -1 of an fcntl(F_GETFL), which no open descriptor can give, for the flags."""
+        return any(word in self.seam.who() for word in (
+            "libseccomp", "libsofthsm2", "libcurl", "OPENSSL_init_crypto", "OSSL_LIB_CTX_get0_global_default",
+            "__nss_passwd_lookup2"))
+
     def news(self):
         """The log's lines since the last look; what must never stand in one is a failure."""
         with open(self.appliance.dir / "klerod.log", encoding="utf-8", errors="replace") as f:
@@ -198,12 +207,7 @@ class Bench:
         bad = [l for l in new.splitlines() if re.search(
             r"Sanitizer|runtime error:|by its sandbox|broke the protocol|sent garbage|system call"
             r"|killed by signal (?!9\b)\d", l)]
-        # Libraries that do not survive it themselves: libseccomp 2.5 before its process has met any
-        # input, libcrypto 3.0 while it initialises itself; SoftHSM calls syslog, which its sandbox
-        # does not know, about every failure; libcurl takes the -1 of an fcntl(F_GETFL), which no open
-        # descriptor can give, for the flags to set.
-        if any(word in self.seam.who() for word in ("libseccomp", "libsofthsm2", "libcurl", "OPENSSL_init_crypto",
-                                                    "OSSL_LIB_CTX_get0_global_default")):
+        if self.in_library():
             Bench.tally["ended inside a library"] += len(bad)
             bad = []
         # without memory for a key engine cannot tell it from a bad one; it ends either way
