@@ -216,16 +216,17 @@ suite_escape() {
 	wait
 }
 
-# A copy that any user may read, for the tests as an ordinary user.
+# lend NAME: a copy that any user may read, $lent, for this suite's tests as an ordinary user.
 lend() {
-	mkdir -p "$work/user/home"
-	cp -r "$base/out/bin" "$base/out/tools" "$work/user/"
-	cp -r --parents tests Makefile README.md daemon packaging hsm/p11/need.def "$work/user/" 2>/dev/null
-	chown -R $user_uid:$user_uid "$work/user"
+	lent=$work/user-$1
+	mkdir -p "$lent/home"
+	cp -r "$base/out/bin" "$base/out/tools" "$lent/"
+	cp -r --parents tests Makefile README.md daemon packaging hsm/p11/need.def "$lent/" 2>/dev/null
+	chown -R $user_uid:$user_uid "$lent"
 }
 
 as_user() {
-	env -C "$work/user" HOME="$work/user/home" TMPDIR="$work/user" \
+	env -C "$lent" HOME="$lent/home" TMPDIR="$lent" \
 		setpriv --reuid=$user_uid --regid=$user_uid --clear-groups "$@"
 }
 
@@ -246,9 +247,9 @@ suite_system() {
 		return
 	fi
 	system_tests system-root env --
-	lend
-	KLERO_BIN=$work/user/bin pytests system-user as_user -- -m "not root_only and not slow" -n "$workers" tests/system
-	rm -rf "$work/user"
+	lend system
+	KLERO_BIN=$lent/bin pytests system-user as_user -- -m "not root_only and not slow" -n "$workers" tests/system
+	rm -rf "$lent"
 }
 
 # A few rounds of each; the many are in tests/crash/attack.sh.
@@ -291,9 +292,9 @@ suite_demo() {
 		one "demo-$n" timeout 900 tests/system/demo.sh "$base/out/bin" "$base/demo"
 	done) &
 	if [ "$(id -u)" = 0 ]; then
-		lend
+		lend demo
 		one demo-user as_user timeout 900 tests/system/demo.sh bin demo
-		rm -rf "$work/user"
+		rm -rf "$lent"
 	fi
 	wait
 }
@@ -324,9 +325,9 @@ whole=yes
 suite gcc
 set -m
 aside others lint unit fuzz sanitized faults modules
-aside escape
+aside escape page demo
 set +m
-for s in system crash hsm page demo; do
+for s in system crash hsm; do
 	suite "$s"
 done
 for pid in "${asides[@]}"; do
