@@ -21,7 +21,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 import klero  # noqa: E402
-from officers import Officer, wait_for  # noqa: E402
+from officers import Officer  # noqa: E402
 
 PLAIN = 97  # bytes of a PHC string
 FILL = """
@@ -74,7 +74,7 @@ class Run:
         number = self.a.ctl("key", "rotate", "data").stdout.strip()
         text = self.a.ctl("proposal", "show", number).stdout
         self.a.ctl("proposal", "approve", number, stdin=self.officers[0].sign(text))
-        wait_for(lambda: (self.left() or 0) > 0)
+        klero.until(lambda: (self.left() or 0) > 0)
 
 
 def main():

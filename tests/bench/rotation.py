@@ -30,6 +30,7 @@ class Officers:
     """Two, both of whom must approve; their keys are OpenSSH's, their approvals ssh-keygen's."""
 
     def __init__(self, klerod, folder):
+        import klero
         import officers
         self.a = klerod.a
         self.people = [officers.Officer(folder, name) for name in ("alice", "bob")]
@@ -38,7 +39,7 @@ class Officers:
         self.a.stop()
         self.a.ctl("officer", "enrol", "2", str(names))
         self.a.start()
-        officers.wait_for(self.known)
+        klero.until(self.known)
 
     def known(self):
         run = self.a.ctl("key", "list", check=False)

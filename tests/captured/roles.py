@@ -19,6 +19,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "escape"))
 import walk  # noqa: E402
+from walk import klero  # noqa: E402
 
 MAGIC = b"a deliberate hole"
 WHO, CALL, READ, WRITE, HEAP, ASK, FLOOD = range(7)
@@ -67,7 +68,7 @@ class Captured:
     def last_words(self):
         """The forbidden call that the log names, "" for none."""
         end = re.compile(rf"{re.escape(self.name)}\[{self.pid}\] security forbidden system call (\w+)")
-        walk.until(lambda: re.search(rf"{re.escape(self.name)}\[{self.pid}\] (was killed|ended)", self.appliance.log()))
+        klero.until(lambda: re.search(rf"{re.escape(self.name)}\[{self.pid}\] (was killed|ended)", self.appliance.log()))
         found = end.search(self.appliance.log())
         return found[1] if found else ""
 

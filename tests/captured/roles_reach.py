@@ -77,7 +77,7 @@ class Lab:
             self.held = Captured.all(self.a)
             return len(self.held) == len(CHANNELS) + 2
 
-        walk.until(all_there)
+        klero.until(all_there)
         self.a.wait_ready()
         return self.held[name]
 
@@ -190,7 +190,7 @@ class Lab:
             held.ask_peer(fd, TYPES["HSM_OPEN_DBKEY"], bytes(64))
         except Dead:
             pass
-        walk.until(lambda: before not in self.a.roles()["net"])
+        klero.until(lambda: before not in self.a.roles()["net"])
         self.say("broke the protocol towards tlskey" in self.a.log(), "net, no other signature: a message of another role costs it its life")
 
     def flood(self):

@@ -137,12 +137,12 @@ def trace(lab, setups, walks):
     for name, options in setups.items():
         if not lab.setup([*options, "--trace", str(lab.dir / "setup")]):
             raise klero.Failure("keyadm fails")
-        walk.until(lambda: len([p for p in lab.dir.glob("setup.*") if p.suffix != ".new"]) == 1 + len(KEYADM_TESTS))
+        klero.until(lambda: len([p for p in lab.dir.glob("setup.*") if p.suffix != ".new"]) == 1 + len(KEYADM_TESTS))
         collect(name, "setup")
     for name in walks:
         a = lab.appliance(name, ["--trace", str(lab.dir / "walk")])
         walk.Walk(a).go()
-        walk.until(lambda: all((lab.dir / f"walk.{pid}").exists() for pid in a.pids))
+        klero.until(lambda: all((lab.dir / f"walk.{pid}").exists() for pid in a.pids))
         collect(name, "walk")
     seen.pop("", None)
     return dict(seen)

@@ -84,16 +84,6 @@ def state_of(pid):
     return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def until(what, seconds=WAIT):
-    """Waits for what() to be true; its value."""
-    end = time.monotonic() + seconds
-    while not (value := what()):
-        if time.monotonic() > end:
-            raise klero.Failure("it did not happen")
-        time.sleep(0.01)
-    return value
-
-
 class Watch(threading.Thread):
     """Looks at the log; when a line is there, nothing more needs to happen: the appliance goes."""
 
@@ -275,8 +265,8 @@ class Walk:
         engine = self.a.roles()["engine"][0]
         self.stop(engine)
         old = self.a.kill("out")
-        fresh = until(lambda: [pid for pid in self.a.roles()["out"] if pid != old])[0]
-        until(lambda: len(list(channels(fresh))) > 1)
+        fresh = klero.until(lambda: [pid for pid in self.a.roles()["out"] if pid != old])[0]
+        klero.until(lambda: len(list(channels(fresh))) > 1)
         os.kill(engine, signal.SIGKILL)
         self.gone({engine})
         if self.a.roles()["out"] != [fresh]:
@@ -288,8 +278,8 @@ class Walk:
             self.a.relays.tell(truncate=truncate)
             self.a.relays.asked()
             self.gone({self.a.kill("out"), self.a.kill("engine")})
-            until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
-            until(lambda: klero.want(self.person.get("/health"), 200).json["clock"] == "ok")
+            klero.until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
+            klero.until(lambda: klero.want(self.person.get("/health"), 200).json["clock"] == "ok")
         self.a.relays.tell(truncate=False)
 
     def crowd(self):
@@ -336,7 +326,7 @@ class Walk:
 
     def gone(self, pids):
         """Until all of them have died and are replaced."""
-        until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids))
+        klero.until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids))
         self.a.wait_ready(WAIT)
 
     def heap(self):
@@ -381,8 +371,8 @@ class Walk:
             self.a.relays.asked()
             try:
                 self.a.start()
-                until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
-                until(lambda: klero.want(self.a.client().get("/health"), 200).json["clock"] == "ok")
+                klero.until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
+                klero.until(lambda: klero.want(self.a.client().get("/health"), 200).json["clock"] == "ok")
                 self.a.stop()
             finally:
                 self.a.relays.tell(six=False)

@@ -45,13 +45,6 @@ def state(b):
     return a["database"]
 
 
-def until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not come to that"
-        time.sleep(0.05)
-
-
 def refused(b, key):
     a = b.person.buy(b.raffle, 1, "s", idem=key)
     assert a.status == 503 and a.code == "store-unavailable" and int(a.headers["Retry-After"]) > 0, a
@@ -65,7 +58,7 @@ def reads_go_on(b):
 
 def over(b, key):
     """The same engine sells again, and what was refused was not sold."""
-    until(lambda: state(b) == "ok")
+    klero.until(lambda: state(b) == "ok")
     b.check_money()
     a = b.until(lambda: b.person.buy(b.raffle, 1, "s", idem=key), (201,), b.person)
     assert "Idempotent-Replayed" not in a.headers
@@ -102,20 +95,20 @@ def test_a_checkpoint_that_could_not_be_kept(make_bench, chain, count):
     def metric(name):
         return int(re.search(rf"^{name} (\d+)$".encode(), b.admin.get("/metrics").body, re.M).group(1))
     b.buy(raffle)  # hsm makes the holder's salt
-    until(lambda: signed() == 1)
+    klero.until(lambda: signed() == 1)
     hsm = b.appliance.roles()["hsm"][0]
     os.kill(hsm, signal.SIGSTOP)
     try:
         asked = metric("klero_hsm_calls_total")
         b.buy(raffle)
-        until(lambda: metric("klero_hsm_calls_total") > asked)
+        klero.until(lambda: metric("klero_hsm_calls_total") > asked)
         with b.seam.failing("engine", "pwrite"):
             os.kill(hsm, signal.SIGCONT)
-            until(lambda: metric("klero_turns_failed_total") >= 1)
+            klero.until(lambda: metric("klero_turns_failed_total") >= 1)
             assert signed() == 1
     finally:
         os.kill(hsm, signal.SIGCONT)
-    until(lambda: signed() == 2)
+    klero.until(lambda: signed() == 2)
     count()
 
 
@@ -180,7 +173,7 @@ def test_commit_of_a_checkpoint_fails(make_bench, chain, count):
         time.sleep(1.2)  # so that hsm is asked at once
         b.buy(raffle)
         sold += 1
-        until(lambda: covered(b, raffle) == sold)
+        klero.until(lambda: covered(b, raffle) == sold)
     sell()
     b.seam.clear()
     sell()
@@ -223,7 +216,7 @@ def test_journal_fails_once(bench, kind, count):
     assert b.seam.fired("hsm", kind) == 1
     count()
     drawn(b, raffle)
-    until(lambda: (b.appliance.roles()["hsm"] == first) == (kind == "write") and len(b.appliance.roles()["hsm"]) == 1)
+    klero.until(lambda: (b.appliance.roles()["hsm"] == first) == (kind == "write") and len(b.appliance.roles()["hsm"]) == 1)
     new, bad = b.news()
     assert not bad, bad
     assert ("could not be made durable" in new) == (FRESH in new) == (kind == "fsync"), new
@@ -404,10 +397,10 @@ def test_small_disk(make_bench, count):
             b.money -= 5000
         refused(b, key)
         reads_go_on(b)
-        until(lambda: state(b) == "unavailable")
+        klero.until(lambda: state(b) == "unavailable")
         os.unlink(inside + "/filler")
         a = None
-        until(lambda: state(b) == "ok")
+        klero.until(lambda: state(b) == "ok")
         b.check_money()
         klero.want(b.until(lambda: b.person.buy(b.raffle, 50, "a wish", idem=key), (201,), b.person), 201)
         b.money -= 5000

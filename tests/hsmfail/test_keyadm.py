@@ -1,11 +1,12 @@
 """keyadm's Nth call fails while it carries out what officers have approved. The token is as before or
 wholly changed: it starts again, holds each version once, and the next action works."""
 
+import klero
 import pytest
 import test_rotation as rotation
 import ward
 from conftest import LONG, SHARE
-from officers import Officer, wait_for
+from officers import Officer
 
 pytestmark = pytest.mark.row("hsm-keyadm")
 
@@ -18,12 +19,12 @@ def guarded(make, tmp_path):
     names.write_text("".join(o.line for o in a.officers))
     a.ctl("officer", "enrol", "2", str(names))
     a.start()
-    wait_for(lambda: rotation.known(a))
+    klero.until(lambda: rotation.known(a))
     return a
 
 
 def versions(a, purpose):
-    wait_for(lambda: rotation.known(a))
+    klero.until(lambda: rotation.known(a))
     return sorted(v for p, v in rotation.keys(a) if p == purpose)
 
 
@@ -43,7 +44,7 @@ def tidy(a, purpose, have):
 
 def fresh_start(a):
     ward.replaced(a, "hsm")
-    wait_for(lambda: rotation.known(a))
+    klero.until(lambda: rotation.known(a))
 
 
 # An anchor keeps the nonces of some sixty actions for a month: so many appliances for all cuts

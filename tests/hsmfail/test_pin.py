@@ -20,7 +20,7 @@ def hup(a, words):
     """SIGHUP, and its effect is in the log."""
     before = a.log().count(words)
     a.process.send_signal(signal.SIGHUP)
-    ward.wait_for(lambda: a.log().count(words) > before)
+    klero.until(lambda: a.log().count(words) > before)
 
 
 @pytest.mark.parametrize("code", (REFUSED + LOCKED) if LONG else ["CKR_PIN_INCORRECT", "CKR_PIN_LOCKED"])
@@ -34,7 +34,7 @@ def test_replaced(make, role, code, count):
     before = m.count("C_Login", role)
     a.kill(role)
     word = "pin-locked" if code in LOCKED else "pin-refused"
-    ward.wait_for(lambda: ward.health(a)[WORD[role]] == word)
+    klero.until(lambda: ward.health(a)[WORD[role]] == word)
     time.sleep(1)  # for tries that there must not be
     assert m.count("C_Login", role) == before + 1
     klero.want(client.get("/api/v1/raffles"), 200)

@@ -32,19 +32,19 @@ def test_every_function(make, tmp_path, count):
         for role, call, code, mode in plan():
             a.module.order(mode, call, [role], value=code)
             try:
-                ward.wait_for(lambda: a.module.fired() == 1)
+                klero.until(lambda: a.module.fired() == 1)
             except klero.Failure:
                 raise klero.Failure(f"{role} was never asked for {call}") from None
             a.module.well()
             count()
-            ward.wait_for(lambda: ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")
+            klero.until(lambda: ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")
             ward.breathe()
 
 
 def calls_of_a_start(a, role):
     with a.module.traced(role) as calls:
         ward.kill(a, role)
-        ward.wait_for(lambda: len(a.roles()[role]) == 1 and ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")
+        klero.until(lambda: len(a.roles()[role]) == 1 and ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")
     return calls
 
 
@@ -70,8 +70,8 @@ def test_a_fresh_one(make, tmp_path, count, role):
         for n in some_of(calls_of_a_start(a, role)):
             a.module.order("before" if n % 2 else "after", None, [role], first=n, value=next(codes))
             ward.kill(a, role)
-            ward.wait_for(lambda: a.module.fired() == 1)
+            klero.until(lambda: a.module.fired() == 1)
             a.module.well()
             count()
-            ward.wait_for(lambda: ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")
+            klero.until(lambda: ward.health(a)["hsm" if role == "hsm" else "tls"] == "ok")
             ward.breathe()

@@ -22,7 +22,7 @@ def test_away(make, tmp_path, count):
     klero.want(client.get("/health"), 200)
     with ward.under_load(a, tmp_path) as watch:
         a.module.order("before", None, ["hsm", "tlskey"], last=ALWAYS, value="CKR_DEVICE_REMOVED")
-        ward.wait_for(lambda: ward.health(a)["hsm"] == ward.health(a)["tls"] == "unavailable")
+        klero.until(lambda: ward.health(a)["hsm"] == ward.health(a)["tls"] == "unavailable")
         klero.want(client.get("/api/v1/raffles"), 200)  # what needs no key goes on
         client.close()
         end = time.monotonic() + AWAY_S
@@ -127,7 +127,7 @@ def test_reads_while_away(make, count):
 
     def health():
         return tuple(klero.want(a.client().get("/health"), 200).json[k] for k in ("status", "database", "hsm", "tls"))
-    ward.wait_for(lambda: health() == words)
+    klero.until(lambda: health() == words)
     for _ in range(60):  # also while one is tried again that does not get through its start
         assert health() == words
         later(a.client().get("/health/ready"), "hsm-unavailable")
@@ -136,7 +136,7 @@ def test_reads_while_away(make, count):
     ward.kill(a, "engine")
     count()
     c = a.client()
-    ward.wait_for(lambda: c.get("/health").status == 200)
+    klero.until(lambda: c.get("/health").status == 200)
     now = c.get("/health").json
     assert (now["status"], now["database"], now["hsm"], now["tls"]) == (
         "degraded", "unavailable", "unavailable", "ok")
@@ -169,7 +169,7 @@ def test_engine_meets_a_flapping_hsm(make, count):
         a.module.order("before", "C_Decrypt", ["hsm"], first=own + 1, value="CKR_DEVICE_ERROR")
         ward.kill(a, "hsm")
         ward.kill(a, "engine")
-        ward.wait_for(lambda: a.module.fired() == 1)
+        klero.until(lambda: a.module.fired() == 1)
         count()
         a.module.well()
         ward.replaced(a, "hsm")
@@ -193,7 +193,7 @@ def test_lies(make, tmp_path, count):
     with ward.under_load(a, tmp_path):
         for role, call, mode, value in lies():
             a.module.order(mode, call, [role], value=value)
-            ward.wait_for(lambda: a.module.fired() == 1)
+            klero.until(lambda: a.module.fired() == 1)
             a.module.well()
             count()
             ward.wait_well(a)
@@ -222,7 +222,7 @@ def test_hangs(make, tmp_path, count, role, call):
             if call in ("C_Login", "C_FindObjects"):
                 ward.kill(a, role)
             before = a.log().count(": killed")
-            ward.wait_for(lambda: a.module.fired() >= 1 and a.log().count(": killed") > before)
+            klero.until(lambda: a.module.fired() >= 1 and a.log().count(": killed") > before)
             a.module.well()
             count()
             ward.wait_well(a)
@@ -235,7 +235,7 @@ def test_dies(make, tmp_path, count):
     with ward.under_load(a, tmp_path):
         for role in ("hsm", "tlskey"):
             a.module.order("die", "C_Sign", [role])
-            ward.wait_for(lambda: a.module.fired() == 1)
+            klero.until(lambda: a.module.fired() == 1)
             a.module.well()
             count()
             ward.wait_well(a)
@@ -249,8 +249,8 @@ def test_folder_and_module_gone(make, tmp_path, count):
             here.rename(away)
             for role in ("hsm", "tlskey"):
                 ward.kill(a, role)
-            ward.wait_for(lambda: any(w in a.log() for w in words.split("|")))
-            ward.wait_for(lambda: ward.health(a)["hsm"] == "unavailable")
+            klero.until(lambda: any(w in a.log() for w in words.split("|")))
+            klero.until(lambda: ward.health(a)["hsm"] == "unavailable")
             time.sleep(1)
             away.rename(here)
             ward.wait_well(a)
@@ -261,7 +261,7 @@ def test_folder_and_module_gone(make, tmp_path, count):
         here.rename(away)
         here.write_bytes(whole[:len(whole) // 2])
         ward.kill(a, "hsm")
-        ward.wait_for(lambda: ward.health(a)["hsm"] == "unavailable")
+        klero.until(lambda: ward.health(a)["hsm"] == "unavailable")
         here.unlink()
         away.rename(here)
         ward.wait_well(a)
@@ -274,7 +274,7 @@ def test_stop_while_away(make, count):
     a = make().start()
     a.module.order("before", None, ["hsm", "tlskey"], last=ALWAYS, value="CKR_DEVICE_REMOVED")
     ward.kill(a, "hsm")
-    ward.wait_for(lambda: ward.health(a)["hsm"] == "unavailable")
+    klero.until(lambda: ward.health(a)["hsm"] == "unavailable")
     assert a.stop(signal.SIGTERM) == 0
     count()
     a.module.well()

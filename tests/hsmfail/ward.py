@@ -123,14 +123,6 @@ def under_load(appliance, tmp, players=2):
     assert not bad, bad[:3]
 
 
-def wait_for(what, seconds=180):
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            raise klero.Failure("it did not happen")
-        time.sleep(0.02)
-
-
 def health(appliance):
     """kleroctl's answer needs no TLS key."""
     run = appliance.ctl("status", check=False)
@@ -149,7 +141,7 @@ def kill(appliance, role):
 def replaced(appliance, role):
     """They are killed, and a successor serves."""
     old = kill(appliance, role)
-    wait_for(lambda: appliance.roles()[role] and not set(old) & set(appliance.roles()[role]))
+    klero.until(lambda: appliance.roles()[role] and not set(old) & set(appliance.roles()[role]))
     wait_well(appliance)
 
 
@@ -162,5 +154,5 @@ def wait_well(appliance, seconds=180):
     def well():
         h = health(appliance)
         return h["hsm"] == h["tls"] == "ok"
-    wait_for(well, seconds)
+    klero.until(well, seconds)
     appliance.wait_ready(seconds)

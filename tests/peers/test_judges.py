@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT / "tests" / "judges"), str(ROOT / "tests" / "beacon")]
 import beacon  # noqa: E402
 import judges  # noqa: E402
 import klero  # noqa: E402
-from test_life import DELAY, in_state, opened, proof_of, until  # noqa: E402
+from test_life import DELAY, in_state, opened, proof_of  # noqa: E402
 
 FLIPS = 300
 
@@ -137,7 +137,7 @@ def test_live(go, lab, tmp_path):
         for _ in range(3):
             for _ in range(2):
                 bought += klero.want(buyer.buy(raffle, quantity=100), 201).json["tickets"]
-            until(lambda: int(klero.want(boss.get(f"/r/{name}/checkpoint"), 200).body.split(b"\n")[1]) == len(bought))
+            klero.until(lambda: int(klero.want(boss.get(f"/r/{name}/checkpoint"), 200).body.split(b"\n")[1]) == len(bought))
             assert [judges.go_says(go, *log, a.ca) for log in logs] == [None, None]
         in_state(boss, raffle, "drawn")
         bundle = json.loads(proof_of(boss, raffle, tmp_path).read_text())

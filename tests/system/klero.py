@@ -214,6 +214,16 @@ class Client:
         self.conn = None
 
 
+def until(what, seconds=240):
+    """The first value of what() that is true."""
+    end = time.monotonic() + seconds
+    while not (value := what()):
+        if time.monotonic() > end:
+            raise Failure(f"it did not come to that in {seconds} s")
+        time.sleep(0.05)
+    return value
+
+
 def want(answer, status):
     if answer.status != status:
         raise Failure(f"wanted {status}, got {answer}")

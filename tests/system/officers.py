@@ -3,7 +3,8 @@
 import os
 import pwd
 import subprocess
-import time
+
+import klero
 
 
 def _as_somebody():
@@ -26,16 +27,6 @@ def shim(folder):
     program.write_text(f"#!/bin/sh\nexec {' '.join(AS)} /usr/bin/ssh-keygen \"$@\"\n")
     program.chmod(0o755)
     return folder
-
-
-def wait_for(what, seconds=120):
-    end = time.monotonic() + seconds
-    while True:
-        got = what()
-        if got:
-            return got
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 class Officer:
@@ -65,7 +56,7 @@ class Officer:
         """From now on only an ssh-agent holds the private key; returns the agent's process."""
         sock = self.key.with_suffix(".agent")
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
-        wait_for(sock.exists)
+        klero.until(sock.exists)
         self.env = {**os.environ, "SSH_AUTH_SOCK": str(sock)}
         subprocess.run([*AS, "ssh-add", "-q", str(self.key)], env=self.env, check=True)
         self.key.unlink()

@@ -14,7 +14,7 @@ import pytest
 
 import klero
 from conftest import BIN
-from officers import Officer, wait_for
+from officers import Officer
 
 SECRET = "Zebra of Ithaca"  # a title that must not stand in a backup
 HEAD = b"kleroterion backup v1\n"
@@ -85,7 +85,7 @@ class Made:
         sales = [Sales(p, self.open) for p in self.people]
         for s in sales:
             s.start()
-        wait_for(lambda: all(len(s.done) > 5 for s in sales))
+        klero.until(lambda: all(len(s.done) > 5 for s in sales))
         self.before = [len(s.done) for s in sales]  # answered before the backup began
         self.said = take(a, self.file)
         self.after = [len(s.done) + 1 for s in sales]  # at most begun when it had ended
@@ -342,7 +342,7 @@ def test_while_one_is_made(made, tmp_path):
     assert run.returncode == 1 and "another backup is being made" in run.stderr
     p.kill()
     p.communicate()
-    wait_for(lambda: take(a, tmp_path / "third", check=False).returncode == 0)
+    klero.until(lambda: take(a, tmp_path / "third", check=False).returncode == 0)
     # a file, not a pipe: its name comes last
     assert os.listdir(tmp_path) == ["third"]
     p = slow_backup(a)
@@ -406,7 +406,7 @@ def guarded(lab, tmp_path):
     (tmp_path / "officers").write_text(alice.line)
     a.ctl("officer", "enrol", "1", str(tmp_path / "officers"))
     a.start()
-    wait_for(lambda: json.loads(a.ctl("key", "list").stdout)["known"])
+    klero.until(lambda: json.loads(a.ctl("key", "list").stdout)["known"])
     yield a, alice
     a.stop()
 
@@ -417,7 +417,7 @@ def decide(a, alice, *words):
 
     def state():
         return next(p for p in json.loads(a.ctl("proposal", "list").stdout) if p["id"] == number)
-    wait_for(lambda: state()["state"] in ("done", "failed"))
+    klero.until(lambda: state()["state"] in ("done", "failed"))
     assert state()["state"] == "done", state()
 
 
@@ -431,7 +431,7 @@ def test_keys_turned_over(lab, guarded, tmp_path):
     take(a, tmp_path / "early")
     decide(a, alice, "key", "rotate", "log")
     decide(a, alice, "key", "rotate", "master")
-    wait_for(lambda: b"v000002" in (a.dir / "store" / "klero.keys").read_bytes())
+    klero.until(lambda: b"v000002" in (a.dir / "store" / "klero.keys").read_bytes())
     take(a, tmp_path / "late")
     # the token's present state opens both
     now = machine(lab, a, softhsm=True)
@@ -462,18 +462,18 @@ def test_older_store_shows(lab, guarded, tmp_path):
     run = restore(b, tmp_path / "early")
     assert run.returncode == 0 and "ok   history     older than the officers' last action" in run.stdout, run
     b.start()
-    wait_for(lambda: b.status()["history"] == "older-than-token")
+    klero.until(lambda: b.status()["history"] == "older-than-token")
     assert b.client().get("/health").json["history"] == "older-than-token"
-    wait_for(lambda: "security the store is older than the token" in b.log())  # its line comes by way of parent
+    klero.until(lambda: "security the store is older than the token" in b.log())  # its line comes by way of parent
     # the next action of theirs takes the present store for the true one
     decide(b, alice, "key", "rotate", "log")
-    wait_for(lambda: b.status()["history"] == "ok")
+    klero.until(lambda: b.status()["history"] == "ok")
     b.stop()
     c = machine(lab, a)
     run = restore(c, tmp_path / "late")
     assert run.returncode == 0 and "history" not in run.stdout, run
     c.start()
-    wait_for(lambda: c.status()["history"] == "ok")
+    klero.until(lambda: c.status()["history"] == "ok")
     c.stop()
 
 

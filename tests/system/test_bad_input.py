@@ -8,7 +8,6 @@ import subprocess
 
 import klero
 import pytest
-from officers import wait_for
 from test_start import hashes
 
 
@@ -201,8 +200,8 @@ def test_a_full_disk(used):
         for _ in range(3):
             run = used.ctl("admin", "create", "full@example.org", stdin=klero.PASSWORD + "\n", check=False)
             assert run.returncode == 1, run
-        wait_for(lambda: client.get("/health").json["database"] == "unavailable")
-        wait_for(lambda: "database or disk is full" in used.log()[at:])
+        klero.until(lambda: client.get("/health").json["database"] == "unavailable")
+        klero.until(lambda: "database or disk is full" in used.log()[at:])
     assert hashes(used.dir / "store") == before
     with running(used) as client:
         assert client.get("/health").json["database"] == "ok"

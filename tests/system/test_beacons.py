@@ -6,7 +6,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 import klero
 import pytest
@@ -51,14 +50,6 @@ def asking(lab, relays):
     relays.tell(offset=0, truncate=False)
 
 
-def until(what, seconds=180):
-    """A relay that was too slow for the machine is asked again after half a minute."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def health(a):
     return klero.want(a.client().get("/health"), 200).json
 
@@ -71,7 +62,7 @@ def metric(a, name):
 
 def test_the_clock_agrees(asking):
     asking.start()
-    until(lambda: health(asking)["clock"] == "ok")
+    klero.until(lambda: health(asking)["clock"] == "ok")
     assert health(asking)["beacons"] == "ok"
     assert metric(asking, "klero_beacon_values_total") >= 1
     assert metric(asking, "klero_beacon_lies_total") == 0
@@ -82,12 +73,12 @@ def test_a_liar_is_dropped(asking, relays, mode):
     """The first relay lies, and the second one has the value."""
     relays.mode("relay", 0, mode)
     asking.start()
-    until(lambda: health(asking)["clock"] == "ok")
+    klero.until(lambda: health(asking)["clock"] == "ok")
     line = f"security {relays.relays[0]} .*{LIES[mode]}.*: left alone for 600 s"
-    until(lambda: re.search(line, asking.log()))
+    klero.until(lambda: re.search(line, asking.log()))
     relays.asked()
     asking.kill("beacon")  # whatever it has seen, it is made again
-    until(lambda: asking.roles().get("beacon"))
+    klero.until(lambda: asking.roles().get("beacon"))
     assert metric(asking, "klero_beacon_lies_total") == 1
     assert not any(path.startswith("relay 0 ") for path in relays.asked())
 
@@ -96,7 +87,7 @@ def test_a_liar_is_dropped(asking, relays, mode):
 def test_one_that_fails_is_asked_later(asking, relays, mode):
     relays.mode("relay", 0, mode)
     asking.start()
-    until(lambda: health(asking)["clock"] == "ok")
+    klero.until(lambda: health(asking)["clock"] == "ok")
     assert " security " not in asking.log()
     assert metric(asking, "klero_beacon_lies_total") == 0
 
@@ -104,8 +95,8 @@ def test_one_that_fails_is_asked_later(asking, relays, mode):
 def test_a_stale_relay_does_not_stop_the_clock(asking, relays):
     relays.mode("relay", 0, "stale")
     asking.start()
-    until(lambda: health(asking)["clock"] == "ok")
-    until(lambda: re.search(rf"warn {relays.relays[0]} has no newer round than", asking.log()))
+    klero.until(lambda: health(asking)["clock"] == "ok")
+    klero.until(lambda: re.search(rf"warn {relays.relays[0]} has no newer round than", asking.log()))
 
 
 @pytest.mark.parametrize("offset", (-300, 300))
@@ -113,14 +104,14 @@ def test_a_wrong_clock_is_off(asking, relays, offset):
     """All relays live at another time: then it is ours that is wrong."""
     relays.tell(offset=offset)
     asking.start()
-    until(lambda: health(asking)["clock"] == "off")
+    klero.until(lambda: health(asking)["clock"] == "off")
     assert metric(asking, "klero_beacon_lies_total") == 0
 
 
 def test_a_clock_before_a_stored_round_is_off_without_a_relay(asking, relays):
     relays.tell(offset=300)
     asking.start()
-    until(lambda: health(asking)["clock"] == "off")
+    klero.until(lambda: health(asking)["clock"] == "off")
     asking.stop()
     for i in range(2):
         relays.mode("relay", i, "close")
@@ -132,18 +123,18 @@ def test_without_an_answer_the_clock_is_unknown(asking, relays):
     for i in range(2):
         relays.mode("relay", i, "missing")
     asking.start()
-    until(lambda: len(relays.asked()) > 0)
+    klero.until(lambda: len(relays.asked()) > 0)
     assert health(asking)["clock"] == "unknown"
 
 
 def test_names_by_dns(lab, relays):
     a = lab.make(*relays.lines(names=True)).start()
-    until(lambda: health(a)["clock"] == "ok")
+    klero.until(lambda: health(a)["clock"] == "ok")
     relays.tell(truncate=True)  # a fresh out asks again, and by TCP
     a.kill("out")
     a.kill("engine")
     a.wait_ready()
-    until(lambda: health(a)["clock"] == "ok")
+    klero.until(lambda: health(a)["clock"] == "ok")
     relays.tell(truncate=False)
     a.stop()
 
@@ -153,10 +144,10 @@ def test_its_roles_come_back(asking):
     for role in ("out", "beacon"):
         before = asking.roles()[role]
         asking.kill(role)
-        until(lambda: asking.roles().get(role) not in (None, [], before))
+        klero.until(lambda: asking.roles().get(role) not in (None, [], before))
     asking.kill("engine")
     asking.wait_ready()
-    until(lambda: health(asking)["clock"] == "ok")
+    klero.until(lambda: health(asking)["clock"] == "ok")
 
 
 def test_without_beacons_nobody_goes_out(appliance):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import klero
-from officers import Officer, wait_for
+from officers import Officer
 from test_rotation import decide, keys, known
 
 REFUSED = "refuses the PIN"
@@ -15,7 +15,7 @@ REFUSED = "refuses the PIN"
 
 def _lose_hsm(appliance):
     old = appliance.kill("hsm")
-    wait_for(lambda: appliance.roles()["hsm"] not in ([], [old]))
+    klero.until(lambda: appliance.roles()["hsm"] not in ([], [old]))
     appliance.wait_ready()
 
 
@@ -26,12 +26,12 @@ def test_a_refused_pin_is_tried_once(fresh):
     right = pin.read_text()
     pin.write_text("wrong-" + right)
     fresh.kill("hsm")
-    wait_for(lambda: "not started again" in fresh.log())
+    klero.until(lambda: "not started again" in fresh.log())
     client = fresh.client()
-    wait_for(lambda: client.get("/health").json["hsm"] == "pin-refused")
+    klero.until(lambda: client.get("/health").json["hsm"] == "pin-refused")
     for n in (1, 2):
         fresh.process.send_signal(signal.SIGHUP)  # a certificate's renewal does that
-        wait_for(lambda: fresh.log().count("not started again") == 1 + n)  # the end of that start
+        klero.until(lambda: fresh.log().count("not started again") == 1 + n)  # the end of that start
         assert fresh.log().count("has refused this PIN") == n
     assert fresh.log().count(REFUSED) == 1
     assert "hsm" not in fresh.roles()
@@ -58,7 +58,7 @@ def test_a_refused_tls_pin(fresh):
     klero.want(client.get("/health"), 200)
     pin.write_text("wrong-" + right)
     fresh.kill("tlskey")
-    wait_for(lambda: fresh.status()["tls"] == "pin-refused")
+    klero.until(lambda: fresh.status()["tls"] == "pin-refused")
     klero.want(client.get("/api/v1/raffles"), 200)  # a connection that stands goes on
     pin.write_text(right)
     fresh.process.send_signal(signal.SIGHUP)
@@ -78,16 +78,16 @@ def test_another_token_is_not_taken(fresh, lab):
         (fresh.dir / name).write_text((other.dir / name).read_text())
     fresh.kill("hsm")
     fresh.kill("tlskey")
-    wait_for(lambda: fresh.log().count("holds none of the keys that served before") >= 2)
-    wait_for(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "other-token")
+    klero.until(lambda: fresh.log().count("holds none of the keys that served before") >= 2)
+    klero.until(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "other-token")
     assert fresh.log().count("is ready after") == 7  # none of the two
     shutil.rmtree(here)
-    wait_for(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "unavailable")
+    klero.until(lambda: fresh.status()["hsm"] == fresh.status()["tls"] == "unavailable")
     for name, pin in pins.items():
         (fresh.dir / name).write_text(pin)
     # a start that has read the former PINs still must not find the tokens
     tried = fresh.log().count("is tried again in")
-    wait_for(lambda: fresh.log().count("is tried again in") >= tried + 4)
+    klero.until(lambda: fresh.log().count("is tried again in") >= tried + 4)
     away.rename(here)
     fresh.wait_ready()
     klero.want(admin.get("/api/v1/auth/me"), 200)  # its token is as good as before
@@ -129,7 +129,7 @@ def test_a_worn_hsm_is_replaced_without_a_lost_request(lab):
 
     klero.in_parallel(open_and_refresh, admins)
     assert replaced() >= 2
-    wait_for(lambda: not first & set(fresh.roles()["hsm"]))
+    klero.until(lambda: not first & set(fresh.roles()["hsm"]))
     assert "hsm-unavailable" not in fresh.log() and "ended with status" not in fresh.log()
     # those of the first process are the last one's too
     person = fresh.person()
@@ -169,10 +169,10 @@ def test_without_landlock(fresh, tmp_path):
     bare = WithoutLandlock(old.bin, old.dir, port=old.port)
     bare.start()
     bare.wait_ready()
-    wait_for(lambda: "Landlock (ABI 0)" in bare.log())
-    wait_for(lambda: known(bare))
+    klero.until(lambda: "Landlock (ABI 0)" in bare.log())
+    klero.until(lambda: known(bare))
     decide(bare, two, "rotate", "seed")
-    wait_for(lambda: keys(bare).get(("seed", 2), {"state": ""})["state"] == "active")
+    klero.until(lambda: keys(bare).get(("seed", 2), {"state": ""})["state"] == "active")
     bare.stop()
     module = next(line for line in lines.splitlines() if line.startswith("pkcs11-module "))
     bare.conf.write_text(lines.replace(module, f"pkcs11-module {old.bin.parent}/tools/nocopy.so"))

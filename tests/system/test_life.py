@@ -49,17 +49,6 @@ def stamp(at_s):
     return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(at_s))
 
 
-def until(what, seconds=240):
-    """The first answer that is true."""
-    end = time.monotonic() + seconds
-    while True:
-        got = what()
-        if got:
-            return got
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.1)
-
-
 def draft(boss, lasts=4, **fields):
     return boss.create(**{"sales_close": stamp(int(time.time()) + lasts), **fields})
 
@@ -67,7 +56,7 @@ def draft(boss, lasts=4, **fields):
 def opened_in_time(boss, lasts=4, **fields):
     """An open raffle; None where the end of its sales was sooner than the machine."""
     r = draft(boss, lasts, **fields)
-    answer = until(lambda: [a for a in [boss.step(r["id"], "open")] if a.code != "beacon-unavailable"])[0]
+    answer = klero.until(lambda: [a for a in [boss.step(r["id"], "open")] if a.code != "beacon-unavailable"])[0]
     assert answer.status == 200 or answer.code in ("sales-ended", "beacon-too-early"), answer
     return r["id"] if answer.status == 200 else None
 
@@ -100,7 +89,7 @@ def in_state(person, raffle, state):
         r = person.raffle(raffle)
         return r if r["state"] == state else None
 
-    return until(look)
+    return klero.until(look)
 
 
 def proof_of(person, raffle, folder):
@@ -109,7 +98,7 @@ def proof_of(person, raffle, folder):
         return answer if answer.status == 200 else None
 
     path = folder / "proof.json"
-    path.write_bytes(until(get).body)
+    path.write_bytes(klero.until(get).body)
     return path
 
 
@@ -181,8 +170,8 @@ def test_forfeit(site, chain, boss, buyers, tmp_path):
     # what was answered stays answered, whatever has come since
     again = boss.post(f"/api/v1/admin/raffles/{raffle}/forfeit", forfeit, idem="the-first")
     assert again.body == first.body and again.headers["Idempotent-Replayed"] == "true"
-    done = until(lambda: [d for d in [verify(site, chain, proof_of(boss, raffle, tmp_path))]
-                          if d.stdout.count("forfeited: ") == 2 or d.returncode != 0])[0]
+    done = klero.until(lambda: [d for d in [verify(site, chain, proof_of(boss, raffle, tmp_path))]
+                             if d.stdout.count("forfeited: ") == 2 or d.returncode != 0])[0]
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -215,8 +204,8 @@ def test_a_record_that_hsm_agrees_to_late(site, boss):
         with contextlib.suppress(ProcessLookupError):
             os.kill(hsm, signal.SIGCONT)
     assert [answers[r].code for r in asks] == ["hsm-unavailable"] * 2, answers
-    klero.want(until(lambda: (a := ask(aborted)).status != 503 and a), 200)
-    until(lambda: is_recorded(amended))
+    klero.want(klero.until(lambda: (a := ask(aborted)).status != 503 and a), 200)
+    klero.until(lambda: is_recorded(amended))
     told = klero.want(ask(amended), 200)
     assert "Idempotent-Replayed" in told.headers and told.json["sales_close"] == close["sales_close"]
     later = {"sales_close": stamp(int(time.time()) + 1200)}
@@ -236,7 +225,7 @@ def test_amend(boss, buyers):
     klero.want(boss.step(raffle, "amend", {"sales_close": stamp(later - 100)}), 200)
     klero.want(buyers[0].buy(raffle), 201)
     # in the log, which hsm knows too
-    until(lambda: boss.get(f"/r/{raffle}/checkpoint").status == 200)
+    klero.until(lambda: boss.get(f"/r/{raffle}/checkpoint").status == 200)
     earlier = boss.step(raffle, "amend", {"sales_close": stamp(later - 200)})
     assert earlier.code == "not-later"
     early = boss.step(raffle, "amend", {"sales_close": stamp(later), "drand_round": 1})
@@ -244,7 +233,7 @@ def test_amend(boss, buyers):
     r = klero.want(boss.step(raffle, "amend", {"sales_close": stamp(later)}), 200).json
     assert [x["kind"] for x in r["records"]] == ["open", "amend", "amend", "amend"]
     klero.want(boss.step(raffle, "abort", {"reason": "test-over", "statement": "x"}), 200)
-    until(lambda: "refunded_at" in boss.raffle(raffle))  # before somebody counts his money
+    klero.until(lambda: "refunded_at" in boss.raffle(raffle))  # before somebody counts his money
 
 
 def test_abort_pays_back(site, chain, boss, buyers, tmp_path):
@@ -256,7 +245,7 @@ def test_abort_pays_back(site, chain, boss, buyers, tmp_path):
     assert boss.step(raffle, "abort", {"reason": "Two Words", "statement": "x"}).status == 400
     r = klero.want(boss.step(raffle, "abort", {"reason": "organiser-withdrew", "statement": "We are sorry."}), 200).json
     assert r["state"] == "aborted" and [x["kind"] for x in r["records"]] == ["open", "abort"]
-    until(lambda: "refunded_at" in boss.raffle(raffle))
+    klero.until(lambda: "refunded_at" in boss.raffle(raffle))
     assert [p.available() for p in buyers] == before
     again = boss.step(raffle, "abort", {"reason": "again", "statement": "x"})
     assert again.code == "raffle-aborted"
@@ -332,7 +321,7 @@ def test_refunds_survive_death(site, boss, ms):
             anyway(lambda: boss.step(raffle, "abort", {"reason": "died", "statement": "x"}))
         return r is not None and r.get("refunded_at")
 
-    until(over)
+    klero.until(over)
     assert [p.available() for p in crowd] == before
     records = [x["kind"] for x in boss.raffle(raffle)["records"]]
     assert records == ["open", "abort"]
@@ -389,7 +378,7 @@ def test_audited(site, chain, boss, buyers, tmp_path):
     old = state.read_bytes()
     klero.want(buyers[0].buy(opened(boss, lasts=600), quantity=3), 201)
     # a checkpoint that covers the sale comes a second later
-    done = until(lambda: [d for d in [audit("--state", state)] if d.returncode == 0 and state.read_bytes() != old])[0]
+    done = klero.until(lambda: [d for d in [audit("--state", state)] if d.returncode == 0 and state.read_bytes() != old])[0]
     assert "known, and begin as they did" in done.stdout
     # not there, and signed by somebody else
     assert audit(where=url + "/nowhere").returncode == 3

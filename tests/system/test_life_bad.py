@@ -11,7 +11,7 @@ import klero
 import pytest
 import tlog
 from conftest import BIN
-from test_life import in_state, opened, proof_of, sold, stamp, until
+from test_life import in_state, opened, proof_of, sold, stamp
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def fresh(site, chain):
     all_are(chain, "honest")
     site.kill("engine")
     site.wait_ready()
-    until(lambda: health(site)["clock"] == "ok")
+    klero.until(lambda: health(site)["clock"] == "ok")
     yield
     all_are(chain, "honest")
 
@@ -102,19 +102,19 @@ def test_a_clock_that_is_off(site, chain, boss, buyer, tmp_path):
     ends = boss.raffle(closing)["sales_close"]
     drawing = sold(boss, [(buyer, 5)], 3, beacon_delay=20)
     in_state(boss, drawing, "closed")
-    until(lambda: boss.step(drawing, "draw").code == "beacon-missing")
+    klero.until(lambda: boss.step(drawing, "draw").code == "beacon-missing")
     restart(site, chain, "behind")
-    until(lambda: health(site)["clock"] == "off")
+    klero.until(lambda: health(site)["clock"] == "off")
     # the round is there, and would be taken
-    refused = until(lambda: [a for a in [boss.step(drawing, "draw")] if a.code != "beacon-missing"])[0]
+    refused = klero.until(lambda: [a for a in [boss.step(drawing, "draw")] if a.code != "beacon-missing"])[0]
     assert refused.code == "clock-off" and refused.status == 503 and refused.headers["Retry-After"]
-    until(lambda: stamp(time.time() - 2) > ends)
+    klero.until(lambda: stamp(time.time() - 2) > ends)
     assert buyer.buy(closing).code == "raffle-not-open"
     assert boss.step(closing, "close").code == "clock-off"
     assert kinds(boss, drawing) == ["open", "close"] and kinds(boss, closing) == ["open"]
     assert health(site)["clock"] == "off" and metric(boss, "klero_beacon_lies_total") == 0
     all_are(chain, "honest")
-    until(lambda: health(site)["clock"] == "ok")
+    klero.until(lambda: health(site)["clock"] == "ok")
     in_state(boss, drawing, "drawn")
     in_state(boss, closing, "closed")
     in_state(boss, closing, "drawn")
@@ -131,7 +131,7 @@ def test_lies_about_the_round_of_a_draw(site, chain, boss, buyer, tmp_path):
         chain.mode("relay", i, mode, only="rounds")
     raffle = sold(boss, [(buyer, 5)])
     for i, (mode, words) in enumerate(LIES.items(), 1):
-        until(lambda: f"security {chain.relays[i]} {words}: left alone" in site.log()[at:], 300)
+        klero.until(lambda: f"security {chain.relays[i]} {words}: left alone" in site.log()[at:], 300)
     assert metric(boss, "klero_beacon_lies_total") == len(LIES)
     assert kinds(boss, raffle) == ["open", "close"]
     chain.mode("relay", 0, "honest")
@@ -155,14 +155,14 @@ def test_relays_that_take_their_time(site, chain, boss, buyer, tmp_path):
         time.sleep(1)  # there is an end to tickets and money
         return heard == {f"relay {i}" for i in range(RELAYS)}
 
-    until(all_asked, 300)
-    until(lambda: f"security {chain.relays[1 + SLOW.index('huge')]} answers without end" in site.log())
+    klero.until(all_asked, 300)
+    klero.until(lambda: f"security {chain.relays[1 + SLOW.index('huge')]} answers without end" in site.log())
     chain.mode("relay", 0, "honest")
     in_state(boss, raffle, "drawn")
     assert site.roles()["out"] == out
     verified(site, chain, boss, raffle, tmp_path)
     klero.want(boss.step(other, "abort", {"reason": "test-over", "statement": "x"}), 200)
-    until(lambda: "refunded_at" in boss.raffle(other))  # before somebody counts his money
+    klero.until(lambda: "refunded_at" in boss.raffle(other))  # before somebody counts his money
 
 
 def test_a_late_beacon(site, chain, boss, buyer, tmp_path):
@@ -170,9 +170,9 @@ def test_a_late_beacon(site, chain, boss, buyer, tmp_path):
     raffle = sold(boss, [(buyer, 5)], 5)
     all_are(chain, "late")
     in_state(boss, raffle, "closed")
-    until(lambda: boss.step(raffle, "draw").code == "beacon-missing")
+    klero.until(lambda: boss.step(raffle, "draw").code == "beacon-missing")
     assert health(site)["draws"] == "ok"
-    until(lambda: health(site)["draws"] == "late")
+    klero.until(lambda: health(site)["draws"] == "late")
     assert metric(boss, "klero_draws_late") == 1 and kinds(boss, raffle) == ["open", "close"]
     all_are(chain, "honest")
     in_state(boss, raffle, "drawn")
@@ -195,7 +195,7 @@ def test_no_value_until_the_deadline(site, chain, boss, buyer, tmp_path):
     in_state(boss, raffle, "closed")
     r = in_state(boss, raffle, "aborted")
     assert r["abort_reason"] == "not-drawn-in-time" and kinds(boss, raffle) == ["open", "close", "abort"]
-    until(lambda: "refunded_at" in boss.raffle(raffle))
+    klero.until(lambda: "refunded_at" in boss.raffle(raffle))
     assert health(site)["draws"] == "ok"
     all_are(chain, "honest")
     site.kill("engine")
@@ -217,7 +217,7 @@ def test_nothing_sold(site, boss):
     raffle = opened(boss, lasts=3)
     r = in_state(boss, raffle, "aborted")
     assert r["abort_reason"] == "nothing-sold" and kinds(boss, raffle) == ["open", "close", "abort"]
-    until(lambda: "refunded_at" in boss.raffle(raffle))
+    klero.until(lambda: "refunded_at" in boss.raffle(raffle))
     assert boss.step(raffle, "abort", {"reason": "again", "statement": "x"}).code == "raffle-aborted"
     assert boss.step(raffle, "draw").code == "raffle-aborted"
 
@@ -251,8 +251,8 @@ def test_escrow_instead_of_void(lab, chain, tmp_path):
     klero.want(buyer.buy(raffle, 5), 201)
     all_are(chain, "missing", only="rounds")
     in_state(boss, raffle, "closed")
-    until(lambda: health(a)["draws"] == "late")
-    until(lambda: time.time() > close + DELAY + 10)
+    klero.until(lambda: health(a)["draws"] == "late")
+    klero.until(lambda: time.time() > close + DELAY + 10)
     assert boss.raffle(raffle)["state"] == "closed"
     bundle = klero.want(buyer.get(f"/api/v1/raffles/{raffle}/escrow"), 200).body
     seed = escrow.open_share(bundle, (0, 1), guards)

@@ -10,7 +10,7 @@ import klero
 import pytest
 import tlog
 from conftest import BIN
-from test_life import in_state, opened_in_time, proof_of, sold_in_time, stamp, until
+from test_life import in_state, opened_in_time, proof_of, sold_in_time, stamp
 from test_life_bad import kinds, metric
 
 pytestmark = pytest.mark.slow
@@ -158,7 +158,7 @@ def test_false_pulses(site, chain, boss, buyer, tmp_path, lies):
     at = len(site.log())
     raffle, moment = promise(boss, buyer, chain, True)
     for i, mode in enumerate(lies, 1):
-        until(lambda: f"security {chain.nist[i]} {LIES[mode]}: left alone" in site.log()[at:], 300)
+        klero.until(lambda: f"security {chain.nist[i]} {LIES[mode]}: left alone" in site.log()[at:], 300)
     assert metric(boss, "klero_beacon_lies_total") == 3 and kinds(boss, raffle) == ["open", "close"]
     for i in range(4):
         chain.mode("nist", i, "honest")
@@ -181,7 +181,7 @@ def test_a_pulse_that_nobody_shows_to_be_the_first(site, chain, boss, buyer):
         heard.update(path.split(" /")[0] for path in chain.asked() if "/chain/" in path)
         return heard == {f"nist {i}" for i in range(4)}
 
-    until(all_asked, 300)
+    klero.until(all_asked, 300)
     assert boss.step(raffle, "draw").code == "beacon-missing"
     for i in range(4):
         chain.mode("nist", i, "honest")

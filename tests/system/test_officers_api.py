@@ -12,7 +12,7 @@ import pytest
 
 import klero
 import tlog
-from officers import Officer, wait_for
+from officers import Officer
 
 ETHER = 10**18
 KEYS, PROPOSALS = "/api/v1/admin/keys", "/api/v1/admin/proposals"
@@ -53,7 +53,7 @@ def appliance(lab, officers):
     names = a.dir / "officers"
     names.write_text("".join(o.line for o in officers[:3]))
     admin = klero.Person(a.port, a.ca, "admin@example.org").login()
-    wait_for(lambda: admin.get(KEYS).status == 200)
+    klero.until(lambda: admin.get(KEYS).status == 200)
     refused(admin.post(PROPOSALS, {"action": "rotate", "purpose": "log"}), 409, "no-officers")
     if HAS_DEPOSIT:
         pool = new_pool(admin)
@@ -70,7 +70,7 @@ def appliance(lab, officers):
 @pytest.fixture(scope="module")
 def admin(appliance):
     p = klero.Person(appliance.port, appliance.ca, "admin@example.org").login()
-    wait_for(lambda: p.get(KEYS).status == 200)
+    klero.until(lambda: p.get(KEYS).status == 200)
     return p
 
 
@@ -105,12 +105,12 @@ def approve(client, number, officer):
 
 
 def settled(client, number):
-    return wait_for(lambda: show(client, number)["state"] in ("done", "failed") and show(client, number))
+    return klero.until(lambda: show(client, number)["state"] in ("done", "failed") and show(client, number))
 
 
 def versions(admin, purpose):
     """{version: state}, once hsm has told what the token knows now."""
-    answer = wait_for(lambda: (a := admin.get(KEYS)).status == 200 and a)
+    answer = klero.until(lambda: (a := admin.get(KEYS)).status == 200 and a)
     return {k["version"]: k["state"] for k in answer.json["keys"] if k["purpose"] == purpose}
 
 
@@ -130,7 +130,7 @@ def test_rotate_over_https(appliance, admin, stranger, officers, pair):
     two = approve(stranger, made["id"], officers[pair[1]])
     assert {a["officer"] for a in two["approvals"]} == {officers[i].name for i in pair}
     assert settled(stranger, made["id"])["state"] == "done"
-    wait_for(lambda: versions(admin, "log").get(newest + 1) == "active")
+    klero.until(lambda: versions(admin, "log").get(newest + 1) == "active")
     assert versions(admin, "log")[newest] == "deactivated"
 
 
@@ -141,7 +141,7 @@ def test_keyring(appliance, admin, officers, person_with):
     assert {k["purpose"] for k in ring["keys"]} == set(PURPOSES)
     auditor, user = person_with("auditor"), person_with()
     # background work may count on meanwhile
-    wait_for(lambda: klero.want(auditor.get(KEYS), 200).json == klero.want(admin.get(KEYS), 200).json)
+    klero.until(lambda: klero.want(auditor.get(KEYS), 200).json == klero.want(admin.get(KEYS), 200).json)
     klero.want(auditor.get(PROPOSALS), 200)
     refused(auditor.post(PROPOSALS, {"action": "rotate", "purpose": "log"}), 403, "forbidden")
     for path in (KEYS, PROPOSALS):
@@ -191,12 +191,12 @@ def test_proofs_outlive_their_key(appliance, admin, stranger, officers, tmp_path
         for officer in officers[:2]:
             approve(stranger, number, officer)
         assert settled(stranger, number)["state"] == "done"
-        wait_for(lambda: old + 1 in versions(admin, "log"))
-    wait_for(lambda: versions(admin, "log")[old] == "destroyed")
+        klero.until(lambda: old + 1 in versions(admin, "log"))
+    klero.until(lambda: versions(admin, "log")[old] == "destroyed")
     draw()
     for raffle in drawn:
         proof = tmp_path / raffle
-        answer = wait_for(lambda: (a := stranger.get(f"/api/v1/raffles/{raffle}/proof")).status == 200 and a)
+        answer = klero.until(lambda: (a := stranger.get(f"/api/v1/raffles/{raffle}/proof")).status == 200 and a)
         proof.write_bytes(answer.body)
         assert "VERIFIED" in appliance.verify(proof).stdout
     player.close()
@@ -235,7 +235,7 @@ def test_metrics(admin, stranger, officers):
         approve(stranger, made["id"], officer)
     assert settled(stranger, made["id"])["state"] == "done"
     done = before['klero_rewrap_done_total{purpose="seed"}'] + live
-    now = wait_for(lambda: (m := metrics(admin))['klero_rewrap_done_total{purpose="seed"}'] == done and m)
+    now = klero.until(lambda: (m := metrics(admin))['klero_rewrap_done_total{purpose="seed"}'] == done and m)
     assert now['klero_key_version{purpose="seed"}'] == old + 1
     assert now[f'klero_key_state{{purpose="seed",version="{old}",state="deactivated"}}'] == 1
     assert now[f'klero_key_values{{purpose="seed",version="{old + 1}"}}'] == live
@@ -247,7 +247,7 @@ def test_metrics(admin, stranger, officers):
     assert settled(stranger, made["id"])["state"] == "done"
     mark = f'klero_key_compromised{{purpose="seed",version="{old}"}}'
     assert now[mark] == 0
-    wait_for(lambda: metrics(admin).get(mark) == 1)
+    klero.until(lambda: metrics(admin).get(mark) == 1)
 
 
 def test_list_and_reject(admin, stranger, officers):
@@ -339,7 +339,7 @@ def test_officers_change_over_https(admin, stranger, officers):
     approve(stranger, made["id"], bob)
     approve(stranger, made["id"], carol)
     assert settled(stranger, made["id"])["state"] == "done"
-    wait_for(lambda: len((a := admin.get(KEYS)).status == 200 and a.json["officers"] or []) == 2)
+    klero.until(lambda: len((a := admin.get(KEYS)).status == 200 and a.json["officers"] or []) == 2)
     refused(send(stranger, left, carol.sign(text)), 403, "not-an-officer")
     approve(stranger, left, alice)
     approve(stranger, left, bob)
@@ -385,14 +385,14 @@ def test_a_payout_that_officers_approve(appliance, admin, stranger, officers):
     approve(stranger, made["id"], officers[0])
     appliance.kill("hsm")
     appliance.wait_ready()
-    wait_for(lambda: admin.get(KEYS).status == 200)
+    klero.until(lambda: admin.get(KEYS).status == 200)
     assert state_of(admin, pool, made)["state"] == "requested"
     refused(send(stranger, made["id"], officers[3].sign(asked["text"])), 403, "not-an-officer")
     appliance.kill("engine")
     appliance.wait_ready()
-    wait_for(lambda: admin.get(KEYS).status == 200)
+    klero.until(lambda: admin.get(KEYS).status == 200)
     assert approve(stranger, made["id"], officers[1])["state"] == "done"
-    signed = wait_for(lambda: [p for p in (state_of(admin, pool, made),) if p["state"] != "requested"])[0]
+    signed = klero.until(lambda: [p for p in (state_of(admin, pool, made),) if p["state"] != "requested"])[0]
     assert signed["state"] == "signed" and signed["transaction"].startswith("0x02")
 
 
@@ -404,7 +404,7 @@ def test_a_payout_that_is_rejected(admin, stranger, officers):
     approve(stranger, made["id"], officers[0])
     klero.want(admin.post(f"{PROPOSALS}/{made['id']}/reject"), 200)
     refused(send(stranger, made["id"], officers[1].sign(show(stranger, made["id"])["text"])), 409, "proposal-closed")
-    wait_for(lambda: state_of(admin, pool, made)["state"] == "refused")
+    klero.until(lambda: state_of(admin, pool, made)["state"] == "refused")
     assert klero.want(pay(admin, pool, 0, 1), 201).json["state"] == "signed"
 
 
@@ -439,7 +439,7 @@ def is_published(a, client, text):
     key = tlog.Key(a.vkey.read_text())
     origin = a.vkey.read_text().split("+")[0].removesuffix("/log")
     log = tlog.Log(lambda path: klero.want(client.get(f"/{path}", token=None), 200).body, key, origin)
-    size, root = wait_for(lambda: (head := log.checkpoint())[0] > 0 and head)
+    size, root = klero.until(lambda: (head := log.checkpoint())[0] > 0 and head)
     hashes, (record,) = log.leaves(size)
     assert tlog.root_of(hashes) == root
     lines = record.decode().split("\n")
@@ -466,7 +466,7 @@ def test_a_draw_that_officers_approve(lab, officers):
         a.start()
         a.wait_ready()
         admin, stranger = klero.Person(a.port, a.ca, "admin@example.org").login(), a.client()
-        wait_for(lambda: admin.get(KEYS).status == 200)
+        klero.until(lambda: admin.get(KEYS).status == 200)
         number = asked_for(admin, raffle)
         assert asked_for(admin, raffle) == number
         assert f"means reveal the seed of raffle {raffle} and draw its winners, once\n" in show(stranger, number)["text"]
@@ -479,7 +479,7 @@ def test_a_draw_that_officers_approve(lab, officers):
             approve(stranger, again, officer)
         a.kill("hsm")
         a.wait_ready()
-        wait_for(lambda: admin.get(KEYS).status == 200)
+        klero.until(lambda: admin.get(KEYS).status == 200)
         assert asked_for(admin, other) != again
         assert klero.want(admin.step(raffle, "draw"), 200).json["state"] == "drawn"
         asked_for(admin, other)

@@ -12,7 +12,6 @@ import time
 
 import klero
 import pytest
-from officers import wait_for
 
 BIN = pathlib.Path(os.environ.get("KLERO_BIN", "build/out/bin")).resolve()
 INJECT = BIN.parent / "tools" / "inject"
@@ -81,7 +80,7 @@ def test_garbage_of_net_ends_net_and_nobody_else(robust):
     towards = set()
     for n in range(2):
         pid = robust.roles()["net"][0]
-        wait_for(lambda: len(channels(pid)) == 2)  # parent gives them to a fresh one while the other one serves
+        klero.until(lambda: len(channels(pid)) == 2)  # parent gives them to a fresh one while the other one serves
         others = pids(robust) - {pid}
         garbage(pid, channels(pid)[n])
         towards.add(until(robust, rf"security net\.\d\[{pid}\] broke the protocol towards (\w+): killed")[1])
@@ -167,7 +166,7 @@ def test_a_token_that_was_away_comes_back_by_itself(fresh):
     fresh.kill("hsm")
     until(fresh, r"hsm\.0 is tried again in 400 ms")
     away.rename(tokens)
-    wait_for(lambda: len(re.findall(r"hsm\.0\[\d+\] is ready", fresh.log())) == 2)  # one that starts passes for ready, too
+    klero.until(lambda: len(re.findall(r"hsm\.0\[\d+\] is ready", fresh.log())) == 2)  # one that starts passes for ready, too
     fresh.wait_ready()
     fresh.person()
 

@@ -11,7 +11,6 @@ import threading
 import chains
 import klero
 import pytest
-from officers import wait_for
 
 slow = pytest.mark.slow  # all but the one that asks each row once
 
@@ -322,7 +321,7 @@ class Halted:
         os.kill(self.hsm, signal.SIGSTOP)
         self.thread = threading.Thread(target=self._ask)
         self.thread.start()
-        self.row = wait_for(lambda: [p for p in payouts(self.admin, self.pool) if p["state"] == "requested"])[0]
+        self.row = klero.until(lambda: [p for p in payouts(self.admin, self.pool) if p["state"] == "requested"])[0]
         return self
 
     def _ask(self):
@@ -373,7 +372,7 @@ def test_nobody_comes_again(paying, cashier, role):
     pool = new_pool(cashier)
     with Halted(paying, cashier, pool, transfer(6)) as halted:
         paying.kill(role)
-    signed = wait_for(lambda: [p for p in payouts(cashier, pool) if p["state"] == "signed"])
+    signed = klero.until(lambda: [p for p in payouts(cashier, pool) if p["state"] == "signed"])
     assert [p["id"] for p in signed] == [halted.row["id"]]
     again = klero.want(pay(cashier, pool, transfer(6), halted.key), 201).json
     assert again == signed[0]

@@ -7,7 +7,6 @@ import subprocess
 import klero
 import officers
 import pytest
-from officers import wait_for
 
 README = klero.HERE.parents[1] / "README.md"
 
@@ -63,7 +62,7 @@ def test_another_machine(lab, tmp_path):
     a.start()
     person = a.person()
     (old / "safe").mkdir()
-    wait_for(lambda: '"known":true' in a.ctl("key", "list").stdout)
+    klero.until(lambda: '"known":true' in a.ctl("key", "list").stdout)
     said = run(script("backup", a.port), old)
     assert "the backup is good" in said
     a.stop()
@@ -95,5 +94,5 @@ def test_officers_rotate(lab, tmp_path):
     said = run(script("rotation", a.port), tmp_path)
     assert len(re.findall(r"^means make a new version of the key 'log'.*$", said, re.M)) == 2, said
     assert '"state":"done"' in said
-    wait_for(lambda: '"purpose":"log","version":2,"state":"active"' in a.ctl("key", "list").stdout)
+    klero.until(lambda: '"purpose":"log","version":2,"state":"active"' in a.ctl("key", "list").stdout)
     a.stop()

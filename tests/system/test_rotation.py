@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import klero
 import tlog
-from officers import Officer, wait_for
+from officers import Officer
 from test_logs import Site, buy
 
 
@@ -38,7 +38,7 @@ def guarded(lab, officers, tmp_path):
     assert again.returncode == 1 and "only they" in again.stderr
     fresh.start()
     fresh.wait_ready()
-    wait_for(lambda: known(fresh))
+    klero.until(lambda: known(fresh))
     yield fresh
     fresh.stop()
 
@@ -66,7 +66,7 @@ def approve(appliance, number, *who):
 
 
 def settle(appliance, number):
-    return wait_for(lambda: proposal(appliance, number)["state"] in ("done", "failed") and proposal(appliance, number))
+    return klero.until(lambda: proposal(appliance, number)["state"] in ("done", "failed") and proposal(appliance, number))
 
 
 def decide(appliance, who, *words):
@@ -74,7 +74,7 @@ def decide(appliance, who, *words):
     approve(appliance, number, *who)
     end = settle(appliance, number)
     assert end["state"] == "done", end["reason"]
-    wait_for(lambda: known(appliance))
+    klero.until(lambda: known(appliance))
     return end
 
 
@@ -122,18 +122,18 @@ def test_rotation_under_load(guarded, officers, tmp_path):
             decide(guarded, officers[:2], "rotate", purpose)
             # engine hears of it from the fresh hsm
             want = ("pre-active", "active") if purpose == "token" else ("active",)
-            wait_for(lambda: keys(guarded).get((purpose, 2), {"state": ""})["state"] in want)
+            klero.until(lambda: keys(guarded).get((purpose, 2), {"state": ""})["state"] in want)
         # the token key's time comes by itself
-        wait_for(lambda: keys(guarded)["token", 2]["state"] == "active")
+        klero.until(lambda: keys(guarded)["token", 2]["state"] == "active")
         # what the old versions held is taken over in the background
-        wait_for(lambda: keys(guarded)["seed", 1]["values"] == 0)
-        wait_for(lambda: keys(guarded)["master", 1]["values"] == 0)
+        klero.until(lambda: keys(guarded)["seed", 1]["values"] == 0)
+        klero.until(lambda: keys(guarded)["master", 1]["values"] == 0)
         assert keys(guarded)["seed", 2]["values"] >= 1
         jwks = klero.want(admin.get("/.well-known/jwks.json", token=None), 200).json
         assert {k["kid"] for k in jwks["keys"]} == {"token-v000001", "token-v000002"}
         decide(guarded, officers[1:3], "destroy", "seed", "1")
         decide(guarded, officers[1:3], "destroy", "master", "1")
-        wait_for(lambda: keys(guarded)["master", 1]["state"] == "destroyed")
+        klero.until(lambda: keys(guarded)["master", 1]["state"] == "destroyed")
         assert keys(guarded)["seed", 1]["state"] == "destroyed"
     finally:
         sales.stop()
@@ -146,7 +146,7 @@ def test_rotation_under_load(guarded, officers, tmp_path):
     for drawn in (old, raffle):
         assert klero.want(admin.post(f"/api/v1/raffles/{drawn}/verify"), 200).json["verified"]
         proof = tmp_path / f"{drawn}.json"
-        wait_for(lambda: admin.get(f"/api/v1/raffles/{drawn}/proof").status == 200)
+        klero.until(lambda: admin.get(f"/api/v1/raffles/{drawn}/proof").status == 200)
         proof.write_bytes(admin.get(f"/api/v1/raffles/{drawn}/proof").body)
         assert "VERIFIED" in guarded.verify(proof).stdout
     # and after a start from nothing but files
@@ -241,7 +241,7 @@ def test_compromise_lists_what_was_exposed(guarded, officers):
     time.sleep(1.1)  # the token knows seconds: what is of the same one counts for both versions
     for purpose in ("seed", "log", "token"):
         decide(guarded, officers[:2], "compromise", purpose, "1")
-    wait_for(lambda: "exposed" in keys(guarded)["token", 1])
+    klero.until(lambda: "exposed" in keys(guarded)["token", 1])
     time.sleep(1.1)  # until the successor's second has come, it is exposed until now
     shown = {p: keys(guarded)[p, 1]["exposed"] for p in ("seed", "log", "token")}
     assert set(shown["seed"]["raffles"]) == {drawn, still} and shown["log"]["raffles"] == [drawn]
@@ -255,7 +255,7 @@ def test_compromise_lists_what_was_exposed(guarded, officers):
     assert keys(guarded)["token", 1]["exposed"] == shown["token"]
     # what was revealed or drawn before a version's time is not its own
     decide(guarded, officers[:2], "compromise", "seed", "2")
-    wait_for(lambda: "exposed" in keys(guarded)["seed", 2])
+    klero.until(lambda: "exposed" in keys(guarded)["seed", 2])
     assert set(keys(guarded)["seed", 2]["exposed"]["raffles"]) == {still, later}
 
 
@@ -273,11 +273,11 @@ def test_killed_in_between(guarded, officers):
         except IndexError:
             pass
         guarded.wait_ready()
-        wait_for(lambda: guarded.ctl("key", "list", check=False).returncode == 0)
+        klero.until(lambda: guarded.ctl("key", "list", check=False).returncode == 0)
         end = settle(guarded, number)
         assert end["state"] == "done", end["reason"]
-        wait_for(lambda: max(v for p, v in keys(guarded) if p == "seed") == before + 1)
-        wait_for(lambda: keys(guarded)["seed", before + 1]["values"] == 1)
+        klero.until(lambda: max(v for p, v in keys(guarded) if p == "seed") == before + 1)
+        klero.until(lambda: keys(guarded)["seed", before + 1]["values"] == 1)
     klero.want(admin.step(raffle, "close"), 200)
 
 
@@ -305,11 +305,11 @@ def test_deposit_keys_turn_over(guarded, officers):
     for purpose in ("deposit", "deposit25519"):
         assert keys(guarded)[purpose, 1]["values"] == 20
         decide(guarded, officers[:2], "rotate", purpose)
-        wait_for(lambda: keys(guarded)[purpose, 1]["values"] == 0)
+        klero.until(lambda: keys(guarded)[purpose, 1]["values"] == 0)
         assert keys(guarded)[purpose, 2]["values"] == 20
         assert metric(admin, f'klero_rewrap_done_total{{purpose="{purpose}"}}') >= 1
         decide(guarded, officers[:2], "destroy", purpose, "1")
-        wait_for(lambda: keys(guarded)[purpose, 1]["state"] == "destroyed")
+        klero.until(lambda: keys(guarded)[purpose, 1]["state"] == "destroyed")
     for n, pool in enumerate(pools):
         assert klero.want(admin.get(f"/api/v1/pools/{pool['id']}"), 200).json == pool
         klero.want(pay(n, pool, 1), 201)
@@ -347,20 +347,20 @@ def test_damaged_seeds_keep_nobody_back(guarded, officers):
         assert run.returncode == 0, run
         guarded.start()
         guarded.wait_ready()
-        wait_for(lambda: known(guarded))
+        klero.until(lambda: known(guarded))
 
     sql("UPDATE raffles SET seed_blob = substr(seed_blob, 1, 21) || 'A' || substr(seed_blob, 22)"
         f" WHERE id IN (SELECT id FROM raffles ORDER BY id LIMIT {bad})")
     decide(guarded, officers[:2], "rotate", "seed")
-    wait_for(lambda: keys(guarded).get(("seed", 2), {"values": 0})["values"] == good)
+    klero.until(lambda: keys(guarded).get(("seed", 2), {"values": 0})["values"] == good)
     assert keys(guarded)["seed", 1]["values"] == bad
     failed = 'klero_rewrap_failed_total{purpose="seed"}'
-    seen = wait_for(lambda: (n := metric(admin, failed)) >= bad and n)
+    seen = klero.until(lambda: (n := metric(admin, failed)) >= bad and n)
     guarded.kill("hsm")
-    wait_for(lambda: metric(admin, failed) >= seen + bad)
+    klero.until(lambda: metric(admin, failed) >= seen + bad)
     sql("UPDATE raffles SET seed_blob = substr(seed_blob, 1, 21) || substr(seed_blob, 23)"
         " WHERE substr(seed_blob, 1, 21) = 'klero:1:seed:v000001:'")
-    wait_for(lambda: keys(guarded)["seed", 1]["values"] == 0)
+    klero.until(lambda: keys(guarded)["seed", 1]["values"] == 0)
     assert keys(guarded)["seed", 2]["values"] == bad + good
 
 
@@ -377,7 +377,7 @@ def test_logs_go_on_under_the_new_key(guarded, officers):
     buy(site, 2)
     site.key = tlog.Key(guarded.status()["log_vkey"])
     assert site.key.public != first.public
-    size, root = wait_for(lambda: site.client.get(site.prefix() + "checkpoint").body != note and site.settled(5))
+    size, root = klero.until(lambda: site.client.get(site.prefix() + "checkpoint").body != note and site.settled(5))
     hashes, _ = site.log().leaves(size)
     assert tlog.root_of(hashes) == root and tlog.root_of(hashes[:3]) == old[1]
     assert first.checkpoint(note, site.origin()) == old

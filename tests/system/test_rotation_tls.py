@@ -13,7 +13,7 @@ import time
 import pytest
 
 import klero
-from test_rotation import approve, decide, guarded, keys, known, officers, settle, wait_for  # noqa: F401
+from test_rotation import approve, decide, guarded, keys, known, officers, settle  # noqa: F401
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -39,7 +39,7 @@ def verified(appliance):
             return [visit(appliance, context) for _ in range(20)][-1]
         except ssl.SSLCertVerificationError:
             return None
-    return wait_for(all_of_them)
+    return klero.until(all_of_them)
 
 
 class Strangers(threading.Thread):
@@ -127,7 +127,7 @@ def test_rotation_under_handshakes(guarded, officers):
     kept = guarded.ca.read_text()
     guarded.ca.with_name("tls.pem.fresh").rename(guarded.ca)
     guarded.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: guarded.log().count("the former certificate stays in use") == len(guarded.roles()["net"]))
+    klero.until(lambda: guarded.log().count("the former certificate stays in use") == len(guarded.roles()["net"]))
     guarded.ca.write_text(kept)
     assert verified(guarded) == certificates[-2]
 
@@ -137,7 +137,7 @@ def test_rotation_under_handshakes(guarded, officers):
 def test_killed_in_between(guarded, officers, role, which):
     """Whatever dies, handshakes go on, under the certificate in the file."""
     for delay in (0, 0.15, 0.3):
-        wait_for(lambda: known(guarded))
+        klero.until(lambda: known(guarded))
         number = guarded.ctl("key", "rotate", "tls").stdout.strip()
         approve(guarded, number, *officers[:2])
         time.sleep(delay)
@@ -146,7 +146,7 @@ def test_killed_in_between(guarded, officers, role, which):
         except IndexError:
             pass
         guarded.wait_ready()
-        wait_for(lambda: known(guarded))
+        klero.until(lambda: known(guarded))
         end = settle(guarded, number)
         # the fresh one may have been hit, and then the old one serves on
         assert end["state"] == "done" or "does not start" in end["reason"], end
@@ -176,7 +176,7 @@ def test_a_certificate_that_cannot_be_put_in_place(guarded, officers):
     # found too late: the key is there already
     old.mkdir()
     fails(guarded, officers[:2], "the key is made, but not in use")
-    wait_for(lambda: ("tls", 2) in keys(guarded))
+    klero.until(lambda: ("tls", 2) in keys(guarded))
     assert der(guarded.ca) == first and visit(guarded, context) == first
     assert not [name for name in os.listdir(guarded.dir) if name.endswith(".new")]
     old.rmdir()
@@ -208,9 +208,9 @@ def test_back_and_gone(guarded, officers):
         guarded.ca.write_text(kept)
         decide(guarded, two, "destroy", "tls", "2")
         assert verified(guarded) == third
-        wait_for(lambda: keys(guarded)["tls", 2]["state"] == "destroyed")
+        klero.until(lambda: keys(guarded)["tls", 2]["state"] == "destroyed")
         before = strangers.n
-        wait_for(lambda: strangers.n > before + 20)
+        klero.until(lambda: strangers.n > before + 20)
     finally:
         strangers.stop()
     assert not strangers.bad, strangers.bad[:3]

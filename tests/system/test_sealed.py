@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import klero
-from officers import Officer, wait_for
+from officers import Officer
 from test_rotation import Sales, decide, keys, known, metric
 
 HEAD = "klero:1:data:v%06d:"
@@ -90,7 +90,7 @@ def test_a_token_of_before_is_completed(guarded):
         restart(guarded)
         log = guarded.log()
         assert words in log and log.count("keyadm completes the token") == 1 + (not how)
-        wait_for(lambda: known(guarded))
+        klero.until(lambda: known(guarded))
         assert keys(guarded)["data", 1]["state"] == "active"
         guarded.stop()
         restart(guarded)
@@ -116,7 +116,7 @@ def test_plain_ones_of_before_are_sealed(guarded):
     rows(guarded, FILL)
     restart(guarded)
     # an end in the middle waits for nothing but what is in flight
-    wait_for(lambda: (left(guarded) or 0) > 0)
+    klero.until(lambda: (left(guarded) or 0) > 0)
     guarded.stop()
     assert "did not finish in time" not in guarded.log()
     assert set(heads(guarded)) == {HEAD % 1, "$argon2id$v=19$m=6553"}
@@ -126,7 +126,7 @@ def test_plain_ones_of_before_are_sealed(guarded):
     person.login()
     guarded.kill("hsm")
     guarded.wait_ready()
-    wait_for(lambda: left(guarded) == 0, 600)
+    klero.until(lambda: left(guarded) == 0, 600)
     person.login()
     guarded.stop()
     assert list(heads(guarded)) == [HEAD % 1] and heads(guarded)[HEAD % 1] > MANY
@@ -151,14 +151,14 @@ def test_hsm_away(guarded):
         def login(who):
             return who.post("/api/v1/auth/login", {"email": who.email, "password": klero.PASSWORD}, token=None)
 
-        wait_for(lambda: login(person).status == 503)
+        klero.until(lambda: login(person).status == 503)
         for who in (person, unknown):
             answer = login(who)
             assert answer.status == 503 and answer.code == "hsm-unavailable", answer
             assert int(answer.headers["retry-after"]) > 0
     finally:
         away.rename(tokens)
-    wait_for(lambda: login(person).status == 200)  # one that is just tried without its token passes for ready, too
+    klero.until(lambda: login(person).status == 200)  # one that is just tried without its token passes for ready, too
 
 
 def test_rotations_under_logins_and_sales(guarded, admin, officer):
@@ -175,10 +175,10 @@ def test_rotations_under_logins_and_sales(guarded, admin, officer):
             decide(guarded, [officer], "rotate", purpose)
             for other in others:
                 other.login()
-            wait_for(lambda: left(guarded) == 0, 600)
+            klero.until(lambda: left(guarded) == 0, 600)
         # a pass that began when the former hsm was gone has found nothing: older versions open no more
-        wait_for(lambda: json.loads(guarded.ctl("key", "list").stdout)["resealing"].get("opens_from") == 3)
-        wait_for(lambda: "versions of data before 3 open nothing any more" in guarded.log())
+        klero.until(lambda: json.loads(guarded.ctl("key", "list").stdout)["resealing"].get("opens_from") == 3)
+        klero.until(lambda: "versions of data before 3 open nothing any more" in guarded.log())
         versions = keys(guarded)
         assert versions["data", 3]["values"] > 5 and versions["data", 1]["values"] == 0
         assert ("deposit25519", 1) in versions
@@ -227,16 +227,16 @@ def test_a_credential_where_it_does_not_belong(guarded, admin, officer):
         assert b"argon2" not in answer.body and b"klero:1:" not in answer.body
     assert metric(admin, "klero_sealed_bad_total") >= seen + 4
     for person, user in zip(people[:4], ids):  # their lines come by way of parent
-        wait_for(lambda p=person: f"the credential of user {p.id()} does not open" in guarded.log())
-        wait_for(lambda u=user: f"users.phc of row {u} does not open" in guarded.log())
+        klero.until(lambda p=person: f"the credential of user {p.id()} does not open" in guarded.log())
+        klero.until(lambda u=user: f"users.phc of row {u} does not open" in guarded.log())
     klero.want(login(well), 200)
     klero.want(login(people[4]), 200)
     # a rotation takes over what opens, and says what does not
     decide(guarded, [officer], "rotate", "data")
-    wait_for(lambda: left(guarded) == 4)
+    klero.until(lambda: left(guarded) == 4)
     klero.want(login(well), 200)
     for p in people[:4]:
-        wait_for(lambda p=p: f"credential of user {p.id()} cannot be sealed anew" in guarded.log())
+        klero.until(lambda p=p: f"credential of user {p.id()} cannot be sealed anew" in guarded.log())
     assert keys(guarded)["data", 3]["values"] > 0
     refused = guarded.ctl("key", "destroy", "data", "3", check=False)
     assert refused.returncode == 1 and "values" in refused.stderr, refused

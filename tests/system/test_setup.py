@@ -8,7 +8,7 @@ import stat
 import klero
 import pytest
 import tlog
-from officers import Officer, wait_for
+from officers import Officer
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_officers_from_the_start(bare, tmp_path):
     again = bare.ctl("officer", "enrol", "1", str(file), check=False)
     assert again.returncode == 1 and "only they" in again.stderr
     bare.start()
-    listed = wait_for(lambda: (told := json.loads(bare.ctl("officer", "list").stdout))["known"] and told)
+    listed = klero.until(lambda: (told := json.loads(bare.ctl("officer", "list").stdout))["known"] and told)
     assert listed["threshold"] == 2 and [o["name"] for o in listed["officers"]] == ["alice", "bob", "carol"]
     assert re.fullmatch(r"[0-9a-f-]{36}\n", bare.ctl("key", "rotate", "log").stdout)
     bare.stop()

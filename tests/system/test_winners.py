@@ -9,7 +9,7 @@ import sys
 
 import klero
 import pytest
-from test_life import DELAY, in_state, proof_of, sold, until
+from test_life import DELAY, in_state, proof_of, sold
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
 import beacon  # noqa: E402
@@ -60,7 +60,7 @@ def by_log(site):
 
 
 def winners(boss, raffle):
-    return until(lambda: [a for a in [boss.get(f"/r/{raffle}/winners")] if a.status == 200])[0]
+    return klero.until(lambda: [a for a in [boss.get(f"/r/{raffle}/winners")] if a.status == 200])[0]
 
 
 @pytest.mark.parametrize("n,k,reserves,lasts", [(802, 800, 1, 10), (10100, 10000, 50, 25)])

@@ -113,7 +113,7 @@ def test_a_split_view(site):
     assert 'klero_witness_evidence{kind="inconsistent"} 1\n' in metrics
     assert re.search(r"^klero_witness_cosigned_total [1-9]", metrics, re.M)
     for words in ("are another tree than the one cosigned: kept as evidence", "a split view"):
-        officers.wait_for(lambda words=words: words in site.a.log())
+        klero.until(lambda words=words: words in site.a.log())
     site.good(log.grow(3), size)  # who tells the truth goes on
 
 
@@ -181,4 +181,4 @@ def test_two_that_witness_each_other(lab, tmp_path):
         witness.wait_cosigned(a, b, 1)
         pair.grow(a)
         witness.wait_cosigned(a, b, 2)
-        officers.wait_for(lambda a=a: a.client().get("/health").json["cosignatures"] == "ok")
+        klero.until(lambda a=a: a.client().get("/health").json["cosignatures"] == "ok")

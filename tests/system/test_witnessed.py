@@ -13,7 +13,7 @@ import witness
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "beacon"))
 import beacon  # noqa: E402
-from test_life import draft, in_state, proof_of, sold, until  # noqa: E402
+from test_life import draft, in_state, proof_of, sold  # noqa: E402
 
 DELAY = 15  # and so two seconds between the witness and the beacon
 LONG = 90  # of a raffle whose witness is away meanwhile
@@ -114,7 +114,7 @@ def test_an_amended_and_a_forfeited_one(site, tmp_path):
     close = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(int(time.time()) + 700))
     klero.want(site.boss.step(raffle, "amend", {"sales_close": close}), 200)
     klero.want(site.boss.step(raffle, "abort", {"reason": "test-over", "statement": "x"}), 200)
-    until(lambda: "refunded_at" in site.raffle(raffle))  # before somebody counts his money
+    klero.until(lambda: "refunded_at" in site.raffle(raffle))  # before somebody counts his money
     said, status = site.check(proof_of(site.boss, raffle, tmp_path))
     assert status == 0 and said["aborted"] and said["amends"] == 1 and "witnessed" in said["levels"], said
     raffle = site.sold(winners=1, reserves=1)
@@ -122,7 +122,7 @@ def test_an_amended_and_a_forfeited_one(site, tmp_path):
     first = proof_of(site.boss, raffle, tmp_path)
     assert site.check(first)[1] == 0
     klero.want(site.boss.step(raffle, "forfeit", {"rule": "not-claimed", "evidence": "a letter", "winner": 1}), 200)
-    said, status = until(lambda: [c for c in [site.check(proof_of(site.boss, raffle, tmp_path))] if c[0]["forfeits"] == 1])[0]
+    said, status = klero.until(lambda: [c for c in [site.check(proof_of(site.boss, raffle, tmp_path))] if c[0]["forfeits"] == 1])[0]
     assert status == 0 and "witnessed" in said["levels"], said
 
 
@@ -130,29 +130,29 @@ def test_a_witness_that_is_away_is_waited_for(site, tmp_path):
     raffle = site.sold(beacon_delay=LONG)
     site.b.stop()
     in_state(site.boss, raffle, "closed")
-    until(lambda: site.raffle(raffle).get("witnesses") == "waiting")
+    klero.until(lambda: site.raffle(raffle).get("witnesses") == "waiting")
     assert site.raffle(raffle)["drawable"] is True
-    until(lambda: site.draws() == "waiting" and site.a.client().get("/health").json["cosignatures"] == "waiting")
+    klero.until(lambda: site.draws() == "waiting" and site.a.client().get("/health").json["cosignatures"] == "waiting")
     assert site.metric("klero_draws_waiting") == 1 and site.metric("klero_draws_unwitnessed") == 0
     peer, since = '{witness="peer0"}', int(time.time())
-    until(lambda: site.metric("klero_cosigner_failures_total", peer) >= 1)
+    klero.until(lambda: site.metric("klero_cosigner_failures_total", peer) >= 1)
     assert site.metric("klero_cosigner_lag", peer) >= 1
 
     def job():
         jobs = klero.want(site.boss.get("/api/v1/admin/jobs?limit=100"), 200).json["items"]
         return [j["state"] for j in jobs if j["kind"] == "raffle" and j["subject"] == raffle][0]
-    until(lambda: job() == "waiting")  # between its turns, each of which it runs
+    klero.until(lambda: job() == "waiting")  # between its turns, each of which it runs
     site.a.kill("engine")  # which goes on waiting
     site.a.wait_ready()
-    until(lambda: site.raffle(raffle).get("witnesses") == "waiting")
+    klero.until(lambda: site.raffle(raffle).get("witnesses") == "waiting")
     site.b.start()
-    until(lambda: site.raffle(raffle).get("witnesses") == "in-time")
-    r = until(lambda: [x for x in [site.raffle(raffle)] if x["state"] == "drawn"], seconds=LONG + 120)[0]
+    klero.until(lambda: site.raffle(raffle).get("witnesses") == "in-time")
+    r = klero.until(lambda: [x for x in [site.raffle(raffle)] if x["state"] == "drawn"], seconds=LONG + 120)[0]
     assert [x["kind"] for x in r["records"]] == ["open", "close", "draw"]
     said, status = site.check(proof_of(site.boss, raffle, tmp_path))
     assert status == 0 and said["levels"] == ALL, said
     assert site.draws() == "ok"
-    until(lambda: site.metric("klero_cosigner_lag", peer) == 0)
+    klero.until(lambda: site.metric("klero_cosigner_lag", peer) == 0)
     assert site.metric("klero_cosigner_size", peer) >= 3 and site.metric("klero_cosigner_cosigned_total", peer) >= 1
     assert site.metric("klero_cosigner_last_timestamp_seconds", peer) >= since and site.metric("klero_draws_waiting") == 0
 
@@ -162,18 +162,18 @@ def test_a_witness_that_comes_too_late(site, tmp_path):
     raffle = site.sold()
     before = site.buyer.available()
     site.b.stop()
-    until(lambda: site.raffle(raffle).get("witnesses") == "too-late")
+    klero.until(lambda: site.raffle(raffle).get("witnesses") == "too-late")
     assert site.raffle(raffle)["drawable"] is False and site.draws() == "unwitnessed"
     assert site.metric("klero_draws_unwitnessed") == 1
-    until(lambda: "too few witnesses saw a close record in time: the raffle can only be aborted" in site.a.log())
+    klero.until(lambda: "too few witnesses saw a close record in time: the raffle can only be aborted" in site.a.log())
     site.b.start()
-    until(lambda: site.a.client().get("/health").json["cosignatures"] == "ok")
-    refused = until(lambda: [a for a in [site.boss.step(raffle, "draw")] if a.code != "beacon-missing"])[0]
+    klero.until(lambda: site.a.client().get("/health").json["cosignatures"] == "ok")
+    refused = klero.until(lambda: [a for a in [site.boss.step(raffle, "draw")] if a.code != "beacon-missing"])[0]
     assert (refused.status, refused.code) == (409, "witnessed-too-late")
     r = site.raffle(raffle)
     assert r["state"] == "closed" and [x["kind"] for x in r["records"]] == ["open", "close"]
     klero.want(site.boss.step(raffle, "abort", {"reason": "witnesses-too-late", "statement": "x"}), 200)
-    until(lambda: "refunded_at" in site.raffle(raffle))
+    klero.until(lambda: "refunded_at" in site.raffle(raffle))
     assert site.buyer.available() == before + 500
     said, status = site.check(proof_of(site.boss, raffle, tmp_path))
     assert status == 0 and said["reason"] == "witnesses-too-late" and "witnessed" in said["levels"], said
@@ -188,7 +188,7 @@ def test_two_witnesses_of_a_busy_log(lab, chain, tmp_path):
     raffle = site.sold(lasts=8)
     more = 0
     while site.raffle(raffle)["state"] == "open" or more < 10:
-        until(lambda: site.boss.step(draft(site.boss, 600)["id"], "open").status == 200)
+        klero.until(lambda: site.boss.step(draft(site.boss, 600)["id"], "open").status == 200)
         more += 1
         time.sleep(0.3)
     in_state(site.boss, raffle, "drawn")
