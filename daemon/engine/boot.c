@@ -4,6 +4,7 @@
 #include "daemon/engine/boot.h"
 
 #include <errno.h>
+#include <openssl/rand.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ void boot_warm_up(struct engine *e)
 	static const char base[] =
 	    "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
 	    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
-	uint8_t point[TOKEN_POINT];
+	uint8_t point[TOKEN_POINT], raw[16];
 	struct token_claims c;
 	struct token_key k = {0};
 	static const char token[] =
@@ -97,6 +98,9 @@ void boot_warm_up(struct engine *e)
 	if (token_verify(&k, "", 0, (const uint8_t *)token, sizeof token - 1, &c) != KE_AUTH)
 		fatal("libcrypto verifies what is no signature");
 	token_key_free(&k);
+	/* SQLCipher's writes need it; one that cannot start now does not work later either */
+	if (RAND_bytes(raw, sizeof raw) != 1)
+		fatal("libcrypto has no random bytes");
 	e->scratch = malloc(ENGINE_SCRATCH);
 	e->stored = malloc(DB_ANSWER_MAX);
 	if (e->scratch == NULL || e->stored == NULL)

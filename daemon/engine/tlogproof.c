@@ -22,7 +22,8 @@ int tlogproof_write(struct engine *e, const struct db_log *log, uint64_t index, 
 		r = KE_LONG;
 	if (r != KE_OK)
 		return r;
-	memcpy(p.extra, extra, n);
+	if (n > 0)
+		memcpy(p.extra, extra, n);
 	p.note = c.note;
 	p.note_len = c.len;
 	logread_init(&read, e, log);

@@ -32,6 +32,7 @@ struct side {
 	EVP_PKEY *public;          /* the certificate's key */
 	uint8_t name[TLSKEY_NAME]; /* by which tlskey knows it */
 	struct tls_ticket ticket;
+	bool rehearsal, asked; /* a handshake with ourselves; did it come to the key? */
 };
 
 struct tls {
@@ -78,9 +79,15 @@ static bool fits_certificate(
  * otherwise look like a broken client. */
 static int sign(void *arg, const uint8_t *tbs, size_t n, uint8_t sig[64])
 {
-	const struct side *s = arg;
+	struct side *s = arg;
 	struct tlskey *key = s->tls->key;
-	int r = tlskey_sign(key, s->name, tbs, n, sig);
+	int r;
+
+	if (s->rehearsal) {
+		s->asked = true;
+		return KE_UNAVAIL;
+	}
+	r = tlskey_sign(key, s->name, tbs, n, sig);
 
 	if (r == KE_OK && key->signatures == 1 && !fits_certificate(s, tbs, n, sig)) {
 		key->signatures = 0; /* check again */
@@ -199,6 +206,19 @@ static const char *use_key(struct side *s)
 	return ok ? NULL : "the provider of the TLS key does not work";
 }
 
+/*
+ * OpenSSL remembers what it could not fetch, and does not tell: a context that lacks something for
+ * our own key shows it in a handshake only.
+ */
+static const char *rehearse(struct side *s)
+{
+	s->rehearsal = true;
+	tls_rehearse(s->tls->lib, QUERY, s->ctx);
+	s->rehearsal = false;
+	ERR_clear_error(); /* it ends where the signature would be */
+	return s->asked ? NULL : "a TLS handshake with ourselves does not come to the key";
+}
+
 /* A context without a certificate. NULL: OpenSSL cannot, or there is no memory. */
 static struct side *new_side(struct tls *t, int64_t now_ms)
 {
@@ -238,7 +258,9 @@ static const char *build(struct tls *t, const char *cert_pem, int64_t now_ms)
 	if (tls_warm(t->lib, QUERY, t->now->ctx) != KE_OK)
 		return "a TLS handshake with ourselves fails";
 	why = use_chain(t->now, cert_pem);
-	return why != NULL ? why : use_key(t->now);
+	if (why == NULL)
+		why = use_key(t->now);
+	return why != NULL ? why : rehearse(t->now);
 }
 
 static void explain(char *why, size_t whylen, const char *trouble)
@@ -303,6 +325,8 @@ int tls_renew(struct tls *t, const char *cert_pem, int64_t now_ms, char *why, si
 		trouble = use_chain(s, cert_pem);
 		if (trouble == NULL)
 			trouble = use_key(s);
+		if (trouble == NULL)
+			trouble = rehearse(s);
 		if (trouble == NULL)
 			trouble = try_key(s);
 	}

@@ -45,7 +45,7 @@ static int converse(SSL *server, SSL *client)
 	return KE_CRYPTO;
 }
 
-/* cert and key go into this one connection only; the context gets the real ones later. */
+/* cert and key go into this one connection only; NULL: the context has its own. */
 static int handshake(SSL_CTX *server_ctx, SSL_CTX *client_ctx, X509 *cert, EVP_PKEY *key)
 {
 	SSL *server = SSL_new(server_ctx), *client = SSL_new(client_ctx);
@@ -58,7 +58,8 @@ static int handshake(SSL_CTX *server_ctx, SSL_CTX *client_ctx, X509 *cert, EVP_P
 	SSL_set_bio(client, b, b);
 	SSL_set_accept_state(server);
 	SSL_set_connect_state(client);
-	if (SSL_use_certificate(server, cert) == 1 && SSL_use_PrivateKey(server, key) == 1)
+	if (cert == NULL ||
+	    (SSL_use_certificate(server, cert) == 1 && SSL_use_PrivateKey(server, key) == 1))
 		r = converse(server, client);
 out:
 	SSL_free(server);
@@ -66,19 +67,36 @@ out:
 	return r;
 }
 
+/* A client of ours that takes any certificate; NULL: no memory. */
+static SSL_CTX *new_client(OSSL_LIB_CTX *ctx, const char *query)
+{
+	SSL_CTX *client = SSL_CTX_new_ex(ctx, query, TLS_client_method());
+
+	if (client != NULL)
+		SSL_CTX_set_verify(client, SSL_VERIFY_NONE, NULL);
+	return client;
+}
+
 int tls_warm(OSSL_LIB_CTX *ctx, const char *query, SSL_CTX *server)
 {
 	EVP_PKEY *key = EVP_PKEY_Q_keygen(ctx, query, "EC", "P-256");
 	X509 *cert = key != NULL ? throw_away_cert(ctx, query, key) : NULL;
-	SSL_CTX *client = SSL_CTX_new_ex(ctx, query, TLS_client_method());
+	SSL_CTX *client = new_client(ctx, query);
 	int r = KE_CRYPTO;
 
-	if (cert != NULL && client != NULL) {
-		SSL_CTX_set_verify(client, SSL_VERIFY_NONE, NULL);
+	if (cert != NULL && client != NULL)
 		r = handshake(server, client, cert, key);
-	}
 	SSL_CTX_free(client);
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	return r;
+}
+
+void tls_rehearse(OSSL_LIB_CTX *ctx, const char *query, SSL_CTX *server)
+{
+	SSL_CTX *client = new_client(ctx, query);
+
+	if (client != NULL)
+		(void)handshake(server, client, NULL, NULL);
+	SSL_CTX_free(client);
 }

@@ -156,7 +156,7 @@ run_system() {
 }
 
 run_sanitizers() {
-	make -j"$(nproc)" B=build/san CC=clang SAN=1 all unit >"$work/log" 2>&1 ||
+	make -j"$(nproc)" B=build/san CC=clang SAN=1 all unit tools >"$work/log" 2>&1 ||
 		echo "build/san	failed	0	it does not build"
 	export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 	each_unit build/san env
