@@ -332,6 +332,15 @@ class Start(Way):
         return problems
 
 
+class StartAsking(Start):
+    """The same where relays are asked, by out, and their answers verified, by beacon."""
+
+    def check(self):
+        super().check()
+        b = self.bench
+        klero.until(lambda: b.until(lambda: b.admin.get("/health"), (200,), b.admin).json["clock"] == "ok", PATIENCE_S)
+
+
 def one_lane(bench, way, role, lane, lanes):
     """Every kind's N, beginning with the lane's, by steps of lanes: what was found, how many were tried."""
     problems, tried = [], []
@@ -410,3 +419,9 @@ def test_parent_replaces(make_bench, killed, count):
 @pytest.mark.parametrize("role", some([], ["parent", "tlskey", "hsm", "kdf", "engine", "net"]))
 def test_start(make_bench, role, count):
     under_all(in_lanes(make_bench), Start, role, count)
+
+
+@pytest.mark.row("faults-start")
+@pytest.mark.parametrize("role", some([], ["out", "beacon"]))
+def test_start_asking(make_bench, chain, role, count):
+    under_all(in_lanes(make_bench, *chain.lines()), StartAsking, role, count)

@@ -38,7 +38,7 @@ static inline int parse(const char *text)
 /* MINIMAL and one more line, the ninth. */
 static inline int parse_line(const char *line)
 {
-	char text[4096];
+	char text[16384];
 
 	snprintf(text, sizeof text, "%s%s\n", MINIMAL, line);
 	return parse(text);

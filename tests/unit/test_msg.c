@@ -22,6 +22,7 @@
 #include "daemon/msg/rconf.h"
 #include "daemon/msg/start.h"
 #include "daemon/msg/wire.h"
+#include "tests/unit/under_memcheck.h"
 
 static size_t packet(uint8_t *buf, uint16_t version, uint16_t type, uint32_t length, size_t body)
 {
@@ -306,6 +307,8 @@ static void test_errors_of_the_system(void **state)
 	int sv[2];
 
 	(void)state;
+	if (under_memcheck())
+		skip();
 	pair(sv);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		send_errors[0] = recv_errors[0] = rows[i].e;

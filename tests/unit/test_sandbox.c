@@ -25,6 +25,7 @@
 #include "sandbox/filter.h"
 #include "sandbox/profiles.h"
 #include "sandbox/sandbox.h"
+#include "tests/unit/under_memcheck.h"
 
 #define TEST_UID 64999
 /* exit codes of a child */
@@ -338,6 +339,8 @@ static void landlock_leaves_only_the_folder(void **state)
 	struct outcome o;
 
 	(void)state;
+	if (under_memcheck())
+		skip();
 	assert_non_null(mkdtemp(folder));
 	if (params.drop)
 		assert_int_equal(chown(folder, TEST_UID, TEST_UID), 0);
@@ -356,6 +359,8 @@ static void no_writes_leaves_reading(void **state)
 	pid_t pid;
 
 	(void)state;
+	if (under_memcheck())
+		skip();
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -415,6 +420,8 @@ static void a_missing_path_is_refused(void **state)
 	struct outcome o;
 
 	(void)state;
+	if (under_memcheck())
+		skip();
 	params.paths = &path;
 	params.npaths = 1;
 	o = run(&params, call_of_the_future, NULL);

@@ -12,6 +12,7 @@
 
 #include "daemon/msg/serve.h"
 #include "daemon/msg/start.h"
+#include "tests/unit/under_memcheck.h"
 
 /* A role that serves, its parent's end and the ends of its peers. */
 struct role_run {
@@ -417,6 +418,8 @@ static void test_loop(void **state)
 	static struct role_run r;
 
 	(void)state;
+	if (under_memcheck())
+		skip();
 	launch(&r, ROLE_HSM, take_alarm);
 	usleep(200000);
 	control(&r, MSG_HSM_STOP, 0, -1);

@@ -12,6 +12,7 @@
 #include "daemon/msg/log.h"
 #include "daemon/msg/start.h"
 #include "sandbox/sandbox.h"
+#include "tests/unit/under_memcheck.h"
 
 /* libc's, refused when the test says so */
 static bool refuse_prctl;
@@ -146,6 +147,8 @@ static void test_starts(void **state)
 	};
 
 	(void)state;
+	if (under_memcheck())
+		skip();
 	for (enum start_case c = EARLY; c < START_CASES; c++) {
 		int status = want[c].status;
 		const char *words = want[c].words;
