@@ -210,8 +210,7 @@ out:
  * libseccomp 2.5 does not tell of each allocation that fails, and gives another filter then: two
  * that are the same are whole. They take a millisecond each.
  */
-int filter_make(
-    enum sandbox_profile p, struct sock_filter code[BPF_MAXINSNS], unsigned short *n)
+int filter_make(enum sandbox_profile p, struct sock_filter code[BPF_MAXINSNS], unsigned short *n)
 {
 	static struct sock_filter twin[BPF_MAXINSNS];
 	unsigned short twin_n = 0;
@@ -248,8 +247,7 @@ bool sandbox_has_seccomp(void)
 
 #else
 
-int filter_make(
-    enum sandbox_profile p, struct sock_filter code[BPF_MAXINSNS], unsigned short *n)
+int filter_make(enum sandbox_profile p, struct sock_filter code[BPF_MAXINSNS], unsigned short *n)
 {
 	(void)p;
 	(void)code;

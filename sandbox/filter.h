@@ -23,7 +23,8 @@ int filter_load(enum sandbox_profile p) KE_CHECK;
 #define FILTER_NUMBERS 1024
 #define FILTER_NAME    48
 
-/* The name of a system call of this architecture; KE_NOTFOUND when libseccomp knows none, or KE_NOMEM. */
+/* The name of a system call of this architecture; KE_NOTFOUND when libseccomp knows none, or
+ * KE_NOMEM. */
 int filter_name(int nr, char name[FILTER_NAME]) KE_CHECK;
 
 #endif
