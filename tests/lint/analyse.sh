@@ -162,7 +162,7 @@ run_sanitizers() {
 	each_unit build/san env
 	KLERO_BIN=$PWD/build/san/bin ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
 		$python -m pytest -q -p no:cacheprovider -n "$(nproc)" --dist loadgroup tests/system >"$work/log" 2>&1 ||
-		grep -E '^(FAILED|ERROR)' "$work/log" | sed -E 's/^[A-Z]+ ([^ ]+).*/\1\tfailed\t0\tunder the sanitizers/'
+		grep -E '^(FAILED|ERROR)' "$work/log" | sed -E 's/^[A-Z]+ ([^ [-]+)(.{0,160}).*/\1\tfailed\t0\t\2/'
 }
 
 tools=("$@")
