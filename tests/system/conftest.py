@@ -23,7 +23,7 @@ BIN = pathlib.Path(os.environ.get("KLERO_BIN", ROOT / "build" / "out" / "bin"))
 
 
 def pytest_configure(config):
-    for line in ("root_only: needs root", "slow: not repeated as an ordinary user",
+    for line in ("root_only: needs root", "as_shipped: not of a build with sanitizers", "slow: not repeated as an ordinary user",
                  "smoke: the short walk through everything",
                  "xdist_group(name): of one worker, in their order (--dist loadgroup)"):
         config.addinivalue_line("markers", line)
@@ -33,6 +33,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("root_only") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root"))
+        if item.get_closest_marker("as_shipped") and "san" in BIN.parts:
+            item.add_marker(pytest.mark.skip(reason="sanitizers have no seccomp, memory and variables of their own"))
         if item.path.name in ONCE:
             item.add_marker(pytest.mark.slow)
 

@@ -15,9 +15,6 @@ ROLES = {"net": 2, "tlskey": 1, "engine": 1, "hsm": 1, "kdf": 2, "out": 1, "beac
 BASE = 59900  # uid-base of provision.sh, and the order of the roles after it
 UIDS = {"net": BASE, "engine": BASE + 1, "hsm": BASE + 2, "tlskey": BASE + 3, "kdf": BASE + 5,
         "out": BASE + 6, "beacon": BASE + 7}
-# Sanitizer builds leave seccomp out, and say so.
-FILTERED = pytest.mark.skipif("KLERO_BIN" in os.environ and "/san/" in os.environ["KLERO_BIN"],
-                              reason="sanitizer build")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +46,7 @@ def test_passwords_give_way(appliance):
         assert os.getpriority(os.PRIO_PROCESS, pid) == want, role
 
 
-@FILTERED
+@pytest.mark.as_shipped
 def test_filter_and_privileges(appliance):
     for role, pid in each(appliance):
         s = status(pid)
@@ -130,6 +127,7 @@ def test_descriptors(appliance):
             assert what.startswith(extra[role]), (role, fd, what)
 
 
+@pytest.mark.as_shipped
 @pytest.mark.root_only
 def test_empty_environment_and_plain_arguments(appliance):
     for role, pid in each(appliance):

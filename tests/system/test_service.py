@@ -217,6 +217,7 @@ def test_idle_memory_without_kdf(fresh):
     assert kib < 512 * 1024, kib
 
 
+@pytest.mark.as_shipped
 def test_memory_does_not_grow_with_requests(fresh):
     def rss():
         return sum(int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1))
