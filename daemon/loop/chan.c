@@ -229,8 +229,9 @@ static int enqueue(struct chan *c, uint16_t type, uint64_t id, const void *body,
 	if (len > 0)
 		memcpy(u->body, body, len);
 	STAILQ_INSERT_TAIL(&c->unsent, u, link);
-	if (c->queued++ == 0)
-		event_add(c->writable, NULL);
+	/* what nobody will ever send on stops the peer for good */
+	if (c->queued++ == 0 && event_add(c->writable, NULL) != 0)
+		fatal("out of memory");
 	return KE_OK;
 }
 
@@ -256,8 +257,8 @@ void chan_pause(struct chan *c, bool pause)
 {
 	if (pause)
 		event_del(c->readable);
-	else
-		event_add(c->readable, NULL);
+	else if (event_add(c->readable, NULL) != 0)
+		fatal("out of memory");
 }
 
 const struct start_peer *chan_peer(const struct chan *c)

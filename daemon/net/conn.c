@@ -143,8 +143,7 @@ void conn_finish(struct conn *c)
 	shutdown(c->fd, SHUT_WR);
 	conn_set_state(c, CONN_LINGER);
 	if (!c->reads)
-		event_add(&c->readable, NULL);
-	c->reads = true;
+		c->reads = event_add(&c->readable, NULL) == 0;
 }
 
 static void linger(struct conn *c)
@@ -378,10 +377,8 @@ void conn_resume(struct conn *c)
 		process(c, &c->in);
 	if (reading(c) && tls_pending(c->tls))
 		input(c);
-	if (reading(c) && !c->reads) {
-		event_add(&c->readable, NULL);
-		c->reads = true;
-	}
+	if (reading(c) && !c->reads) /* without memory its deadline ends it */
+		c->reads = event_add(&c->readable, NULL) == 0;
 }
 
 /* False while the handshake goes on, or when it has failed. */

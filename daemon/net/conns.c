@@ -106,10 +106,9 @@ static void set_accepting(struct net *n, bool on)
 
 	if (cs->accepting == on)
 		return;
-	cs->accepting = on;
-	if (on)
-		event_add(cs->listener, NULL);
-	else
+	/* without memory for it not yet: conns_tick() tries again */
+	cs->accepting = on && event_add(cs->listener, NULL) == 0;
+	if (!on)
 		event_del(cs->listener);
 }
 
