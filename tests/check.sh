@@ -216,9 +216,10 @@ suite_escape() {
 	wait
 }
 
-# lend NAME: a copy that any user may read, $lent, for this suite's tests as an ordinary user.
+# lend NAME: a copy that any user may read, $lent, for this suite's tests as an ordinary user. A short
+# name: what a socket is bound to has 107 bytes.
 lend() {
-	lent=$work/user-$1
+	lent=$work/$1
 	mkdir -p "$lent/home"
 	cp -r "$base/out/bin" "$base/out/tools" "$lent/"
 	cp -r --parents tests Makefile README.md daemon packaging hsm/p11/need.def "$lent/" 2>/dev/null
@@ -247,7 +248,7 @@ suite_system() {
 		return
 	fi
 	system_tests system-root env --
-	lend system
+	lend user
 	KLERO_BIN=$lent/bin pytests system-user as_user -- -m "not root_only and not slow" -n "$workers" tests/system
 	rm -rf "$lent"
 }
