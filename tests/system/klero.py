@@ -424,9 +424,13 @@ class Appliance:
         its peers can see it."""
         end = time.monotonic() + 30
         while True:
-            while len(self.roles()[role]) <= which and time.monotonic() < end:
+            there = sorted(self.roles()[role])
+            if len(there) <= which:
+                if time.monotonic() > end:
+                    raise Failure(f"no {role} {which} to kill: {there}")
                 time.sleep(0.05)
-            pid = sorted(self.roles()[role])[which]
+                continue
+            pid = there[which]
             try:
                 os.kill(pid, signal.SIGKILL)
                 break
