@@ -88,7 +88,6 @@ static int sign(void *arg, const uint8_t *tbs, size_t n, uint8_t sig[64])
 		return KE_UNAVAIL;
 	}
 	r = tlskey_sign(key, s->name, tbs, n, sig);
-
 	if (r == KE_OK && key->signatures == 1 && !fits_certificate(s, tbs, n, sig)) {
 		key->signatures = 0; /* check again */
 		r = KE_NOTFOUND;
@@ -219,6 +218,16 @@ static const char *rehearse(struct side *s)
 	return s->asked ? NULL : "a TLS handshake with ourselves does not come to the key";
 }
 
+/* Makes a side without a certificate one that can be used. Returns words for the trouble. */
+static const char *furnish(struct side *s, const char *cert_pem)
+{
+	const char *why = use_chain(s, cert_pem);
+
+	if (why == NULL)
+		why = use_key(s);
+	return why != NULL ? why : rehearse(s);
+}
+
 /* A context without a certificate. NULL: OpenSSL cannot, or there is no memory. */
 static struct side *new_side(struct tls *t, int64_t now_ms)
 {
@@ -242,8 +251,6 @@ static struct side *new_side(struct tls *t, int64_t now_ms)
 
 static const char *build(struct tls *t, const char *cert_pem, int64_t now_ms)
 {
-	const char *why;
-
 	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		return "OpenSSL does not start";
 	if (side_index < 0)
@@ -257,10 +264,7 @@ static const char *build(struct tls *t, const char *cert_pem, int64_t now_ms)
 		return "OpenSSL knows no TLS 1.3 as we need it";
 	if (tls_warm(t->lib, QUERY, t->now->ctx) != KE_OK)
 		return "a TLS handshake with ourselves fails";
-	why = use_chain(t->now, cert_pem);
-	if (why == NULL)
-		why = use_key(t->now);
-	return why != NULL ? why : rehearse(t->now);
+	return furnish(t->now, cert_pem);
 }
 
 static void explain(char *why, size_t whylen, const char *trouble)
@@ -322,11 +326,7 @@ int tls_renew(struct tls *t, const char *cert_pem, int64_t now_ms, char *why, si
 	const char *trouble = "out of memory";
 
 	if (s != NULL) {
-		trouble = use_chain(s, cert_pem);
-		if (trouble == NULL)
-			trouble = use_key(s);
-		if (trouble == NULL)
-			trouble = rehearse(s);
+		trouble = furnish(s, cert_pem);
 		if (trouble == NULL)
 			trouble = try_key(s);
 	}

@@ -43,6 +43,7 @@ __attribute__((unused)) static void forked_start(struct forked *f, void (*act)(v
 	if (f->pid == 0) {
 		dup2(p[1], STDERR_FILENO);
 		alarm(FORKED_WAIT_S);
+		signal(SIGSEGV, SIG_DFL); /* cmocka's words about a crash are for the test's own */
 		act(arg);
 		_exit(FORKED_RETURNED);
 	}
@@ -63,6 +64,15 @@ __attribute__((unused)) static int forked_wait(struct forked *f)
 	close(f->log);
 	assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* From its start to its end; the same status. */
+__attribute__((unused)) static int forked_run(void (*act)(void *), void *arg)
+{
+	struct forked f;
+
+	forked_start(&f, act, arg);
+	return forked_wait(&f);
 }
 
 /* It ends with that status and has said these words (NULL: whatever). */
