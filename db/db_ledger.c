@@ -5,25 +5,29 @@
  */
 #include <string.h>
 
+#include "db/db_behind.h"
 #include "db/db_ledger.h"
 #include "db/db_sql.h"
 #include "policy/rules.h"
 
-enum { GET, MAKE, MAKE_BALANCE, TRANSFER, ENTRY, MOVE, HOLD, WALLET, READ_ENTRY };
+enum { GET, MAKE, MAKE_BALANCE, TRANSFER, ENTRY, MOVE, MOVE_FIRST, HOLD, WALLET, READ_ENTRY };
 static const char *const texts[] = {
     [GET] = "SELECT a.id, b.balance, b.held, b.last_entry"
-	    " FROM accounts a JOIN balances b ON b.account = a.id"
+	    " FROM accounts a JOIN " DB_BALANCES " b ON b.account = a.id"
 	    " WHERE a.owner = $1 AND a.kind = $2 AND a.currency = $3",
     [MAKE] = "INSERT INTO accounts (id, owner, kind, currency) VALUES ($1, $2, $3, $4)",
     [MAKE_BALANCE] = "INSERT INTO balances (account, may_owe) VALUES ($1, $2)",
     [TRANSFER] = "INSERT INTO transfers (id, kind, ref, at_ms) VALUES ($1, $2, $3, $4)",
     [ENTRY] = "INSERT INTO entries (seq, account, transfer, amount, balance_after, prev)"
 	      " VALUES ($1, $2, $3, $4, $5, $6)",
-    [MOVE] = "UPDATE balances SET balance = $2, last_entry = $3"
+    [MOVE] = "UPDATE recent_balances SET balance = $2, last_entry = $3"
 	     " WHERE account = $1 AND last_entry = $4 AND held = $5",
+    /* only if that is how balances has it: a trigger looks (db_behind.c) */
+    [MOVE_FIRST] = "INSERT INTO recent_balances (account, may_owe, balance, held, last_entry)"
+		   " VALUES ($1, $4, $2, $5, $3)",
     [HOLD] = "UPDATE balances SET held = held + $2 WHERE account = $1",
     [WALLET] = "SELECT a.id, a.currency, b.balance, b.held, b.last_entry"
-	       " FROM accounts a JOIN balances b ON b.account = a.id"
+	       " FROM accounts a JOIN " DB_BALANCES " b ON b.account = a.id"
 	       " WHERE a.owner = $1 AND a.kind = $2 ORDER BY a.currency",
     [READ_ENTRY] = "SELECT e.account, e.transfer, e.amount, e.balance_after, e.prev,"
 		   " t.kind, t.ref, t.at_ms"
@@ -100,6 +104,28 @@ int db_account_open(struct db *d, enum db_account_kind kind, const uint8_t owner
 	return make(d, a);
 }
 
+/* The balance follows its entry: where it is kept already since the last sweep, or from now on. */
+static int move(struct db *d, const struct db_account *a, int64_t balance, int64_t seq)
+{
+	struct db_st *st = sql(d, MOVE);
+
+	db_in_int(st, a->id);
+	db_in_int(st, balance);
+	db_in_int(st, seq);
+	db_in_int(st, a->last_entry);
+	db_in_int(st, a->held);
+	int r = db_exec_one(st);
+	if (r != KE_NOTFOUND)
+		return r;
+	st = sql(d, MOVE_FIRST);
+	db_in_int(st, a->id);
+	db_in_int(st, balance);
+	db_in_int(st, seq);
+	db_in_int(st, a->kind == DB_ACCOUNT_PROVIDER);
+	db_in_int(st, a->held);
+	return db_exec(st);
+}
+
 /* Writes one side of a transfer: the entry, then the balance that follows it. */
 static int book(struct db *d, struct db_account *a, int64_t amount, int64_t transfer)
 {
@@ -116,15 +142,10 @@ static int book(struct db *d, struct db_account *a, int64_t amount, int64_t tran
 	int r = db_exec(st);
 	if (r)
 		return r;
-	st = sql(d, MOVE);
-	db_in_int(st, a->id);
-	db_in_int(st, balance);
-	db_in_int(st, seq);
-	db_in_int(st, a->last_entry);
-	db_in_int(st, a->held);
-	r = db_exec_one(st);
+	r = move(d, a, balance, seq);
 	if (r)
-		return r == KE_NOTFOUND || r == KE_STATE ? KE_CONFLICT : r;
+		return r == KE_EXISTS || r == KE_STATE ? KE_CONFLICT : r;
+	db_behind_grew(d, 1);
 	a->balance = balance;
 	a->last_entry = seq;
 	db_walk_moved(&db_head(d)->walk, a->id, a->currency, amount);
@@ -178,9 +199,12 @@ int db_ledger_hold(struct db *d, struct db_account *a, int64_t amount)
 		return KE_RANGE;
 	if (a->kind != DB_ACCOUNT_PROVIDER && a->balance - a->held < amount)
 		return KE_FUNDS;
+	int r = db_behind_settle(d, a->id);
+	if (r)
+		return r;
 	db_in_int(st, a->id);
 	db_in_int(st, amount);
-	int r = db_exec_one(st);
+	r = db_exec_one(st);
 	if (r)
 		return r == KE_RANGE ? KE_CONFLICT : r;
 	a->held += amount;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/db_behind.h"
 #include "db/db_ledger.h"
 #include "db/db_sql.h"
 
@@ -26,7 +27,7 @@ enum {
 };
 
 static const char *const texts[] = {
-    [SUM_BALANCES] = "SELECT max(a.id) FROM accounts a JOIN balances b ON b.account = a.id"
+    [SUM_BALANCES] = "SELECT max(a.id) FROM accounts a JOIN " DB_BALANCES " b ON b.account = a.id"
 		     " GROUP BY a.currency HAVING sum(b.balance) <> 0 LIMIT 1",
     /* What every account has received and spent must be what stands on it. */
     [SUM_ENTRIES] = "SELECT max(a.id) FROM accounts a JOIN entries e ON e.account = a.id"
@@ -36,7 +37,7 @@ static const char *const texts[] = {
 	" LEFT JOIN entries e ON e.transfer = t.id LEFT JOIN accounts a ON a.id = e.account"
 	" GROUP BY t.id HAVING count(e.seq) <> 2 OR sum(e.amount) <> 0"
 	" OR count(DISTINCT a.currency) <> 1 OR count(DISTINCT a.id) <> 2 LIMIT 1",
-    [BALANCE] = "SELECT b.account FROM balances b LEFT JOIN"
+    [BALANCE] = "SELECT b.account FROM " DB_BALANCES " b LEFT JOIN"
 		" (SELECT account, sum(amount) AS total, max(seq) AS newest FROM entries GROUP BY "
 		"account) e"
 		" ON e.account = b.account WHERE b.balance <> coalesce(e.total, 0)"
@@ -49,16 +50,16 @@ static const char *const texts[] = {
     [HEADS] = "SELECT account FROM entries GROUP BY account"
 	      " HAVING count(DISTINCT prev) <> count(*) LIMIT 1",
     [ORPHAN] = "SELECT e.seq FROM entries e LEFT JOIN transfers t ON t.id = e.transfer"
-	       " LEFT JOIN balances b ON b.account = e.account"
+	       " LEFT JOIN " DB_BALANCES " b ON b.account = e.account"
 	       " WHERE t.id IS NULL OR b.account IS NULL LIMIT 1",
-    [NO_BALANCE] = "SELECT a.id FROM accounts a LEFT JOIN balances b ON b.account = a.id"
+    [NO_BALANCE] = "SELECT a.id FROM accounts a LEFT JOIN " DB_BALANCES " b ON b.account = a.id"
 		   " WHERE b.account IS NULL OR b.may_owe <> CASE WHEN a.kind = 3 THEN 1 ELSE 0 END"
 		   " OR b.held < 0 OR b.may_owe = 0 AND b.balance < b.held LIMIT 1",
     [COUNT_ACCOUNTS] = "SELECT count(*) FROM accounts",
     [COUNT_TRANSFERS] = "SELECT count(*) FROM transfers",
     [COUNT_ENTRIES] = "SELECT count(*) FROM entries",
     [WALK] = "SELECT a.id, a.currency, b.balance FROM accounts a"
-	     " JOIN balances b ON b.account = a.id WHERE a.id > $1 ORDER BY a.id LIMIT $2",
+	     " JOIN " DB_BALANCES " b ON b.account = a.id WHERE a.id > $1 ORDER BY a.id LIMIT $2",
 };
 DB_SQL_LIST(ledger_check, texts);
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "db/db_behind.h"
 #include "db/db_sql.h"
 #include "policy/be.h"
 
@@ -56,11 +57,11 @@ static const char *const texts[] = {
 		" commit2 = NULL, blob = NULL, pending_by = NULL, pending_scope = NULL,"
 		" pending_body = NULL WHERE raffle = $1",
     [EXISTS] = "SELECT 1 FROM lives WHERE raffle = $1",
-    [REFUND_DUE] =
-	"SELECT h.no, h.user_id, g.tickets FROM holders h JOIN holdings g ON g.holder = h.no"
-	" LEFT JOIN refunds f ON f.holder = h.no"
-	" WHERE h.raffle = $1 AND h.user_id > $2 AND g.tickets > 0 AND f.holder IS NULL"
-	" ORDER BY h.user_id LIMIT $3",
+    [REFUND_DUE] = "SELECT h.no, h.user_id, g.tickets FROM holders h"
+		   " JOIN " DB_HOLDINGS " g ON g.holder = h.no"
+		   " LEFT JOIN refunds f ON f.holder = h.no"
+		   " WHERE h.raffle = $1 AND h.user_id > $2 AND g.tickets > 0 AND f.holder IS NULL"
+		   " ORDER BY h.user_id LIMIT $3",
     [REFUND_PUT] = "INSERT INTO refunds (holder, transfer, amount, at_ms) VALUES ($1, $2, $3, $4)",
     [REFUND_SUM] = "SELECT count(*), coalesce(sum(f.amount), 0) FROM holders h"
 		   " JOIN refunds f ON f.holder = h.no WHERE h.raffle = $1",

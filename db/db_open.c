@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "db/db_audit.h"
+#include "db/db_behind.h"
 #include "db/db_file.h"
 #include "db/db_head.h"
 #include "db/db_key.h"
@@ -231,9 +232,13 @@ int db_open_with(struct db **out, const char *folder, const uint8_t key[32], uns
 		r = bring_up(&o, flags, list, n);
 	if (r)
 		goto out;
-	r = db_sqlite_prepare(o.d);
+	r = db_behind_open(o.d);
+	if (!r)
+		r = db_sqlite_prepare(o.d);
 	if (!r)
 		r = db_head_load(o.d);
+	if (!r)
+		r = db_behind_start(o.d);
 	if (r) {
 		r = explain(&o, r);
 		goto out;
@@ -260,6 +265,7 @@ void db_close(struct db *d)
 	if (!d)
 		return;
 	db_turn_rollback(d);
+	db_behind_finish(d);
 	db_sqlite_close(d);
 	free(d);
 }

@@ -15,6 +15,7 @@
 	X(meta)                                                                                    \
 	X(user)                                                                                    \
 	X(session)                                                                                 \
+	X(behind)                                                                                  \
 	X(ledger)                                                                                  \
 	X(ledger_check)                                                                            \
 	X(deposit)                                                                                 \
@@ -115,6 +116,15 @@ struct db_walk {
 /* A balance has changed: the walk's sums follow when it has been there. */
 void db_walk_moved(struct db_walk *w, int64_t account, const char *currency, int64_t amount);
 
+/* How far balances and holdings have been swept to their pages (db_behind.h). */
+struct db_sweep {
+	int64_t from;            /* newest entry when this round began */
+	int64_t done;            /* entries and tickets appended since */
+	int64_t account, holder; /* swept up to here in this round */
+	bool grew;               /* since the last commit */
+	bool own;                /* this process has appended something */
+};
+
 /*
  * Numbers that the store gives out itself, kept here so that no insert has to ask. They follow
  * turns and savepoints: rolled back together with the rows.
@@ -125,6 +135,7 @@ struct db_head {
 	int64_t audit;
 	uint8_t audit_hash[32];
 	struct db_walk walk;
+	struct db_sweep sweep;
 };
 struct db_head *db_head(struct db *d);
 

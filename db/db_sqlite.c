@@ -82,7 +82,7 @@ int db_sqlite_error(struct db *d, int rc, const char *doing)
 	return r;
 }
 
-static int exec(struct db *d, const char *sql)
+int db_sqlite_exec(struct db *d, const char *sql)
 {
 	int rc = sqlite3_exec(d->sq, sql, NULL, NULL, NULL);
 	return rc == SQLITE_OK ? KE_OK : db_sqlite_error(d, rc, sql);
@@ -201,11 +201,11 @@ static int settings(struct db *d, const uint8_t key[32])
 	int r = KE_OK;
 
 	for (size_t i = 0; !r && before[i]; i++)
-		r = exec(d, before[i]);
+		r = db_sqlite_exec(d, before[i]);
 	if (!r)
 		r = give_key(d, key);
 	for (size_t i = 0; !r && after[i]; i++)
-		r = exec(d, after[i]);
+		r = db_sqlite_exec(d, after[i]);
 	return r;
 }
 
@@ -274,7 +274,7 @@ static int committed(void *arg, sqlite3 *sq, const char *name, int pages)
 static int journal(struct db *d)
 {
 	char mode[16];
-	int r = exec(d, "SELECT count(*) FROM sqlite_schema");
+	int r = db_sqlite_exec(d, "SELECT count(*) FROM sqlite_schema");
 
 	if (!r)
 		r = ask(d, "PRAGMA journal_mode = WAL", mode, sizeof mode);
@@ -282,11 +282,11 @@ static int journal(struct db *d)
 		return db_fail(
 		    d, KE_IO, "the file system of the store cannot keep a write-ahead log");
 	if (!r)
-		r = exec(d, "PRAGMA synchronous = FULL");
+		r = db_sqlite_exec(d, "PRAGMA synchronous = FULL");
 	sqlite3_wal_hook(d->sq, committed, d);
 	/* After one large turn the log does not stay larger for ever. */
 	if (!r)
-		r = exec(d, "PRAGMA journal_size_limit = 67108864");
+		r = db_sqlite_exec(d, "PRAGMA journal_size_limit = 67108864");
 	return r;
 }
 
@@ -354,22 +354,22 @@ int db_sqlite_version(struct db *d, int *version, int64_t *tables)
 
 int db_sqlite_migrate_begin(struct db *d)
 {
-	return exec(d, "BEGIN IMMEDIATE");
+	return db_sqlite_exec(d, "BEGIN IMMEDIATE");
 }
 
 int db_sqlite_migrate(struct db *d, const char *sql, int version)
 {
 	char set[64];
-	int r = exec(d, sql);
+	int r = db_sqlite_exec(d, sql);
 
 	snprintf(set, sizeof set, "PRAGMA user_version = %d", version);
-	return r ? r : exec(d, set);
+	return r ? r : db_sqlite_exec(d, set);
 }
 
 int db_sqlite_migrate_end(struct db *d, int r)
 {
 	if (!r)
-		r = exec(d, "COMMIT");
+		r = db_sqlite_exec(d, "COMMIT");
 	if (r && !sqlite3_get_autocommit(d->sq))
 		sqlite3_exec(d->sq, "ROLLBACK", NULL, NULL, NULL);
 	return r;

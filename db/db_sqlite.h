@@ -32,6 +32,7 @@ struct db {
 	bool shut; /* the authorizer lets only data statements through */
 	bool turn, saved, lost;
 	struct db_head head, head_turn, head_saved;
+	int64_t round;     /* entries and tickets in which all pages are swept once */
 	int log_pages;     /* in the log after the last commit */
 	bool held;         /* the log is not written back: a backup reads klero.db */
 	int64_t held_most; /* bytes of log at which it is all the same */
@@ -57,7 +58,9 @@ int db_sqlite_version(struct db *d, int *version, int64_t *tables) KE_CHECK;
 int db_sqlite_migrate_begin(struct db *d) KE_CHECK;
 int db_sqlite_migrate(struct db *d, const char *sql, int version) KE_CHECK;
 int db_sqlite_migrate_end(struct db *d, int r) KE_CHECK;
-/* Prepares every statement of every noun. */
+/* Statements without parameters and rows, before the store is shut. */
+int db_sqlite_exec(struct db *d, const char *sql) KE_CHECK;
+/* Prepares every statement of every noun, and shuts the store. */
 int db_sqlite_prepare(struct db *d) KE_CHECK;
 /* Empties the log into the file, so that the file alone is the store. */
 int db_sqlite_fold(struct db *d) KE_CHECK;

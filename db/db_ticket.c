@@ -3,24 +3,28 @@
  */
 #include <string.h>
 
-#include "db/db_sql.h"
+#include "db/db_behind.h"
 #include "db/db_ticket.h"
 
 #define ROW                                                                                        \
 	"SELECT t.idx, t.id, t.issued_ms, t.client_seed, t.prev, h.user_id, h.salt"                \
 	" FROM tickets t JOIN holders h ON h.no = t.holder"
 
-enum { GET, MAKE, MAKE_HOLDING, ISSUE, COUNT, AT, RANGE, CHAIN };
+enum { GET, MAKE, MAKE_HOLDING, ISSUE, COUNT, COUNT_FIRST, AT, RANGE, CHAIN };
 static const char *const texts[] = {
     [GET] = "SELECT h.no, h.salt, g.tickets, g.last"
-	    " FROM holders h JOIN holdings g ON g.holder = h.no"
+	    " FROM holders h JOIN " DB_HOLDINGS " g ON g.holder = h.no"
 	    " WHERE h.raffle = $1 AND h.user_id = $2",
     [MAKE] = "INSERT INTO holders (no, raffle, user_id, salt) VALUES ($1, $2, $3, $4)",
     [MAKE_HOLDING] = "INSERT INTO holdings (holder) VALUES ($1)",
     [ISSUE] = "INSERT INTO tickets (raffle, idx, id, holder, issued_ms, client_seed, prev)"
 	      " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    [COUNT] = "UPDATE holdings SET tickets = $2, last = $3"
+    [COUNT] = "UPDATE recent_holdings SET tickets = $2, last = $3"
 	      " WHERE holder = $1 AND tickets = $4 AND last = $5",
+    [COUNT_FIRST] = "INSERT INTO recent_holdings (holder, tickets, last)"
+		    " SELECT holder, $2, $3 FROM holdings"
+		    " WHERE holder = $1 AND tickets = $4 AND last = $5"
+		    " ON CONFLICT (holder) DO NOTHING",
     [AT] = ROW " WHERE t.raffle = $1 AND t.idx = $2",
     [RANGE] = ROW " WHERE t.raffle = $1 AND t.idx >= $2 ORDER BY t.idx LIMIT $3",
     [CHAIN] = "SELECT idx, id, issued_ms, client_seed, prev FROM tickets"
@@ -87,10 +91,21 @@ static int issue(struct db *d, const struct db_holder *h, const struct db_ticket
 	return db_exec(st);
 }
 
+static int count(struct db *d, size_t how, const struct db_holder *h, int64_t tickets, int64_t last)
+{
+	struct db_st *st = sql(d, how);
+
+	db_in_int(st, h->no);
+	db_in_int(st, tickets);
+	db_in_int(st, last);
+	db_in_int(st, h->tickets);
+	db_in_int(st, h->last);
+	return db_exec_one(st);
+}
+
 int db_ticket_issue(struct db *d, struct db_holder *h, const struct db_ticket *t, size_t n)
 {
-	struct db_st *st = sql(d, COUNT);
-	int64_t last = h->last;
+	int64_t tickets = h->tickets + (int64_t)n, last = h->last;
 
 	for (size_t i = 0; i < n; i++) {
 		int r = issue(d, h, &t[i], last);
@@ -98,15 +113,13 @@ int db_ticket_issue(struct db *d, struct db_holder *h, const struct db_ticket *t
 			return r;
 		last = t[i].index;
 	}
-	db_in_int(st, h->no);
-	db_in_int(st, h->tickets + (int64_t)n);
-	db_in_int(st, last);
-	db_in_int(st, h->tickets);
-	db_in_int(st, h->last);
-	int r = db_exec_one(st);
+	int r = count(d, COUNT, h, tickets, last);
+	if (r == KE_NOTFOUND)
+		r = count(d, COUNT_FIRST, h, tickets, last);
 	if (r)
 		return r == KE_NOTFOUND ? KE_CONFLICT : r;
-	h->tickets += (int64_t)n;
+	db_behind_grew(d, n);
+	h->tickets = tickets;
 	h->last = last;
 	return KE_OK;
 }

@@ -6,6 +6,7 @@
  */
 #include <sqlite3.h>
 
+#include "db/db_behind.h"
 #include "db/db_sqlite.h"
 
 static int run(struct db *d, enum db_turn_sql i)
@@ -45,7 +46,9 @@ int db_turn_commit(struct db *d, bool *wrote)
 	bool writes = db_turn_wrote(d);
 	int r = d->lost    ? KE_IO
 		: d->saved ? db_fail(d, KE_STATE, "a savepoint is open")
-			   : run(d, DB_COMMIT);
+			   : db_behind_sweep(d);
+	if (!r)
+		r = run(d, DB_COMMIT);
 	if (r) {
 		db_turn_rollback(d);
 		return r;

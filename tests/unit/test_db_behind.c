@@ -1,0 +1,486 @@
+/*
+ * Balances and holdings written behind: thousands of random sales against a model, with savepoints
+ * and turns undone, processes that die at any moment, and rounds so short that every step of the
+ * sweep is met; what the store refuses, and what an opening does not take for good.
+ */
+#include "tests/unit/db_env.h"
+
+#include "db/db_behind.h"
+#include "db/db_raffle.h"
+#include "db/db_sqlite.h"
+#include "db/db_ticket.h"
+
+#define PEOPLE  9
+#define RAFFLES 3
+#define PRICE   7
+
+struct model {
+	int64_t balance[PEOPLE], tickets[RAFFLES][PEOPLE], last[RAFFLES][PEOPLE];
+	int64_t sold[RAFFLES];
+};
+
+static uint32_t next(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+static void raffle_id(uint8_t id[16], unsigned n)
+{
+	env_id(id, n);
+	id[0] = 0x20;
+}
+
+static void fill(struct env *e, struct model *m)
+{
+	static const uint8_t hash[32] = {1};
+
+	*m = (struct model){.sold = {0}};
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		uint8_t id[16];
+
+		env_user(e, i, id);
+		for (unsigned k = 0; k < RAFFLES; k++)
+			m->last[k][i] = -1;
+	}
+	for (unsigned k = 0; k < RAFFLES; k++) {
+		struct db_raffle r = {.format = RAFFLE_V1,
+		    .title = "r",
+		    .price = PRICE,
+		    .currency = "EUR",
+		    .capacity = 1000000,
+		    .winners = 1};
+
+		raffle_id(r.id, k);
+		env_id(r.created_by, 0);
+		env_ok(e, db_raffle_create(e->d, &r));
+		env_ok(e, db_raffle_set_open(e->d, r.id, hash, hash, "b", 1));
+	}
+}
+
+static void fund(struct env *e, struct model *m, unsigned i, int64_t amount)
+{
+	uint8_t id[16];
+
+	env_id(id, i);
+	env_fund(e, id, amount);
+	m->balance[i] += amount;
+}
+
+static void issue(struct env *e, struct db_sale *s, struct db_holder *h, int64_t n)
+{
+	static const uint8_t leaf[32] = {3};
+	struct db_ticket t[3] = {{0}};
+
+	for (int64_t i = 0; i < n; i++) {
+		t[i].index = s->sold + i;
+		t[i].client_seed = "";
+		merkle_range_add(&s->range, leaf);
+		hash_run_add(s->aggregate, leaf, 32);
+	}
+	env_ok(e, db_ticket_issue(e->d, h, t, (size_t)n));
+	s->sold += n;
+	env_ok(e, db_raffle_sold(e->d, s, s->sold - n));
+}
+
+/* As engine sells: charged, issued, counted. */
+static void sell(struct env *e, struct model *m, unsigned i, unsigned k, int64_t n)
+{
+	static const uint8_t salt[32] = {4};
+	uint8_t user[16], raffle[16];
+	struct db_account w, p;
+	struct db_holder h;
+	struct db_sale s;
+
+	env_id(user, i);
+	raffle_id(raffle, k);
+	env_ok(e, db_raffle_sale(e->d, raffle, &s));
+	env_ok(e, db_account_open(e->d, DB_ACCOUNT_USER, user, "EUR", &w));
+	env_ok(e, db_account_open(e->d, DB_ACCOUNT_POT, raffle, "EUR", &p));
+	int r = db_ledger_transfer(e->d, &w, &p, n * PRICE, "buy", raffle, 1, NULL);
+	if (m->balance[i] < n * PRICE) {
+		assert_int_equal(r, KE_FUNDS);
+		return;
+	}
+	env_ok(e, r);
+	r = db_holder_get(e->d, s.no, user, &h);
+	if (r == KE_NOTFOUND)
+		r = db_holder_create(e->d, s.no, user, salt, &h);
+	env_ok(e, r);
+	issue(e, &s, &h, n);
+	m->balance[i] -= n * PRICE;
+	m->tickets[k][i] += n;
+	m->sold[k] += n;
+	m->last[k][i] = m->sold[k] - 1;
+}
+
+static void step(struct env *e, struct model *m, uint32_t *seed)
+{
+	unsigned i = next(seed) % PEOPLE;
+
+	if (next(seed) % 4 == 0)
+		fund(e, m, i, 1 + next(seed) % 60);
+	else
+		sell(e, m, i, next(seed) % RAFFLES, 1 + next(seed) % 3);
+}
+
+static void compare(struct env *e, const struct model *m)
+{
+	struct db_ledger_report rep;
+	struct db_account a;
+	struct db_holder h;
+
+	env_ok(e, db_ledger_check(e->d, &rep));
+	for (unsigned i = 0; i < PEOPLE; i++) {
+		uint8_t user[16];
+
+		env_id(user, i);
+		int r = db_account_get(e->d, DB_ACCOUNT_USER, user, "EUR", &a);
+		assert_int_equal(r == KE_OK ? a.balance : 0, m->balance[i]);
+		for (unsigned k = 0; k < RAFFLES; k++) {
+			r = db_holder_get(e->d, k + 1, user, &h);
+			assert_int_equal(r == KE_OK ? h.tickets : 0, m->tickets[k][i]);
+			assert_int_equal(r == KE_OK ? h.last : -1, m->last[k][i]);
+		}
+	}
+}
+
+static int64_t number(struct env *e, const char *sql)
+{
+	sqlite3_stmt *s;
+
+	e->d->shut = false;
+	assert_int_equal(sqlite3_prepare_v2(e->d->sq, sql, -1, &s, NULL), SQLITE_OK);
+	e->d->shut = true;
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return n;
+}
+
+/* A process that dies leaves what is committed, and no last sweep. */
+static void die(struct env *e)
+{
+	db_turn_rollback(e->d);
+	db_head(e->d)->sweep.own = false;
+	env_close(e);
+}
+
+static void begin(struct env *e, int64_t round)
+{
+	env_open(e, DB_CREATE);
+	e->d->round = round;
+	env_ok(e, db_turn_begin(e->d));
+}
+
+static void some_steps(struct env *e, struct model *m, uint32_t *seed)
+{
+	for (unsigned i = next(seed) % 6; i; i--) {
+		struct model saved = *m;
+
+		env_ok(e, db_savepoint(e->d));
+		for (unsigned n = 1 + next(seed) % 3; n; n--)
+			step(e, m, seed);
+		if (next(seed) % 3) {
+			env_ok(e, db_release(e->d));
+		} else {
+			env_ok(e, db_rollback_to(e->d));
+			*m = saved;
+		}
+	}
+}
+
+/* One life of a process; it may end in a turn. */
+static void live(struct env *e, struct model *m, uint32_t *seed, int64_t round)
+{
+	struct model turn = *m;
+
+	begin(e, round);
+	compare(e, m);
+	for (unsigned k = next(seed) % 40; k; k--) {
+		turn = *m;
+		some_steps(e, m, seed);
+		if (next(seed) % 5 == 0) {
+			db_turn_rollback(e->d);
+			env_ok(e, db_turn_begin(e->d));
+			*m = turn;
+		} else {
+			env_commit(e);
+			turn = *m;
+		}
+		/* what a start would have to read: two rounds, and a turn more */
+		assert_true(number(e, "SELECT max(seq) - (SELECT entry FROM swept) FROM entries") <=
+			    2 * round + 120);
+	}
+	compare(e, m);
+	if (next(seed) % 2) {
+		some_steps(e, m, seed);
+		*m = turn;
+	}
+	if (next(seed) % 4) {
+		die(e);
+	} else {
+		db_turn_rollback(e->d);
+		env_close(e);
+	}
+}
+
+static void test_random(void **state)
+{
+	static const int64_t rounds[] = {1, 10, 60, 300, DB_ROUND};
+	struct env *e = *state;
+
+	for (size_t i = 0; i < sizeof rounds / sizeof rounds[0]; i++) {
+		uint32_t seed = 20261122 + (uint32_t)i;
+		struct model m;
+
+		env_empty(e->folder);
+		begin(e, rounds[i]);
+		fill(e, &m);
+		env_ok(e, db_turn_commit(e->d, NULL));
+		die(e);
+		for (int life = 0; life < 25; life++)
+			live(e, &m, &seed, rounds[i]);
+	}
+}
+
+/* After a clean end the tables alone say everything, and the next start computes nothing. */
+static void test_clean_end(void **state)
+{
+	static const char what[] =
+	    "SELECT count(*) FROM balances b WHERE b.balance <> (SELECT coalesce(sum(amount), 0)"
+	    " FROM entries e WHERE e.account = b.account)";
+	static const char tickets[] =
+	    "SELECT count(*) FROM holdings g WHERE g.tickets <> (SELECT count(*) FROM tickets t"
+	    " WHERE t.holder = g.holder)";
+	struct env *e = *state;
+	struct model m;
+	uint32_t seed = 7;
+
+	begin(e, DB_ROUND);
+	fill(e, &m);
+	for (int i = 0; i < 200; i++)
+		step(e, &m, &seed);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	assert_true(number(e, what) > 2);
+	assert_true(number(e, tickets) > 2);
+	assert_true(number(e, "SELECT count(*) FROM recent_balances") > 2);
+	env_close(e);
+	begin(e, DB_ROUND);
+	assert_int_equal(number(e, what), 0);
+	assert_int_equal(number(e, tickets), 0);
+	assert_int_equal(number(e, "SELECT count(*) FROM recent_balances"), 0);
+	assert_int_equal(number(e, "SELECT count(*) FROM recent_holdings"), 0);
+	assert_int_equal(number(e, "SELECT max(seq) - (SELECT entry FROM swept) FROM entries"), 0);
+	compare(e, &m);
+}
+
+/* Who only looks leaves the file as it is. */
+static void test_looking_writes_nothing(void **state)
+{
+	struct env *e = *state;
+	struct model m;
+
+	begin(e, DB_ROUND);
+	fill(e, &m);
+	fund(e, &m, 1, 100);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	die(e);
+	begin(e, DB_ROUND);
+	compare(e, &m);
+	db_turn_rollback(e->d);
+	env_close(e);
+	begin(e, DB_ROUND);
+	assert_int_equal(number(e, "SELECT entry FROM swept"), 0);
+	assert_int_equal(number(e, "SELECT count(*) FROM recent_balances"), 2);
+}
+
+/* held is the table's: the balance is brought there first. */
+static void test_hold(void **state)
+{
+	struct env *e = *state;
+	struct model m;
+	struct db_account a;
+	uint8_t user[16];
+
+	begin(e, DB_ROUND);
+	fill(e, &m);
+	fund(e, &m, 1, 100);
+	env_id(user, 1);
+	env_ok(e, db_account_get(e->d, DB_ACCOUNT_USER, user, "EUR", &a));
+	env_ok(e, db_ledger_hold(e->d, &a, 60));
+	sell(e, &m, 1, 0, 3);
+	env_commit(e);
+	die(e);
+	begin(e, DB_ROUND);
+	env_ok(e, db_account_get(e->d, DB_ACCOUNT_USER, user, "EUR", &a));
+	assert_int_equal(a.balance, 100 - 3 * PRICE);
+	assert_int_equal(a.held, 60);
+	assert_int_equal(db_ledger_hold(e->d, &a, 20), KE_FUNDS);
+	env_ok(e, db_ledger_hold(e->d, &a, 19));
+	compare(e, &m);
+}
+
+static void test_guards(void **state)
+{
+	static const char *const edits[] = {
+	    /* account 2 has 50 by entry 2, which was the first; 4 is account 3's */
+	    "UPDATE recent_balances SET balance = 51 WHERE account = 2",
+	    "UPDATE recent_balances SET last_entry = 4 WHERE account = 2",
+	    "UPDATE recent_balances SET may_owe = 1 WHERE account = 2",
+	    "UPDATE recent_balances SET held = 1 WHERE account = 2",
+	    "UPDATE recent_balances SET account = 9 WHERE account = 2",
+	    "UPDATE recent_balances SET balance = -1 WHERE account = 2",
+	    "DELETE FROM recent_balances WHERE account = 2;"
+	    "INSERT INTO recent_balances VALUES (2, 0, 51, 0, 2)",
+	    "DELETE FROM recent_balances WHERE account = 2;"
+	    "INSERT INTO recent_balances VALUES (2, 1, 50, 0, 2)",
+	    "DELETE FROM recent_balances WHERE account = 2;"
+	    "INSERT INTO recent_balances VALUES (2, 0, 50, 1, 2)",
+	    "INSERT INTO recent_balances VALUES (77, 0, 50, 0, 2)",
+	    "UPDATE balances SET balance = 51 WHERE account = 2",
+	    "UPDATE balances SET balance = 50, last_entry = 4 WHERE account = 2",
+	    "UPDATE swept SET entry = 5", "UPDATE swept SET entry = -1", "DELETE FROM swept",
+	    "INSERT INTO swept VALUES (2, 1)", NULL};
+	struct env *e = *state;
+	struct model m;
+
+	begin(e, DB_ROUND);
+	fill(e, &m);
+	fund(e, &m, 1, 50);
+	fund(e, &m, 2, 60);
+	env_commit(e);
+	assert_int_equal(number(e, "SELECT account FROM entries WHERE seq = 4"), 3);
+	for (int i = 0; edits[i]; i++) {
+		if (env_raw(e, edits[i]) == SQLITE_OK)
+			fail_msg("not refused: %s", edits[i]);
+		db_turn_rollback(e->d);
+		env_ok(e, db_turn_begin(e->d));
+	}
+	/* what the sweep itself does is not refused */
+	assert_int_equal(
+	    env_raw(e, "DELETE FROM recent_balances WHERE account = 2;"
+		       "INSERT INTO recent_balances VALUES (2, 0, 50, 0, 2);"
+		       "UPDATE balances SET balance = 50, last_entry = 2 WHERE account = 2"),
+	    SQLITE_OK);
+}
+
+/* A stale view of an account or a holding, from before it was kept in memory or after. */
+static void test_stale(void **state)
+{
+	struct env *e = *state;
+	uint8_t user[16], raffle[16];
+	struct db_account first, w, p;
+	struct db_holder h, none;
+	struct model m;
+
+	begin(e, DB_ROUND);
+	fill(e, &m);
+	fund(e, &m, 1, 100);
+	sell(e, &m, 1, 0, 1);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	env_close(e);
+	begin(e, DB_ROUND);
+	env_id(user, 1);
+	raffle_id(raffle, 0);
+	env_ok(e, db_account_get(e->d, DB_ACCOUNT_USER, user, "EUR", &first));
+	env_ok(e, db_account_get(e->d, DB_ACCOUNT_POT, raffle, "EUR", &p));
+	env_ok(e, db_holder_get(e->d, 1, user, &none));
+	for (int i = 0; i < 2; i++) {
+		w = first;
+		w.last_entry -= 1; /* of nothing that is in memory yet, and then of something */
+		env_ok(e, db_savepoint(e->d));
+		assert_int_equal(
+		    db_ledger_transfer(e->d, &w, &p, 7, "buy", raffle, 1, NULL), KE_CONFLICT);
+		env_ok(e, db_rollback_to(e->d));
+		h = none;
+		h.tickets += 1;
+		env_ok(e, db_savepoint(e->d));
+		assert_int_equal(db_ticket_issue(e->d, &h,
+				     &(struct db_ticket){.index = 90 + i, .client_seed = ""}, 1),
+		    KE_CONFLICT);
+		env_ok(e, db_rollback_to(e->d));
+		sell(e, &m, 1, 0, 1);
+		env_ok(e, db_account_get(e->d, DB_ACCOUNT_POT, raffle, "EUR", &p));
+	}
+	/* as balances still has it */
+	w = first;
+	env_ok(e, db_savepoint(e->d));
+	assert_int_equal(db_ledger_transfer(e->d, &w, &p, 7, "buy", raffle, 1, NULL), KE_CONFLICT);
+	env_ok(e, db_rollback_to(e->d));
+	h = none;
+	assert_int_equal(
+	    db_ticket_issue(e->d, &h, &(struct db_ticket){.index = 99, .client_seed = ""}, 1),
+	    KE_CONFLICT);
+}
+
+/* What is in the tables and what was appended do not fit: not opened. */
+static void test_damage(void **state)
+{
+	static const char *const edits[] = {
+	    "UPDATE balances SET balance = balance + 1 WHERE account = 2",
+	    "UPDATE entries SET amount = amount + 1 WHERE account = 2 AND seq > 4",
+	    "DELETE FROM entries WHERE seq = (SELECT max(seq) - 3 FROM entries WHERE account = 2)",
+	    "UPDATE holdings SET last = -1 WHERE holder = 1",
+	    "UPDATE holdings SET last = 1 WHERE holder = 1",
+	    "UPDATE tickets SET prev = -1 WHERE raffle = 1 AND idx = 4", "DELETE FROM swept", NULL};
+	struct env *e = *state;
+	char why[DB_WHY_MAX];
+	struct model m;
+
+	for (int i = 0; edits[i]; i++) {
+		env_empty(e->folder);
+		begin(e, DB_ROUND);
+		fill(e, &m);
+		fund(e, &m, 1, 500);
+		for (int n = 0; n < 4; n++)
+			sell(e, &m, 1, 0, 1);
+		env_ok(e, db_turn_commit(e->d, NULL));
+		env_close(e);
+		begin(e, DB_ROUND);
+		for (int n = 0; n < 4; n++)
+			sell(e, &m, 1, 0, 1);
+		env_ok(e, db_turn_commit(e->d, NULL));
+		sqlite3_db_config(e->d->sq, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+		assert_int_equal(env_raw(e, edits[i]), SQLITE_OK);
+		die(e);
+		int r = db_open(&e->d, e->folder, env_key, 0, why);
+		if (r != KE_DAMAGED)
+			fail_msg("%s: %s", edits[i], ke_words(r));
+		assert_true(strlen(why) > 20);
+	}
+}
+
+/* The row under a swept balance has been changed behind the store's back: no commit goes over it.
+ */
+static void test_sweep_refused(void **state)
+{
+	struct env *e = *state;
+	struct model m;
+
+	begin(e, DB_ROUND);
+	fill(e, &m);
+	fund(e, &m, 1, 500);
+	env_commit(e);
+	sqlite3_db_config(e->d->sq, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	assert_int_equal(env_raw(e, "UPDATE balances SET last_entry = 1000"), SQLITE_OK);
+	sqlite3_db_config(e->d->sq, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	env_ok(e, db_turn_begin(e->d));
+	e->d->round = 1;
+	fund(e, &m, 1, 1);
+	assert_int_equal(db_turn_commit(e->d, NULL), KE_STATE);
+	assert_false(db_turn_open(e->d));
+	die(e);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, env_start, env_stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {T(test_random), T(test_clean_end),
+	    T(test_looking_writes_nothing), T(test_hold), T(test_guards), T(test_stale),
+	    T(test_damage), T(test_sweep_refused)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
