@@ -70,9 +70,15 @@ static int settle(struct engine *e, struct job *j, int r, struct wire_in *in, an
 		return KE_OK;
 	if (s == KE_OK && db_release(e->db) != KE_OK)
 		return KE_OK;
-	if (s != KE_OK && s != KE_PEER)
+	if (s == KE_PEER)
+		return KE_PEER;
+	if (s != KE_OK) {
 		log_warn("a raffle waits: %s", ke_words(s));
-	return s == KE_PEER ? KE_PEER : KE_OK;
+		/* its moments do not wait for when the job would come by itself */
+		if (life_order(e, o->raffle, turn_now_ms(e) + SOON_MS) != KE_OK)
+			log_warn("it is looked at later than it should be");
+	}
+	return KE_OK;
 }
 
 typedef int write_body(struct engine *e, const struct life_file *f, struct wire_out *w);
