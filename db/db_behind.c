@@ -1,11 +1,12 @@
 /*
- * Balances and holdings written behind (db_behind.h). Runs in engine. What is kept in memory is
- * guarded as the tables are: a balance changes only with its entry, and leaves memory only when it
- * stands in its table.
+ * Balances, holdings and the index of answers written behind (db_behind.h). Runs in engine. What is
+ * kept in memory of money is guarded as its table is: a balance changes only with its entry.
  */
-#include "db/db_behind.h"
+#include <string.h>
 
+#include "db/db_behind.h"
 #include "db/db_sqlite.h"
+#include "policy/be.h"
 
 #define FITS                                                                                       \
 	" AND e.account = NEW.account AND e.balance_after = NEW.balance"                           \
@@ -15,7 +16,8 @@
  * may_owe and held as in the table: db_behind_settle() comes before whoever changes them there. A
  * turn keeps each page that it changes as it was, in memory: small pages for small rows.
  */
-static const char tables[] = "CREATE TEMP TABLE recent_balances ("
+static const char tables[] = "PRAGMA temp.page_size = 512;"
+			     "CREATE TEMP TABLE recent_balances ("
 			     " account INTEGER PRIMARY KEY,"
 			     " may_owe INTEGER NOT NULL,"
 			     " balance INTEGER NOT NULL,"
@@ -27,7 +29,11 @@ static const char tables[] = "CREATE TEMP TABLE recent_balances ("
 			     " holder INTEGER PRIMARY KEY,"
 			     " tickets INTEGER NOT NULL CHECK (tickets > 0),"
 			     " last INTEGER NOT NULL CHECK (last >= 0)"
-			     ") STRICT;";
+			     ") STRICT;"
+			     "CREATE TEMP TABLE recent_scopes ("
+			     " scope BLOB PRIMARY KEY,"
+			     " no INTEGER NOT NULL"
+			     ") STRICT, WITHOUT ROWID;";
 
 /*
  * What was appended since: of each account the newest entry, to which the amounts must lead; of
@@ -51,7 +57,9 @@ static const char recover[] =
     " CROSS JOIN raffles r ON r.id = p.ref"
     " CROSS JOIN tickets t ON t.raffle = r.no AND t.idx >= r.sold - p.paid / r.price"
     " CROSS JOIN holdings g ON g.holder = t.holder"
-    " WHERE t.idx > g.last GROUP BY t.holder;";
+    " WHERE t.idx > g.last GROUP BY t.holder;"
+    "INSERT OR REPLACE INTO recent_scopes (scope, no)"
+    " SELECT scope, no FROM idempotency WHERE no > (SELECT answer FROM swept) ORDER BY no;";
 
 static const char guards[] =
     "CREATE TEMP TRIGGER recent_balances_begin BEFORE INSERT ON recent_balances"
@@ -65,10 +73,24 @@ static const char guards[] =
     "  WHERE e.seq = NEW.last_entry AND e.prev = OLD.last_entry" FITS "OLD.balance)"
     " BEGIN SELECT RAISE(ABORT, 'a balance changes only with its entry'); END;";
 
-enum { SWEPT, NEXT, BALANCES, BALANCE, BALANCES_DONE, HOLDINGS, HOLDING, HOLDINGS_DONE };
+enum {
+	SWEPT,
+	NEXT,
+	BALANCES,
+	BALANCE,
+	BALANCES_DONE,
+	HOLDINGS,
+	HOLDING,
+	HOLDINGS_DONE,
+	SCOPES,
+	SCOPE,
+	SCOPES_DONE,
+	SCOPES_PURGED,
+	OLDEST
+};
 static const char *const texts[] = {
-    [SWEPT] = "SELECT entry FROM swept WHERE only = 1",
-    [NEXT] = "UPDATE swept SET entry = $1 WHERE only = 1",
+    [SWEPT] = "SELECT entry, answer FROM swept WHERE only = 1",
+    [NEXT] = "UPDATE swept SET entry = $1, answer = $2 WHERE only = 1",
     [BALANCES] = "SELECT account, balance, last_entry FROM recent_balances"
 		 " WHERE account > $1 AND account <= $2 ORDER BY account",
     [BALANCE] = "UPDATE balances SET balance = $2, last_entry = $3 WHERE account = $1",
@@ -77,6 +99,13 @@ static const char *const texts[] = {
 		 " WHERE holder > $1 AND holder <= $2 ORDER BY holder",
     [HOLDING] = "UPDATE holdings SET tickets = $2, last = $3 WHERE holder = $1",
     [HOLDINGS_DONE] = "DELETE FROM recent_holdings WHERE holder > $1 AND holder <= $2",
+    [SCOPES] = "SELECT scope, no FROM recent_scopes"
+	       " WHERE scope > $1 AND scope <= $2 ORDER BY scope",
+    [SCOPE] = "INSERT INTO scopes (scope, no) VALUES ($1, $2)"
+	      " ON CONFLICT (scope) DO UPDATE SET no = excluded.no",
+    [SCOPES_DONE] = "DELETE FROM recent_scopes WHERE scope > $1 AND scope <= $2",
+    [SCOPES_PURGED] = "DELETE FROM scopes WHERE scope > $1 AND scope <= $2 AND no < $3",
+    [OLDEST] = "SELECT coalesce(min(no), 0) FROM idempotency",
 };
 DB_SQL_LIST(behind, texts);
 
@@ -95,17 +124,28 @@ int db_behind_open(struct db *d)
 
 int db_behind_start(struct db *d)
 {
-	struct db_sweep *s = &db_head(d)->sweep;
-	int64_t swept;
+	struct db_head *h = db_head(d);
+	int64_t entry = 0, answer = 0;
 
 	int r = db_turn_begin(d);
-	if (!r)
-		r = db_exec_int(db_sql(d, DB_NOUN_behind, SWEPT), &swept);
+	if (r)
+		return r;
+	struct db_st *st = db_sql(d, DB_NOUN_behind, SWEPT);
+	r = db_step(st);
+	if (!r) {
+		entry = db_out_int(st);
+		answer = db_out_int(st);
+		r = db_end(st);
+	}
 	db_turn_rollback(d);
 	if (r)
 		return r == KE_NOTFOUND ? db_fail(d, KE_DAMAGED, "swept is empty") : r;
+	/* numbers of purged answers are not given again while their scopes stand */
+	if (h->idem < answer)
+		h->idem = answer;
 	/* a round that died with its process counts: short lives add up to one */
-	*s = (struct db_sweep){.from = db_head(d)->entry, .done = db_head(d)->entry - swept};
+	h->sweep = (struct db_sweep){
+	    .entry = h->entry, .answer = h->idem, .done = h->entry - entry + (h->idem - answer)};
 	return KE_OK;
 }
 
@@ -141,58 +181,123 @@ static int write_holding(struct db_st *row, void *arg)
 	return write_row(row, HOLDING);
 }
 
-/* The rows of (from, upto] that statement `rows` finds onto their pages, and out of memory. */
-static int range(struct db *d, size_t rows, int64_t from, int64_t upto)
+static int write_scope(struct db_st *row, void *arg)
 {
-	const size_t done = rows == BALANCES ? BALANCES_DONE : HOLDINGS_DONE;
-	struct db_st *st = db_sql(d, DB_NOUN_behind, rows);
+	struct db_st *st = db_sql(row->d, DB_NOUN_behind, SCOPE);
+	uint8_t scope[16];
 
-	if (from >= upto)
-		return KE_OK;
-	db_in_int(st, from);
-	db_in_int(st, upto);
-	int r = db_each(st, rows == BALANCES ? write_balance : write_holding, NULL);
+	(void)arg;
+	db_out_blob(row, scope, sizeof scope);
+	db_in_id(st, scope);
+	db_in_int(st, db_out_int(row));
+	return db_exec(st);
+}
+
+/* A key that a sweep has come to: a number, or `len` bytes. */
+struct key {
+	int64_t number;
+	const uint8_t *bytes; /* NULL: the number */
+	size_t len;
+};
+
+static struct db_st *between(
+    struct db *d, size_t what, const struct key *from, const struct key *upto)
+{
+	const struct key *bound[] = {from, upto};
+	struct db_st *st = db_sql(d, DB_NOUN_behind, what);
+
+	for (int i = 0; i < 2; i++) {
+		if (bound[i]->bytes)
+			db_in_blob(st, bound[i]->bytes, bound[i]->len);
+		else
+			db_in_int(st, bound[i]->number);
+	}
+	return st;
+}
+
+/* The rows of (from, upto] that statement `rows` finds onto their pages; then out of memory. */
+static int range(struct db *d, size_t rows, const struct key *from, const struct key *upto,
+    int (*each)(struct db_st *row, void *arg))
+{
+	int r = db_each(between(d, rows, from, upto), each, NULL);
+	return r ? r : db_exec(between(d, rows + 2, from, upto));
+}
+
+static int numbers(struct db *d, size_t rows, int64_t from, int64_t upto,
+    int (*each)(struct db_st *row, void *arg))
+{
+	return from < upto ? range(d, rows, &(struct key){.number = from},
+				 &(struct key){.number = upto}, each)
+			   : KE_OK;
+}
+
+/* Those of answers that are gone: no older one than the oldest is there. */
+static int drop_purged(struct db *d, const struct key *from, const struct key *upto)
+{
+	int64_t oldest;
+
+	int r = db_exec_int(db_sql(d, DB_NOUN_behind, OLDEST), &oldest);
 	if (r)
 		return r;
-	st = db_sql(d, DB_NOUN_behind, done);
-	db_in_int(st, from);
-	db_in_int(st, upto);
+	struct db_st *st = between(d, SCOPES_PURGED, from, upto);
+	db_in_int(st, oldest);
 	return db_exec(st);
+}
+
+/* Scopes are hashes: as far as their first eight bytes say. 0: from before the first on. */
+static int scopes(struct db *d, uint64_t from, uint64_t upto)
+{
+	uint8_t a[16], b[16];
+	const struct key first = {.bytes = a, .len = from ? sizeof a : 0};
+	const struct key last = {.bytes = b, .len = sizeof b};
+
+	if (from == upto)
+		return KE_OK;
+	memset(a, 0xff, sizeof a);
+	memset(b, 0xff, sizeof b);
+	be_put64(a, from);
+	be_put64(b, upto);
+	int r = range(d, SCOPES, &first, &last, write_scope);
+	return r ? r : drop_purged(d, &first, &last);
 }
 
 int db_behind_settle(struct db *d, int64_t account)
 {
-	return range(d, BALANCES, account - 1, account);
+	return numbers(d, BALANCES, account - 1, account, write_balance);
 }
 
-/* Of so many rows those whose turn has come. */
-static int64_t share(const struct db *d, int64_t rows)
+/* How far in so many keys the sweep is to be by now. */
+static uint64_t share(const struct db *d, uint64_t keys)
 {
-	int64_t done = d->head.sweep.done;
+	uint64_t done = (uint64_t)d->head.sweep.done, round = (uint64_t)d->round;
 
-	return done >= d->round ? rows : rows / d->round * done + rows % d->round * done / d->round;
+	return done >= round ? keys : keys / round * done + keys % round * done / round;
 }
 
-static int sweep_to(struct db *d, int64_t account, int64_t holder)
+static int sweep_to(struct db *d, int64_t account, int64_t holder, uint64_t scope)
 {
 	struct db_sweep *s = &db_head(d)->sweep;
-	int r = range(d, BALANCES, s->account, account);
+	int r = numbers(d, BALANCES, s->account, account, write_balance);
 
 	if (!r)
-		r = range(d, HOLDINGS, s->holder, holder);
+		r = numbers(d, HOLDINGS, s->holder, holder, write_holding);
+	if (!r)
+		r = scopes(d, s->scope, scope);
 	s->account = account;
 	s->holder = holder;
+	s->scope = scope;
 	return r;
 }
 
 /* Everything that the round began with stands in its table. */
 static int next_round(struct db *d)
 {
-	struct db_sweep *s = &db_head(d)->sweep;
+	struct db_head *h = db_head(d);
 	struct db_st *st = db_sql(d, DB_NOUN_behind, NEXT);
 
-	db_in_int(st, s->from);
-	*s = (struct db_sweep){.from = db_head(d)->entry, .own = s->own};
+	db_in_int(st, h->sweep.entry);
+	db_in_int(st, h->sweep.answer);
+	h->sweep = (struct db_sweep){.entry = h->entry, .answer = h->idem, .own = h->sweep.own};
 	return db_exec_one(st);
 }
 
@@ -203,20 +308,19 @@ int db_behind_sweep(struct db *d)
 	if (!h->sweep.grew)
 		return KE_OK;
 	h->sweep.grew = false;
-	int r = sweep_to(d, share(d, h->account), share(d, h->holder));
+	int r = sweep_to(d, (int64_t)share(d, (uint64_t)h->account),
+	    (int64_t)share(d, (uint64_t)h->holder), share(d, UINT64_MAX));
 	return r || h->sweep.done < d->round ? r : next_round(d);
 }
 
-/* From the first row to the last; twice, for what the second round begins with is swept, too. */
+/* What is left of this round, and a whole one, for what came behind this one's back. */
 static int sweep_all(struct db *d)
 {
-	struct db_head *h = db_head(d);
+	const struct db_head *h = db_head(d);
 	int r = KE_OK;
 
 	for (int i = 0; !r && i < 2; i++) {
-		h->sweep.account = 0;
-		h->sweep.holder = 0;
-		r = sweep_to(d, h->account, h->holder);
+		r = sweep_to(d, h->account, h->holder, UINT64_MAX);
 		if (!r)
 			r = next_round(d);
 	}

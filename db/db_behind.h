@@ -1,9 +1,10 @@
 /*
- * Inside db/ only: balances and holdings are written behind. A sale's entries and tickets are
- * appended; the balance and the holding that follow from them lie anywhere, and among many people
- * each is a page of its own to write. So what changes of them is kept in memory, in temporary
- * tables, which follow turns and savepoints as the others do, and is swept to its pages in their
- * order, a little with each commit: a page takes all that came for it in a round, at once.
+ * Inside db/ only: balances, holdings and the index of answers are written behind. A sale's
+ * entries, tickets and answer are appended; the balance and the holding that follow from them, and
+ * the scope by which the answer is found, lie anywhere, each on a page of its own when there are
+ * many. So what changes of them is kept in memory, in temporary tables, which follow turns and
+ * savepoints as the others do, and is swept to its pages in their order, a little with each commit:
+ * a page takes all that came for it in a round, at once.
  *
  * What a process that died had in memory, the next one computes from what was appended since. How
  * much that is at most is what a round's length says: a start reads it.
@@ -13,7 +14,7 @@
 
 #include "db/db_sql.h"
 
-/* A round's length: so many entries and tickets. Some 40,000 sales of a ticket. */
+/* A round's length: so many entries, tickets and answers. Some 30,000 sales of a ticket. */
 #define DB_ROUND 131072
 
 /* All balances and all holdings as they are now; who reads the tables alone reads what was. */
@@ -27,6 +28,11 @@
 	" coalesce(n.last, g.last) AS last"                                                        \
 	" FROM holdings g LEFT JOIN recent_holdings n ON n.holder = g.holder)"
 
+/* The number of the answer of scope $1, if there is one; the row itself must be of that scope. */
+#define DB_ANSWER_OF                                                                               \
+	"coalesce((SELECT no FROM recent_scopes WHERE scope = $1),"                                \
+	" (SELECT no FROM scopes WHERE scope = $1))"
+
 /*
  * Makes the tables in memory, and what belongs into them; before any statement is prepared.
  * KE_DAMAGED: a balance or a holding does not lead to its newest entry or ticket.
@@ -35,7 +41,7 @@ int db_behind_open(struct db *d) KE_CHECK;
 /* Where the sweep stands; after db_head_load(). */
 int db_behind_start(struct db *d) KE_CHECK;
 
-/* So many entries or tickets have been appended. */
+/* So many entries, tickets or answers have been appended. */
 void db_behind_grew(struct db *d, size_t n);
 /* One account's balance onto its page, now. */
 int db_behind_settle(struct db *d, int64_t account) KE_CHECK;

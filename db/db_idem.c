@@ -3,17 +3,23 @@
  */
 #include <string.h>
 
+#include "db/db_behind.h"
 #include "db/db_idem.h"
-#include "db/db_sql.h"
 #include "policy/hash.h"
 
-enum { GET, PUT, FINISH, PURGE };
+/* Of a scope that was purged and given again the index may still name a number that is gone. */
+#define ITS " WHERE no = " DB_ANSWER_OF " AND scope = $1"
+
+enum { GET, FIND, PUT, INDEX, FINISH, PURGE };
 static const char *const texts[] = {
-    [GET] = "SELECT body_hash, status, created_ms, answer FROM idempotency WHERE scope = $1",
+    [GET] = "SELECT body_hash, status, created_ms, answer FROM idempotency" ITS,
+    [FIND] = "SELECT no FROM idempotency" ITS,
     [PUT] = "INSERT INTO idempotency (no, scope, body_hash, status, answer, created_ms)"
-	    " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (scope) DO NOTHING",
+	    " VALUES ($1, $2, $3, $4, $5, $6)",
+    [INDEX] = "INSERT INTO recent_scopes (scope, no) VALUES ($1, $2)"
+	      " ON CONFLICT (scope) DO UPDATE SET no = excluded.no",
     [FINISH] = "UPDATE idempotency SET status = $3, answer = $4"
-	       " WHERE scope = $1 AND body_hash = $2 AND status = 0",
+	       " WHERE no = $1 AND body_hash = $2 AND status = 0",
     /* Rows are in order of time, so the oldest stand first. */
     [PURGE] = "DELETE FROM idempotency WHERE (created_ms < $1 OR created_ms > $2)"
 	      " AND no IN (SELECT no FROM idempotency ORDER BY no LIMIT $3)",
@@ -71,53 +77,68 @@ int db_idem_get(struct db *d, const struct db_idem_key *k, struct db_idem *v, vo
 	return r ? r : e;
 }
 
-static int insert(struct db *d, const uint8_t scope[16], const struct db_idem *v, int64_t *n)
+/* The number of the scope's row; KE_NOTFOUND. */
+static int find(struct db *d, const uint8_t scope[16], int64_t *no)
+{
+	return db_exec_int(sql_of(d, FIND, scope), no);
+}
+
+static int insert(struct db *d, const uint8_t scope[16], const struct db_idem *v)
 {
 	struct db_st *st = db_sql(d, DB_NOUN_idem, PUT);
+	int64_t no = ++db_head(d)->idem;
 
-	db_in_int(st, db_head(d)->idem + 1);
+	db_in_int(st, no);
 	db_in_id(st, scope);
 	db_in_blob(st, v->body_hash, 32);
 	db_in_int(st, v->status);
 	db_in_blob(st, v->answer, v->answer_len);
 	db_in_int(st, v->created_ms);
-	return db_exec_many(st, n);
+	int r = db_exec(st);
+	if (r)
+		return r;
+	st = sql_of(d, INDEX, scope);
+	db_in_int(st, no);
+	db_behind_grew(d, 1);
+	return db_exec(st);
+}
+
+static int finish(struct db *d, int64_t no, const struct db_idem *v)
+{
+	struct db_st *st = db_sql(d, DB_NOUN_idem, FINISH);
+
+	db_in_int(st, no);
+	db_in_blob(st, v->body_hash, 32);
+	db_in_int(st, v->status);
+	db_in_blob(st, v->answer, v->answer_len);
+	int r = db_exec_one(st);
+	return r == KE_NOTFOUND ? KE_EXISTS : r;
 }
 
 int db_idem_put(struct db *d, const struct db_idem_key *k, const struct db_idem *v)
 {
 	uint8_t scope[16];
-	int64_t n;
+	int64_t no;
 
 	int r = db_idem_scope(k, scope);
 	if (!r && v->answer_len > DB_ANSWER_MAX)
 		r = KE_LONG;
-	if (!r)
-		r = insert(d, scope, v, &n);
 	if (r)
 		return r;
-	if (n) {
-		db_head(d)->idem++;
-		return KE_OK;
-	}
-	struct db_st *st = sql_of(d, FINISH, scope);
-	db_in_blob(st, v->body_hash, 32);
-	db_in_int(st, v->status);
-	db_in_blob(st, v->answer, v->answer_len);
-	r = db_exec_one(st);
-	return r == KE_NOTFOUND ? KE_EXISTS : r;
+	r = find(d, scope, &no);
+	if (r == KE_NOTFOUND)
+		return insert(d, scope, v);
+	return r ? r : finish(d, no, v);
 }
 
 int db_idem_promise(struct db *d, const struct db_idem_name *name, int64_t now_ms)
 {
 	struct db_idem v = {.created_ms = now_ms, .answer = ""};
-	int64_t n;
+	int64_t no;
 
 	memcpy(v.body_hash, name->body_hash, sizeof v.body_hash);
-	int r = insert(d, name->scope, &v, &n);
-	if (!r && n)
-		db_head(d)->idem++;
-	return r;
+	int r = find(d, name->scope, &no);
+	return r == KE_NOTFOUND ? insert(d, name->scope, &v) : r;
 }
 
 int db_idem_purge(struct db *d, int64_t before_ms, int64_t after_ms, int64_t most, int64_t *n)

@@ -116,11 +116,12 @@ struct db_walk {
 /* A balance has changed: the walk's sums follow when it has been there. */
 void db_walk_moved(struct db_walk *w, int64_t account, const char *currency, int64_t amount);
 
-/* How far balances and holdings have been swept to their pages (db_behind.h). */
+/* How far balances, holdings and scopes have been swept to their pages (db_behind.h). */
 struct db_sweep {
-	int64_t from;            /* newest entry when this round began */
-	int64_t done;            /* entries and tickets appended since */
+	int64_t entry, answer;   /* the newest when this round began */
+	int64_t done;            /* entries, tickets and answers appended since */
 	int64_t account, holder; /* swept up to here in this round */
+	uint64_t scope;          /* and up to scopes that begin so */
 	bool grew;               /* since the last commit */
 	bool own;                /* this process has appended something */
 };

@@ -1,11 +1,13 @@
 /*
- * Balances and holdings written behind: thousands of random sales against a model, with savepoints
- * and turns undone, processes that die at any moment, and rounds so short that every step of the
- * sweep is met; what the store refuses, and what an opening does not take for good.
+ * Balances, holdings and the index of answers written behind: thousands of random sales and kept
+ * answers against a model, with savepoints and turns undone, answers purged, processes that die at
+ * any moment, and rounds so short that every step of the sweep is met; what the store refuses, and
+ * what an opening does not take for good.
  */
 #include "tests/unit/db_env.h"
 
 #include "db/db_behind.h"
+#include "db/db_idem.h"
 #include "db/db_raffle.h"
 #include "db/db_sqlite.h"
 #include "db/db_ticket.h"
@@ -13,10 +15,13 @@
 #define PEOPLE  9
 #define RAFFLES 3
 #define PRICE   7
+#define KEYS    40
+#define KEEP_MS 60
 
 struct model {
 	int64_t balance[PEOPLE], tickets[RAFFLES][PEOPLE], last[RAFFLES][PEOPLE];
 	int64_t sold[RAFFLES];
+	int64_t now_ms, kept[KEYS]; /* kept: when each key's answer was, 0: it has none */
 };
 
 static uint32_t next(uint32_t *seed)
@@ -114,9 +119,61 @@ static void sell(struct env *e, struct model *m, unsigned i, unsigned k, int64_t
 	m->last[k][i] = m->sold[k] - 1;
 }
 
+static struct db_idem_key key_of(unsigned i, char name[8])
+{
+	struct db_idem_key k = {.user = {1}, .route = "buy", .key = name};
+
+	k.key_len = (size_t)snprintf(name, 8, "k%u", i);
+	return k;
+}
+
+/* An answer says when it was given. */
+static void keep(struct env *e, struct model *m, unsigned i)
+{
+	char name[8], answer[24];
+	struct db_idem_key k = key_of(i, name);
+	struct db_idem v = {.status = 201, .created_ms = ++m->now_ms, .answer = answer};
+
+	v.answer_len = (size_t)snprintf(answer, sizeof answer, "%lld", (long long)m->now_ms);
+	assert_int_equal(db_idem_put(e->d, &k, &v), m->kept[i] ? KE_EXISTS : KE_OK);
+	if (!m->kept[i])
+		m->kept[i] = m->now_ms;
+}
+
+static void purge(struct env *e, struct model *m)
+{
+	int64_t n, gone = 0;
+
+	env_ok(e, db_idem_purge(e->d, m->now_ms - KEEP_MS, INT64_MAX, 1000, &n));
+	for (unsigned i = 0; i < KEYS; i++)
+		if (m->kept[i] && m->kept[i] < m->now_ms - KEEP_MS) {
+			m->kept[i] = 0;
+			gone++;
+		}
+	assert_int_equal(n, gone);
+}
+
+static void compare_answers(struct env *e, const struct model *m)
+{
+	for (unsigned i = 0; i < KEYS; i++) {
+		char name[8], buf[24] = "";
+		struct db_idem_key k = key_of(i, name);
+		struct db_idem v;
+
+		int r = db_idem_get(e->d, &k, &v, buf, sizeof buf - 1);
+		assert_int_equal(r, m->kept[i] ? KE_OK : KE_NOTFOUND);
+		assert_int_equal(atoll(buf), m->kept[i]);
+	}
+}
+
 static void step(struct env *e, struct model *m, uint32_t *seed)
 {
 	unsigned i = next(seed) % PEOPLE;
+
+	if (next(seed) % 2)
+		keep(e, m, next(seed) % KEYS);
+	if (next(seed) % 20 == 0)
+		purge(e, m);
 
 	if (next(seed) % 4 == 0)
 		fund(e, m, i, 1 + next(seed) % 60);
@@ -131,6 +188,7 @@ static void compare(struct env *e, const struct model *m)
 	struct db_holder h;
 
 	env_ok(e, db_ledger_check(e->d, &rep));
+	compare_answers(e, m);
 	for (unsigned i = 0; i < PEOPLE; i++) {
 		uint8_t user[16];
 
@@ -211,6 +269,8 @@ static void live(struct env *e, struct model *m, uint32_t *seed, int64_t round)
 		/* what a start would have to read: two rounds, and a turn more */
 		assert_true(number(e, "SELECT max(seq) - (SELECT entry FROM swept) FROM entries") <=
 			    2 * round + 120);
+		assert_true(number(e, "SELECT coalesce(max(no), 0) - (SELECT answer FROM swept)"
+				      " FROM idempotency") <= 2 * round + 120);
 	}
 	compare(e, m);
 	if (next(seed) % 2) {
@@ -271,8 +331,66 @@ static void test_clean_end(void **state)
 	assert_int_equal(number(e, tickets), 0);
 	assert_int_equal(number(e, "SELECT count(*) FROM recent_balances"), 0);
 	assert_int_equal(number(e, "SELECT count(*) FROM recent_holdings"), 0);
+	assert_int_equal(number(e, "SELECT count(*) FROM recent_scopes"), 0);
+	assert_int_equal(number(e, "SELECT count(*) FROM scopes") -
+			     number(e, "SELECT count(*) FROM idempotency"),
+	    0);
 	assert_int_equal(number(e, "SELECT max(seq) - (SELECT entry FROM swept) FROM entries"), 0);
 	compare(e, &m);
+}
+
+/* The scopes of purged answers go as the sweep comes by, and their numbers are not given again. */
+static void test_purged(void **state)
+{
+	struct env *e = *state;
+	struct model m;
+
+	begin(e, 10);
+	fill(e, &m);
+	for (unsigned i = 0; i < KEYS; i++)
+		keep(e, &m, i);
+	env_commit(e);
+	m.now_ms += 2 * KEEP_MS;
+	purge(e, &m);
+	assert_int_equal(number(e, "SELECT count(*) FROM idempotency"), 0);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	env_close(e);
+	begin(e, 10);
+	assert_int_equal(number(e, "SELECT count(*) FROM scopes"), KEYS);
+	compare_answers(e, &m);
+	keep(e, &m, 7);
+	compare_answers(e, &m);
+	assert_int_equal(number(e, "SELECT min(no) FROM idempotency"), KEYS + 1);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	env_close(e);
+	begin(e, 10);
+	assert_int_equal(number(e, "SELECT count(*) FROM scopes"), 1);
+	compare_answers(e, &m);
+}
+
+/* A purged answer's number is another's now, and its scope still stands: it is no answer. */
+static void test_number_of_another(void **state)
+{
+	struct env *e = *state;
+	struct model m;
+
+	begin(e, 2 * KEYS);
+	fill(e, &m);
+	env_commit(e);
+	for (unsigned i = 0; i < KEYS; i++)
+		keep(e, &m, i);
+	env_commit(e);
+	assert_true(number(e, "SELECT count(*) FROM scopes") > KEYS / 5);
+	m.now_ms += 2 * KEEP_MS;
+	purge(e, &m);
+	env_ok(e, db_turn_commit(e->d, NULL));
+	die(e);
+	begin(e, 2 * KEYS);
+	assert_int_equal(number(e, "SELECT answer FROM swept"), 0);
+	for (unsigned i = KEYS / 2; i < KEYS; i++)
+		keep(e, &m, i);
+	assert_int_equal(number(e, "SELECT min(no) FROM idempotency"), 1);
+	compare_answers(e, &m);
 }
 
 /* Who only looks leaves the file as it is. */
@@ -341,7 +459,7 @@ static void test_guards(void **state)
 	    "UPDATE balances SET balance = 51 WHERE account = 2",
 	    "UPDATE balances SET balance = 50, last_entry = 4 WHERE account = 2",
 	    "UPDATE swept SET entry = 5", "UPDATE swept SET entry = -1", "DELETE FROM swept",
-	    "INSERT INTO swept VALUES (2, 1)", NULL};
+	    "UPDATE swept SET answer = -1", "INSERT INTO swept VALUES (2, 1, 1)", NULL};
 	struct env *e = *state;
 	struct model m;
 
@@ -478,9 +596,9 @@ static void test_sweep_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(test_random), T(test_clean_end),
-	    T(test_looking_writes_nothing), T(test_hold), T(test_guards), T(test_stale),
-	    T(test_damage), T(test_sweep_refused)};
+	const struct CMUnitTest tests[] = {T(test_random), T(test_clean_end), T(test_purged),
+	    T(test_number_of_another), T(test_looking_writes_nothing), T(test_hold), T(test_guards),
+	    T(test_stale), T(test_damage), T(test_sweep_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
