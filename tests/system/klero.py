@@ -426,7 +426,7 @@ class Appliance:
         while True:
             there = sorted(self.roles()[role])
             if len(there) <= which:
-                if time.monotonic() > end:
+                if self.process.poll() is not None or time.monotonic() > end:
                     raise Failure(f"no {role} {which} to kill: {there}")
                 time.sleep(0.05)
                 continue
