@@ -125,7 +125,7 @@ int db_behind_open(struct db *d)
 int db_behind_start(struct db *d)
 {
 	struct db_head *h = db_head(d);
-	int64_t entry = 0, answer = 0;
+	int64_t entry = 0, answer = 0, left;
 
 	int r = db_turn_begin(d);
 	if (r)
@@ -143,9 +143,11 @@ int db_behind_start(struct db *d)
 	/* numbers of purged answers are not given again while their scopes stand */
 	if (h->idem < answer)
 		h->idem = answer;
-	/* a round that died with its process counts: short lives add up to one */
-	h->sweep = (struct db_sweep){
-	    .entry = h->entry, .answer = h->idem, .done = h->entry - entry + (h->idem - answer)};
+	left = h->entry - entry + (h->idem - answer);
+	h->sweep = (struct db_sweep){.entry = h->entry, .answer = h->idem, .length = d->round};
+	/* what a process that died has left is swept soon, and at once when many have died early */
+	if (left > 0)
+		h->sweep.length = left > 5 * d->round / 2 ? 1 : d->round / 8 + 1;
 	return KE_OK;
 }
 
@@ -269,9 +271,9 @@ int db_behind_settle(struct db *d, int64_t account)
 /* How far in so many keys the sweep is to be by now. */
 static uint64_t share(const struct db *d, uint64_t keys)
 {
-	uint64_t done = (uint64_t)d->head.sweep.done, round = (uint64_t)d->round;
+	uint64_t done = (uint64_t)d->head.sweep.done, all = (uint64_t)d->head.sweep.length;
 
-	return done >= round ? keys : keys / round * done + keys % round * done / round;
+	return done >= all ? keys : keys / all * done + keys % all * done / all;
 }
 
 static int sweep_to(struct db *d, int64_t account, int64_t holder, uint64_t scope)
@@ -310,7 +312,7 @@ int db_behind_sweep(struct db *d)
 	h->sweep.grew = false;
 	int r = sweep_to(d, (int64_t)share(d, (uint64_t)h->account),
 	    (int64_t)share(d, (uint64_t)h->holder), share(d, UINT64_MAX));
-	return r || h->sweep.done < d->round ? r : next_round(d);
+	return r || h->sweep.done < h->sweep.length ? r : next_round(d);
 }
 
 /* What is left of this round, and a whole one, for what came behind this one's back. */

@@ -119,7 +119,8 @@ void db_walk_moved(struct db_walk *w, int64_t account, const char *currency, int
 /* How far balances, holdings and scopes have been swept to their pages (db_behind.h). */
 struct db_sweep {
 	int64_t entry, answer;   /* the newest when this round began */
-	int64_t done;            /* entries, tickets and answers appended since */
+	int64_t length;          /* so many entries, tickets and answers is this round */
+	int64_t done;            /* have been appended since */
 	int64_t account, holder; /* swept up to here in this round */
 	uint64_t scope;          /* and up to scopes that begin so */
 	bool grew;               /* since the last commit */

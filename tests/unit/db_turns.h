@@ -24,7 +24,8 @@ static int turns_one(struct db *d, int64_t n)
 
 	if (!detail[0])
 		memset(detail, 'x', sizeof detail);
-	d->round = 6; /* of each three turns all balances are swept once */
+	/* of each three turns all balances are swept once */
+	db_head(d)->sweep.length = d->round = 6;
 	int r = db_turn_begin(d);
 	if (!r)
 		r = db_account_open(d, DB_ACCOUNT_PROVIDER, nobody, "EUR", &out);
