@@ -299,7 +299,8 @@ static int next_round(struct db *d)
 
 	db_in_int(st, h->sweep.entry);
 	db_in_int(st, h->sweep.answer);
-	h->sweep = (struct db_sweep){.entry = h->entry, .answer = h->idem, .own = h->sweep.own};
+	h->sweep = (struct db_sweep){
+	    .entry = h->entry, .answer = h->idem, .length = d->round, .own = h->sweep.own};
 	return db_exec_one(st);
 }
 

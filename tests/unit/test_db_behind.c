@@ -340,6 +340,32 @@ static void test_clean_end(void **state)
 	compare(e, &m);
 }
 
+/* A round after another, memory fills and empties. */
+static void test_rounds(void **state)
+{
+	struct env *e = *state;
+	struct model m;
+	int64_t swept = 0, kept = 0;
+	int ends = 0;
+
+	begin(e, 100);
+	fill(e, &m);
+	for (int i = 0; i < 300; i++) {
+		fund(e, &m, (unsigned)i % PEOPLE, 100);
+		sell(e, &m, (unsigned)i % PEOPLE, (unsigned)i % RAFFLES, 1);
+		keep(e, &m, (unsigned)i % KEYS);
+		env_commit(e);
+		kept += number(e, "SELECT count(*) FROM recent_balances");
+		if (number(e, "SELECT entry FROM swept") > swept) {
+			swept = number(e, "SELECT entry FROM swept");
+			ends++;
+		}
+	}
+	/* five entries and tickets a step, and at first an answer; some rows at any time */
+	assert_in_range(ends, 300 * 5 / 100 - 1, 300 * 6 / 100);
+	assert_true(kept > 300 * 4);
+}
+
 /* The scopes of purged answers go as the sweep comes by, and their numbers are not given again. */
 static void test_purged(void **state)
 {
@@ -597,9 +623,9 @@ static void test_sweep_refused(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {T(test_random), T(test_clean_end), T(test_purged),
-	    T(test_number_of_another), T(test_looking_writes_nothing), T(test_hold), T(test_guards),
-	    T(test_stale), T(test_damage), T(test_sweep_refused)};
+	const struct CMUnitTest tests[] = {T(test_random), T(test_clean_end), T(test_rounds),
+	    T(test_purged), T(test_number_of_another), T(test_looking_writes_nothing), T(test_hold),
+	    T(test_guards), T(test_stale), T(test_damage), T(test_sweep_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
