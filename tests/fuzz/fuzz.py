@@ -88,14 +88,15 @@ class Target:
             arguments.append(f"-dict={self.dict}")
         arguments += [p for p in (corpus, self.seeds) if p.is_dir()]
         said, status, cpu = self.run(arguments, seconds + HANG + 60, idle)
-        found = []
+        found, late = [], False
         for path in sorted(p for p in self.work.iterdir() if p.is_file()):
             again = self.holds(path)
             if again:
                 found.append((path, again[0][-3000:]))
             else:
+                late |= path.name.startswith("timeout-")  # the run was stopped for as long
                 path.unlink()
-        if status and not found:
+        if status and not found and not late:
             # without an input that shows it again: too much memory in all, an endless input, its own start
             found.append((None, f"status {status}\n{said[-3000:]}"))
         runs = re.findall(r"^stat::number_of_executed_units: (\d+)", said, re.M)
