@@ -13,11 +13,10 @@
 	" AND e.amount = NEW.balance - "
 
 /*
- * may_owe and held as in the table: db_behind_settle() comes before whoever changes them there. A
- * turn keeps each page that it changes as it was, in memory: small pages for small rows.
+ * The three texts below are in the words of this driver, as the tables' own are (migrations.def).
+ * may_owe and held as in the table: db_behind_settle() comes before whoever changes them there.
  */
-static const char tables[] = "PRAGMA temp.page_size = 512;"
-			     "CREATE TEMP TABLE recent_balances ("
+static const char tables[] = "CREATE TEMP TABLE recent_balances ("
 			     " account INTEGER PRIMARY KEY,"
 			     " may_owe INTEGER NOT NULL,"
 			     " balance INTEGER NOT NULL,"

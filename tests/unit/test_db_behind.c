@@ -118,6 +118,7 @@ static void test_clean_end(void **state)
 	assert_true(number(e, what) > 2);
 	assert_true(number(e, tickets) > 2);
 	assert_true(number(e, "SELECT count(*) FROM recent_balances") > 2);
+	assert_int_equal(number(e, "PRAGMA temp.page_size"), 512);
 	env_close(e);
 	begin(e, DB_ROUND);
 	assert_int_equal(number(e, what), 0);
