@@ -23,6 +23,7 @@
 
 #include "db/db_ledger.h"
 #include "db/db_open.h"
+#include "db/db_sqlite.h"
 #include "db/db_user.h"
 
 #define UNUSED __attribute__((unused))
@@ -131,6 +132,19 @@ static UNUSED void env_user(struct env *e, unsigned n, uint8_t id[16])
 	snprintf(u.email, sizeof u.email, "user%u@example.org", n);
 	snprintf(u.credential, sizeof u.credential, "$argon2id$v=19$%u", n);
 	assert_int_equal(db_user_create(e->d, &u), KE_OK);
+}
+
+/* How much is appended until all that is written behind has been swept (db/db_behind.h). */
+static UNUSED void env_round(struct env *e, int64_t round)
+{
+	db_head(e->d)->sweep.length = e->d->round = round;
+}
+
+/* The next of the numbers that a seed gives: the same on every machine. */
+static UNUSED uint32_t env_next(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
 }
 
 /* Brings money in from outside. */

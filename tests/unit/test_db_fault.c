@@ -8,7 +8,6 @@
 #include "db/db_audit.h"
 #include "db/db_meta.h"
 #include "db/db_pcache.h"
-#include "db/db_sqlite.h"
 
 /* Counts down to the failure; 0: none planned. */
 static struct {
@@ -173,7 +172,7 @@ static bool run(struct env *e, long at, long every, int64_t *held)
 	int64_t acknowledged = *held, tried = *held;
 
 	env_open(e, 0);
-	db_head(e->d)->sweep.length = e->d->round = 3; /* so that sweeps fail, too */
+	env_round(e, 3); /* so that sweeps fail, too */
 	assert_int_equal(turns(e), *held);
 	fault.calls = 0;
 	fault.at = at;
