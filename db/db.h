@@ -49,7 +49,8 @@ struct db;
  */
 int db_open(
     struct db **out, const char *folder, const uint8_t key[32], unsigned flags, char *why) KE_CHECK;
-/* Checkpoints and closes; NULL is allowed. Rolls an open turn back. */
+/* Writes what is written behind, checkpoints and closes; NULL is allowed. Rolls an open turn back.
+ */
 void db_close(struct db *d);
 /* Words for the last trouble, for a log line; no stored value is in it. */
 const char *db_why(const struct db *d);

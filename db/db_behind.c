@@ -72,9 +72,8 @@ static const char guards[] =
     "  WHERE e.seq = NEW.last_entry AND e.prev = OLD.last_entry" FITS "OLD.balance)"
     " BEGIN SELECT RAISE(ABORT, 'a balance changes only with its entry'); END;";
 
+/* Of each table three in a row: what is kept of it, one row onto its page, those out of memory. */
 enum {
-	SWEPT,
-	NEXT,
 	BALANCES,
 	BALANCE,
 	BALANCES_DONE,
@@ -85,7 +84,9 @@ enum {
 	SCOPE,
 	SCOPES_DONE,
 	SCOPES_PURGED,
-	OLDEST
+	OLDEST,
+	SWEPT,
+	NEXT
 };
 static const char *const texts[] = {
     [SWEPT] = "SELECT entry, answer FROM swept WHERE only = 1",
@@ -159,10 +160,11 @@ void db_behind_grew(struct db *d, size_t n)
 	s->own = true;
 }
 
-/* One row onto its page. (An UPDATE … FROM would make a table of the rows first, each time.) */
-static int write_row(struct db_st *row, size_t how)
+/* A row of three numbers onto its page. (An UPDATE … FROM would make a table of the rows first.) */
+static int write_numbers(struct db_st *row, void *arg)
 {
-	struct db_st *st = db_sql(row->d, DB_NOUN_behind, how);
+	const size_t *how = arg;
+	struct db_st *st = db_sql(row->d, DB_NOUN_behind, *how);
 
 	for (int i = 0; i < 3; i++)
 		db_in_int(st, db_out_int(row));
@@ -170,24 +172,12 @@ static int write_row(struct db_st *row, size_t how)
 	return r == KE_NOTFOUND ? db_fail(row->d, KE_DAMAGED, "a row that was sold to is gone") : r;
 }
 
-static int write_balance(struct db_st *row, void *arg)
-{
-	(void)arg;
-	return write_row(row, BALANCE);
-}
-
-static int write_holding(struct db_st *row, void *arg)
-{
-	(void)arg;
-	return write_row(row, HOLDING);
-}
-
 static int write_scope(struct db_st *row, void *arg)
 {
-	struct db_st *st = db_sql(row->d, DB_NOUN_behind, SCOPE);
+	const size_t *how = arg;
+	struct db_st *st = db_sql(row->d, DB_NOUN_behind, *how);
 	uint8_t scope[16];
 
-	(void)arg;
 	db_out_blob(row, scope, sizeof scope);
 	db_in_id(st, scope);
 	db_in_int(st, db_out_int(row));
@@ -216,20 +206,21 @@ static struct db_st *between(
 	return st;
 }
 
-/* The rows of (from, upto] that statement `rows` finds onto their pages; then out of memory. */
-static int range(struct db *d, size_t rows, const struct key *from, const struct key *upto,
-    int (*each)(struct db_st *row, void *arg))
+/* The rows of (from, upto] that statement `kept` finds onto their pages; then out of memory. */
+static int range(struct db *d, size_t kept, const struct key *from, const struct key *upto,
+    int (*write)(struct db_st *row, void *how))
 {
-	int r = db_each(between(d, rows, from, upto), each, NULL);
-	return r ? r : db_exec(between(d, rows + 2, from, upto));
+	size_t one = kept + 1, done = kept + 2;
+
+	int r = db_each(between(d, kept, from, upto), write, &one);
+	return r ? r : db_exec(between(d, done, from, upto));
 }
 
-static int numbers(struct db *d, size_t rows, int64_t from, int64_t upto,
-    int (*each)(struct db_st *row, void *arg))
+static int numbers(struct db *d, size_t kept, int64_t from, int64_t upto)
 {
-	return from < upto ? range(d, rows, &(struct key){.number = from},
-				 &(struct key){.number = upto}, each)
-			   : KE_OK;
+	const struct key first = {.number = from}, last = {.number = upto};
+
+	return from < upto ? range(d, kept, &first, &last, write_numbers) : KE_OK;
 }
 
 /* Those of answers that are gone: no older one than the oldest is there. */
@@ -264,7 +255,7 @@ static int scopes(struct db *d, uint64_t from, uint64_t upto)
 
 int db_behind_settle(struct db *d, int64_t account)
 {
-	return numbers(d, BALANCES, account - 1, account, write_balance);
+	return numbers(d, BALANCES, account - 1, account);
 }
 
 /* How far in so many keys the sweep is to be by now. */
@@ -278,10 +269,10 @@ static uint64_t share(const struct db *d, uint64_t keys)
 static int sweep_to(struct db *d, int64_t account, int64_t holder, uint64_t scope)
 {
 	struct db_sweep *s = &db_head(d)->sweep;
-	int r = numbers(d, BALANCES, s->account, account, write_balance);
+	int r = numbers(d, BALANCES, s->account, account);
 
 	if (!r)
-		r = numbers(d, HOLDINGS, s->holder, holder, write_holding);
+		r = numbers(d, HOLDINGS, s->holder, holder);
 	if (!r)
 		r = scopes(d, s->scope, scope);
 	s->account = account;

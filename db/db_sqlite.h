@@ -32,7 +32,7 @@ struct db {
 	bool shut; /* the authorizer lets only data statements through */
 	bool turn, saved, lost;
 	struct db_head head, head_turn, head_saved;
-	int64_t round;     /* entries and tickets in which all pages are swept once */
+	int64_t round;     /* entries, tickets and answers in which all pages are swept once */
 	int log_pages;     /* in the log after the last commit */
 	bool held;         /* the log is not written back: a backup reads klero.db */
 	int64_t held_most; /* bytes of log at which it is all the same */

@@ -24,12 +24,6 @@ struct model {
 	int64_t now_ms, kept[KEYS]; /* kept: when each key's answer was, 0: it has none */
 };
 
-static uint32_t next(uint32_t *seed)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 8;
-}
-
 static void raffle_id(uint8_t id[16], unsigned n)
 {
 	env_id(id, n);
@@ -168,17 +162,16 @@ static void compare_answers(struct env *e, const struct model *m)
 
 static void step(struct env *e, struct model *m, uint32_t *seed)
 {
-	unsigned i = next(seed) % PEOPLE;
+	unsigned i = env_next(seed) % PEOPLE;
 
-	if (next(seed) % 2)
-		keep(e, m, next(seed) % KEYS);
-	if (next(seed) % 20 == 0)
+	if (env_next(seed) % 2)
+		keep(e, m, env_next(seed) % KEYS);
+	if (env_next(seed) % 20 == 0)
 		purge(e, m);
-
-	if (next(seed) % 4 == 0)
-		fund(e, m, i, 1 + next(seed) % 60);
+	if (env_next(seed) % 4 == 0)
+		fund(e, m, i, 1 + env_next(seed) % 60);
 	else
-		sell(e, m, i, next(seed) % RAFFLES, 1 + next(seed) % 3);
+		sell(e, m, i, env_next(seed) % RAFFLES, 1 + env_next(seed) % 3);
 }
 
 static void compare(struct env *e, const struct model *m)

@@ -26,13 +26,13 @@ static void begin(struct env *e, int64_t round)
 
 static void some_steps(struct env *e, struct model *m, uint32_t *seed)
 {
-	for (unsigned i = next(seed) % 6; i; i--) {
+	for (unsigned i = env_next(seed) % 6; i; i--) {
 		struct model saved = *m;
 
 		env_ok(e, db_savepoint(e->d));
-		for (unsigned n = 1 + next(seed) % 3; n; n--)
+		for (unsigned n = 1 + env_next(seed) % 3; n; n--)
 			step(e, m, seed);
-		if (next(seed) % 3) {
+		if (env_next(seed) % 3) {
 			env_ok(e, db_release(e->d));
 		} else {
 			env_ok(e, db_rollback_to(e->d));
@@ -48,10 +48,10 @@ static void live(struct env *e, struct model *m, uint32_t *seed, int64_t round)
 
 	begin(e, round);
 	compare(e, m);
-	for (unsigned k = next(seed) % 40; k; k--) {
+	for (unsigned k = env_next(seed) % 40; k; k--) {
 		turn = *m;
 		some_steps(e, m, seed);
-		if (next(seed) % 5 == 0) {
+		if (env_next(seed) % 5 == 0) {
 			db_turn_rollback(e->d);
 			env_ok(e, db_turn_begin(e->d));
 			*m = turn;
@@ -66,11 +66,11 @@ static void live(struct env *e, struct model *m, uint32_t *seed, int64_t round)
 				      " FROM idempotency") <= 5 * round / 2 + round / 8 + 121);
 	}
 	compare(e, m);
-	if (next(seed) % 2) {
+	if (env_next(seed) % 2) {
 		some_steps(e, m, seed);
 		*m = turn;
 	}
-	if (next(seed) % 4) {
+	if (env_next(seed) % 4) {
 		die(e);
 	} else {
 		db_turn_rollback(e->d);

@@ -390,12 +390,6 @@ struct model {
 	int64_t transfers;
 };
 
-static uint32_t next(uint32_t *seed)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 8;
-}
-
 static void deposit(struct env *e, struct model *m, const uint8_t id[16], int i, int64_t amount)
 {
 	env_fund(e, id, amount);
@@ -453,12 +447,12 @@ static void compare(struct env *e, const struct model *m)
 
 static void step(struct env *e, struct model *m, uint32_t *seed)
 {
-	int i = (int)(next(seed) % PEOPLE);
-	int64_t amount = 1 + next(seed) % 200;
+	int i = (int)(env_next(seed) % PEOPLE);
+	int64_t amount = 1 + env_next(seed) % 200;
 	uint8_t id[16];
 
 	env_id(id, (unsigned)i);
-	switch (next(seed) % 4) {
+	switch (env_next(seed) % 4) {
 	case 0:
 		deposit(e, m, id, i, amount);
 		break;
@@ -467,7 +461,7 @@ static void step(struct env *e, struct model *m, uint32_t *seed)
 		pay(e, m, id, i, amount);
 		break;
 	default:
-		hold(e, m, id, i, (next(seed) & 1) ? amount : -amount);
+		hold(e, m, id, i, (env_next(seed) & 1) ? amount : -amount);
 	}
 }
 
@@ -482,16 +476,16 @@ static void test_random(void **state)
 		for (int i = 0; i < 12; i++) {
 			saved = m;
 			env_ok(e, db_savepoint(e->d));
-			for (unsigned n = 1 + next(&seed) % 3; n; n--)
+			for (unsigned n = 1 + env_next(&seed) % 3; n; n--)
 				step(e, &m, &seed);
-			if (next(&seed) % 3 == 0) {
+			if (env_next(&seed) % 3 == 0) {
 				env_ok(e, db_rollback_to(e->d));
 				m = saved;
 			} else {
 				env_ok(e, db_release(e->d));
 			}
 		}
-		if (next(&seed) % 5 == 0) {
+		if (env_next(&seed) % 5 == 0) {
 			db_turn_rollback(e->d);
 			env_ok(e, db_turn_begin(e->d));
 			m = turn;
