@@ -19,7 +19,7 @@ program=deps
 build="gcc make pkg-config libc6-dev linux-libc-dev libsodium-dev libevent-dev libseccomp-dev
 	libssl-dev libgmp-dev libcurl4-openssl-dev libp11-dev libp11-kit-dev libjsmn-dev"
 tests="clang clang-format libclang-rt-dev libcmocka-dev shellcheck python3-pyflakes softhsm2 libnss3-tools openssl openssh-client curl mandoc procps
-	python3 python3-pytest python3-pytest-xdist python3-cryptography iproute2 age prometheus"
+	python3 python3-pytest python3-pytest-xdist python3-cryptography iproute2 age prometheus zsh"
 bench="wrk nginx-light"
 from_source="dpkg-dev xz-utils tcl"
 
