@@ -314,6 +314,12 @@ def in_parallel(work, items, workers=8):
         raise errors[0]
 
 
+def role_of(argv):
+    """The word behind the program's name; a tool that runs the program may stand before it."""
+    program = next((i for i, a in enumerate(argv) if re.match(r"[^-].*/klerod-\w+$|klerod-\w+$", a)), 0)
+    return argv[program + 1] if len(argv) > program + 1 else "?"
+
+
 def children(pid):
     """{pid: argv} of the living children of a process."""
     found = {}
@@ -416,7 +422,7 @@ class Appliance:
         """{"engine": [pid], "net": [pid, pid], …}"""
         out = collections.defaultdict(list)
         for pid, argv in children(self.process.pid).items():
-            out[argv[1] if len(argv) > 1 else "?"].append(pid)
+            out[role_of(argv)].append(pid)
         return out
 
     def kill(self, role, which=0):
