@@ -219,9 +219,13 @@ $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(OPT) $(LDHARD) -fsanitize=fuzzer -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(L_ALL)
 
 # --- tools of the tests and of the benchmark: one program per file ---
-TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so $(B)/tools/hsmfail.so
+LOCAL_KEY := $(B)/localkey/klerod-net
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so $(B)/tools/hsmfail.so $(LOCAL_KEY)
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) -lcmocka $(L_ALL)
+# klerod-net with the TLS key in its own process, for the benchmark: tests/bench/local_key.c
+$(LOCAL_KEY): $(B)/tests/bench/local_key.o $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
+	$(link) -Wl,--wrap=tls_new,--wrap=tls_provider_key,--wrap=tls_rehearse $(L_SSL) $(L_EVENT) $(L_CHILD)
 
 # SoftHSM's module with failures in it, and without C_CopyObject
 SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so))
@@ -260,11 +264,7 @@ check:
 RELEASE ?= trixie
 check-release:
 	tests/release.sh $(RELEASE) $(SUITES)
-# klerod-net with the TLS key in its own process, for the benchmark: tests/bench/local_key.c
-LOCAL_KEY := $(B)/localkey/klerod-net
-$(LOCAL_KEY): $(B)/tests/bench/local_key.o $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
-	$(link) -Wl,--wrap=tls_new,--wrap=tls_provider_key $(L_SSL) $(L_EVENT) $(L_CHILD)
-bench: all tools $(LOCAL_KEY)
+bench: all tools
 	tests/bench/bench.sh $(B) $(PEER)
 	/usr/bin/python3 tests/bench/reseal.py $(B)
 # the table of the README, from what the last `make bench` has written

@@ -17,6 +17,7 @@ branches of these files that were not taken.
 
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -55,8 +56,9 @@ def run(what, command, **more):
 
 def run_unit(build, tmp):
     env = dict(os.environ, TMPDIR=tmp)
-    return all([run(path.name, [path], env=env, timeout=300)
-                for path in programs(build) if path.parent.name == "tests"])
+    tests = [path for path in programs(build) if path.parent.name == "tests"]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return all(list(pool.map(lambda path: run(path.name, [path], env=env, timeout=900), tests)))
 
 
 def run_seeds(build, tmp):
@@ -71,8 +73,8 @@ def run_seeds(build, tmp):
 
 def run_system(build, tmp):
     env = dict(os.environ, TMPDIR=tmp, KLERO_BIN=str(build / "bin"))
-    return run("system tests", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/system"],
-               env=env, timeout=1800)
+    return run("system tests", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(2 * os.cpu_count()),
+                                "--dist", "loadgroup", "tests/system"], env=env, timeout=3600)
 
 
 def exported(build):

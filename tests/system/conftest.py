@@ -53,9 +53,9 @@ class Lab:
         self.dir.chmod(0o711)  # the roles' own users pass through
         self.made = []
 
-    def make(self, *lines, limits=False):
+    def make(self, *lines, limits=False, libexec=None):
         """A provisioned appliance, not started; limits=True keeps the default limits."""
-        a = klero.Appliance(BIN, self.dir / secrets.token_hex(4), list(lines) + ([] if limits else klero.NO_LIMITS))
+        a = klero.Appliance(BIN, self.dir / secrets.token_hex(4), list(lines) + ([] if limits else klero.NO_LIMITS), libexec=libexec)
         self.made.append(a)
         return a.provision()
 

@@ -165,6 +165,18 @@ class Pebble:
         self.log.close()
 
 
+@pytest.mark.as_shipped
+@pytest.mark.slow
+def test_a_key_that_net_has_itself(lab, appliance):
+    """What `make bench` holds tlskey against serves, with a key that no token has."""
+    libexec = lab.dir / "libexec-of-bench"
+    shutil.copytree(appliance.bin, libexec)
+    shutil.copy(appliance.bin.parent / "localkey" / "klerod-net", libexec)
+    a = lab.make(libexec=libexec).start()
+    assert ssl.get_server_certificate(("127.0.0.1", a.port)) != a.ca.read_text()
+    a.stop()
+
+
 @pytest.mark.skipif(not shutil.which("pebble") or not shutil.which("certbot"), reason="pebble and certbot are not here")
 def test_acme(lab, tmp_path):
     a = lab.make()
