@@ -170,13 +170,12 @@ suite_build() {
 
 # What nearly all suites run.
 suite_gcc() {
-	compiled gcc "$base/out" gcc 0 all tools
+	compiled gcc "$base/out" gcc 0 all unit tools
 }
 
 # What only some do. Clang's own build is for its warnings, and nothing runs it. The tools are not built
 # with sanitizers: nothing uses them so.
 suite_others() {
-	compiled gcc-unit "$base/out" gcc 0 unit
 	compiled clang "$base/clang" clang 0 OPT=-O0 all unit tools
 	compiled sanitizers "$base/san" clang 1 all unit fuzz-build
 }
