@@ -224,11 +224,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval tick = {.tv_sec = TICK_S}, at_once = {.tv_usec = 1};
 	struct engine *e = arg;
+	bool sick = e->turn.sick;
 
 	(void)fd;
 	(void)what;
+	/* a turn of its own while it tries what failed: who only reads is not refused with it */
+	if (sick)
+		turn_end(e);
 	if (work(e) != KE_OK && !e->turn.sick)
 		log_warn("background work: %s", db_why(e->db));
+	if (sick)
+		turn_end(e);
 	event_add(e->maint.timer, busy(e) ? &at_once : &tick);
 }
 

@@ -56,6 +56,19 @@ def reads_go_on(b):
     klero.want(b.appliance.client().get(f"/api/v1/raffles/{b.raffle}"), 200)
 
 
+def reads_of_a_while(b):
+    """How what the store must be asked for is answered, while the store's own work fails each second."""
+    bearer, seen, end = {"Authorization": f"Bearer {b.person.token}"}, set(), time.monotonic() + 2.5
+
+    def read(_):
+        client = b.appliance.client()
+        while time.monotonic() < end:
+            seen.add(client.get("/api/v1/wallet", headers=bearer).status)
+        client.close()
+    klero.in_parallel(read, range(4), 4)
+    return seen
+
+
 def over(b, key):
     """The same engine sells again, and what was refused was not sold."""
     klero.until(lambda: state(b) == "ok")
@@ -77,6 +90,7 @@ def test_store_cannot_be_written(bench, error, count):
         reads_go_on(b)
         assert state(b) == "unavailable"
         assert b.appliance.client().get("/health/ready").status == 503
+        assert reads_of_a_while(b) == {200}
     over(b, key)
     assert b.appliance.roles()["engine"] == engine, "it took a restart"
 
