@@ -316,7 +316,7 @@ def in_parallel(work, items, workers=8):
 
 def role_of(argv):
     """The word behind the program's name; a tool that runs the program may stand before it."""
-    program = next((i for i, a in enumerate(argv) if re.match(r"[^-].*/klerod-\w+$|klerod-\w+$", a)), 0)
+    program = next((i for i, a in enumerate(argv) if re.match(r"([^-].*/)?klerod-\w+$", a)), 0)
     return argv[program + 1] if len(argv) > program + 1 else "?"
 
 
