@@ -69,6 +69,11 @@ bool db_turn_open(const struct db *d);
 bool db_turn_lost(const struct db *d);
 /* Has this turn written anything so far? */
 bool db_turn_wrote(const struct db *d);
+/*
+ * Until it is taken back: what would change the store answers KE_IO and is not tried, in this turn
+ * and those that follow. What only reads goes on as ever.
+ */
+void db_refuse_writes(struct db *d, bool refuse);
 
 /* One at a time within a turn; KE_STATE when nested or outside a turn. */
 int db_savepoint(struct db *d) KE_CHECK;

@@ -31,6 +31,7 @@ struct db {
 	struct db_st turn_st[DB_TURN_SQL];
 	bool shut; /* the authorizer lets only data statements through */
 	bool turn, saved, lost;
+	bool refuses; /* what would write */
 	struct db_head head, head_turn, head_saved;
 	int64_t round;     /* entries, tickets and answers in which all pages are swept once */
 	int log_pages;     /* in the log after the last commit */

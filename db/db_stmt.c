@@ -17,6 +17,8 @@ struct db_st *db_sql(struct db *d, enum db_noun noun, size_t i)
 	st->in = 0;
 	st->out = 0;
 	st->err = !d->turn ? KE_STATE : d->lost ? KE_IO : KE_OK;
+	if (d->refuses && !st->err && !sqlite3_stmt_readonly(st->s))
+		st->err = db_fail(d, KE_IO, "the store is only read");
 	/* A callback that runs the very statement it is called from would end it: both fail. */
 	if (sqlite3_stmt_busy(st->s))
 		st->err = db_fail(d, KE_INTERNAL, "a statement is used within itself");

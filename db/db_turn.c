@@ -85,6 +85,11 @@ bool db_turn_wrote(const struct db *d)
 	return d->turn && sqlite3_txn_state(d->sq, "main") == SQLITE_TXN_WRITE;
 }
 
+void db_refuse_writes(struct db *d, bool refuse)
+{
+	d->refuses = refuse;
+}
+
 int db_savepoint(struct db *d)
 {
 	if (!d->turn || d->saved)

@@ -228,9 +228,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* a turn of its own while it tries what failed: who only reads is not refused with it */
 	if (sick)
-		turn_end(e);
+		turn_try(e);
 	if (work(e) != KE_OK && !e->turn.sick)
 		log_warn("background work: %s", db_why(e->db));
 	if (sick)

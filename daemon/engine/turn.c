@@ -85,8 +85,17 @@ static void out_free(struct turn_out *o)
 	free(o);
 }
 
+/* An answer to what was durable before this turn. A question to hsm always rests on the turn. */
+static bool rests_on_nothing_new(const struct engine *e, const struct turn_out *o)
+{
+	if (o->kind != TURN_ANSWER && o->kind != TURN_CTL)
+		return false;
+	return !e->turn.open || !db_turn_wrote(e->db);
+}
+
 void turn_send(struct engine *e, struct turn_out *o)
 {
+	o->loose |= rests_on_nothing_new(e, o);
 	STAILQ_INSERT_TAIL(&e->turn.queue, o, link);
 }
 
@@ -119,13 +128,17 @@ static bool of_turn(const struct job *j, uint64_t turn)
 	return j->turn == turn;
 }
 
-/* Nothing of this turn happened: every answer says so. */
+/* Nothing of this turn happened: every answer that rests on it says so. */
 static void undo(struct engine *e, int r)
 {
 	struct turn_queue old = STAILQ_HEAD_INITIALIZER(old);
+	bool first = !e->turn.sick;
 	struct turn_out *o;
 
 	trouble(e, "commit", r);
+	/* it may have been one failure alone: tried again at once, then at maint's own pace */
+	if (first)
+		maint_kick(e);
 	metrics_count(&e->metrics, METRIC_FAILED_TURNS);
 	/* it may have taken roles and sessions from what was never committed */
 	tokcache_drop_all(e->tokens);
@@ -187,6 +200,8 @@ void turn_end(struct engine *e)
 		if (r != KE_OK)
 			undo(e, r);
 	}
+	if (e->db != NULL)
+		db_refuse_writes(e->db, e->turn.sick);
 	flush(e);
 	kdf_pump(e);
 	peers_resume(e);
@@ -197,4 +212,11 @@ void turn_end(struct engine *e)
 	e->turn.number++;
 	e->turn.requests = 0;
 	e->turn.timed = false;
+}
+
+void turn_try(struct engine *e)
+{
+	turn_end(e);
+	if (e->db != NULL)
+		db_refuse_writes(e->db, false);
 }

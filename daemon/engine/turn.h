@@ -1,8 +1,10 @@
 /*
  * One turn of the event loop is one transaction (DESIGN.md section 5): requests run inside it,
  * one commit makes them all durable, and only then do answers and questions to hsm leave. A
- * failed commit turns every answer of the turn into 503 and fails the jobs that began in it.
- * Runs in engine.
+ * failed commit fails the jobs that began in the turn, and turns its answers into 503, but for
+ * those that were made before anything was written: they say what was durable already. From then
+ * on the store is only read, so that who reads meets no more of it, until a turn that stands alone
+ * (maint.h: at once, then each second) could write again. Runs in engine.
  */
 #ifndef DAEMON_ENGINE_TURN_H
 #define DAEMON_ENGINE_TURN_H
@@ -32,7 +34,7 @@ struct turn_out {
 	uint16_t route, status;
 	uint8_t request_id[16];
 	int64_t began_us;
-	bool loose;     /* true whatever becomes of the transaction (/health) */
+	bool loose;     /* true whatever becomes of the transaction: it rests on nothing new */
 	bool cacheable; /* net may keep it: it must leave before the drop of this turn */
 	size_t len;
 	uint8_t body[];
@@ -44,7 +46,7 @@ struct turn {
 	bool timed;      /* now_ms was asked for already */
 	struct clock_watch watch;
 	bool open; /* a transaction is open */
-	bool sick; /* the last transaction failed */
+	bool sick; /* the last transaction failed: the store is only read */
 	uint32_t requests;
 	uint64_t served; /* requests since start */
 	uint32_t dirty;  /* cache tags whose answers this turn made stale */
@@ -64,5 +66,10 @@ void turn_send(struct engine *e, struct turn_out *o);
 void turn_dirty(struct engine *e, uint32_t tags);
 /* Commits, sends, and begins the next turn. */
 void turn_end(struct engine *e);
+/*
+ * Ends the turn, and lets the next one write though the store is sick. It stands alone: who tries
+ * this ends it, too, before anybody else is heard.
+ */
+void turn_try(struct engine *e);
 
 #endif

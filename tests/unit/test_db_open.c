@@ -545,44 +545,6 @@ static void test_meta(void **state)
 	assert_int_equal(db_scan(e->d), KE_STATE);
 }
 
-static void test_turns(void **state)
-{
-	struct env *e = *state;
-	char buf[8];
-	size_t n;
-	bool wrote = true;
-
-	env_open(e, DB_CREATE);
-	assert_int_equal(db_turn_commit(e->d, NULL), KE_STATE);
-	assert_int_equal(db_savepoint(e->d), KE_STATE);
-	assert_int_equal(db_turn_begin(e->d), KE_OK);
-	assert_int_equal(db_meta_get(e->d, "a", buf, sizeof buf, &n), KE_NOTFOUND);
-	assert_false(db_turn_wrote(e->d));
-	assert_int_equal(db_turn_commit(e->d, &wrote), KE_OK);
-	assert_false(wrote);
-	assert_int_equal(db_turn_begin(e->d), KE_OK);
-	assert_int_equal(db_savepoint(e->d), KE_OK);
-	assert_int_equal(db_savepoint(e->d), KE_STATE);
-	assert_int_equal(db_meta_set(e->d, "a", "1", 1), KE_OK);
-	assert_int_equal(db_release(e->d), KE_OK);
-	assert_int_equal(db_release(e->d), KE_STATE);
-	assert_int_equal(db_savepoint(e->d), KE_OK);
-	assert_int_equal(db_meta_set(e->d, "a", "2", 1), KE_OK);
-	assert_int_equal(db_rollback_to(e->d), KE_OK);
-	assert_int_equal(db_rollback_to(e->d), KE_STATE);
-	assert_true(db_turn_wrote(e->d));
-	assert_int_equal(db_turn_commit(e->d, &wrote), KE_OK);
-	assert_true(wrote);
-	assert_int_equal(db_turn_begin(e->d), KE_OK);
-	assert_int_equal(db_meta_set(e->d, "a", "3", 1), KE_OK);
-	db_turn_rollback(e->d);
-	env_close(e);
-	env_open(e, 0);
-	assert_int_equal(db_turn_begin(e->d), KE_OK);
-	assert_int_equal(db_meta_get(e->d, "a", buf, sizeof buf, &n), KE_OK);
-	assert_int_equal(buf[0], '1');
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, env_start, env_stop)
 
 int main(void)
@@ -593,8 +555,7 @@ int main(void)
 	    T(test_from_the_future), T(test_tables_missing), T(test_one_at_a_time),
 	    T(test_no_plaintext), T(test_modes), T(test_format), T(test_shut), T(test_migration),
 	    T(test_no_snapshot_of_nothing), T(test_failing_migration), T(test_every_older_schema),
-	    T(test_snapshot_impossible), T(test_second_version_counts), T(test_meta),
-	    T(test_turns)};
+	    T(test_snapshot_impossible), T(test_second_version_counts), T(test_meta)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

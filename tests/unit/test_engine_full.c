@@ -1,7 +1,8 @@
 /*
- * klerod-engine when its disk is full: every answer of a turn whose commit fails is a 503, nothing
- * of it stays, and everything goes on once there is room again. The store lies in a small tmpfs,
- * which only root can mount; without root the test says so and is skipped.
+ * klerod-engine when its disk is full: every answer that rests on a turn whose commit fails is a
+ * 503, nothing of it stays, who only reads is served, and everything goes on once there is room
+ * again. The store lies in a small tmpfs, which only root can mount; without root the test says so
+ * and is skipped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,10 +61,37 @@ static void fill(const char *path)
 	close(fd);
 }
 
+/* What those who ask in one turn are told: one reads, one buys, one reads. */
+struct told {
+	unsigned before, sale, after;
+};
+
+static struct told in_one_turn(const char *raffle, const char *key)
+{
+	struct ask wallet = ask_new(RT_wallet, user), sale = buy(user, raffle, 100, key);
+	struct told t = {0};
+	uint64_t first = env.id + 1;
+
+	assert_int_equal(kill(env.engine.pid, SIGSTOP), 0);
+	env_send(&env, &wallet);
+	env_send(&env, at(&sale));
+	env_send(&env, &wallet);
+	assert_int_equal(kill(env.engine.pid, SIGCONT), 0);
+	for (int i = 0; i < 3; i++) {
+		uint64_t which = env_receive(&env, NULL) - first;
+
+		*(which == 0 ? &t.before : which == 1 ? &t.sale : &t.after) = env.ans.status;
+		if (env.ans.status == 503)
+			assert_string_equal(env_get(&env, "code"), "store-unavailable");
+	}
+	return t;
+}
+
 static void full_disk(void **state)
 {
 	char path[160], *id, bought[64];
-	unsigned refused = 0;
+	unsigned refused = 0, sold = 2; /* alone, before and after */
+	struct told t;
 	struct ask a;
 
 	(void)state;
@@ -84,26 +112,37 @@ static void full_disk(void **state)
 		char key[32];
 
 		snprintf(key, sizeof key, "full-%d", i);
-		a = buy(user, id, 100, key);
-		if (env_call(&env, at(&a)) == 201)
-			continue;
-		assert_string_equal(env_get(&env, "code"), "store-unavailable");
-		refused++;
+		t = in_one_turn(id, key);
+		assert_int_equal(t.before, 200);
+		assert_int_equal(t.sale, t.sale == 201 ? 201 : 503);
+		refused += t.sale == 503;
+		sold += t.sale == 201 ? 100 : 0;
 	}
 	assert_int_equal(refused, 5);
+	/* known to be full: who reads behind a sale does not share its turn's end either */
+	t = in_one_turn(id, "full");
+	assert_int_equal(t.before, 200);
+	assert_int_equal(t.sale, 503);
+	assert_int_equal(t.after, 200);
 	a = ask_new(RT_health, NULL);
 	expect_ok(&a, 200);
 	assert_string_equal(env_get(&env, "database"), "unavailable");
 	assert_int_equal(unlink(path), 0);
+	/* engine finds out by itself */
+	a = ask_new(RT_health, NULL);
+	for (int i = 0; i < 400; i++) {
+		expect_ok(&a, 200);
+		if (strcmp(env_get(&env, "database"), "ok") == 0)
+			break;
+		usleep(50000);
+	}
 	a = buy(user, id, 1, "after");
 	expect_ok(at(&a), 201);
-	a = ask_new(RT_health, NULL);
-	expect_ok(&a, 200);
-	assert_string_equal(env_get(&env, "database"), "ok");
-	/* what was paid is what was sold */
+	/* what was sold is what was said to be, and what was paid */
 	a = on_raffle(RT_raffle_get, NULL, id);
 	expect_ok(at(&a), 200);
 	strcpy(bought, env_get(&env, "sold"));
+	assert_int_equal(atoi(bought), sold);
 	a = ask_new(RT_wallet, user);
 	expect_ok(&a, 200);
 	snprintf(path, sizeof path, "\"available\":{\"amount\":%d,", 100000 - atoi(bought));
