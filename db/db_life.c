@@ -25,6 +25,8 @@ enum {
 	PROPOSE,
 	PENDING,
 	DECIDED,
+	SET_ASKED,
+	ASKED,
 	EXISTS,
 	REFUND_DUE,
 	REFUND_PUT,
@@ -56,6 +58,11 @@ static const char *const texts[] = {
     [DECIDED] = "UPDATE lives SET pending_kind = NULL, pending = NULL, commit1 = NULL,"
 		" commit2 = NULL, blob = NULL, pending_by = NULL, pending_scope = NULL,"
 		" pending_body = NULL WHERE raffle = $1",
+    /* what says whose a waiting record is; no record waits while a draw is asked for */
+    [SET_ASKED] = "UPDATE lives SET pending_scope = $2, pending_body = $3"
+		  " WHERE raffle = $1 AND pending IS NULL",
+    [ASKED] = "SELECT pending_scope, pending_body FROM lives WHERE raffle = $1"
+	      " AND pending IS NULL",
     [EXISTS] = "SELECT 1 FROM lives WHERE raffle = $1",
     [REFUND_DUE] = "SELECT h.no, h.user_id, g.tickets FROM holders h"
 		   " JOIN " DB_HOLDINGS " g ON g.holder = h.no"
@@ -246,6 +253,24 @@ int db_life_late(struct db *d, int64_t now_s, int64_t *n)
 
 /* --- what waits for hsm --- */
 
+static void in_request(struct db_st *st, const struct db_idem_name *request)
+{
+	if (request->keyed) {
+		db_in_id(st, request->scope);
+		db_in_blob(st, request->body_hash, 32);
+	} else {
+		db_in_null(st);
+		db_in_null(st);
+	}
+}
+
+static void out_request(struct db_st *st, struct db_idem_name *request)
+{
+	request->keyed = !db_out_isnull(st);
+	db_out_blob(st, request->scope, 16);
+	db_out_blob(st, request->body_hash, 32);
+}
+
 int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p)
 {
 	struct db_st *st = sql(d, PROPOSE, raffle);
@@ -262,13 +287,7 @@ int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p)
 		db_in_null(st);
 	}
 	db_in_id(st, p->by);
-	if (p->request.keyed) {
-		db_in_id(st, p->request.scope);
-		db_in_blob(st, p->request.body_hash, 32);
-	} else {
-		db_in_null(st);
-		db_in_null(st);
-	}
+	in_request(st, &p->request);
 	return db_exec_cas(st, sql(d, EXISTS, raffle), KE_STATE);
 }
 
@@ -286,15 +305,33 @@ int db_life_pending(struct db *d, int64_t raffle, struct db_pending *p)
 	db_out_blob(st, p->commit2, 32);
 	db_out_text(st, p->blob, sizeof p->blob);
 	db_out_blob(st, p->by, 16);
-	p->request.keyed = !db_out_isnull(st);
-	db_out_blob(st, p->request.scope, 16);
-	db_out_blob(st, p->request.body_hash, 32);
+	out_request(st, &p->request);
 	return db_end(st);
 }
 
 int db_life_decided(struct db *d, int64_t raffle)
 {
 	return db_exec_one(sql(d, DECIDED, raffle));
+}
+
+int db_life_set_asked(struct db *d, int64_t raffle, const struct db_idem_name *request)
+{
+	struct db_st *st = sql(d, SET_ASKED, raffle);
+
+	in_request(st, request);
+	return db_exec_cas(st, sql(d, EXISTS, raffle), KE_STATE);
+}
+
+int db_life_asked(struct db *d, int64_t raffle, struct db_idem_name *request)
+{
+	struct db_st *st = sql(d, ASKED, raffle);
+
+	*request = (struct db_idem_name){.keyed = false};
+	int r = db_step(st);
+	if (r)
+		return r == KE_NOTFOUND ? KE_OK : r;
+	out_request(st, request);
+	return db_end(st);
 }
 
 /* --- refunds --- */

@@ -68,6 +68,13 @@ int db_life_propose(struct db *d, int64_t raffle, const struct db_pending *p) KE
 int db_life_pending(struct db *d, int64_t raffle, struct db_pending *p) KE_CHECK;
 /* It waits no more. */
 int db_life_decided(struct db *d, int64_t raffle) KE_CHECK;
+/*
+ * The request for which hsm is asked to reveal the seed, should nobody hear of the draw; the last
+ * one counts. KE_STATE while a record waits.
+ */
+int db_life_set_asked(struct db *d, int64_t raffle, const struct db_idem_name *request) KE_CHECK;
+/* Not keyed when there is none. */
+int db_life_asked(struct db *d, int64_t raffle, struct db_idem_name *request) KE_CHECK;
 
 /* --- refunds --- */
 

@@ -449,6 +449,18 @@ static int check_seen(struct rq *q, const struct life_file *f)
 	return seen == DB_SEEN_WAITING ? rq_refuse_retry(q, PB_WITNESSES_WAIT, 2) : KE_OK;
 }
 
+/* Before hsm is asked: the draw may come when nobody waits for it any more. */
+static int note_request(struct rq *q, const struct life_file *f)
+{
+	struct db_idem_name name;
+	int r = idem_name(q, &name);
+
+	if (r != KE_OK || !name.keyed)
+		return r;
+	r = db_life_set_asked(q->e->db, f->r.no, &name);
+	return r == KE_STATE ? KE_OK : r; /* a record waits, which would end the raffle */
+}
+
 int life_api_draw(struct rq *q)
 {
 	struct record2_terms values;
@@ -469,6 +481,8 @@ int life_api_draw(struct rq *q)
 		return rq_refuse_retry(q, PB_CLOCK_OFF, 5);
 	if (r == KE_OK)
 		r = check_seen(q, &f);
+	if (r == KE_OK)
+		r = note_request(q, &f);
 	return r == KE_OK ? ask_reveal(q, &f) : r;
 }
 

@@ -18,6 +18,17 @@
 
 /* --- and that it was so --- */
 
+/* Who asked for it may have been told to try again, and is told of it then. */
+static int promise(struct engine *e, const struct life_file *f)
+{
+	struct db_idem_name request;
+	int r = db_life_asked(e->db, f->r.no, &request);
+
+	if (r != KE_OK || !request.keyed)
+		return r;
+	return db_idem_promise(e->db, &request, turn_now_ms(e));
+}
+
 static int write_down(
     struct engine *e, const struct life_file *f, const struct drawing *d, const uint8_t *by)
 {
@@ -41,6 +52,8 @@ static int write_down(
 	free(text);
 	if (r == KE_OK)
 		r = db_life_set_over(e->db, f->r.no);
+	if (r == KE_OK)
+		r = promise(e, f);
 	if (r == KE_OK)
 		r = db_audit_append(e->db, turn_now_ms(e), by, "raffle-draw", f->r.id, "{}", 2);
 	if (r == KE_OK)

@@ -217,6 +217,31 @@ def test_a_record_that_hsm_agrees_to_late(site, boss):
     assert ask(aborted).status == 200
 
 
+def test_a_draw_that_hsm_is_late_for(site, boss, buyers):
+    """The same of a draw, which is done by the raffle's job."""
+    raffle = sold(boss, [(buyers[0], 3)], beacon_delay=12)
+    in_state(boss, raffle, "closed")
+    time.sleep(3)  # hsm is told of the close meanwhile
+    path = f"/api/v1/admin/raffles/{raffle}/draw"
+    hsm = site.roles()["hsm"][0]
+    os.kill(hsm, signal.SIGSTOP)
+    try:
+        for key in map("late-{}".format, range(1000)):
+            first = boss.post(path, idem=key)
+            if first.code != "beacon-missing":
+                break
+            time.sleep(0.1)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(hsm, signal.SIGCONT)
+    assert first.code == "hsm-unavailable", first
+    in_state(boss, raffle, "drawn")
+    told = klero.want(boss.post(path, idem=key), 200)
+    assert told.headers["Idempotent-Replayed"] == "true" and told.json["state"] == "drawn"
+    assert boss.post(path, idem=key).body == told.body
+    assert boss.post(path, idem=key + "-other").code == "raffle-drawn"
+
+
 def test_amend(boss, buyers):
     raffle = opened(boss, lasts=600)
     later = int(time.time()) + 900
