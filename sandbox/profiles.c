@@ -57,7 +57,7 @@ static const struct profile_cond store_flags = {
     TIE(F_SETFL, 2, O_NONBLOCK)};
 static const struct profile_cond lock_flags = {ONE_OF(1, 3, F_GETFL, F_SETLK, F_SETLKW)};
 static const struct profile_cond token_flags = {ONE_OF(1, 4, F_SETFD, F_GETFL, F_SETLK, F_SETLKW)};
-static const struct profile_cond base_flags = {ONE_OF(1, 3, F_SETFD, F_GETFL, F_SETLK)};
+static const struct profile_cond base_flags = {ONE_OF(1, 4, F_SETFD, F_GETFL, F_GETLK, F_SETLK)};
 /* the other direction would end the listening socket for all net processes */
 static const struct profile_cond own_end = {ONE_OF(1, 1, SHUT_WR)};
 static const struct profile_cond internet = {ONE_OF(0, 2, AF_INET, AF_INET6)};
@@ -102,8 +102,9 @@ static const struct profile_call calls[] = {
 	"salts; libcrypto's generator seeds itself again by the hour"},
     {"futex", LOOP | WRITER | OUT, &always, "locks inside libraries"},
     {"futex", BEACON, &always, "locks inside libraries, as Debian 12 asks"},
-    {"clock_gettime", ALL, &always, "time, where the kernel offers no vDSO, or no quick clock"},
-    {"gettimeofday", LOOP, &always, "time, where the kernel offers no vDSO"},
+    {"clock_gettime", ALL & ~BASE, &always,
+	"time, where the kernel offers no vDSO, or no quick clock"},
+    {"gettimeofday", LOOP | BASE, &always, "time, where the kernel offers no vDSO"},
     {"gettimeofday", OUT, &always, "time, where there is no vDSO, as Debian 13 asks"},
     {"time", LOOP | SERVE | TOKEN | OUT, &always, "time, where the kernel offers no vDSO"},
     {"getpid", LOOP | SERVE | WRITER | OUT, &always, "SQLite and libcrypto: have we forked?"},
@@ -115,7 +116,7 @@ static const struct profile_call calls[] = {
     {"shutdown", NET, &own_end, "a client's end"},
     {"setsockopt", NET, &quick_ack, "a handshake's last packet is acknowledged at once"},
     {"fcntl", NET, &chan_flags, "non-blocking channels, a descriptor kept in a queue"},
-    {"read", LOOP | TOKEN, &always, "TLS records; files"},
+    {"read", LOOP | WIDE | KEYADM, &always, "TLS records; files"},
     {"pread64", LOOP, &always, "a piece of a large answer; a page of the store"},
     {"pread64", HSM | TOKEN, &always, "what another hsm has added to the journal; a token's page"},
 
@@ -139,7 +140,8 @@ static const struct profile_call calls[] = {
     {"pwrite64", ENGINE | BASE, &always, "a page of the store, of a token"},
     {"fdatasync", ENGINE | HSM | TOKEN, &always, "durable"},
     {"fsync", ENGINE | WRITER, &always, "durable"},
-    {"ftruncate", ENGINE | WRITER, &always, "journal, shared index; token objects"},
+    {"ftruncate", ENGINE | KEYADM, &always, "journal, shared index; token objects"},
+    {"ftruncate", BASE, &always, "SQLite undoes a change by which the token grew; kept, as brk"},
     {"newfstatat", ENGINE | WRITER, &always, "is the journal there?"},
     {"newfstatat", WIDE, &always, "how large is a file? as Debian 12 asks"},
     {"fstat", ENGINE | TOKEN, &always, "how large is a file? as Debian 13 asks"},
@@ -151,7 +153,7 @@ static const struct profile_call calls[] = {
     {"renameat", ENGINE, &always, "a finished proof takes its name"},
     {CALL("mkdir", "mkdirat"), ENGINE, &always, "the folder of proofs"},
     {"geteuid", ENGINE | BASE, &always, "SQLite: may the journal's owner be set?"},
-    {"fchmod", ENGINE, &always, "SQLite gives its files the store's mode"},
+    {"fchmod", ENGINE | BASE, &always, "SQLite gives a journal the mode of its database"},
     {"memfd_create", ENGINE, &always, "a large answer"},
 
     /* the PKCS#11 module */
@@ -160,9 +162,10 @@ static const struct profile_call calls[] = {
     {"fcntl", WIDE, &lock_flags, "the locks of token objects"},
     {"fcntl", KEYADM, &token_flags, "the locks of token objects"},
     {"fcntl", BASE, &base_flags, "SQLite's locks"},
+    {"clock_nanosleep", BASE, &always, "SQLite waits for another process's lock"},
     {"lseek", KEYADM, &always, "stdio"},
     {"getdents64", WRITER, &always, "the objects of a token"},
-    {"socket", HSM | TOKEN, &refused, "syslog, after a bad ciphertext"},
+    {"socket", HSM | WIDE | KEYADM, &refused, "syslog, after a bad ciphertext"},
 };
 
 /* hsm's journal holds a million records of 128 bytes, and some that were not finished */

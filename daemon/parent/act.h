@@ -14,8 +14,9 @@
 bool act_request(struct parent *p, const struct msg *m);
 
 /*
- * hsm has found that its token was made by an older program: keyadm adds the first version of what
- * it lacks, without anybody's approval, once in parent's life. False when it cannot be tried.
+ * hsm has found that its token was made by an older program, or it or tlskey that a writer died in
+ * the middle: keyadm undoes that, and adds the first version of what the token lacks, without
+ * anybody's approval, once until an hsm is ready. False when it cannot be tried.
  */
 bool act_complete(struct parent *p);
 

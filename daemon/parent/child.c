@@ -182,7 +182,7 @@ static int64_t replaced_after_ms(const struct parent *p, enum role role, int64_t
 enum fate {
 	FATE_DIED,    /* counts against the budget */
 	FATE_PLANNED, /* worn out: a fresh one at once */
-	FATE_OLD,     /* its token is an older program's: keyadm completes it, then again */
+	FATE_OLD,     /* its token is not whole: keyadm completes it, then again */
 	FATE_LOST,    /* its device is away: again and again, later each time, no operator needed */
 	FATE_NEVER    /* its PIN was refused: the token would lock */
 };
@@ -221,7 +221,7 @@ static enum fate fate(const struct parent *p, const struct child *c, int status)
 	case HSM_EXIT_PLANNED:
 		return planned(c, status) ? FATE_PLANNED : FATE_DIED;
 	case HSM_EXIT_OLD:
-		return starting && c->role == ROLE_HSM ? FATE_OLD : FATE_DIED;
+		return starting ? FATE_OLD : FATE_DIED;
 	case HSM_EXIT_LOST:
 	case HSM_EXIT_OTHER:
 		return FATE_LOST;
@@ -394,6 +394,8 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 	if (c->state == CHILD_STARTING && m->type == own->ready) {
 		if (holds_keys(c) && !tokens_ready(p, c, m))
 			return false;
+		if (c->role == ROLE_HSM)
+			p->act.completed = false;
 		ready(p, c);
 		return true;
 	}

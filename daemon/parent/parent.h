@@ -95,8 +95,8 @@ struct act {
 	int64_t renew_wait_ms; /* which is so long after the last */
 	bool busy;
 	bool tls;        /* it is about the TLS key */
-	bool completing; /* nobody's approval: the token is an older program's (act_complete) */
-	bool completed;  /* that was done once since the start */
+	bool completing; /* nobody's approval: the token is not whole (act_complete) */
+	bool completed;  /* that was done once since an hsm was ready */
 	bool made;       /* keyadm is through, and this is what becomes of it: */
 	int result;
 	char reason[448];

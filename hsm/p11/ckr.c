@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <p11-kit/pkcs11.h>
+#include <p11-kit/pkcs11x.h>
 
 struct ckr {
 	unsigned long rv;
@@ -58,6 +59,8 @@ static const struct ckr table[] = {
     ROW(CKR_ATTRIBUTE_SENSITIVE, KE_UNAVAIL),
     ROW(CKR_ATTRIBUTE_TYPE_INVALID, KE_UNAVAIL),
     ROW(CKR_DEVICE_ERROR, KE_UNAVAIL),
+    ROW(CKR_NSS_CERTDB_FAILED, KE_UNAVAIL),
+    ROW(CKR_NSS_KEYDB_FAILED, KE_UNAVAIL),
     ROW(CKR_DEVICE_MEMORY, KE_UNAVAIL),
     ROW(CKR_DEVICE_REMOVED, KE_UNAVAIL),
     ROW(CKR_FUNCTION_CANCELED, KE_UNAVAIL),

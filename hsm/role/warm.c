@@ -229,6 +229,9 @@ void hsm_warm_up(struct hsm *h, enum role self, struct rconf_hsm *c, bool *wide)
 	h->p.params = c->token.params;
 	h->former = c;
 	r = p11_load(&h->p, c->token.module, env, RCONF_ENVS);
+	/* a database that was left in the middle of a change: only who may write can undo it */
+	if (r == KE_UNAVAIL && c->token.store == RCONF_STORE_DATABASE)
+		r = KE_VERSION;
 	/*
 	 * SoftHSM tells syslog of a tampered ciphertext, with the local time. Without TZ libc looks
 	 * for the system's zone file each time, and inside the sandbox there is none.

@@ -9,6 +9,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 build=$1
 [ "$(id -u)" = 0 ] || { echo "sandbox: needs root" >&2; exit 1; }
+tests/lint/needs.sh libnss3 libnss3-tools || exit 1 # the token that is a database
 make B="$build" tools captured "$build/tests/test_keyadm" "$build/tests/test_approved" >/dev/null || exit 1
 
 bad=0

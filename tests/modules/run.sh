@@ -35,7 +35,8 @@ if [ "$results" = short ]; then
 		echo "not ok demo-nss"
 		bad=1
 	fi
-	for t in test_hsm_check.py::test_each_need_is_tried test_rotation.py::test_rotation_under_load; do
+	for t in test_hsm_check.py::test_each_need_is_tried test_rotation.py::test_rotation_under_load \
+		test_token_database.py; do
 		if whole nss "tests/system/$t" >"$work/log" 2>&1; then
 			echo "ok nss-$t"
 		else
@@ -95,7 +96,7 @@ for m in "${modules[@]}"; do
 			--deselect tests/system/test_hsm.py::test_without_landlock \
 			tests/system/test_hsm.py tests/system/test_hsm_check.py tests/system/test_rotation.py \
 			tests/system/test_rotation_tls.py tests/system/test_officers_api.py tests/system/test_proof.py \
-			tests/system/test_raffles.py || bad=1
+			tests/system/test_raffles.py tests/system/test_token_database.py || bad=1
 		;;
 	# refused, by name, and with what it means
 	opencryptoki | tpm2) /usr/bin/python3 $here/table.py --refused "$results/$m.json" || bad=1 ;;

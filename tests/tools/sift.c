@@ -11,6 +11,7 @@
  *	--later              from there on time(2) says two hours more, for what is done by the hour
  *	                     (with --no-vdso)
  *	--wide               hsm and tlskey have entered the profile hsm-wide
+ *	--database           keyadm has entered the profile keyadm-db
  *
  * The programs are the product's own: nothing in them knows of this. For the tests of the sandbox,
  * which run as root. A ROW is "profile call" or "profile call value", as `sift --list` prints them
@@ -119,7 +120,7 @@ struct tracee {
 static struct {
 	const char *trace, *filters;
 	struct row without;
-	bool lessen, no_vdso, later, wide;
+	bool lessen, no_vdso, later, wide, database;
 	struct tracee tracees[TRACEES];
 	struct seen {
 		int profile, nr;
@@ -390,6 +391,8 @@ static void who_is_it(struct tracee *t)
 		return;
 	if (sift.wide && (strcmp(word, "hsm") == 0 || strcmp(word, "tlskey") == 0))
 		word = sandbox_profile_name(SANDBOX_HSM_WIDE);
+	if (sift.database && strcmp(word, "keyadm") == 0)
+		word = sandbox_profile_name(SANDBOX_KEYADM_DB);
 	for (int p = 0; p < SANDBOX_PROFILES; p++)
 		if (strcmp(word, sandbox_profile_name((enum sandbox_profile)p)) == 0)
 			t->profile = p;
@@ -508,6 +511,8 @@ static char **options(int argc, char **argv)
 			sift.later = true;
 		else if (strcmp(argv[i], "--wide") == 0)
 			sift.wide = true;
+		else if (strcmp(argv[i], "--database") == 0)
+			sift.database = true;
 		else if (i + 1 < argc && strcmp(argv[i], "--trace") == 0)
 			sift.trace = argv[++i];
 		else if (i + 1 < argc && strcmp(argv[i], "--filters") == 0)
