@@ -275,8 +275,10 @@ static int order_periodic(struct engine *e)
 
 void maint_start(struct engine *e)
 {
-	if (order_periodic(e) != KE_OK)
-		fatal("store: jobs: %s", db_why(e->db));
+	int r = order_periodic(e);
+
+	if (r != KE_OK)
+		opening_failed(e, "jobs", r);
 	e->maint.recover = true;
 	e->maint.hasten = true;
 	e->maint.set_ms = engine_clock_ms();

@@ -23,6 +23,12 @@
 /* After so long nets are told that hsm is away; before, they wait for a start as it should be. */
 #define SILENT_MS 2000
 
+void opening_failed(struct engine *e, const char *what, int r)
+{
+	fatal("store: %s: %s: %s%s", what, ke_words(r), db_why(e->db),
+	    r == KE_DAMAGED ? ": restore a backup" : "");
+}
+
 /* A store that belongs to another appliance would not fit its keys' bindings. */
 static void check_appliance(struct engine *e, const uint8_t appliance[16])
 {
@@ -40,7 +46,7 @@ static void check_appliance(struct engine *e, const uint8_t appliance[16])
 	if (r == KE_OK)
 		r = db_turn_commit(e->db, NULL);
 	if (r != KE_OK)
-		fatal("store: %s: %s", ke_words(r), db_why(e->db));
+		opening_failed(e, "appliance", r);
 }
 
 /*

@@ -23,6 +23,8 @@ struct opening {
 
 /* Reads klero.keys. When the store is open, opened() is called, once. */
 void opening_begin(struct engine *e, void (*opened)(struct engine *e));
+/* What every start needs of the store is not to be had: r is why. For what opened() calls, too. */
+_Noreturn void opening_failed(struct engine *e, const char *what, int r);
 /* Asks hsm for the key as soon as it can be asked: each tick, and when hsm has told its keys. */
 void opening_step(struct engine *e);
 /* Are nets listened to? Not in the moments that a start takes: they wait for the store. */

@@ -20,6 +20,7 @@ _Static_assert(TLOG_SUBMISSION_NOTE <= DB_WITNESS_NOTE_MAX, "every note fits");
 void witness_start(struct engine *e)
 {
 	struct witness *w = &e->witness;
+	int r;
 
 	for (; w->nlogs < WITNESS_LOGS && e->conf.witness_logs[w->nlogs][0] != '\0'; w->nlogs++) {
 		const char *vkey = e->conf.witness_logs[w->nlogs];
@@ -27,11 +28,11 @@ void witness_start(struct engine *e)
 		if (note_vkey_parse(&w->logs[w->nlogs], vkey, strlen(vkey)) != KE_OK)
 			fatal("witness-log: malformed");
 	}
-	if (turn_begin(e) != KE_OK)
-		fatal("the store does not answer");
-	for (unsigned k = DB_EVIDENCE_SPLIT; k < DB_EVIDENCE_KINDS; k++)
-		if (db_witness_count(e->db, (enum db_evidence_kind)k, &w->evidence[k]) != KE_OK)
-			fatal("the witness's evidence cannot be counted");
+	r = turn_begin(e);
+	for (unsigned k = DB_EVIDENCE_SPLIT; r == KE_OK && k < DB_EVIDENCE_KINDS; k++)
+		r = db_witness_count(e->db, (enum db_evidence_kind)k, &w->evidence[k]);
+	if (r != KE_OK)
+		opening_failed(e, "evidence of witnesses", r);
 }
 
 const char *witness_word(const struct engine *e)
