@@ -84,14 +84,17 @@ class Public:
         return {**got, **{path: self.person.get(path) for path in self.own}}
 
     def until_all_are_there(self):
-        """Checkpoint, receipt and proof come a moment later."""
-        end = time.monotonic() + 180
+        """Checkpoint, receipt and proof come a moment later, and a checkpoint is followed by a larger one: as they
+        are when they stay so."""
+        end, last = time.monotonic() + 180, None
         while True:
             got = self.answers()
             missing = [(k, x) for k, x in got.items() if x.status != 200]
-            if not missing:
-                return {path: x.body for path, x in got.items()}
+            now = {path: x.body for path, x in got.items()}
+            if not missing and now == last:
+                return now
             assert time.monotonic() < end, missing
+            last = now
             time.sleep(0.2)
 
     def need_keys(self):
