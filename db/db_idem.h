@@ -45,7 +45,8 @@ struct db_idem_name {
 
 /*
  * The effect of that request is in this turn, without an answer: a row of status 0, to be finished
- * when it is asked for. One that is there stays as it is.
+ * when it is asked for. One that is there stays as it is; a request without a key is promised
+ * nothing.
  */
 int db_idem_promise(struct db *d, const struct db_idem_name *name, int64_t now_ms) KE_CHECK;
 /* Deletes, of the `most` oldest rows, those said to be made before `before_ms` or after `after_ms`.

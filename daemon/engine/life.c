@@ -322,7 +322,7 @@ int life_decide(struct engine *e, struct life_file *f, const struct db_pending *
 	r = happens[p->kind](e, f, p);
 	if (r == KE_OK)
 		r = append(e, f, p);
-	if (r == KE_OK && p->request.keyed)
+	if (r == KE_OK)
 		r = db_idem_promise(e->db, &p->request, turn_now_ms(e));
 	if (r == KE_OK)
 		turn_dirty(e, CACHE_RAFFLES);

@@ -24,9 +24,7 @@ static int promise(struct engine *e, const struct life_file *f)
 	struct db_idem_name request;
 	int r = db_life_asked(e->db, f->r.no, &request);
 
-	if (r != KE_OK || !request.keyed)
-		return r;
-	return db_idem_promise(e->db, &request, turn_now_ms(e));
+	return r == KE_OK ? db_idem_promise(e->db, &request, turn_now_ms(e)) : r;
 }
 
 static int write_down(

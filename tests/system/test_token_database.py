@@ -33,21 +33,24 @@ def database(appliance, token):
     return next(pathlib.Path(appliance.dir).resolve().rglob(f"{token}/key4.db"))
 
 
+def journal_of(path):
+    """What SQLite keeps beside a database until a change of it is whole, as its owner would."""
+    journal, owner = path.with_name(path.name + "-journal"), path.stat()
+    journal.touch()
+    os.chown(journal, owner.st_uid, owner.st_gid)
+    return journal
+
+
 def begun(path, length):
     """What a writer leaves that dies before it has changed anything: a journal whose header is not yet there."""
-    journal = path.with_name(path.name + "-journal")
-    journal.write_bytes(bytes(length))
-    owner = path.stat()
-    os.chown(journal, owner.st_uid, owner.st_gid)
+    journal_of(path).write_bytes(bytes(length))
 
 
 def half_written(path):
     """As a power cut leaves it while keyadm writes: changed, and beside it what undoes that."""
     before = path.read_bytes()
     subprocess.run([sys.executable, "-c", HALF, path], check=True)
-    journal = path.with_name(path.name + "-journal")
-    owner = path.stat()
-    os.chown(journal, owner.st_uid, owner.st_gid)
+    journal = journal_of(path)
     assert path.read_bytes() != before and journal.stat().st_size > 0
     return journal
 

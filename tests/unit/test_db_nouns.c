@@ -295,9 +295,11 @@ static void test_idempotency(void **state)
 	assert_memory_equal(w.answer, "{\"a\":1}", 7);
 
 	/* promised, then told */
-	struct db_idem_name name = {.keyed = true};
+	struct db_idem_name name = {.keyed = false};
 	env_ok(e, db_idem_scope(&k2, name.scope));
 	name.body_hash[0] = 5;
+	env_ok(e, db_idem_promise(e->d, &name, 5)); /* nothing: the row is the next one's */
+	name.keyed = true;
 	env_ok(e, db_idem_promise(e->d, &name, 10));
 	env_ok(e, db_idem_promise(e->d, &name, 20));
 	env_ok(e, db_idem_get(e->d, &k2, &w, buf, sizeof buf));
