@@ -9,7 +9,7 @@
 
 	JOBS=N           targets at once (short: all processors; long: one)
 	FUZZ_SECONDS=N   long: processor seconds for each target (3600); short: seconds in all (60)
-	FUZZ_UNTIL=HH:MM long: begin nothing after this time of day
+	FUZZ_UNTIL=HH:MM long: begin nothing after the next time that the clock says so
 
 Time is the processor's: a run at idle priority that was stopped for a while has done nothing in
 that while. So an input that took long counts only if it does so again, alone. The targets take
@@ -18,6 +18,7 @@ One line per target; the exit status is the number of targets that found somethi
 """
 
 import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -138,6 +139,15 @@ def short(build, names):
     return failed
 
 
+def next_time(clock):
+    """Unix seconds of the next HH:MM, which may be tomorrow's; never, if there is none."""
+    if not clock:
+        return float("inf")
+    then, now = datetime.datetime.strptime(clock, "%H:%M"), datetime.datetime.now()
+    then = now.replace(hour=then.hour, minute=then.minute, second=0, microsecond=0)
+    return (then if then > now else then + datetime.timedelta(days=1)).timestamp()
+
+
 class Long:
     """The state of a long run, and who is next."""
 
@@ -145,7 +155,7 @@ class Long:
         self.build, self.names, self.work = build, targets(build, names), work
         self.path = build / "long.json"
         self.wanted = float(os.environ.get("FUZZ_SECONDS") or 3600)
-        self.until = os.environ.get("FUZZ_UNTIL")
+        self.until = next_time(os.environ.get("FUZZ_UNTIL"))
         self.state = json.loads(self.path.read_text()) if self.path.exists() else {}
         self.lock, self.busy = threading.Lock(), set()
         self.targets = {n: Target(build, n, work) for n in self.names}
@@ -158,7 +168,7 @@ class Long:
     def next(self):
         """The target that has had the least, and is not at its end."""
         with self.lock:
-            if self.until and time.strftime("%H:%M") >= self.until:
+            if time.time() >= self.until:
                 return None
             left = [n for n in self.names if n not in self.busy and self.of(n)["cpu"] < self.wanted]
             if not left:
