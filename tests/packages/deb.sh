@@ -336,7 +336,8 @@ watched() {
 	inside systemctl daemon-reload
 	echo "restarts: $n"
 	inside journalctl --no-pager -n 20 -u klerod
-	[ "$n" = 1 ] && answers && inside journalctl --no-pager -u klerod | grep -q 'Watchdog timeout'
+	# not grep -q: it would leave while journalctl still writes
+	[ "$n" = 1 ] && answers && inside journalctl --no-pager -u klerod | grep 'Watchdog timeout'
 }
 
 # With one officer, who rotates the TLS key below; with backups, and a certificate by ACME to come.
@@ -445,7 +446,7 @@ rotate() {
 	cp "$ca" "$work/old.pem"
 	# a fresh hsm tells of its keys a little after the first answer
 	for ((i = 0; i < 300; i++)); do
-		inside kleroctl key list 2>/dev/null | grep -q '"known":true' && break
+		inside kleroctl key list 2>/dev/null | grep '"known":true' >/dev/null && break
 		sleep 0.1
 	done
 	id=$(inside kleroctl key rotate tls) || return
