@@ -164,7 +164,7 @@ static const struct profile_call calls[] = {
     {"fcntl", BASE, &base_flags, "SQLite's locks"},
     {"clock_nanosleep", BASE, &always, "SQLite waits for another process's lock"},
     {"lseek", KEYADM, &always, "stdio"},
-    {"getdents64", WRITER, &always, "the objects of a token"},
+    {"getdents64", TOKEN, &always, "the objects of a token, again after keyadm has written"},
     {"socket", HSM | WIDE | KEYADM, &refused, "syslog, after a bad ciphertext"},
 };
 

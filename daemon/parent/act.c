@@ -91,6 +91,12 @@ bool act_request(struct parent *p, const struct msg *m)
 		answer(p, KE_IO, why);
 		return true;
 	}
+	/*
+	 * Nets may still serve with what the file held before. A key that is destroyed is gone at
+	 * once for a tlskey whose module cannot copy keys: by then nobody may be in need of it.
+	 */
+	if (p->act.tls)
+		cert_tell(p);
 	start_keyadm(p);
 	return true;
 }
@@ -176,7 +182,7 @@ bool act_done(struct parent *p, const struct msg *m)
 	start_green(p, ROLE_HSM); /* the anchor has changed, whatever it was */
 	if (!p->act.tls)
 		return true;
-	/* a version is gone: nets may still serve with what the file held before */
+	/* a version is gone: the file may have been changed since the nets were told */
 	if (done.cert_pem[0] == '\0')
 		cert_tell(p);
 	start_green(p, ROLE_TLSKEY);

@@ -29,6 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import walk  # noqa: E402, it knows where the next two are
 import beacon  # noqa: E402
 import klero  # noqa: E402
+import officers  # noqa: E402
 
 LINES = klero.NO_LIMITS + ["death-budget 50/60"]
 # How a walk is made: which programs, words for sift, lines of the configuration.
@@ -75,7 +76,9 @@ class Lab:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="klero-calls."))
         self.dir.chmod(0o711)
         self.count = self.bad = self.skipped = 0
+        self.said = ""  # by the last life of keyadm that failed
         self.reported, self.lock = (0, 0, 0), threading.Lock()
+        self.officer = officers.Officer(self.dir, "officer")
         self.relays = beacon.Beacon(self.dir / "relays", relays=2, nist=1, six=53 if APART in os.environ else None)
 
     def end(self):
@@ -98,11 +101,14 @@ class Lab:
         if not template.exists():
             shutil.rmtree(a.dir, ignore_errors=True)
             a.provision()
+            names = self.dir / "officers"
+            names.write_text(self.officer.line)
+            a.ctl("officer", "enrol", "1", names)
             shutil.move(a.dir, template)
         walk.copy(template, a.dir)
         a.port = klero.free_port()  # the template's may be somebody else's by now
         a.conf.write_text(re.sub(r"(?m)^listen .*$", f"listen 127.0.0.1:{a.port}", a.conf.read_text()))
-        a.options, a.relays = words + options, self.relays
+        a.options, a.relays, a.officer = words + options, self.relays, self.officer
         return a
 
     def wrapped(self, options):
@@ -127,8 +133,10 @@ class Lab:
     def database(self, options):
         """The life of keyadm over NSS softoken, with what else may be at its database."""
         env = {**os.environ, "KLERO_BIN": str(self.wrapped(options)), "KLERO_MODULE": "nss", "TMPDIR": str(self.dir)}
-        return subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", DATABASE_TESTS],
-                              env=env, capture_output=True).returncode == 0
+        run = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", DATABASE_TESTS],
+                             env=env, capture_output=True, text=True)
+        self.said = run.stdout + run.stderr
+        return run.returncode == 0
 
     def setup(self, options):
         """The life of keyadm, under sift; False when something breaks."""
@@ -138,11 +146,16 @@ class Lab:
         a = klero.Appliance(self.wrapped(options), self.dir / "s", LINES)
         try:
             a.provision()
-        except klero.Failure:
+        except klero.Failure as e:
+            self.said = str(e)
             return False
         now = [o for o in options if o != "--later"]  # what is approved today is not for two hours later
-        return all(subprocess.run([self.build / "tools" / "sift", *now, self.build / "tests" / t],
-                                  capture_output=True).returncode == 0 for t in KEYADM_TESTS)
+        for t in KEYADM_TESTS:
+            run = subprocess.run([self.build / "tools" / "sift", *now, self.build / "tests" / t], capture_output=True, text=True)
+            if run.returncode:
+                self.said = run.stdout + run.stderr
+                return False
+        return True
 
 
 def trace(lab, setups, walks):
@@ -157,7 +170,7 @@ def trace(lab, setups, walks):
 
     for name, options in setups.items():
         if not lab.setup([*options, "--trace", str(lab.dir / "setup")]):
-            raise klero.Failure("keyadm fails")
+            raise klero.Failure(f"keyadm fails: {name}\n{lab.said[-5000:]}")
         others = 0 if "--database" in options else len(KEYADM_TESTS)
         ran = lab.ran()
         klero.until(lambda: len([p for p in lab.dir.glob("setup.*") if p.suffix != ".new"]) == ran + others)

@@ -21,6 +21,7 @@ import time
 for folder in ("system", "captured", "beacon"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / folder))
 import klero  # noqa: E402
+import officers  # noqa: E402
 import roles  # noqa: E402
 
 ROLES = ("hsm", "tlskey", "engine", "kdf", "out", "beacon", "net")
@@ -40,6 +41,7 @@ class Sifted(klero.Appliance):
         super().__init__(build / programs, directory, lines, port)
         self.build, self.options, self.pids = build, [], []
         self.relays = None  # tests/beacon: those that the configuration names
+        self.officer = None  # who decides about the keys alone
 
     def spawn(self, before=(), **how):
         self.process = subprocess.Popen(
@@ -272,6 +274,37 @@ class Walk:
         if self.a.roles()["out"] != [fresh]:
             raise klero.Failure(f"out has died\n{self.a.log()[-1000:]}")
 
+    def rotations(self):
+        """keyadm writes the tokens while those that hold their keys use them, in the token's files where need be."""
+        end = threading.Event()
+
+        def use(once):
+            while not end.is_set():
+                with contextlib.suppress(OSError, http.client.HTTPException, klero.Failure):
+                    once()
+        users = [threading.Thread(target=use, args=(once,)) for once in (self.shake_hands, self.sign_in)]
+        for t in users:
+            t.start()
+        try:
+            # hours later the fresh certificate is not yet valid here
+            for purpose in ("seed",) if "--later" in self.a.options else ("seed", "tls"):
+                klero.until(lambda: officers.known(self.a))
+                officers.decide(self.a, [self.a.officer], "rotate", purpose)
+        finally:
+            end.set()
+            for t in users:
+                t.join()
+        self.a.wait_ready(WAIT)
+
+    def shake_hands(self):
+        self.handshake(socket.create_connection(("127.0.0.1", self.a.port), timeout=60))
+
+    def sign_in(self):
+        """An access token is signed."""
+        with contextlib.closing(self.a.client()) as c:
+            body = {"email": self.person.email, "password": klero.PASSWORD}
+            c.post("/api/v1/auth/login", body, token=None)
+
     def beacons(self):
         """A fresh out looks the relays' names up, by datagram and, when that is cut, by TCP."""
         for truncate in (False, True):
@@ -396,7 +429,7 @@ class Walk:
             path.write_text(good)
             self.a.stop()
 
-    STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, garbage, not_asked, beacons, proof_that_fails, largest_draw,
+    STEPS = (accounts, heap, reads, draw, rude_clients, stopped_and_continued, deaths, rotations, garbage, not_asked, beacons, proof_that_fails, largest_draw,
              large_answers, crowd, slow_peer, second_start, over_six, tampered)
 
     def go(self, line=None, say=lambda text: None):

@@ -3,7 +3,7 @@ wholly changed: it starts again, holds each version once, and the next action wo
 
 import klero
 import pytest
-import test_rotation as rotation
+import officers
 import ward
 from conftest import LONG, SHARE
 from officers import Officer
@@ -19,24 +19,24 @@ def guarded(make, tmp_path):
     names.write_text("".join(o.line for o in a.officers))
     a.ctl("officer", "enrol", "2", str(names))
     a.start()
-    klero.until(lambda: rotation.known(a))
+    klero.until(lambda: officers.known(a))
     return a
 
 
 def versions(a, purpose):
-    klero.until(lambda: rotation.known(a))
-    return sorted(v for p, v in rotation.keys(a) if p == purpose)
+    klero.until(lambda: officers.known(a))
+    return sorted(v for p, v in officers.keys(a) if p == purpose)
 
 
 def decide(a, *words):
     """Settled, whichever way."""
     number = a.ctl("key", *words).stdout.strip()
-    rotation.approve(a, number, *a.officers)
-    return rotation.settle(a, number)
+    officers.approve(a, number, *a.officers)
+    return officers.settle(a, number)
 
 
 def tidy(a, purpose, have):
-    for (p, v), row in sorted(rotation.keys(a).items()):
+    for (p, v), row in sorted(officers.keys(a).items()):
         if p == purpose and row["state"] == "deactivated":
             decide(a, "destroy", purpose, str(v))
     return versions(a, purpose)
@@ -44,7 +44,7 @@ def tidy(a, purpose, have):
 
 def fresh_start(a):
     ward.replaced(a, "hsm")
-    klero.until(lambda: rotation.known(a))
+    klero.until(lambda: officers.known(a))
 
 
 # An anchor keeps the nonces of some sixty actions for a month: so many appliances for all cuts
@@ -100,12 +100,12 @@ def test_destroy(guarded, count):
         assert decide(a, "destroy", "log", "1")["state"] == "done"
     for n in range(1, len(calls) + 1)[::SHARE][:30]:
         m.order("before", None, ["keyadm"], first=n, value="CKR_DEVICE_ERROR")
-        victim = next(str(v) for (p, v), row in sorted(rotation.keys(a).items()) if p == "log" and row["state"] == "deactivated")
+        victim = next(str(v) for (p, v), row in sorted(officers.keys(a).items()) if p == "log" and row["state"] == "deactivated")
         end = decide(a, "destroy", "log", victim)
         fired = m.fired()
         m.well()
         count(fired)
         fresh_start(a)
-        state = rotation.keys(a)["log", int(victim)]["state"]
+        state = officers.keys(a)["log", int(victim)]["state"]
         assert state == ("destroyed" if end["state"] == "done" else "deactivated"), end
         assert decide(a, "rotate", "log")["state"] == "done"

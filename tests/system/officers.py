@@ -1,5 +1,6 @@
-"""Security officers with real OpenSSH keys, for the system tests."""
+"""Security officers with real OpenSSH keys, and what they decide by kleroctl, for the system tests."""
 
+import json
 import os
 import pwd
 import subprocess
@@ -61,3 +62,38 @@ class Officer:
         subprocess.run([*AS, "ssh-add", "-q", str(self.key)], env=self.env, check=True)
         self.key.unlink()
         return agent
+
+
+def known(appliance):
+    """Has hsm told engine what the token knows?"""
+    run = appliance.ctl("key", "list", check=False)
+    return run.returncode == 0 and json.loads(run.stdout)["known"]
+
+
+def keys(appliance):
+    """{(purpose, version): its row}"""
+    rows = json.loads(appliance.ctl("key", "list").stdout)["keys"]
+    return {(row["purpose"], row["version"]): row for row in rows}
+
+
+def proposal(appliance, number):
+    return next(p for p in json.loads(appliance.ctl("proposal", "list").stdout) if p["id"] == number)
+
+
+def approve(appliance, number, *who):
+    text = appliance.ctl("proposal", "show", number).stdout
+    for officer in who:
+        appliance.ctl("proposal", "approve", number, stdin=officer.sign(text))
+
+
+def settle(appliance, number):
+    return klero.until(lambda: proposal(appliance, number)["state"] in ("done", "failed") and proposal(appliance, number))
+
+
+def decide(appliance, who, *words):
+    number = appliance.ctl("key", *words).stdout.strip()
+    approve(appliance, number, *who)
+    end = settle(appliance, number)
+    assert end["state"] == "done", end["reason"]
+    klero.until(lambda: known(appliance))
+    return end

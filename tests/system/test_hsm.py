@@ -7,8 +7,7 @@ import signal
 import pytest
 
 import klero
-from officers import Officer
-from test_rotation import decide, keys, known
+from officers import Officer, decide, keys, known
 
 REFUSED = "refuses the PIN"
 

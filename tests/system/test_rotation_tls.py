@@ -13,7 +13,8 @@ import time
 import pytest
 
 import klero
-from test_rotation import approve, decide, guarded, keys, known, officers, settle  # noqa: F401
+from officers import approve, decide, keys, known, settle
+from test_rotation import KEYS_IN_FILES, guarded, officers  # noqa: F401
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -88,6 +89,7 @@ class Guest(threading.Thread):
         return self
 
 
+@KEYS_IN_FILES
 def test_rotation_under_handshakes(guarded, officers):
     certificates = [der(guarded.ca)]
     former = klero.tls_context(guarded.ca)
@@ -184,6 +186,7 @@ def test_a_certificate_that_cannot_be_put_in_place(guarded, officers):
     assert verified(guarded) == der(guarded.ca) != first
 
 
+@KEYS_IN_FILES
 def test_back_and_gone(guarded, officers):
     """An older version comes back with a certificate of its own; a version goes when no certificate
     needs it, and nobody is turned away meanwhile."""

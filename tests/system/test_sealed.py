@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 import klero
-from officers import Officer
-from test_rotation import Sales, decide, keys, known, metric
+from officers import Officer, decide, keys, known
+from test_rotation import Sales, metric
 
 HEAD = "klero:1:data:v%06d:"
 MANY, KEPT = 60000, 4000
