@@ -220,17 +220,18 @@ $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(LIB_ALL)
 
 # --- tools of the tests and of the benchmark: one program per file ---
 LOCAL_KEY := $(B)/localkey/klerod-net
-TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(B)/tools/nocopy.so $(B)/tools/hsmfail.so $(LOCAL_KEY)
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c)) $(patsubst %,$(B)/tools/%.so,nocopy noedcopy hsmfail) $(LOCAL_KEY)
 $(B)/tools/%: $(B)/tests/tools/%.o $(LIB_ALL)
 	$(link) -lcmocka $(L_ALL)
 # klerod-net with the TLS key in its own process, for the benchmark: tests/bench/local_key.c
 $(LOCAL_KEY): $(B)/tests/bench/local_key.o $(B)/daemon/net/net.o $(LIB_NET) $(LIB_API) $(LIB_LOOP) $(LIB_CHILD)
 	$(link) -Wl,--wrap=tls_new,--wrap=tls_provider_key,--wrap=tls_rehearse $(L_SSL) $(L_EVENT) $(L_CHILD)
 
-# SoftHSM's module with failures in it, and without C_CopyObject
+# SoftHSM's module with failures in it, without C_CopyObject, and without it for Ed25519
 SOFTHSM := $(firstword $(wildcard /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so))
-$(B)/tools/nocopy.so: NOCOPY := -DNOCOPY
-$(B)/tools/nocopy.so $(B)/tools/hsmfail.so: tests/hsmfail/module.c tests/hsmfail/calls.def
+$(B)/tools/nocopy.so: NOCOPY := -DNOCOPY=EVERY
+$(B)/tools/noedcopy.so: NOCOPY := -DNOCOPY=CKK_EC_EDWARDS
+$(B)/tools/nocopy.so $(B)/tools/noedcopy.so $(B)/tools/hsmfail.so: tests/hsmfail/module.c tests/hsmfail/calls.def
 	$(call say,LD,$@) mkdir -p $(@D); $(CC) $(filter-out -fPIE -MMD -MP,$(CFLAGS)) -fPIC -shared $(NOCOPY) -DREAL_MODULE='"$(SOFTHSM)"' -o $@ $< -ldl
 
 .PHONY: all unit fuzz fuzz-build fuzz-long fuzz-merge fuzz-coverage tools demo run check check-release bench bench-table bench-size peers attack attack-table analyse coverage clean install format

@@ -68,6 +68,9 @@ struct key_ring {
  */
 int key_kind(struct p11 *p, enum key_purpose purpose, const struct key_kind **kind) KE_CHECK;
 
+/* What is made in place of a kind that the token makes and cannot use; NULL for none. */
+const struct key_kind *key_kind_instead(const struct key_kind *kind);
+
 /*
  * Signs with a key of a pair: Ed25519 over the text itself, ECDSA P-256 over its SHA-256. sig is
  * what RFC 8032 says, or r ‖ s. The errors of op.h.

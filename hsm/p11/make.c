@@ -151,9 +151,10 @@ static bool lacks(CK_RV rv)
 	       rv == CKR_TEMPLATE_INCONSISTENT;
 }
 
-static int make(
-    struct p11 *p, enum key_purpose purpose, uint32_t version, bool modifiable, struct key *k)
+static int make(struct p11 *p, const struct key_kind *kind, bool modifiable, struct key *k)
 {
+	const enum key_purpose purpose = k->purpose;
+	const uint32_t version = k->version;
 	const struct variant variants[] = {
 	    {modifiable, true, false},
 	    {modifiable, false, false},
@@ -161,7 +162,6 @@ static int make(
 	    {modifiable, false, true},
 	};
 	const struct key of = {.purpose = purpose, .version = version};
-	const struct key_kind *kind;
 	char label[KEY_LABEL_MAX];
 	uint8_t id[KEY_ID_MAX];
 	CK_RV rv = CKR_GENERAL_ERROR;
@@ -170,8 +170,6 @@ static int make(
 
 	key_label(label, purpose, version);
 	idlen = make_id(p, purpose, version, id, &r);
-	if (r == KE_OK)
-		r = key_kind(p, purpose, &kind);
 	if (r != KE_OK)
 		return r;
 	for (size_t i = 0; rv != CKR_OK && i < sizeof variants / sizeof variants[0]; i++) {
@@ -187,6 +185,9 @@ static int make(
 	return find_made(p, purpose, version, k);
 }
 
+/* More of them, where one has failed. */
+#define COPY_TRIES 3
+
 /* KE_DENIED when the module has C_CopyObject and refuses it to this key. */
 static int try_copy(struct p11 *p, const struct key *k)
 {
@@ -199,19 +200,53 @@ static int try_copy(struct p11 *p, const struct key *k)
 	return r;
 }
 
-int make_key(struct p11 *p, enum key_purpose purpose, uint32_t version, struct key *k)
+/* Made and fit to be copied. What there is of it after a failure is the caller's to undo. */
+static int make_kind(struct p11 *p, const struct key_kind *kind, struct key *k)
 {
-	int r;
+	const struct key blank = *k;
+	int r = make(p, kind, false, k);
 
-	*k = (struct key){.purpose = purpose, .version = version};
-	r = make(p, purpose, version, false, k);
 	if (r == KE_OK)
 		r = try_copy(p, k);
-	if (r == KE_DENIED) {
-		make_undo(p, k);
-		r = make(p, purpose, version, true, k);
+	if (r != KE_DENIED)
+		return r;
+	r = make_destroy(p, k);
+	*k = blank;
+	if (r == KE_OK)
+		r = make(p, kind, true, k);
+	return r == KE_OK ? try_copy(p, k) : r;
+}
+
+/* Has the module no copies of such keys? Then it says the same each time; a hiccup passes. */
+static bool never_copied(struct p11 *p, const struct key *k)
+{
+	const CK_RV first = p->rv;
+
+	if (k->handle == CK_INVALID_HANDLE)
+		return false;
+	for (unsigned i = 0; i < COPY_TRIES; i++)
+		if (try_copy(p, k) == KE_OK || p->rv != first)
+			return false;
+	return true;
+}
+
+int make_key(struct p11 *p, enum key_purpose purpose, uint32_t version, struct key *k)
+{
+	const struct key blank = {.purpose = purpose, .version = version};
+	const struct key_kind *kind, *instead;
+	int r;
+
+	*k = blank;
+	r = key_kind(p, purpose, &kind);
+	if (r != KE_OK)
+		return r;
+	r = make_kind(p, kind, k);
+	instead = key_kind_instead(kind);
+	if (r != KE_OK && instead != NULL && never_copied(p, k)) {
+		r = make_destroy(p, k);
+		*k = blank;
 		if (r == KE_OK)
-			r = try_copy(p, k);
+			r = make_kind(p, instead, k);
 	}
 	if (r != KE_OK)
 		make_undo(p, k);

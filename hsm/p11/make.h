@@ -16,7 +16,8 @@
  * One attribute is a choice: SoftHSM copies no key into a session whose CKA_MODIFIABLE is false,
  * and the copies are what lets hsm close the file system. Such a module's keys are made
  * modifiable (k->modifiable says so): hsm's sessions are read-only, SENSITIVE and EXTRACTABLE
- * only ever tighten, and the usage flags are checked at every start.
+ * only ever tighten, and the usage flags are checked at every start. Another is the log key's kind:
+ * NSS softoken 3.110 makes Ed25519 keys and copies none out of its database; it is P-256 there.
  */
 int make_key(struct p11 *p, enum key_purpose purpose, uint32_t version, struct key *k) KE_CHECK;
 

@@ -7,7 +7,9 @@
  * none at all. Where the variable is not there, every call is SoftHSM's own. Loaded by hsm, tlskey,
  * keyadm and kleroctl; waits by the calls that their sandboxes allow anyway. Tests only.
  *
- * With -DNOCOPY (nocopy.so) the module has no C_CopyObject: for the tests of the profile hsm-wide.
+ * With -DNOCOPY=EVERY (nocopy.so) the module has no C_CopyObject: for the tests of the profile
+ * hsm-wide. With -DNOCOPY=CKK_EC_EDWARDS (noedcopy.so) it copies no Ed25519 key of the token, as
+ * NSS softoken 3.110.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -150,15 +152,20 @@ static CK_RV after(const struct order *o, CK_RV rv, void *out, CK_ULONG *n)
 #undef CALL
 
 #ifdef NOCOPY
+#define EVERY CK_UNAVAILABLE_INFORMATION
 static CK_RV no_copy(
     CK_SESSION_HANDLE s, CK_OBJECT_HANDLE h, CK_ATTRIBUTE *t, CK_ULONG n, CK_OBJECT_HANDLE *copy)
 {
-	(void)s;
-	(void)h;
-	(void)t;
-	(void)n;
-	(void)copy;
-	return CKR_FUNCTION_NOT_SUPPORTED;
+	CK_KEY_TYPE type = 0;
+	CK_BBOOL lasting = CK_FALSE;
+	CK_ATTRIBUTE of[] = {
+	    {CKA_KEY_TYPE, &type, sizeof type}, {CKA_TOKEN, &lasting, sizeof lasting}};
+
+	if (NOCOPY == EVERY)
+		return CKR_FUNCTION_NOT_SUPPORTED;
+	if (real->C_GetAttributeValue(s, h, of, 2) == CKR_OK && type == NOCOPY && lasting)
+		return CKR_DEVICE_ERROR;
+	return real->C_CopyObject(s, h, t, n, copy);
 }
 #endif
 

@@ -1,5 +1,6 @@
 """kleroctl setup: what it makes and for whom, and that a failure leaves nothing half-done."""
 
+import base64
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import stat
 import klero
 import pytest
 import tlog
+from conftest import BIN
 from officers import Officer
 
 
@@ -147,3 +149,17 @@ def test_wrong_officers_leave_nothing(bare, tmp_path, threshold, second, words):
 def test_setup_takes_both_or_neither(bare):
     assert bare.ctl("setup", "2", check=False).returncode == 2
     assert names(bare.dir) == ["klerod.conf"]
+
+
+@pytest.mark.as_shipped
+@pytest.mark.skipif(os.environ.get("KLERO_MODULE", "softhsm") != "softhsm", reason="SoftHSM's")
+def test_a_module_that_does_not_copy_its_ed25519_keys(lab):
+    """As NSS softoken 3.110: it makes them and it copies others. The log key is P-256 then."""
+    plain, bound = lab.make(), lab.make(f"pkcs11-module {BIN.parent / 'tools' / 'noedcopy.so'}")
+    # a verifier key begins with its type (c2sp.org/signed-note): 1 is Ed25519, 2 is ECDSA
+    kinds = [base64.b64decode((a.dir / "store" / "klero.vkey").read_text().split("+", 2)[2])[0] for a in (plain, bound)]
+    assert kinds == [1, 2]
+    bound.start()
+    klero.want(bound.person().get("/api/v1/wallet"), 200)
+    assert "the token folder stays readable" not in bound.log()
+    assert bound.stop() == 0
