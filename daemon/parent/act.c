@@ -101,6 +101,22 @@ bool act_request(struct parent *p, const struct msg *m)
 	return true;
 }
 
+/*
+ * Whoever just reads its keys would find some of them before and others after what keyadm writes,
+ * or a handle of neither.
+ */
+static void read_again(struct parent *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		struct child *c = &p->children[i];
+
+		if ((c->role != ROLE_HSM && c->role != ROLE_TLSKEY) || c->state != CHILD_STARTING)
+			continue;
+		c->again = true;
+		child_kill(p, c, LOGL_INFO, "starts again when the token is whole");
+	}
+}
+
 bool act_complete(struct parent *p)
 {
 	if (p->act.completing)
@@ -111,6 +127,7 @@ bool act_complete(struct parent *p)
 	p->act.completing = true;
 	p->act.completed = true;
 	p->act.tls = false;
+	read_again(p);
 	start_keyadm(p);
 	return true;
 }

@@ -209,6 +209,8 @@ static enum fate fate(const struct parent *p, const struct child *c, int status)
 	/* whose device hangs */
 	if (holds_keys(c) && c->overdue)
 		return FATE_LOST;
+	if (c->again)
+		return FATE_OLD;
 	/* engine, whose hsm went away while it started */
 	if (c->role == ROLE_ENGINE && starting && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == HSM_EXIT_LOST)
@@ -518,6 +520,7 @@ static void report(struct parent *p, const struct child *c, int status, enum fat
 
 static void died(struct parent *p, struct child *c, int status)
 {
+	bool again = c->again;
 	enum fate why;
 
 	if ((holds_keys(c) || c->role == ROLE_KEYADM) && WIFEXITED(status))
@@ -532,11 +535,12 @@ static void died(struct parent *p, struct child *c, int status)
 	c->pid = 0;
 	set_state(c, CHILD_NONE);
 	c->overdue = false;
+	c->again = false;
 	tokens_tell(p, false);
 	act_ended(p, c);
 	if (c->idle)
 		return;
-	if (why == FATE_OLD && act_complete(p) && p->phase == PHASE_BOOT)
+	if (why == FATE_OLD && (again || act_complete(p)) && p->phase == PHASE_BOOT)
 		return; /* stages.c starts it again */
 	/* the same PIN would be refused again, and whoever starts klerod again must know that */
 	if (p->phase == PHASE_BOOT)

@@ -58,6 +58,7 @@ struct child {
 	bool worn;           /* it has asked for a fresh one in its place */
 	int64_t waited_ms;   /* before the last of them */
 	bool overdue;        /* killed because it did not answer */
+	bool again;          /* killed because it read what keyadm was about to write */
 	bool spoke;          /* an error line of it has reached standard error */
 	uint32_t stale;      /* blames of processes that were gone already */
 	char line[1200];     /* of its log, unfinished */

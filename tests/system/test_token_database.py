@@ -5,6 +5,7 @@ and a lock is waited for. Only with KLERO_MODULE=nss; see tests/modules/run.sh."
 import contextlib
 import os
 import pathlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import time
 
 import klero
 import pytest
-from test_rotation import decide, guarded, keys, officers  # noqa: F401, fixtures
+from conftest import BIN
+from officers import decide, keys
+from test_rotation import guarded, officers  # noqa: F401, fixtures
 
 pytestmark = pytest.mark.skipif(os.environ.get("KLERO_MODULE") != "nss", reason="only over a module that keeps a database")
 
@@ -71,13 +74,33 @@ def test_it_was_left_half_written(lab, token):
     a.stop()
 
 
+def test_nobody_reads_while_it_is_mended(lab, tmp_path):
+    """tlskey finds its token half written, and hsm is slower: it waits with its own until keyadm is through."""
+    a = lab.make().start()
+    a.stop()
+    shutil.copytree(BIN, tmp_path / "bin", copy_function=os.symlink)
+    tmp_path.chmod(0o711)
+    slow = tmp_path / "bin" / "klerod-hsm"
+    slow.unlink()
+    slow.write_text(f'#!/bin/sh\n[ "$1" = tlskey ] || sleep 1\nexec {BIN}/klerod-hsm "$@"\n')
+    slow.chmod(0o755)
+    a.libexec = tmp_path / "bin"
+    half_written(database(a, "tls"))
+    a.start()
+    klero.want(a.person().get("/api/v1/wallet"), 200)
+    assert a.log().count("starts again when the token is whole") == 1
+    a.stop()
+
+
 def test_a_writer_died_while_others_serve(lab):
     """Twice: each fresh hsm finds it so, and each time keyadm helps."""
     a = lab.make("death-budget 1000/60").start()
-    for _ in range(2):
+    for n in (1, 2):
         journal = half_written(database(a, "keys"))
         a.kill("hsm")
-        klero.until(lambda: not journal.exists())
+        # said by keyadm's last word: then nobody but us writes
+        klero.until(lambda: a.log().count("the token is complete") == n)
+        assert not journal.exists()
         a.wait_ready()
     a.stop()
 
