@@ -76,3 +76,4 @@ def make(folder):
             a.stop()
         finally:
             a.module.close()
+        assert not a.sandbox_deaths()

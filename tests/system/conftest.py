@@ -66,8 +66,7 @@ class Lab:
                 a.stop()
             except klero.Failure as e:
                 failed.append(str(e))
-            # a role that its sandbox kills is replaced, and its clients may never hear of it
-            failed += [line for line in a.log().splitlines() if "forbidden system call" in line or "killed by its sandbox" in line]
+            failed += a.sandbox_deaths()
         shutil.rmtree(self.dir, ignore_errors=True)
         assert not failed, failed
 

@@ -362,6 +362,11 @@ class Appliance:
         path = self.dir / "klerod.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def sandbox_deaths(self):
+        """What the log says of roles that their sandbox has killed. They are replaced, and their clients may
+        never have missed them: whoever looks for nothing of the kind asks at the end."""
+        return [line for line in self.log().splitlines() if "forbidden system call" in line or "killed by its sandbox" in line]
+
     def provision(self):
         run = subprocess.run([HERE / "provision.sh", self.bin, self.dir, str(self.port), *self.lines],
                              capture_output=True, text=True)
