@@ -42,6 +42,20 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return n == 0;
 }
 
+/*
+ * What was torn and then filled up by journal_add(): nothing is known where the checksum is all
+ * filler, and else what stands before the filler is a record's. A whole one may end in such bytes
+ * by chance.
+ */
+static bool is_filled(const uint8_t in[JOURNAL_RECORD], const uint8_t again[JOURNAL_RECORD])
+{
+	size_t n = JOURNAL_RECORD;
+
+	while (n > SUMMED && in[n - 1] == FILLER)
+		n--;
+	return n == SUMMED || (n < JOURNAL_RECORD && memcmp(in, again, n) == 0);
+}
+
 int journal_decode(struct journal_record *r, const uint8_t in[JOURNAL_RECORD])
 {
 	uint8_t again[JOURNAL_RECORD];
@@ -54,11 +68,8 @@ int journal_decode(struct journal_record *r, const uint8_t in[JOURNAL_RECORD])
 	journal_encode(again, r);
 	if (memcmp(again, in, JOURNAL_RECORD) == 0)
 		return KE_OK;
-	/*
-	 * A length that reached the disk before its bytes did, or what journal_add() has filled up.
-	 * Of 256 records one ends as those do, and its damage would be taken for a power cut.
-	 */
-	if (is_zero(in, JOURNAL_RECORD) || in[JOURNAL_RECORD - 1] == FILLER)
+	/* all zero: a length that reached the disk before its bytes did */
+	if (is_zero(in, JOURNAL_RECORD) || is_filled(in, again))
 		return KE_NOTFOUND;
 	return KE_DAMAGED;
 }

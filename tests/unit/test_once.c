@@ -267,6 +267,33 @@ static void test_damage(void **state)
 	close(fd);
 }
 
+/*
+ * One record of 256 ends as what was torn and filled up does: its damage is damage all the same.
+ * What was torn anywhere and filled up is none.
+ */
+static void test_filler(void **state)
+{
+	struct journal_record r = {.kind = 1, .version = 1, .purpose = "seed"}, out;
+	uint8_t raw[JOURNAL_RECORD], filled[JOURNAL_RECORD];
+
+	(void)state;
+	do {
+		r.version++;
+		journal_encode(raw, &r);
+	} while (raw[JOURNAL_RECORD - 1] != 0xff);
+	for (size_t bit = 0; bit < 8 * (JOURNAL_RECORD - 1); bit++) {
+		raw[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(journal_decode(&out, raw), KE_DAMAGED);
+		raw[bit / 8] ^= (uint8_t)(1u << bit % 8);
+	}
+	for (size_t torn = 1; torn < JOURNAL_RECORD - 1; torn++) {
+		memset(filled, 0xff, sizeof filled);
+		memcpy(filled, raw, torn);
+		assert_int_equal(journal_decode(&out, filled), KE_NOTFOUND);
+	}
+	assert_int_equal(journal_decode(&out, raw), KE_OK);
+}
+
 /* Nothing is told that could not be written down. */
 static void test_full_disk(void **state)
 {
@@ -545,6 +572,7 @@ int main(void)
 	    cmocka_unit_test(test_torn),
 	    cmocka_unit_test(test_zeros),
 	    cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_filler),
 	    cmocka_unit_test(test_full_disk),
 	    cmocka_unit_test(test_not_durable),
 	    cmocka_unit_test(test_failed_sync),
