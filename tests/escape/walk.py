@@ -288,13 +288,18 @@ class Walk:
         try:
             # hours later the fresh certificate is not yet valid here
             for purpose in ("seed",) if "--later" in self.a.options else ("seed", "tls"):
-                klero.until(lambda: officers.known(self.a))
+                klero.until(self.keys_known)
                 officers.decide(self.a, [self.a.officer], "rotate", purpose)
         finally:
             end.set()
             for t in users:
                 t.join()
         self.a.wait_ready(WAIT)
+
+    def keys_known(self):
+        if self.a.process.poll() is not None:  # by Watch: nobody will ever know
+            raise klero.Failure("klerod is gone")
+        return officers.known(self.a)
 
     def shake_hands(self):
         self.handshake(socket.create_connection(("127.0.0.1", self.a.port), timeout=60))
@@ -444,6 +449,7 @@ class Walk:
                 say(f"{step.__name__} {time.monotonic() - began:.1f} s")
                 if watch.met:
                     break
+            watch.soon()
         except (klero.Failure, roles.Dead, OSError, http.client.HTTPException, ssl.SSLError, AssertionError, IndexError):
             if not watch.soon():
                 raise
