@@ -44,8 +44,8 @@ static bool is_zero(const uint8_t *p, size_t n)
 
 /*
  * What was torn and then filled up by journal_add(): nothing is known where the checksum is all
- * filler, and else what stands before the filler is a record's. A whole one may end in such bytes
- * by chance.
+ * filler, and else what stands before the filler is a record's, or its length was there before its
+ * bytes. A whole one may end in such bytes by chance.
  */
 static bool is_filled(const uint8_t in[JOURNAL_RECORD], const uint8_t again[JOURNAL_RECORD])
 {
@@ -53,7 +53,9 @@ static bool is_filled(const uint8_t in[JOURNAL_RECORD], const uint8_t again[JOUR
 
 	while (n > SUMMED && in[n - 1] == FILLER)
 		n--;
-	return n == SUMMED || (n < JOURNAL_RECORD && memcmp(in, again, n) == 0);
+	if (n == SUMMED)
+		return true;
+	return n < JOURNAL_RECORD && (is_zero(in, n) || memcmp(in, again, n) == 0);
 }
 
 int journal_decode(struct journal_record *r, const uint8_t in[JOURNAL_RECORD])
