@@ -119,6 +119,14 @@ class Walk:
         self.a = appliance
         self.large = []  # paths of answers that no message holds
 
+    def until(self, what):
+        """As klero's, but nobody waits for a klerod that Watch has ended."""
+        def now():
+            if self.a.process.poll() is not None:
+                raise klero.Failure("klerod is gone")
+            return what()
+        return klero.until(now)
+
     # --- the steps, the common ones first ---
 
     def accounts(self):
@@ -267,8 +275,8 @@ class Walk:
         engine = self.a.roles()["engine"][0]
         self.stop(engine)
         old = self.a.kill("out")
-        fresh = klero.until(lambda: [pid for pid in self.a.roles()["out"] if pid != old])[0]
-        klero.until(lambda: len(list(channels(fresh))) > 1)
+        fresh = self.until(lambda: [pid for pid in self.a.roles()["out"] if pid != old])[0]
+        self.until(lambda: len(list(channels(fresh))) > 1)
         os.kill(engine, signal.SIGKILL)
         self.gone({engine})
         if self.a.roles()["out"] != [fresh]:
@@ -288,18 +296,13 @@ class Walk:
         try:
             # hours later the fresh certificate is not yet valid here
             for purpose in ("seed",) if "--later" in self.a.options else ("seed", "tls"):
-                klero.until(self.keys_known)
+                self.until(lambda: officers.known(self.a))
                 officers.decide(self.a, [self.a.officer], "rotate", purpose)
         finally:
             end.set()
             for t in users:
                 t.join()
         self.a.wait_ready(WAIT)
-
-    def keys_known(self):
-        if self.a.process.poll() is not None:  # by Watch: nobody will ever know
-            raise klero.Failure("klerod is gone")
-        return officers.known(self.a)
 
     def shake_hands(self):
         self.handshake(socket.create_connection(("127.0.0.1", self.a.port), timeout=60))
@@ -316,8 +319,8 @@ class Walk:
             self.a.relays.tell(truncate=truncate)
             self.a.relays.asked()
             self.gone({self.a.kill("out"), self.a.kill("engine")})
-            klero.until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
-            klero.until(lambda: klero.want(self.person.get("/health"), 200).json["clock"] == "ok")
+            self.until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
+            self.until(lambda: klero.want(self.person.get("/health"), 200).json["clock"] == "ok")
         self.a.relays.tell(truncate=False)
 
     def crowd(self):
@@ -364,7 +367,7 @@ class Walk:
 
     def gone(self, pids):
         """Until all of them have died and are replaced."""
-        klero.until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids))
+        self.until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids))
         self.a.wait_ready(WAIT)
 
     def heap(self):
@@ -409,8 +412,8 @@ class Walk:
             self.a.relays.asked()
             try:
                 self.a.start()
-                klero.until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
-                klero.until(lambda: klero.want(self.a.client().get("/health"), 200).json["clock"] == "ok")
+                self.until(lambda: any(path.startswith("relay ") for path in self.a.relays.asked()))
+                self.until(lambda: klero.want(self.a.client().get("/health"), 200).json["clock"] == "ok")
                 self.a.stop()
             finally:
                 self.a.relays.tell(six=False)

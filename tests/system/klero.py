@@ -463,6 +463,8 @@ class Appliance:
                     return
             except (OSError, http.client.HTTPException) as e:
                 a = e
+            if self.process is not None and self.process.poll() is not None:
+                raise Failure(f"klerod has ended\n{self.log()[-2000:]}")
             if time.monotonic() > end:
                 raise Failure(f"not ready after {seconds} s: {a!r}\n{self.log()[-2000:]}")
             time.sleep(0.05)
