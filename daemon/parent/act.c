@@ -10,6 +10,7 @@
 #include "daemon/parent/cert.h"
 #include "daemon/parent/child.h"
 #include "daemon/parent/logs.h"
+#include "daemon/parent/roles.h"
 #include "daemon/parent/tokens.h"
 
 /* Between two fresh hsms for worn ones: one that is worn at once must not keep all others busy, and
@@ -110,7 +111,7 @@ static void read_again(struct parent *p)
 	for (size_t i = 0; i < p->n; i++) {
 		struct child *c = &p->children[i];
 
-		if ((c->role != ROLE_HSM && c->role != ROLE_TLSKEY) || c->state != CHILD_STARTING)
+		if (!roles_hold_keys(c->role) || c->state != CHILD_STARTING)
 			continue;
 		c->again = true;
 		child_kill(p, c, LOGL_INFO, "starts again when the token is whole");

@@ -187,11 +187,6 @@ enum fate {
 	FATE_NEVER    /* its PIN was refused: the token would lock */
 };
 
-static bool holds_keys(const struct child *c)
-{
-	return c->role == ROLE_HSM || c->role == ROLE_TLSKEY;
-}
-
 /* It has served, and says itself that it has served enough. */
 static bool planned(const struct child *c, int status)
 {
@@ -204,10 +199,10 @@ static enum fate fate(const struct parent *p, const struct child *c, int status)
 	bool starting = c->state == CHILD_STARTING;
 
 	/* also one that got no configuration, for its PIN is known to be wrong */
-	if (holds_keys(c) && tokens_barred(p, c->role))
+	if (roles_hold_keys(c->role) && tokens_barred(p, c->role))
 		return FATE_NEVER;
 	/* whose device hangs */
-	if (holds_keys(c) && c->overdue)
+	if (roles_hold_keys(c->role) && c->overdue)
 		return FATE_LOST;
 	if (c->again)
 		return FATE_OLD;
@@ -217,7 +212,7 @@ static enum fate fate(const struct parent *p, const struct child *c, int status)
 		return FATE_LOST;
 	if (c->role == ROLE_BEACON)
 		return planned(c, status) ? FATE_PLANNED : FATE_DIED;
-	if (!WIFEXITED(status) || !holds_keys(c))
+	if (!WIFEXITED(status) || !roles_hold_keys(c->role))
 		return FATE_DIED;
 	switch (WEXITSTATUS(status)) {
 	case HSM_EXIT_PLANNED:
@@ -394,7 +389,7 @@ static bool handle(struct parent *p, struct child *c, const struct msg *m)
 	if (m->type == MSG_KEYADM_DONE)
 		return act_done(p, m);
 	if (c->state == CHILD_STARTING && m->type == own->ready) {
-		if (holds_keys(c) && !tokens_ready(p, c, m))
+		if (roles_hold_keys(c->role) && !tokens_ready(p, c, m))
 			return false;
 		if (c->role == ROLE_HSM)
 			p->act.completed = false;
@@ -523,7 +518,7 @@ static void died(struct parent *p, struct child *c, int status)
 	bool again = c->again;
 	enum fate why;
 
-	if ((holds_keys(c) || c->role == ROLE_KEYADM) && WIFEXITED(status))
+	if ((roles_hold_keys(c->role) || c->role == ROLE_KEYADM) && WIFEXITED(status))
 		tokens_ended(p, c->role, WEXITSTATUS(status));
 	why = fate(p, c, status);
 	logs_read(p, c, true);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/parent/roles.h"
 #include "daemon/parent/sink.h"
 
 /* What one role may write: so much at once, and in the long run so many bytes a second. */
@@ -83,7 +84,7 @@ static void tell_place(struct parent *p, enum role role, const char *text)
 	char words[1300];
 
 	snprintf(words, sizeof words, "%s: %s", role_word(role), text);
-	if (role == ROLE_HSM || role == ROLE_TLSKEY)
+	if (roles_hold_keys(role))
 		conf_blame(&p->conf, conf_about(&p->conf, token, text), words, sizeof words);
 	else if (role == ROLE_ENGINE && strstr(text, p->conf.store) != NULL)
 		conf_blame(&p->conf, p->conf.store, words, sizeof words);

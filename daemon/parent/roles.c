@@ -37,6 +37,11 @@ int roles_stage(enum role role)
 	return role == ROLE_ENGINE ? 1 : 0;
 }
 
+bool roles_hold_keys(enum role role)
+{
+	return role == ROLE_HSM || role == ROLE_TLSKEY;
+}
+
 bool roles_edge(enum role a, enum role b)
 {
 	for (size_t i = 0; i < sizeof edges / sizeof edges[0]; i++)

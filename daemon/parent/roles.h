@@ -11,6 +11,9 @@
 #define ROLES_STAGES 3
 int roles_stage(enum role role);
 
+/* Does it use a token's keys while it serves? */
+bool roles_hold_keys(enum role role);
+
 /* May these two have a channel (DESIGN.md section 2: no other edges)? */
 bool roles_edge(enum role a, enum role b);
 

@@ -34,18 +34,18 @@ static const struct key_kind kinds[KEY_PURPOSES] = {
 static const struct key_kind log_p256 = {
     CKO_PRIVATE_KEY, CKK_EC, CKM_EC_KEY_PAIR_GEN, CKM_ECDSA, KEY_SIGN, 65, false};
 
+const struct key_kind *key_kind_instead(const struct key_kind *kind)
+{
+	return kind == &kinds[KEY_LOG] ? &log_p256 : NULL;
+}
+
 int key_kind(struct p11 *p, enum key_purpose purpose, const struct key_kind **kind)
 {
 	bool has = true;
 	int r = purpose == KEY_LOG ? p11_has(p, CKM_EC_EDWARDS_KEY_PAIR_GEN, &has) : KE_OK;
 
-	*kind = has ? &kinds[purpose] : &log_p256;
+	*kind = has ? &kinds[purpose] : key_kind_instead(&kinds[purpose]);
 	return r;
-}
-
-const struct key_kind *key_kind_instead(const struct key_kind *kind)
-{
-	return kind == &kinds[KEY_LOG] ? &log_p256 : NULL;
 }
 
 /* The kind of a key that is there; its type is checked against it afterwards. */

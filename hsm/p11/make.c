@@ -161,7 +161,6 @@ static int make(struct p11 *p, const struct key_kind *kind, bool modifiable, str
 	    {modifiable, true, true},
 	    {modifiable, false, true},
 	};
-	const struct key of = {.purpose = purpose, .version = version};
 	char label[KEY_LABEL_MAX];
 	uint8_t id[KEY_ID_MAX];
 	CK_RV rv = CKR_GENERAL_ERROR;
@@ -176,7 +175,7 @@ static int make(struct p11 *p, const struct key_kind *kind, bool modifiable, str
 		rv = try_variant(p, kind, label, id, idlen, &variants[i]);
 		/* an error does not say that nothing was made, and two keys of one label are none
 		 */
-		if (rv != CKR_OK && (r = make_destroy(p, &of)) != KE_OK)
+		if (rv != CKR_OK && (r = make_destroy(p, k)) != KE_OK)
 			return r;
 	}
 	if (rv != CKR_OK)

@@ -157,7 +157,7 @@ def test_a_module_that_does_not_copy_its_ed25519_keys(lab):
     """As NSS softoken 3.110: it makes them and it copies others. The log key is P-256 then."""
     plain, bound = lab.make(), lab.make(f"pkcs11-module {BIN.parent / 'tools' / 'noedcopy.so'}")
     # a verifier key begins with its type (c2sp.org/signed-note): 1 is Ed25519, 2 is ECDSA
-    kinds = [base64.b64decode((a.dir / "store" / "klero.vkey").read_text().split("+", 2)[2])[0] for a in (plain, bound)]
+    kinds = [base64.b64decode(a.vkey.read_text().split("+", 2)[2])[0] for a in (plain, bound)]
     assert kinds == [1, 2]
     bound.start()
     klero.want(bound.person().get("/api/v1/wallet"), 200)
