@@ -398,7 +398,7 @@ class Appliance:
         p, self.process = self.process, None
         if p is None:
             return 0
-        kids = children(p.pid)
+        kids = {pid: _begun(pid) for pid in children(p.pid)}
         if p.poll() is None:
             p.send_signal(how)
         try:
@@ -417,7 +417,7 @@ class Appliance:
     @staticmethod
     def _outlived(kids):
         for _ in range(2400):  # kdf, which gives way to everybody, sees only after its hash that parent is gone
-            left = {k: a for k, a in kids.items() if _alive(k, a)}
+            left = [pid for pid, begun in kids.items() if begun and _begun(pid) == begun]
             if not left:
                 break
             time.sleep(0.05)
@@ -508,9 +508,11 @@ class Appliance:
                               env=env or {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=300)
 
 
-def _alive(pid, argv):
+def _begun(pid):
+    """When this process began, in the kernel's ticks; None once it is gone. One that is just ending has
+    no command line any more, but still its locks."""
     try:
-        now = pathlib.Path("/proc", str(pid), "cmdline").read_bytes().split(b"\0")[:-1]
+        stat = pathlib.Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
-    return bool(now) and [a.decode() for a in now] == argv
+        return None
+    return None if stat[0] in "ZX" else stat[19]
