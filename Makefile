@@ -277,7 +277,7 @@ bench-size: all tools
 # other people's suites and tools against the daemon
 peers: all tools
 	tests/peers/run.sh $(B)/bin build/peers
-# every PKCS#11 module of Debian 12 under the tests of the HSM; then the table of the README
+# every PKCS#11 module of Debian under the tests of the HSM; then the table of the README
 .PHONY: modules
 modules: all tools
 	tests/modules/run.sh $(B) build/attack $(MODULES)

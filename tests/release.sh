@@ -47,6 +47,7 @@ unshare --mount --pid --fork --kill-child bash -eu -c '
 	root=$1
 	shift
 	mount --make-rprivate /
+	mount --bind "$root" "$root" # a test inside may unshare its mounts, for which / must be one
 	mount -t proc proc "$root/proc"
 	mount -t sysfs sys "$root/sys"
 	mount -t tmpfs tmp "$root/tmp"

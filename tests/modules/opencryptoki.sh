@@ -15,6 +15,8 @@ module=$(ls /usr/lib/*/opencryptoki/libopencryptoki.so.0 | head -n 1)
 mkdir -p "$folder"
 
 mount --make-rprivate /
+# Debian 13's does without neither this file nor this folder of its daemon's own user
+strength=$(cat /etc/opencryptoki/strength.conf 2>/dev/null || true)
 for d in /run /etc/opencryptoki /var/lib/opencryptoki /run/lock; do
 	mkdir -p $d
 	mount -t tmpfs tmpfs $d
@@ -23,6 +25,8 @@ for d in swtok swtok/TOK_OBJ; do
 	mkdir -p /var/lib/opencryptoki/$d
 done
 mkdir -p /var/lock/opencryptoki/swtok
+[ -z "$strength" ] || install -g pkcs11 -m 640 /dev/stdin /etc/opencryptoki/strength.conf <<<"$strength"
+id pkcsslotd >/dev/null 2>&1 && install -d -o pkcsslotd -g pkcs11 -m 710 /run/opencryptoki
 chgrp -R pkcs11 /var/lib/opencryptoki /var/lock/opencryptoki
 chmod -R 770 /var/lib/opencryptoki /var/lock/opencryptoki
 printf 'version opencryptoki-3.1\nslot 3\n{\nstdll = libpkcs11_sw.so\n}\n' >/etc/opencryptoki/opencryptoki.conf

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every PKCS#11 module that Debian 12 packages: what kleroctl hsm check says of it, and for those that
+# Every PKCS#11 module that Debian packages: what kleroctl hsm check says of it, and for those that
 # can be used the tests of the HSM, with the modules' own tokens (KLERO_MODULE). `make modules` and
 # `make attack SUITES=modules`; needs root; some ten minutes.
 #
