@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,46 @@ static void read_authorities(struct curl_blob *b, const char *path)
 	*b = (struct curl_blob){.data = pem, .len = (size_t)st.st_size, .flags = CURL_BLOB_NOCOPY};
 }
 
+/*
+ * What libcrypto could not allocate while it begins it goes without for good: a lock, the name of a
+ * digest, libssl as a whole. libcurl does not ask, and no exchange would ever succeed.
+ */
+static bool starved;
+
+static void *watched(void *p, size_t n)
+{
+	starved = starved || (p == NULL && n != 0);
+	return p;
+}
+
+static void *watched_malloc(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return watched(n != 0 ? malloc(n) : NULL, n); /* as libcrypto does it */
+}
+
+static void *watched_realloc(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return watched(realloc(p, n), n);
+}
+
+static void watched_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
 void https_start(struct https_all *all, const char *authorities)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (CRYPTO_set_mem_functions(watched_malloc, watched_realloc, watched_free) != 1 ||
+	    curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		fatal("libcurl does not start");
 	all->multi = curl_multi_init();
-	if (all->multi == NULL)
+	if (all->multi == NULL || starved)
 		fatal("out of memory");
 	read_authorities(&all->authorities, authorities);
 }

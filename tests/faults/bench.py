@@ -191,12 +191,12 @@ class Bench:
     def in_library(self):
         """Did the last failure meet a library that does not survive it: libseccomp 2.5 before its
         process has met any input, libcrypto 3.0 while it initialises itself, glibc 2.36 while it looks
-        up its first user, SQLCipher 4.6 while it takes its key; SoftHSM calls syslog, which its sandbox
-        does not know, about every failure; libcurl takes the -1 of an fcntl(F_GETFL), which no open
-        descriptor can give, for the flags."""
+        up its first user or is told where to look for hosts, SQLCipher 4.6 while it takes its key;
+        SoftHSM calls syslog, which its sandbox does not know, about every failure; libcurl takes the -1
+        of an fcntl(F_GETFL), which no open descriptor can give, for the flags."""
         return any(word in self.seam.who() for word in (
             "libseccomp", "libsofthsm2", "libcurl", "OPENSSL_init_crypto", "OSSL_LIB_CTX_get0_global_default",
-            "__nss_passwd_lookup2", "sqlcipherCodecAttach"))
+            "__nss_passwd_lookup2", "__nss_configure_lookup", "sqlcipherCodecAttach"))
 
     def news(self):
         """The log's lines since the last look; what must never stand in one is a failure."""

@@ -425,3 +425,11 @@ def test_start(make_bench, role, count):
 @pytest.mark.parametrize("role", some([], ["out", "beacon"]))
 def test_start_asking(make_bench, chain, role, count):
     under_all(in_lanes(make_bench, *chain.lines()), StartAsking, role, count)
+
+
+@pytest.mark.row("faults-start")
+def test_out_begins_with_too_little_memory(make_bench, chain, count):
+    """What libcrypto lacks then it lacks for good and tells nobody, and no relay was ever asked."""
+    bench = make_bench(*chain.lines()).start()
+    problems = StartAsking(bench).every("out", "malloc", range(1, 13), count)
+    assert not problems, "\n" + "\n".join(problems)
