@@ -76,6 +76,7 @@ static const struct profile_call calls[] = {
     {"munmap", LOOP | SERVE | KDF | OUT | BEACON, &always, "free"},
     {"brk", LOOP | SERVE | OUT | BEACON, &always, "malloc"},
     {"mremap", LOOP | SERVE | OUT | BEACON, &always, "realloc of large blocks"},
+    {"brk", KDF, &always, "malloc; kept: whether Argon2's 128 KiB need it hangs on a few bytes"},
     {"brk", WRITER, &always, "malloc on Debian 13; kept: to die while it writes may cost a token"},
     {"mmap", WRITER, &no_exec, "malloc; kept, as brk"},
     {"munmap", WRITER, &always, "free; kept, as brk"},

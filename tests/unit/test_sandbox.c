@@ -235,6 +235,41 @@ static void every_call_in_every_profile(void **state)
 		check_every_call((enum sandbox_profile)p);
 }
 
+/*
+ * More than any heap has left when the sandbox closes; then what malloc serves with mmap once, and
+ * from the heap after it was freed, as Argon2's 128 KiB.
+ */
+static int allocate(const void *arg)
+{
+	static char *block[64];
+
+	(void)arg;
+	for (size_t i = 0; i < 64; i++)
+		if ((block[i] = malloc(65536)) == NULL)
+			return 1;
+	for (size_t i = 0; i < 64; i++)
+		free(block[i]);
+	for (size_t i = 0; i < 4; i++) {
+		if ((block[0] = malloc(131072)) == NULL || (block[1] = malloc(131072)) == NULL)
+			return 1;
+		free(block[0]);
+		free(block[1]);
+	}
+	return SURVIVED;
+}
+
+static void memory_in_every_profile(void **state)
+{
+	(void)state;
+	for (int p = 0; p < SANDBOX_PROFILES; p++) {
+		struct sandbox_params params = params_of((enum sandbox_profile)p);
+		struct outcome o = run(&params, allocate, NULL);
+
+		if (!WIFEXITED(o.status) || WEXITSTATUS(o.status) != SURVIVED)
+			fail_msg("profile %d: status %#x: %s", p, (unsigned)o.status, o.said);
+	}
+}
+
 /* A libc that tries a call which libseccomp does not know yet must be able to fall back. */
 static int call_of_the_future(const void *arg)
 {
@@ -509,6 +544,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_table_is_sound),
 	    cmocka_unit_test(every_call_in_every_profile),
+	    cmocka_unit_test(memory_in_every_profile),
 	    cmocka_unit_test(unknown_calls_get_enosys),
 #ifdef __x86_64__
 	    cmocka_unit_test(foreign_architectures_kill),
