@@ -161,8 +161,8 @@ run_sanitizers() {
 	export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 	each_unit build/san env
 	KLERO_BIN=$PWD/build/san/bin ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
-		$python -m pytest -q -p no:cacheprovider -n "$(nproc)" --dist loadgroup tests/system >"$work/log" 2>&1 ||
-		grep -E '^(FAILED|ERROR)' "$work/log" | sed -E 's/^[A-Z]+ ([^ [-]+)(.{0,160}).*/\1\tfailed\t0\t\2/'
+		$python -m pytest -q -p no:cacheprovider -n "$(nproc)" --dist loadgroup tests/system >"$results/analyse/sanitizers.log" 2>&1 ||
+		grep -E '^(FAILED|ERROR)' "$results/analyse/sanitizers.log" | sed -E 's/^[A-Z]+ ([^ [-]+)(.{0,160}).*/\1\tfailed\t0\t\2/'
 }
 
 tools=("$@")
